@@ -1,0 +1,58 @@
+"""Tables from published checkpoint keys to ours, read in both directions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True)
+class KeyMap:
+    """Key table of one published code base.
+
+    Attributes:
+        rules: Pairs (published prefix, own prefix) of whole dotted components; `{i}`-like placeholders stand for a
+            number and must appear on both sides. The first rule that matches wins, in both directions; what follows
+            the prefix is kept. The pair `("", "")` at the end keeps all other keys as they are.
+        ignored: Published prefixes (same notation) that are knowingly dropped on load.
+        constants: Entries only the published layout has (filter banks, unused parameters): accepted and dropped on
+            load, computed from the model on export.
+    """
+
+    rules: tuple[tuple[str, str], ...]
+    ignored: tuple[str, ...] = ()
+    constants: Callable[[nn.Module], dict[str, Tensor]] | None = None
+
+    def to_own(self, key: str) -> str | None:
+        """Our key for a published one; None if the table does not know it."""
+        return _rewrite(key, self.rules)
+
+    def to_published(self, key: str) -> str | None:
+        """The published key for one of ours; None if the table does not know it."""
+        return _rewrite(key, tuple((own, published) for published, own in self.rules))
+
+    def is_ignored(self, key: str) -> bool:
+        """Whether a published key is knowingly dropped."""
+        return _rewrite(key, tuple((pattern, pattern) for pattern in self.ignored)) is not None
+
+
+def _rewrite(key: str, rules: tuple[tuple[str, str], ...]) -> str | None:
+    for source, target in rules:
+        match = _pattern(source).match(key)
+        if match:
+            return target.format(**match.groupdict()) + key[match.end() :] if source else key
+    return None
+
+
+def _pattern(prefix: str) -> re.Pattern[str]:
+    if not prefix:
+        return re.compile("")
+    parts = _PLACEHOLDER.split(prefix)  # text, name, text, name, ..., text
+    names = (f"(?P<{name}>\\d+)" for name in parts[1::2])
+    regex = "".join(text + name for text, name in zip(map(re.escape, parts[::2]), [*names, ""], strict=True))
+    return re.compile(regex + r"(?=\.|$)")

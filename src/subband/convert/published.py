@@ -1,0 +1,126 @@
+"""Strict loading and writing of checkpoints in their published layout."""
+
+from __future__ import annotations
+
+import importlib
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from subband.convert._keymap import KeyMap
+from subband.models._registry import create_model, list_models, model_spec
+
+WRAPPERS = ("state_dict", "params_ema", "params", "model")
+PREFIXES = ("module.", "method.model.", "model.")
+LISTED = 10  # keys of each kind that an error message shows
+
+
+def load_published(name: str, checkpoint: str | Path | Mapping[str, Tensor], **overrides: Any) -> nn.Module:
+    """See `subband.load_published`."""
+    table = _layout(name)
+    source = "the state dict" if isinstance(checkpoint, Mapping) else str(checkpoint)
+    state = unwrap(checkpoint if isinstance(checkpoint, Mapping) else read_checkpoint(Path(checkpoint)))
+    model = create_model(name, **overrides)
+    own = _rename(state, table, model, source)
+    model.load_state_dict(own)
+    model.metadata = {"source": "published layout"}
+    return model.eval()
+
+
+def export_published(model: nn.Module) -> dict[str, Tensor]:
+    """See `subband.export_published`."""
+    config = getattr(model, "model_config", None)
+    if config is None:
+        raise ValueError("model has no model_config; export networks made by subband.create_model.")
+    table = _layout(config["name"])
+    state = dict(table.constants(model)) if table.constants else {}
+    for key, value in model.state_dict().items():
+        published = table.to_published(key)
+        if published is None:
+            raise ValueError(f"model {config['name']!r} with these options has no published layout: {key} is ours alone.")
+        state[published] = value.detach().clone()
+    return state
+
+
+def read_checkpoint(path: Path) -> Mapping[str, Any]:
+    """Read a `.safetensors`, `.pth`, `.pt` or `.ckpt` file without running code from it.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is damaged, or a pickle with more than tensors and plain containers.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"no checkpoint at {path}.")
+    if path.stat().st_size == 0:
+        raise ValueError(f"{path} is empty (0 bytes).")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        raise ValueError(
+            f"{path} is refused: it is a pickle that needs more than tensors and plain containers, and loading it "
+            "could run code hidden in it; re-save its state dict alone."
+        ) from None
+    except Exception as error:  # torch and safetensors raise many types for damaged files
+        raise ValueError(f"{path} cannot be read as a checkpoint: {str(error).splitlines()[0]}") from None
+
+
+def unwrap(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Take the state dict out of its wrappers and strip prefixes that all keys share.
+
+    Raises:
+        ValueError: If no mapping of names to tensors is found inside.
+    """
+    for wrapper in WRAPPERS:
+        if isinstance(checkpoint.get(wrapper), Mapping):
+            return unwrap(checkpoint[wrapper])
+    state = {key: value for key, value in checkpoint.items() if isinstance(value, Tensor)}
+    if not state:
+        raise ValueError(f"no weights found; the checkpoint holds {', '.join(map(str, list(checkpoint)[:LISTED]))}.")
+    for prefix in PREFIXES:
+        if all(key.startswith(prefix) for key in state):
+            return unwrap({key.removeprefix(prefix): value for key, value in state.items()})
+    return state
+
+
+def _layout(name: str) -> KeyMap:
+    layout = model_spec(name).layout
+    if layout is None:
+        known = [other for other in list_models() if model_spec(other).layout]
+        raise ValueError(f"model {name!r} has no published layout; these have: {', '.join(known)}.")
+    module, attribute = layout.split(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def _rename(state: Mapping[str, Tensor], table: KeyMap, model: nn.Module, source: str) -> dict[str, Tensor]:
+    wanted = model.state_dict()
+    constants = table.constants(model) if table.constants else {}
+    own: dict[str, Tensor] = {}
+    unexpected, misshapen = [], []
+    for key, value in state.items():
+        if key in constants or table.is_ignored(key):
+            continue
+        target = table.to_own(key)
+        if target not in wanted:
+            unexpected.append(key)
+        elif wanted[target].shape != value.shape:
+            misshapen.append(f"{key} {tuple(value.shape)}, model has {tuple(wanted[target].shape)}")
+        else:
+            own[target] = value
+    named = {table.to_own(key) for key in state}
+    missing = [table.to_published(key) or key for key in wanted if key not in named]
+    found = {"missing": missing, "unexpected": unexpected, "wrongly shaped": misshapen}
+    if any(found.values()):
+        raise ValueError(f"{source} does not fit the model: " + "; ".join(_listing(*item) for item in found.items() if item[1]))
+    return own
+
+
+def _listing(kind: str, keys: list[str]) -> str:
+    more = f" and {len(keys) - LISTED} more" if len(keys) > LISTED else ""
+    return f"{len(keys)} {kind} ({', '.join(keys[:LISTED])}{more})"

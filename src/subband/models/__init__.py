@@ -1,0 +1,10 @@
+"""Networks, one architecture a file; each file ends with its named sizes in `MODELS`."""
+
+# Adding an architecture: write its file, name it here.
+MODEL_MODULES = (
+    "subband.models.persistence",
+    "subband.models.simvp",
+    "subband.models.tau",
+    "subband.models.wast",
+    "subband.models.wsfvit_video",
+)
