@@ -20,7 +20,7 @@ _SCIENTIFIC = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """Turns a `--device` option into a device that exists on this machine.
+    """Turn a `--device` option into a device that exists on this machine.
 
     Args:
         name: `auto` (the first of cuda, mps, cpu that is present), `cpu`, `cuda`, `cuda:INDEX` or `mps`.
@@ -47,7 +47,7 @@ def pick_device(name: str = "auto") -> torch.device:
 
 
 def parse_overrides(pairs: Sequence[str]) -> dict[str, Any]:
-    """Parses `key=value` options; values are typed by YAML.
+    """Parse `key=value` options; values are typed by YAML.
 
     Besides YAML scalars and lists, `(1, 2)` gives a tuple and `3e-4` a float (YAML 1.1 alone would keep both as text).
 
@@ -92,7 +92,7 @@ def _scientific(value: Any) -> Any:
 
 
 def refuse_existing(path: str | Path, overwrite: bool = False) -> Path:
-    """Checks an output path before any work is done for it, and makes its parent folder.
+    """Check an output path before any work is done for it, and make its parent folder.
 
     An existing empty folder counts as free.
 
@@ -122,7 +122,7 @@ def refuse_existing(path: str | Path, overwrite: bool = False) -> Path:
 
 
 def open_table(columns: Sequence[str], *, title: str | None = None, right: Collection[str] = ()) -> Table:
-    """An empty terminal table in the one style of all commands; fill it with `add_row`, print it with `show_table`.
+    """Make an empty terminal table in the one style of all commands; fill it with `add_row`, print it with `show_table`.
 
     Args:
         columns: Column headings.
@@ -139,7 +139,7 @@ def open_table(columns: Sequence[str], *, title: str | None = None, right: Colle
 
 
 def show_table(table: Table) -> None:
-    """Prints a table on standard output: as wide as the terminal, or unbroken when the output goes to a file or pipe."""
+    """Print a table on standard output: as wide as the terminal, or unbroken when the output goes to a file or pipe."""
     from rich.console import Console
 
     width = shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else 240

@@ -1,0 +1,127 @@
+"""Deformable convolution (Zhu et al., "Deformable ConvNets v2", CVPR 2019) in plain PyTorch operations."""
+
+from __future__ import annotations
+
+import torch
+from einops import rearrange
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def deform_conv2d(
+    x: Tensor,
+    offset: Tensor,
+    weight: Tensor,
+    *,
+    bias: Tensor | None = None,
+    mask: Tensor | None = None,
+    stride: int | tuple[int, int] = 1,
+    padding: int | tuple[int, int] = 0,
+    dilation: int | tuple[int, int] = 1,
+) -> Tensor:
+    """Convolution whose taps read the input at learnt, fractional positions.
+
+    Tap `k = row * kernel_width + column` of output position `(i, j)` reads `x` bilinearly at
+    `(i * stride - padding + row * dilation + dy, j * stride - padding + column * dilation + dx)`; positions outside the
+    image read zero. Zero offsets give `torch.nn.functional.conv2d`. Tensor layouts are those of
+    `torchvision.ops.deform_conv2d`, which needs a compiled library; this function needs none, runs on any device and is
+    differentiable in every tensor. Sampling positions are computed in at least float32.
+
+    Args:
+        x: Features, `(B, C, H, W)`. The number of convolution groups is `C / weight.shape[1]`.
+        offset: Shifts in pixels, `(B, G * K * 2, H', W')`, read as `(B, G, K, (dy, dx), H', W')`; each of the `G` offset
+            groups serves `C / G` consecutive channels.
+        weight: `(D, C / groups, kernel_height, kernel_width)`.
+        bias: `(D,)`.
+        mask: Factor for every sample, `(B, G * K, H', W')`, usually in [0, 1].
+        stride: Distance of output positions in input pixels, one number or `(height, width)`.
+        padding: Zero rows and columns on every side.
+        dilation: Distance of the taps.
+
+    Returns:
+        `(B, D, H', W')` with the size of an ordinary convolution of these settings.
+
+    Raises:
+        ValueError: If channels, groups or sizes of the tensors do not fit each other.
+
+    Example:
+        >>> x, weight = torch.ones(1, 2, 6, 6), torch.ones(3, 2, 3, 3)
+        >>> deform_conv2d(x, torch.zeros(1, 18, 4, 4), weight).shape
+        torch.Size([1, 3, 4, 4])
+    """
+    strides, paddings, dilations = _pair(stride), _pair(padding), _pair(dilation)
+    out_size = _checked_out_size(x, offset, weight, mask, strides, paddings, dilations)
+    kernel_height, kernel_width = weight.shape[-2:]
+    num_taps, groups = kernel_height * kernel_width, x.shape[1] // weight.shape[1]
+    precise = torch.promote_types(x.dtype, torch.float32)
+
+    offsets = rearrange(offset, "b (g k yx) h w -> (b g) k yx h w", k=num_taps, yx=2).to(precise)
+    offset_groups = offset.shape[1] // (2 * num_taps)
+    grouped = rearrange(x, "b (g c) h w -> (b g) c h w", g=offset_groups).to(precise)
+    masks = None if mask is None else rearrange(mask, "b (g k) h w -> k (b g) 1 h w", k=num_taps)
+
+    # One tap at a time: all taps at once would hold kernel_height * kernel_width copies of the features.
+    out = x.new_zeros(()) if bias is None else rearrange(bias, "d -> d 1 1")
+    for tap in range(num_taps):
+        row, column = divmod(tap, kernel_width)
+        corner = (row * dilations[0] - paddings[0], column * dilations[1] - paddings[1])
+        samples = _sample(
+            grouped, offsets[:, tap] + _positions(out_size, strides, corner, offsets)
+        )  # (B * G, C / G, H', W')
+        if masks is not None:
+            samples = samples * masks[tap]
+        samples = rearrange(samples, "(b g) c h w -> b (g c) h w", g=offset_groups).to(weight.dtype)  # (B, C, H', W')
+        out = out + F.conv2d(samples, weight[:, :, row : row + 1, column : column + 1], groups=groups)
+    return out
+
+
+def _positions(out_size: tuple[int, int], strides: tuple[int, int], corner: tuple[int, int], like: Tensor) -> Tensor:
+    """Undisplaced sampling positions of one tap in input pixels, `(2, H', W')`, row first."""
+    rows = torch.arange(out_size[0], device=like.device, dtype=like.dtype) * strides[0] + corner[0]
+    columns = torch.arange(out_size[1], device=like.device, dtype=like.dtype) * strides[1] + corner[1]
+    return torch.stack(torch.meshgrid(rows, columns, indexing="ij"))
+
+
+def _sample(x: Tensor, positions: Tensor) -> Tensor:
+    """Read `x` `(N, C, H, W)` at `positions` `(N, 2, H', W')` given in pixels as (row, column); zero outside."""
+    height, width = x.shape[-2:]
+    rows, columns = positions.unbind(1)
+    grid = torch.stack([(2 * columns + 1) / width - 1, (2 * rows + 1) / height - 1], dim=-1)  # (N, H', W', 2)
+    return F.grid_sample(x, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+
+
+def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else value
+
+
+def _checked_out_size(
+    x: Tensor,
+    offset: Tensor,
+    weight: Tensor,
+    mask: Tensor | None,
+    strides: tuple[int, int],
+    paddings: tuple[int, int],
+    dilations: tuple[int, int],
+) -> tuple[int, int]:
+    channels, num_taps = x.shape[1], weight.shape[2] * weight.shape[3]
+    if channels % weight.shape[1] or weight.shape[0] % (channels // weight.shape[1] or 1):
+        raise ValueError(f"weight {tuple(weight.shape)} does not fit an input of {channels} channels in whole groups.")
+    if offset.shape[1] == 0 or offset.shape[1] % (2 * num_taps) or channels % (offset.shape[1] // (2 * num_taps)):
+        raise ValueError(
+            f"offset must have 2 * {num_taps} channels for each of its groups, and the groups must divide the {channels} "
+            f"channels of x; got {offset.shape[1]} offset channels."
+        )
+    height, width = (
+        (x.shape[2 + axis] + 2 * paddings[axis] - dilations[axis] * (weight.shape[2 + axis] - 1) - 1) // strides[axis]
+        + 1
+        for axis in (0, 1)
+    )
+    if offset.shape[0] != x.shape[0] or tuple(offset.shape[2:]) != (height, width):
+        raise ValueError(
+            f"offset must have the output's batch and size {(x.shape[0], height, width)}, "
+            f"not {(offset.shape[0], *offset.shape[2:])}."
+        )
+    expected = (x.shape[0], offset.shape[1] // 2, height, width)
+    if mask is not None and tuple(mask.shape) != expected:
+        raise ValueError(f"mask must have the shape {expected}, not {tuple(mask.shape)}.")
+    return height, width
