@@ -1,0 +1,1 @@
+"""The `subband` command; one file a subcommand."""

@@ -1,0 +1,124 @@
+"""Entry point of the `subband` command: finds the subcommand, parses its options, reports bad input in one sentence."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+import subband
+
+# Adding a command: write its file, name it here.
+COMMANDS = {
+    "train": ("subband.cli.train", "train a model by a recipe"),
+    "evaluate": ("subband.cli.evaluate", "score a trained model on a test set"),
+    "predict": ("subband.cli.predict", "predict the next frames of a clip"),
+    "report": ("subband.cli.report", "one HTML page about one or more runs"),
+    "models": ("subband.cli.models", "list the models"),
+    "info": ("subband.cli.info", "parameters, operations, memory and time of a model"),
+    "convert": ("subband.cli.convert", "published checkpoints to our files and back"),
+    "export": ("subband.cli.export", "write a model as ONNX or as a torch.export program"),
+    "benchmark": ("subband.cli.benchmark", "measure speed, or run an ablation"),
+}
+USER_ERROR, INTERRUPTED = 2, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: Words after `subband`; those of the process by default.
+
+    Returns:
+        Exit code: 0, 2 for bad input (one sentence on standard error), 130 after Ctrl-C.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in {"-h", "--help"}:
+        print(_overview())
+        return 0
+    if words[0] == "--version":
+        print(f"subband {subband.__version__}")
+        return 0
+    try:
+        return _run(words[0], words[1:])
+    except (ValueError, TypeError, OSError, ImportError) as error:
+        if "--traceback" in words:
+            raise
+        print(f"subband: error: {_sentence(error)}", file=sys.stderr)
+        return USER_ERROR
+    except KeyboardInterrupt as interrupt:
+        print(f"\nsubband: {interrupt or 'interrupted.'}", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _run(command: str, words: list[str]) -> int:
+    if command not in COMMANDS:
+        close = difflib.get_close_matches(command, COMMANDS, n=1)
+        raise ValueError(f"unknown command {command!r}; " + (f"did you mean {close[0]}?" if close else "see --help."))
+    module = importlib.import_module(COMMANDS[command][0])
+    namespace = _parse(command, module, words)
+    if namespace is not None:
+        module.run(namespace)
+    return 0
+
+
+def _parse(command: str, module: ModuleType, words: list[str]):  # noqa: ANN202 - a jsonargparse.Namespace, imported late
+    from argparse import ArgumentError
+
+    import jsonargparse
+
+    jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
+    parser = jsonargparse.ArgumentParser(
+        prog=f"subband {command}",
+        description=(module.__doc__ or "").strip(),
+        epilog=module.EXAMPLES,
+        exit_on_error=False,
+        formatter_class=jsonargparse.DefaultHelpFormatter,
+    )
+    module.add_arguments(parser)
+    parser.add_argument("--traceback", action="store_true", help="Show the Python traceback of an error.")
+    try:
+        if hasattr(module, "defaults"):  # a command whose defaults come from a file named on its command line
+            parser.set_defaults(module.defaults(words))
+        return parser.parse_args(words)
+    except ArgumentError as error:
+        options = [option for action in parser._actions for option in action.option_strings]
+        raise ValueError(_with_hint(str(error), words, options)) from None
+    except SystemExit as end:  # --help and --print_config have printed what was asked for
+        if end.code:
+            raise
+        return None
+
+
+def _with_hint(message: str, words: list[str], options: list[str]) -> str:
+    for word in words:
+        name = word.split("=")[0]
+        if name.startswith("--") and name in message and name not in options:
+            close = difflib.get_close_matches(name, options, n=1)
+            return f"unknown option {name}" + (f"; did you mean {close[0]}?" if close else ".")
+    return message
+
+
+def _sentence(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.filename}: {error.strerror}."
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _overview() -> str:
+    rows = "\n".join(f"  {name:<10} {text}" for name, (_, text) in COMMANDS.items())
+    return (
+        "usage: subband COMMAND [OPTIONS]\n\nFrequency-domain vision: from media to a result in one command.\n\n"
+        f"{rows}\n\n"
+        "examples:\n"
+        "  subband predict clip.mp4 --num-frames 20 --out future.mp4\n"
+        "  subband train video_prediction/wast_digits --out runs/wast\n"
+        "  subband report runs/wast\n\n"
+        "subband COMMAND --help shows the options of a command, subband --version the version."
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

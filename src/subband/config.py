@@ -1,0 +1,266 @@
+"""Typed configuration: what a recipe may say, how it is found, read and checked."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal, get_type_hints
+
+import yaml
+
+RECIPES = Path(str(files("subband"))) / "recipes"
+
+
+@dataclass(kw_only=True)
+class ModelConfig:
+    """Which network."""
+
+    name: str
+    """A name of `subband models`."""
+    args: dict[str, Any] = field(default_factory=dict)
+    """Constructor arguments that differ from the named configuration."""
+
+
+@dataclass(kw_only=True)
+class DataConfig:
+    """Which data, and how it is fed."""
+
+    name: str
+    """A data set of the task, for example moving_digits or video_folder."""
+    args: dict[str, Any] = field(default_factory=dict)
+    """Arguments of that data set: folders, sizes, numbers of samples."""
+    batch_size: int = 16
+    """Samples of one step on one device."""
+    num_workers: int = 0
+    """Processes that decode files; data drawn by the package itself needs none."""
+    seed: int | None = None
+    """Seed of data drawn at random; the run's own seed when null. Fix it to compare runs on the same test set."""
+
+
+@dataclass(kw_only=True)
+class LossTerm:
+    """One term of the training loss."""
+
+    name: str
+    """A loss of the task, for example mse or high_focal_frequency."""
+    weight: float = 1.0
+    """Factor in the sum."""
+    args: dict[str, Any] = field(default_factory=dict)
+    """Arguments of that loss."""
+
+
+@dataclass(kw_only=True)
+class OptimConfig:
+    """Optimiser and learning-rate schedule."""
+
+    name: Literal["adam", "adamw"] = "adam"
+    """Optimiser of torch.optim."""
+    lr: float = 1e-3
+    """Largest learning rate."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    """Decay of the running averages."""
+    weight_decay: float = 0.0
+    """Weight decay; never applied to biases and other vectors."""
+    schedule: Literal["onecycle", "cosine", "constant"] = "onecycle"
+    """Learning rate per step: one cycle, or cosine after a linear warm-up, or constant."""
+    warmup_epochs: float = 0.0
+    """Length of the linear warm-up of the cosine schedule."""
+    warmup_lr: float = 1e-5
+    """Where the warm-up starts."""
+    min_lr: float = 1e-6
+    """Where the cosine ends."""
+    grad_clip: float | None = None
+    """Largest norm of the gradient."""
+
+
+@dataclass(kw_only=True)
+class DropPathConfig:
+    """Stochastic depth during training, for models that have it."""
+
+    rate: float | None = None
+    """Rate of the deepest block; null keeps what the model was built with."""
+    mode: Literal["standard", "early", "late"] = "standard"
+    """Always on, on for the first cutoff_epochs only, or off for the first cutoff_epochs."""
+    cutoff_epochs: int = 0
+    """Where early ends or late begins."""
+    ramp: bool = False
+    """With early: fall linearly to zero instead of switching off."""
+
+
+@dataclass(kw_only=True)
+class TrainerConfig:
+    """How long and on what to train."""
+
+    epochs: int = 100
+    """Passes over the training set."""
+    max_steps: int | None = None
+    """Stop after so many optimiser steps, also for the schedule; null: epochs decide."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to train."""
+    num_devices: int = 1
+    """Devices (or, on CPU, processes) of one machine."""
+    num_nodes: int = 1
+    """Machines, started with torchrun."""
+    strategy: str = "auto"
+    """Lightning strategy: auto, ddp, fsdp."""
+    precision: Literal["32", "bf16", "16"] = "32"
+    """Arithmetic: full, or automatic mixed precision."""
+    compile: bool = False
+    """Compile the network with torch.compile."""
+    grad_checkpointing: bool = False
+    """Recompute activations to save memory."""
+    accumulate: int = 1
+    """Batches per optimiser step."""
+    ema_decay: float | None = None
+    """Keep an exponential moving average of the weights; it is what gets validated and saved."""
+    val_every_epochs: int = 1
+    """Epochs between validations."""
+    early_stop: int | None = None
+    """Stop after so many validations without a better loss."""
+    checkpoint_every_steps: int | None = None
+    """Also save for resuming every so many steps, not only after each validation."""
+    log_every_steps: int = 10
+    """Steps between log lines."""
+    tensorboard: bool = True
+    """Write TensorBoard files beside metrics.csv."""
+
+
+@dataclass(kw_only=True)
+class EvaluationConfig:
+    """What is measured on the test set after training."""
+
+    batch_size: int | None = None
+    """Samples at a time; the training batch size when null."""
+    num_samples: int = 6
+    """Test samples whose predictions are stored for the report."""
+    lpips_weights: str | None = None
+    """Local file with the AlexNet weights LPIPS needs; without it LPIPS is reported as missing."""
+
+
+@dataclass(kw_only=True)
+class RecipeConfig:
+    """Everything one training run needs."""
+
+    task: str
+    """A key of subband.tasks.TASKS."""
+    model: ModelConfig
+    """Network."""
+    data: DataConfig
+    """Data."""
+    loss: list[LossTerm] = field(default_factory=lambda: [LossTerm(name="mse")])
+    """Terms of the training loss."""
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    """Optimiser."""
+    drop_path: DropPathConfig = field(default_factory=DropPathConfig)
+    """Stochastic depth."""
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    """Training loop."""
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    """Test."""
+    seed: int = 0
+    """Seed of weights, order and random draws."""
+
+
+def list_recipes() -> list[str]:
+    """Names of the recipes inside the package, `TASK/NAME`."""
+    return sorted(path.relative_to(RECIPES).with_suffix("").as_posix() for path in RECIPES.rglob("*.yaml"))
+
+
+def find_recipe(source: str | Path) -> Path:
+    """The file of a recipe given by name (`video_prediction/wast_digits`) or by path.
+
+    Raises:
+        FileNotFoundError: If there is none; the closest names are given.
+    """
+    path = Path(source)
+    if path.suffix in {".yaml", ".yml"}:
+        if not path.is_file():
+            raise FileNotFoundError(f"no recipe file at {path}.")
+        return path
+    named = RECIPES / f"{source}.yaml"
+    if not named.is_file():
+        close = difflib.get_close_matches(str(source), list_recipes(), n=3, cutoff=0.3)
+        raise FileNotFoundError(f"no recipe {str(source)!r}; closest: {', '.join(close) or 'none'}.")
+    return named
+
+
+def read_recipe(source: str | Path) -> dict[str, Any]:
+    """The settings of a recipe as nested dictionaries, its `base:` recipe merged underneath.
+
+    Raises:
+        FileNotFoundError: If there is no such recipe.
+        ValueError: If it is not a YAML mapping, or has a key no configuration has (the closest is given).
+    """
+    path = find_recipe(source)
+    settings = _read_yaml(path)
+    base = settings.pop("base", None)
+    if base is not None:
+        below = _read_yaml(find_recipe(base))
+        if "base" in below:
+            raise ValueError(f"{path}: base {base!r} has a base of its own; one level is the limit.")
+        settings = merge(below, settings)
+    check_keys(settings, RecipeConfig, str(path))
+    return settings
+
+
+def merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """`below` with the values of `above` in their place.
+
+    Mappings are merged key by key. A model, data set or loss of another name starts with arguments of its own.
+    """
+    merged = dict(below)
+    for key, value in above.items():
+        old = below.get(key)
+        if not (isinstance(old, dict) and isinstance(value, dict)):
+            merged[key] = value
+            continue
+        renamed = "name" in value and value["name"] != old.get("name")
+        merged[key] = merge({k: v for k, v in old.items() if not (renamed and k == "args")}, value)
+    return merged
+
+
+def check_keys(settings: Any, config: type, where: str, trail: str = "") -> None:
+    """Refuse keys that a configuration class does not have.
+
+    Raises:
+        ValueError: Naming the file, the key and the closest existing one.
+    """
+    if not isinstance(settings, dict):
+        raise ValueError(f"{where}: {trail or 'the recipe'} must be a mapping of settings.")
+    hints = get_type_hints(config)
+    for key, value in settings.items():
+        if key not in hints:
+            close = difflib.get_close_matches(str(key), hints, n=1, cutoff=0.4)
+            hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(hints)}."
+            raise ValueError(f"{where}: unknown key {trail + str(key)!r}; {hint}")
+        if dataclasses.is_dataclass(hints[key]):
+            check_keys(value, hints[key], where, f"{trail}{key}.")
+    for number, term in enumerate(settings.get("loss", []) if config is RecipeConfig else []):
+        check_keys(term, LossTerm, where, f"{trail}loss[{number}].")
+
+
+def write_recipe(recipe: RecipeConfig, path: Path, comment: str = "") -> None:
+    """Write a resolved recipe so that `read_recipe` gives it back."""
+    settings = dataclasses.asdict(recipe)
+    settings["optim"]["betas"] = list(recipe.optim.betas)
+    header = "".join(f"# {line}\n" for line in comment.splitlines())
+    path.write_text(header + yaml.safe_dump(_plain(settings), sort_keys=False))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        settings = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(settings, dict):
+        raise ValueError(f"{path} must be a mapping of settings.")
+    return settings

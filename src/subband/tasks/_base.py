@@ -1,0 +1,102 @@
+"""The LightningModule all tasks share: optimiser, schedule, reproducible steps."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+
+from subband.config import RecipeConfig
+from subband.tasks._schedule import build_optimizer, build_schedule, drop_path_rate
+
+
+class TrainingDiverged(ValueError):
+    """The loss is no longer a number."""
+
+
+class Task(LightningModule, ABC):
+    """One recipe's network and loss under Lightning.
+
+    A task says how its data and network are built, what a loss is, and what is measured; everything else is here or
+    in `subband.tasks.training`.
+
+    Args:
+        recipe: The whole recipe.
+        model: The network it names.
+    """
+
+    def __init__(self, recipe: RecipeConfig, model: nn.Module) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.model = model
+
+    @staticmethod
+    @abstractmethod
+    def build_data(recipe: RecipeConfig) -> Any:
+        """Training, validation and test sets of a recipe: an object with `train`, `val`, `test` and `spec`."""
+
+    @staticmethod
+    @abstractmethod
+    def build_model(recipe: RecipeConfig, spec: Any) -> nn.Module:
+        """The recipe's network with fresh weights, shaped for the data."""
+
+    @abstractmethod
+    def loss_terms(self, batch: Any) -> dict[str, Tensor]:
+        """Weighted terms of the training loss for one batch, by name; their sum is minimised."""
+
+    @staticmethod
+    @abstractmethod
+    def evaluate(recipe: RecipeConfig, models: dict[str, nn.Module], data: Any, device: torch.device) -> Any:
+        """Score networks on the test set; see `subband.tasks.training.Evaluation`."""
+
+    @staticmethod
+    @abstractmethod
+    def baselines(spec: Any) -> dict[str, nn.Module]:
+        """Networks without training that every table shows."""
+
+    @staticmethod
+    @abstractmethod
+    def model_metadata(spec: Any) -> dict[str, Any]:
+        """Facts a predictor needs beside the weights."""
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """Sum of the loss terms; logs them."""
+        terms = self.loss_terms(batch)
+        loss = torch.stack(list(terms.values())).sum()
+        if self.trainer.global_step % self.recipe.trainer.log_every_steps == 0 and not torch.isfinite(loss):
+            names = ", ".join(f"{name} {value.item():.4g}" for name, value in terms.items())
+            raise TrainingDiverged(
+                f"the loss is not a number at step {self.trainer.global_step} ({names}); the last checkpoint is intact: "
+                "lower optim.lr, set optim.grad_clip, or train with trainer.precision=32."
+            )
+        self.log("train_loss", loss.detach(), prog_bar=True)
+        if len(terms) > 1:
+            self.log_dict({f"train_{name}": value.detach() for name, value in terms.items()})
+        return loss
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Make every random draw of a step a function of the step, so that a resumed run repeats it exactly."""
+        total = self.trainer.num_training_batches
+        step = self.current_epoch * int(total) + batch_idx
+        torch.manual_seed((self.recipe.seed * 1_000_003 + step) * 1_009 + self.global_rank)
+        rate = drop_path_rate(self.recipe.drop_path, self.current_epoch + batch_idx / total)
+        if rate is not None:
+            self.model.set_drop_path_rate(rate)
+
+    def on_fit_start(self) -> None:
+        """Switch on the options that change how the network runs, not what it computes."""
+        if self.recipe.trainer.grad_checkpointing:
+            self.model.set_grad_checkpointing(True)
+        if self.recipe.trainer.compile:
+            self.model.compile()
+
+    def configure_optimizers(self) -> Any:
+        """Optimiser, and its schedule per step."""
+        optimizer = build_optimizer(self.model, self.recipe.optim)
+        num_steps = int(self.trainer.estimated_stepping_batches)
+        per_epoch = self.trainer.num_training_batches / self.recipe.trainer.accumulate
+        schedule = build_schedule(optimizer, self.recipe.optim, num_steps, per_epoch)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

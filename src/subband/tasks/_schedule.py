@@ -1,0 +1,70 @@
+"""Learning rate and stochastic depth as functions of training progress."""
+
+from __future__ import annotations
+
+import math
+
+from torch import nn
+from torch.optim import Adam, AdamW, Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
+
+from subband.config import DropPathConfig, OptimConfig
+
+
+def build_optimizer(model: nn.Module, config: OptimConfig) -> Optimizer:
+    """Adam or AdamW; biases, norm weights and other vectors are never decayed."""
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    kind = {"adam": Adam, "adamw": AdamW}[config.name]
+    return kind([group for group in groups if group["params"]], lr=config.lr, betas=config.betas)
+
+
+def build_schedule(optimizer: Optimizer, config: OptimConfig, num_steps: int, steps_per_epoch: float) -> LRScheduler:
+    """Learning rate per optimiser step.
+
+    `onecycle` is PyTorch's with its defaults (from lr/25 up over 30 % of the steps, down to lr/250000; beta1 cycles
+    0.95 to 0.85), which is what the published video-prediction code uses. `cosine` runs over all steps; the linear
+    warm-up replaces its beginning.
+
+    Args:
+        optimizer: Optimiser whose rate is set.
+        config: Rates and lengths.
+        num_steps: Optimiser steps of the whole run.
+        steps_per_epoch: Optimiser steps of one epoch, for the length of the warm-up.
+    """
+    if config.schedule == "onecycle":
+        return OneCycleLR(optimizer, max_lr=config.lr, total_steps=max(num_steps, 2))
+    if config.schedule == "constant":
+        return LambdaLR(optimizer, lambda step: 1.0)
+    warmup = config.warmup_epochs * steps_per_epoch
+
+    def factor(step: int) -> float:
+        if step < warmup:
+            return (config.warmup_lr + (config.lr - config.warmup_lr) * step / warmup) / config.lr
+        cosine = 0.5 * (1 + math.cos(math.pi * min(step / num_steps, 1.0)))
+        return (config.min_lr + (config.lr - config.min_lr) * cosine) / config.lr
+
+    return LambdaLR(optimizer, factor)
+
+
+def drop_path_rate(config: DropPathConfig, epoch: float) -> float | None:
+    """Rate of the deepest block at a point of training (WaST: off early, on late).
+
+    Args:
+        config: Mode and cut-off.
+        epoch: Epochs done, with fraction.
+
+    Returns:
+        The rate, or None when the recipe leaves it to the model.
+    """
+    if config.rate is None or config.mode == "standard":
+        return config.rate
+    is_before = epoch < config.cutoff_epochs
+    if config.mode == "late":
+        return 0.0 if is_before else config.rate
+    if not is_before:
+        return 0.0
+    return config.rate * (1 - epoch / config.cutoff_epochs) if config.ramp else config.rate
