@@ -1,0 +1,324 @@
+"""One level of the discrete wavelet transform in one, two or n dimensions, and its inverse.
+
+The numbers are those of PyWavelets in every boundary mode and for every length, odd and shorter than the filter included.
+A band is named by one letter per axis, `a` for low-pass and `d` for high-pass, in the order in which the axes are given.
+In two dimensions over rows and columns the usual names are `ll = aa`, `lh = da` (PyWavelets' cH: low along the width,
+high along the height), `hl = ad` (cV) and `hh = dd` (cD).
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from subband.transforms._arguments import Names, check_dtype, in_float32, negative_axes, per_axis
+from subband.transforms.filters import HAAR, FilterBank, filter_bank
+from subband.transforms.haar import haar_analysis, haar_synthesis
+from subband.transforms.padding import check_mode, extend
+from subband.transforms.separable import analyze, signal_length, synthesize
+
+__all__ = ["dwt", "dwt2", "dwtn", "idwt", "idwt2", "idwtn"]
+
+Details2 = tuple[Tensor | None, Tensor | None, Tensor | None]
+
+
+def dwt(x: Tensor, wavelet: str = "haar", mode: str = "symmetric", axis: int = -1) -> tuple[Tensor, Tensor]:
+    """One level of the wavelet transform along one axis.
+
+    Args:
+        x: Any shape with N samples along `axis`, floating or complex, any range.
+        wavelet: PyWavelets name.
+        mode: Boundary mode, one of `subband.transforms.MODES`.
+        axis: Axis to transform.
+
+    Returns:
+        approx: Low band with `(N + K - 1) // 2` samples for K taps, or `ceil(N / 2)` in mode `periodization`.
+        detail: High band of the same shape.
+
+    Raises:
+        TypeError: If `x` is neither floating nor complex.
+        ValueError: If `wavelet`, `mode` or `axis` is unknown, or the axis is empty.
+
+    Example:
+        >>> approx, detail = dwt(torch.tensor([3.0, 1.0, 2.0, 2.0]))
+        >>> approx.tolist(), detail.tolist()
+        ([2.828427..., 2.828427...], [1.414213..., 0.0])
+    """
+    bands = dwtn(x, wavelet, mode, (axis,))
+    return bands["a"], bands["d"]
+
+
+def idwt(
+    approx: Tensor | None,
+    detail: Tensor | None,
+    wavelet: str = "haar",
+    mode: str = "symmetric",
+    axis: int = -1,
+    size: int | None = None,
+) -> Tensor:
+    """Inverse of `dwt`.
+
+    Args:
+        approx: Low band with K samples along `axis`; `None` stands for zeros.
+        detail: High band of the same shape; `None` stands for zeros.
+        wavelet: PyWavelets name.
+        mode: Boundary mode; only `periodization` makes a difference here.
+        axis: Axis to transform.
+        size: Samples to keep, the length before the transform; without it an odd signal comes back one longer.
+
+    Returns:
+        The signal.
+
+    Raises:
+        TypeError: If a band is neither floating nor complex.
+        ValueError: If both bands are missing, their shapes differ, `size` does not fit, or a name is unknown.
+
+    Example:
+        >>> x = torch.tensor([1.0, 2.0, 4.0])
+        >>> idwt(*dwt(x, "db2"), "db2", size=3).round(decimals=4).tolist()
+        [1.0, 2.0, 4.0]
+    """
+    return idwtn({"a": approx, "d": detail}, wavelet, mode, (axis,), None if size is None else (size,))
+
+
+def dwt2(
+    x: Tensor,
+    wavelet: Names = "haar",
+    mode: Names = "symmetric",
+    axes: tuple[int, int] = (-2, -1),
+    stack: int | None = -3,
+) -> Any:
+    """One level of the two-dimensional wavelet transform.
+
+    Args:
+        x: Images, `(..., H, W)` with the default axes, floating or complex, any range.
+        wavelet: PyWavelets name, or one per axis.
+        mode: Boundary mode, or one per axis.
+        axes: Rows axis and columns axis.
+        stack: Position of the band axis in the result, or `None` for PyWavelets' nested tuple.
+
+    Returns:
+        `(..., 4, H', W')` with the bands `aa, ad, da, dd` = `ll, hl, lh, hh`; with `stack=None` the tuple
+        `(cA, (cH, cV, cD))` = `aa, (da, ad, dd)`.
+
+    Raises:
+        TypeError: If `x` is neither floating nor complex.
+        ValueError: If a name or axis is unknown, an axis is repeated or empty.
+
+    Example:
+        >>> dwt2(torch.ones(2, 3, 4, 5)).shape
+        torch.Size([2, 3, 4, 2, 3])
+        >>> dwt2(torch.tensor([[1.0, 2.0], [3.0, 4.0]])).flatten().tolist()
+        [5.0, -1.0, -2.0, 0.0]
+    """
+    if stack is not None:
+        return dwtn(x, wavelet, mode, axes, stack)
+    bands = dwtn(x, wavelet, mode, axes)
+    return bands["aa"], (bands["da"], bands["ad"], bands["dd"])
+
+
+def idwt2(
+    coeffs: Tensor | tuple[Tensor | None, Details2 | None],
+    wavelet: Names = "haar",
+    mode: Names = "symmetric",
+    axes: tuple[int, int] = (-2, -1),
+    size: tuple[int, int] | None = None,
+    stack: int = -3,
+) -> Tensor:
+    """Inverse of `dwt2`.
+
+    Args:
+        coeffs: The stacked tensor, or the tuple `(cA, (cH, cV, cD))` in which `None` stands for zeros.
+        wavelet: PyWavelets name, or one per axis.
+        mode: Boundary mode, or one per axis; only `periodization` makes a difference here.
+        axes: Rows axis and columns axis of the result.
+        size: Rows and columns to keep, the size before the transform.
+        stack: Position of the band axis in a stacked tensor; has no meaning for a tuple.
+
+    Returns:
+        The images.
+
+    Raises:
+        TypeError: If a band is neither floating nor complex.
+        ValueError: If no band is given, shapes differ, `size` does not fit, or a name or axis is unknown.
+
+    Example:
+        >>> x = torch.rand(2, 3, 7, 5)
+        >>> torch.allclose(idwt2(dwt2(x, "db2"), "db2", size=(7, 5)), x, atol=1e-5)
+        True
+    """
+    if isinstance(coeffs, Tensor):
+        return idwtn(coeffs, wavelet, mode, axes, size, stack)
+    approx, details = coeffs
+    da, ad, dd = details if details is not None else (None, None, None)
+    return idwtn({"aa": approx, "ad": ad, "da": da, "dd": dd}, wavelet, mode, axes, size)
+
+
+def dwtn(
+    x: Tensor,
+    wavelet: Names = "haar",
+    mode: Names = "symmetric",
+    axes: Sequence[int] | None = None,
+    stack: int | None = None,
+) -> Any:
+    """One level of the wavelet transform over any number of axes.
+
+    Args:
+        x: Any shape, floating or complex, any range. Half precision is computed in float32.
+        wavelet: PyWavelets name, or one per axis.
+        mode: Boundary mode, or one per axis, see `subband.transforms.MODES`.
+        axes: Axes to transform, each at most once; all axes if not given.
+        stack: Position of the band axis in the result, or `None` for a dictionary.
+
+    Returns:
+        A dictionary from key to band, or one tensor with a new axis of length S = `2^n`. Letter i of a key belongs to
+        `axes[i]`; the order is that of sorted keys, in 3-D `aaa, aad, ada, add, daa, dad, dda, ddd`.
+
+    Raises:
+        TypeError: If `x` is neither floating nor complex.
+        ValueError: If a name or axis is unknown, an axis is repeated or empty.
+
+    Example:
+        >>> clip = torch.rand(2, 3, 10, 16, 16)
+        >>> dwtn(clip, axes=(-3, -2, -1), stack=2).shape
+        torch.Size([2, 3, 8, 5, 8, 8])
+        >>> sorted(dwtn(torch.rand(4, 4)))
+        ['aa', 'ad', 'da', 'dd']
+    """
+    check_dtype(x, "x")
+    axes = negative_axes(axes, x.ndim)
+    banks = [filter_bank(name) for name in per_axis(wavelet, len(axes), "wavelet")]
+    modes = per_axis(mode, len(axes), "mode")
+    for axis, name in zip(axes, modes, strict=True):
+        check_mode(name)
+        if x.shape[axis] == 0:
+            raise ValueError(f"x must have at least one sample along axis {axis}, got shape {tuple(x.shape)}")
+    if stack is not None:
+        (stack,) = negative_axes((stack,), x.ndim + 1, "stack")
+    return in_float32(_analysis, x, banks=banks, modes=modes, axes=axes, stack=stack)
+
+
+def idwtn(
+    coeffs: Mapping[str, Tensor | None] | Tensor,
+    wavelet: Names = "haar",
+    mode: Names = "symmetric",
+    axes: Sequence[int] | None = None,
+    size: Sequence[int] | None = None,
+    stack: int | None = None,
+) -> Tensor:
+    """Inverse of `dwtn`.
+
+    Args:
+        coeffs: A dictionary from key to band, in which missing bands and `None` stand for zeros, or a stacked tensor.
+        wavelet: PyWavelets name, or one per axis.
+        mode: Boundary mode, or one per axis; only `periodization` makes a difference here.
+        axes: Axes of the result that were transformed; all axes if not given.
+        size: Samples to keep along every one of `axes`, the size before the transform.
+        stack: Position of the band axis of a stacked tensor.
+
+    Returns:
+        The signal.
+
+    Raises:
+        TypeError: If a band is neither floating nor complex.
+        ValueError: If no band is given, keys or shapes do not fit, `size` does not fit, or a name or axis is unknown.
+
+    Example:
+        >>> clip = torch.rand(1, 2, 5, 8, 7)
+        >>> bands = dwtn(clip, axes=(2, 3, 4), stack=1)
+        >>> torch.allclose(idwtn(bands, axes=(2, 3, 4), size=(5, 8, 7), stack=1), clip, atol=1e-6)
+        True
+    """
+    if isinstance(coeffs, Tensor) != (stack is not None):
+        raise ValueError("stack must be given with a stacked tensor, and only then")
+    if isinstance(coeffs, Tensor):
+        check_dtype(coeffs, "coeffs")
+        axes = negative_axes(axes, coeffs.ndim - 1)
+        (stack,) = negative_axes((stack,), coeffs.ndim, "stack")
+        if coeffs.shape[stack] != 1 << len(axes):
+            raise ValueError(f"coeffs must have {1 << len(axes)} bands along axis {stack}, got {coeffs.shape[stack]}")
+        bands: tuple[Tensor, ...] = (coeffs,)
+        shape = coeffs.select(stack, 0).shape
+    else:
+        bands, axes = _complete(coeffs, axes)
+        shape = bands[0].shape
+    banks = [filter_bank(name) for name in per_axis(wavelet, len(axes), "wavelet")]
+    modes = per_axis(mode, len(axes), "mode")
+    sizes = _check_sizes(size, shape, banks, modes, axes)
+    signal = in_float32(_synthesis, *bands, banks=banks, modes=modes, axes=axes, stack=stack)
+    for axis, length in zip(axes, sizes, strict=True):
+        signal = signal.narrow(axis, 0, length)
+    return signal
+
+
+def _keys(num_axes: int) -> list[str]:
+    return ["".join(letters) for letters in product("ad", repeat=num_axes)]
+
+
+def _analysis(
+    x: Tensor, *, banks: list[FilterBank], modes: tuple[str, ...], axes: tuple[int, ...], stack: int | None
+) -> dict[str, Tensor] | Tensor:
+    if all(bank == HAAR for bank in banks):
+        for axis, mode in zip(axes, modes, strict=True):
+            if x.shape[axis] % 2:
+                x = extend(x, 0, 0 if mode == "periodization" else 1, mode, axis)
+        bands = haar_analysis(x, axes, stack)
+        return bands if isinstance(bands, Tensor) else dict(zip(_keys(len(axes)), bands, strict=True))
+    named = {"": x}
+    for bank, mode, axis in zip(banks, modes, axes, strict=True):
+        pairs = {key: analyze(band, bank, mode, axis) for key, band in named.items()}
+        named = {key + letter: band for key, pair in pairs.items() for letter, band in zip("ad", pair, strict=True)}
+    return named if stack is None else torch.stack(list(named.values()), stack)
+
+
+def _synthesis(
+    *bands: Tensor, banks: list[FilterBank], modes: tuple[str, ...], axes: tuple[int, ...], stack: int | None
+) -> Tensor:
+    if all(bank == HAAR for bank in banks):
+        return haar_synthesis(bands[0] if stack is not None else bands, axes, stack)
+    parts: Sequence[Tensor] = bands if stack is None else bands[0].unbind(stack)
+    for bank, mode, axis in zip(reversed(banks), reversed(modes), reversed(axes), strict=True):
+        parts = [synthesize(a, d, bank, mode, axis) for a, d in zip(parts[::2], parts[1::2], strict=True)]
+    return parts[0]
+
+
+def _complete(
+    coeffs: Mapping[str, Tensor | None], axes: Sequence[int] | None
+) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
+    """All bands in sorted key order with zeros for the missing ones, and the axes."""
+    given = {key: band for key, band in coeffs.items() if band is not None}
+    if not given:
+        raise ValueError("coeffs must hold at least one band")
+    first = next(iter(given.values()))
+    negative = negative_axes(axes, first.ndim)
+    keys = _keys(len(negative))
+    for key, band in given.items():
+        if key not in keys:
+            raise ValueError(f"coeffs must have keys of {len(negative)} letters 'a' and 'd', got {key!r}")
+        if band.shape != first.shape or band.dtype != first.dtype:
+            raise ValueError(f"coeffs must agree in shape and dtype, got {tuple(first.shape)} and {tuple(band.shape)}")
+        check_dtype(band, key)
+    return tuple(given[key] if key in given else torch.zeros_like(first) for key in keys), negative
+
+
+def _check_sizes(
+    size: Sequence[int] | None,
+    shape: torch.Size,
+    banks: list[FilterBank],
+    modes: tuple[str, ...],
+    axes: tuple[int, ...],
+) -> list[int]:
+    """Length to keep along every axis."""
+    lengths = []
+    for axis, bank, mode in zip(axes, banks, modes, strict=True):
+        check_mode(mode)
+        lengths.append(signal_length(shape[axis], len(bank.rec_lo), mode))
+        if lengths[-1] <= 0:
+            raise ValueError(f"coeffs must have at least {len(bank.rec_lo) // 2} samples along axis {axis}")
+    if size is None:
+        return lengths
+    if len(size) != len(axes) or any(full - kept not in (0, 1) for kept, full in zip(size, lengths, strict=False)):
+        raise ValueError(f"size must be one number per axis, equal to or one below {lengths}, got {list(size)}")
+    return list(size)

@@ -1,0 +1,187 @@
+"""Fast path of the Haar wavelet: sums and differences of neighbours instead of convolutions.
+
+One level over n axes works on even lengths only and needs no boundary rule. The eager kernels write every band straight
+into its place; since writing into given memory is not differentiable, analysis and synthesis form a pair of autograd
+functions. The transform is orthonormal, so each one is the adjoint of the other and serves as its backward.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+__all__ = ["haar_analysis", "haar_synthesis"]
+
+_Bands = Tensor | tuple[Tensor, ...]
+
+
+def haar_analysis(x: Tensor, axes: tuple[int, ...], stack: int | None = None) -> _Bands:
+    """All `2^n` Haar bands of one level over n axes.
+
+    Args:
+        x: Any shape, with even lengths along `axes`; floating or complex dtype.
+        axes: Different negative axis numbers.
+        stack: Negative position of the band axis in the result, or `None` for separate tensors.
+
+    Returns:
+        Bands in sorted key order, letter i of the key standing for `axes[i]`: one tensor with a band axis of length
+        `2^n`, or a tuple of tensors.
+
+    Example:
+        >>> low, high = haar_analysis(torch.tensor([1.0, 3.0, 2.0, 2.0]), (-1,))
+        >>> low.tolist(), high.tolist()
+        ([2.828427..., 2.828427...], [-1.414213..., 0.0])
+    """
+    return _HaarAnalysis.apply(x, axes, stack)
+
+
+def haar_synthesis(bands: Tensor | Sequence[Tensor], axes: tuple[int, ...], stack: int | None = None) -> Tensor:
+    """Inverse of `haar_analysis` with the same `axes` and `stack`.
+
+    Args:
+        bands: One tensor with a band axis at `stack`, or `2^n` tensors of the same shape, in sorted key order.
+        axes: Different negative axis numbers of the result.
+        stack: Negative position of the band axis, or `None` for separate tensors.
+
+    Returns:
+        The signal, twice as long along `axes`.
+
+    Example:
+        >>> x = torch.rand(2, 4, 6)
+        >>> torch.allclose(haar_synthesis(haar_analysis(x, (-2, -1)), (-2, -1)), x)
+        True
+    """
+    return _HaarSynthesis.apply(axes, stack, *((bands,) if isinstance(bands, Tensor) else bands))
+
+
+class _HaarAnalysis(torch.autograd.Function):
+    @staticmethod
+    def forward(x: Tensor, axes: tuple[int, ...], stack: int | None) -> _Bands:
+        kernel = _analysis_traced if torch.compiler.is_compiling() else _analysis_eager
+        return kernel(x, axes, stack)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, tuple[int, ...], int | None], output: _Bands) -> None:
+        _, ctx.axes, ctx.stack = inputs
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        return _HaarSynthesis.apply(ctx.axes, ctx.stack, *grads), None, None
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor, *_: None) -> _Bands:
+        return _HaarAnalysis.apply(tangent, ctx.axes, ctx.stack)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], x: Tensor, axes: tuple[int, ...], stack: int | None) -> Any:
+        out = _HaarAnalysis.apply(x.movedim(in_dims[0], 0), axes, stack)
+        return out, 0 if stack is not None else (0,) * len(out)
+
+
+class _HaarSynthesis(torch.autograd.Function):
+    @staticmethod
+    def forward(axes: tuple[int, ...], stack: int | None, *bands: Tensor) -> Tensor:
+        parts = bands if stack is None else bands[0].unbind(stack)
+        kernel = _synthesis_traced if torch.compiler.is_compiling() else _synthesis_eager
+        return kernel(parts, axes)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.axes, ctx.stack = inputs[:2]
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        grads = _HaarAnalysis.apply(grad, ctx.axes, ctx.stack)
+        return (None, None, grads) if ctx.stack is not None else (None, None, *grads)
+
+    @staticmethod
+    def jvp(ctx: Any, _axes: None, _stack: None, *tangents: Tensor) -> Tensor:
+        return _HaarSynthesis.apply(ctx.axes, ctx.stack, *tangents)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[Any, ...], axes: tuple[int, ...], stack: int | None, *bands: Tensor) -> Any:
+        moved = [
+            band.expand(info.batch_size, *band.shape) if dim is None else band.movedim(dim, 0)
+            for band, dim in zip(bands, in_dims[2:], strict=True)
+        ]
+        return _HaarSynthesis.apply(axes, stack, *moved), 0
+
+
+def _halves(x: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+    """Views of the even and odd samples along a negative axis."""
+    index = (slice(None),) * (-axis - 1)
+    return x[(..., slice(0, None, 2), *index)], x[(..., slice(1, None, 2), *index)]
+
+
+def _key_order(axes: tuple[int, ...]) -> list[int]:
+    """Sorted-key position of every band when the axes are worked through from the outermost to the last."""
+    order = sorted(range(len(axes)), key=axes.__getitem__)
+    weights = [1 << (len(axes) - 1 - i) for i in order]
+    positions = [0]
+    for weight in weights:
+        positions = [p + high * weight for p in positions for high in (0, 1)]
+    return positions
+
+
+def _scale(axes: tuple[int, ...]) -> float:
+    return 0.5 ** (len(axes) / 2)
+
+
+def _analysis_eager(x: Tensor, axes: tuple[int, ...], stack: int | None) -> _Bands:
+    *outer, last = sorted(axes)  # the last axis has stride 1 and goes last, straight into the bands
+    shape = [n // 2 if i - x.ndim in axes else n for i, n in enumerate(x.shape)]
+    num_bands = 1 << len(axes)
+    if stack is None:
+        result: _Bands = tuple(x.new_empty(shape) for _ in range(num_bands))
+        places = result
+    else:
+        shape.insert(len(shape) + 1 + stack, num_bands)
+        result = x.new_empty(shape)
+        places = result.unbind(stack)
+    parts = [x]
+    for axis in outer:
+        parts = [part for pair in (_halves(p, axis) for p in parts) for part in (pair[0] + pair[1], pair[0] - pair[1])]
+    scale = _scale(axes)
+    positions = _key_order(axes)
+    for i, part in enumerate(parts):
+        even, odd = _halves(part.mul_(scale) if outer else part * scale, last)
+        torch.add(even, odd, out=places[positions[2 * i]])
+        torch.sub(even, odd, out=places[positions[2 * i + 1]])
+    return result
+
+
+def _analysis_traced(x: Tensor, axes: tuple[int, ...], stack: int | None) -> _Bands:
+    """The same butterflies as plain expressions, for a compiler to fuse."""
+    parts = [x]
+    for axis in axes:
+        parts = [part for pair in (_halves(p, axis) for p in parts) for part in (pair[0] + pair[1], pair[0] - pair[1])]
+    parts = [part * _scale(axes) for part in parts]
+    return tuple(parts) if stack is None else torch.stack(parts, stack)
+
+
+def _synthesis_eager(bands: Sequence[Tensor], axes: tuple[int, ...]) -> Tensor:
+    parts = [bands[position] for position in _key_order(axes)]
+    for axis in sorted(axes, reverse=True):
+        merged = []
+        for low, high in zip(parts[::2], parts[1::2], strict=True):
+            shape = list(low.shape)
+            shape[axis] *= 2
+            out = low.new_empty(shape)
+            even, odd = _halves(out, axis)
+            torch.add(low, high, out=even)
+            torch.sub(low, high, out=odd)
+            merged.append(out)
+        parts = merged
+    return parts[0].mul_(_scale(axes))
+
+
+def _synthesis_traced(bands: Sequence[Tensor], axes: tuple[int, ...]) -> Tensor:
+    """The same butterflies as plain expressions; interleaving is a stack folded into the axis before it."""
+    parts = list(bands)
+    for axis in reversed(axes):
+        parts = [
+            torch.stack((low + high, low - high), axis).flatten(axis - 1, axis)
+            for low, high in zip(parts[::2], parts[1::2], strict=True)
+        ]
+    return parts[0] * _scale(axes)
