@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -185,11 +186,23 @@ class _VideoSource:
         return np.ascontiguousarray(array)
 
 
+def import_av() -> ModuleType:
+    """PyAV, which only video files need.
+
+    Raises:
+        ImportError: If it is not installed; the message says how to install it.
+    """
+    try:
+        import av
+    except ImportError as error:
+        raise ImportError("video files need PyAV; install it with: pip install 'subband[video]'.") from error
+    return av
+
+
 @contextmanager
 def _container(path: Path) -> Iterator[Any]:
     """Opens a video file with PyAV; whatever FFmpeg finds wrong inside the block becomes a ValueError that names the file."""
-    import av
-
+    av = import_av()
     try:
         with av.open(str(path), options=_OPEN_OPTIONS) as container:
             if not container.streams.video:

@@ -4,9 +4,12 @@ Inside the package a clip is a float tensor `(T, C, H, W)` in `[0, 1]`. Sizes ar
 frames that were asked for are kept, and output files appear complete or not at all.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -15,7 +18,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from subband.data._files import new_path
-from subband.data._video_sources import FrameSource, VideoInfo, open_source
+from subband.data._video_sources import FrameSource, VideoInfo, import_av, open_source
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
 
 __all__ = ["VideoInfo", "probe", "read_clip", "write_clip"]
 
@@ -123,8 +129,8 @@ def write_clip(path: Path | str, frames: Tensor, fps: float = 10, overwrite: boo
         raise ValueError(f"fps must be above 0 and at most 1000, got {fps}.")
     if path.is_dir() and any(not _is_numbered_frame(file) for file in path.iterdir()):
         raise FileExistsError(f"{path} is a folder with other files than numbered frames; choose another name.")
-    pixels = (frames.detach().float().clamp(0, 1) * 255).round().to(torch.uint8).cpu()
-    pixels = rearrange(pixels.expand(-1, 3, -1, -1), "t c h w -> t h w c").contiguous().numpy()
+    rounded = (frames.detach().float().clamp(0, 1) * 255).round().to(torch.uint8).cpu()
+    pixels = rearrange(rounded.expand(-1, 3, -1, -1), "t c h w -> t h w c").contiguous().numpy()
     with new_path(path, overwrite=overwrite) as temporary:
         _WRITERS[path.suffix.lower()](temporary, pixels, fps)
 
@@ -170,8 +176,7 @@ def _to_tensor(frame: np.ndarray, size: tuple[int, int], grey: bool) -> Tensor:
 
 
 def _write_mp4(path: Path, pixels: np.ndarray, fps: float) -> None:
-    import av
-
+    av = import_av()
     height, width = pixels.shape[1:3]
     pixels = np.pad(pixels, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
     with av.open(str(path), "w", format="mp4") as container:
@@ -199,7 +204,7 @@ def _write_folder(path: Path, pixels: np.ndarray, fps: float) -> None:
         image.save(path / f"frame_{index:04d}.png")
 
 
-def _images(pixels: np.ndarray) -> Iterator["Image.Image"]:  # noqa: F821 - Pillow is imported only where it is used
+def _images(pixels: np.ndarray) -> Iterator[Picture]:
     from PIL import Image
 
     return (Image.fromarray(frame) for frame in pixels)
