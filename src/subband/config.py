@@ -206,6 +206,49 @@ def read_recipe(source: str | Path) -> dict[str, Any]:
     return settings
 
 
+def build_recipe(settings: dict[str, Any], where: str = "recipe") -> RecipeConfig:
+    """A typed recipe from nested dictionaries.
+
+    Raises:
+        ValueError: If a key is unknown, a required one is missing, or a value has the wrong type.
+    """
+    from jsonargparse import ArgumentParser
+
+    check_keys(settings, RecipeConfig, where)
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(RecipeConfig, nested_key=None)
+    try:
+        values = parser.instantiate(parser.parse_object(settings))
+    except Exception as error:  # jsonargparse wraps what it finds in several types
+        raise ValueError(f"{where}: {' '.join(str(error).split())}") from None
+    return RecipeConfig(**{field.name: values[field.name] for field in dataclasses.fields(RecipeConfig)})
+
+
+def load_recipe(source: str | Path, overrides: dict[str, Any] | None = None) -> RecipeConfig:
+    """A recipe by name or path.
+
+    Args:
+        source: For example `"video_prediction/wast_digits"`.
+        overrides: Nested settings that replace the recipe's.
+
+    Example:
+        >>> load_recipe("video_prediction/wast_digits", {"optim": {"lr": 0.01}}).optim.lr
+        0.01
+    """
+    return build_recipe(merge(read_recipe(source), overrides or {}), str(source))
+
+
+def flatten(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings with dotted keys; the free-form `args` stay whole."""
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        if isinstance(value, dict) and key != "args":
+            flat.update(flatten(value, f"{prefix}{key}."))
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
 def merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     """`below` with the values of `above` in their place.
 
@@ -242,12 +285,9 @@ def check_keys(settings: Any, config: type, where: str, trail: str = "") -> None
         check_keys(term, LossTerm, where, f"{trail}loss[{number}].")
 
 
-def write_recipe(recipe: RecipeConfig, path: Path, comment: str = "") -> None:
-    """Write a resolved recipe so that `read_recipe` gives it back."""
-    settings = dataclasses.asdict(recipe)
-    settings["optim"]["betas"] = list(recipe.optim.betas)
-    header = "".join(f"# {line}\n" for line in comment.splitlines())
-    path.write_text(header + yaml.safe_dump(_plain(settings), sort_keys=False))
+def recipe_text(recipe: RecipeConfig) -> str:
+    """A resolved recipe as YAML that `read_recipe` reads back."""
+    return yaml.safe_dump(_plain(dataclasses.asdict(recipe)), sort_keys=False)
 
 
 def _plain(value: Any) -> Any:

@@ -7,6 +7,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 from types import ModuleType
+from typing import Any
 
 import subband
 
@@ -64,7 +65,7 @@ def _run(command: str, words: list[str]) -> int:
     return 0
 
 
-def _parse(command: str, module: ModuleType, words: list[str]):  # noqa: ANN202 - a jsonargparse.Namespace, imported late
+def _parse(command: str, module: ModuleType, words: list[str]) -> Any:
     from argparse import ArgumentError
 
     import jsonargparse

@@ -42,7 +42,9 @@ def export_published(model: nn.Module) -> dict[str, Tensor]:
     for key, value in model.state_dict().items():
         published = table.to_published(key)
         if published is None:
-            raise ValueError(f"model {config['name']!r} with these options has no published layout: {key} is ours alone.")
+            raise ValueError(
+                f"model {config['name']!r} with these options has no published layout: {key} is ours alone."
+            )
         state[published] = value.detach().clone()
     return state
 
@@ -117,7 +119,9 @@ def _rename(state: Mapping[str, Tensor], table: KeyMap, model: nn.Module, source
     missing = [table.to_published(key) or key for key in wanted if key not in named]
     found = {"missing": missing, "unexpected": unexpected, "wrongly shaped": misshapen}
     if any(found.values()):
-        raise ValueError(f"{source} does not fit the model: " + "; ".join(_listing(*item) for item in found.items() if item[1]))
+        raise ValueError(
+            f"{source} does not fit the model: " + "; ".join(_listing(*item) for item in found.items() if item[1])
+        )
     return own
 
 

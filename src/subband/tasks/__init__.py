@@ -21,6 +21,8 @@ def task_class(name: str) -> type[Task]:
     """
     if name not in TASKS:
         close = difflib.get_close_matches(name, TASKS, n=1)
-        raise ValueError(f"unknown task {name!r}; " + (f"did you mean {close[0]}?" if close else f"known: {', '.join(TASKS)}."))
+        raise ValueError(
+            f"unknown task {name!r}; " + (f"did you mean {close[0]}?" if close else f"known: {', '.join(TASKS)}.")
+        )
     module, attribute = TASKS[name].split(":")
     return getattr(importlib.import_module(module), attribute)

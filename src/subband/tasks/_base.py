@@ -13,7 +13,7 @@ from subband.config import RecipeConfig
 from subband.tasks._schedule import build_optimizer, build_schedule, drop_path_rate
 
 
-class TrainingDiverged(ValueError):
+class DivergenceError(ValueError):
     """The loss is no longer a number."""
 
 
@@ -68,7 +68,7 @@ class Task(LightningModule, ABC):
         loss = torch.stack(list(terms.values())).sum()
         if self.trainer.global_step % self.recipe.trainer.log_every_steps == 0 and not torch.isfinite(loss):
             names = ", ".join(f"{name} {value.item():.4g}" for name, value in terms.items())
-            raise TrainingDiverged(
+            raise DivergenceError(
                 f"the loss is not a number at step {self.trainer.global_step} ({names}); the last checkpoint is intact: "
                 "lower optim.lr, set optim.grad_clip, or train with trainer.precision=32."
             )

@@ -1,0 +1,256 @@
+"""One training loop for every task: build, fit, keep the best, score, write it all down."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import time
+import warnings
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import (
+    EarlyStopping,
+    EMAWeightAveraging,
+    LearningRateMonitor,
+    ModelCheckpoint,
+    RichProgressBar,
+)
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from torch import nn
+
+from subband.config import RecipeConfig, TrainerConfig, recipe_text
+from subband.data.loader import ClipLoader
+from subband.models._checkpoint import load_model, save_model
+from subband.tasks import task_class
+from subband.tasks._callbacks import AtomicCheckpointIO, SaveLast
+from subband.tasks._evaluation import SCORES_FILE, write_evaluation
+
+CONFIG_FILE = "config.yaml"
+ACCELERATORS = {"auto": "auto", "cpu": "cpu", "cuda": "gpu", "mps": "mps"}
+PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
+
+
+class RunFiles(NamedTuple):
+    """Where things lie in a run folder."""
+
+    folder: Path
+
+    @property
+    def last(self) -> Path:
+        """State to resume from."""
+        return self.folder / "checkpoints" / "last.ckpt"
+
+    @property
+    def best(self) -> Path:
+        """State with the lowest validation loss."""
+        return self.folder / "checkpoints" / "best.ckpt"
+
+
+def prepare_folder(folder: Path, *, overwrite: bool, resume: bool) -> RunFiles:
+    """Make a run folder, never touching an existing run unless told to.
+
+    Raises:
+        FileExistsError: If there is a run and neither `overwrite` nor `resume` is set.
+        FileNotFoundError: If `resume` is set and there is nothing to resume.
+    """
+    files = RunFiles(folder)
+    if "LOCAL_RANK" in os.environ:  # a second process of the same run: the first one has prepared the folder
+        return files
+    if resume:
+        if not files.last.is_file():
+            raise FileNotFoundError(f"nothing to resume: {files.last} does not exist.")
+        return files
+    if folder.exists() and any(folder.iterdir()):
+        if not overwrite:
+            raise FileExistsError(f"{folder} already holds a run; use --resume to go on, --overwrite to replace it.")
+        shutil.rmtree(folder)
+    files.last.parent.mkdir(parents=True)
+    return files
+
+
+def train(
+    recipe: RecipeConfig,
+    folder: str | Path,
+    *,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: bool = True,
+    resume_command: str = "train(..., resume=True)",
+) -> dict[str, Any] | None:
+    """Train by a recipe, keep the best weights, score them on the test set.
+
+    Args:
+        recipe: The resolved recipe.
+        folder: Run folder to make; afterwards it holds `config.yaml`, `metrics.csv`, `checkpoints/`, `model/`,
+            `scores.json` and `samples.npz`.
+        overwrite: Replace an existing run.
+        resume: Go on with the run in `folder`; gives the losses an uninterrupted run would have given.
+        progress: Show a progress bar.
+        resume_command: What to tell the user after Ctrl-C.
+
+    Returns:
+        The contents of `scores.json`; None in processes other than the first.
+
+    Raises:
+        FileExistsError: If the folder holds a run.
+        ValueError: If the recipe does not fit together, or the loss becomes NaN.
+    """
+    files = prepare_folder(Path(folder), overwrite=overwrite, resume=resume)
+    task_type = task_class(recipe.task)
+    data = task_type.build_data(recipe)
+    torch.manual_seed(recipe.seed)
+    model = task_type.build_model(recipe, data.spec)
+    task = task_type(recipe, model, data.spec)
+    if not resume and "LOCAL_RANK" not in os.environ:
+        (files.folder / CONFIG_FILE).write_text(recipe_text(recipe))
+    trainer = build_trainer(recipe, files, progress, resume_command)
+    loaders = {"train": True, "val": False}
+    train_loader, val_loader = (_loader(recipe, getattr(data, split), is_train) for split, is_train in loaders.items())
+    started = time.perf_counter()
+    trainer.fit(task, train_loader, val_loader, ckpt_path=files.last if resume else None, weights_only=True)
+    seconds = time.perf_counter() - started
+    steps = trainer.global_step
+    if not trainer.is_global_zero:
+        return None
+    _load_best(task, files)
+    facts = {"train_seconds": None if resume else round(seconds, 1), "steps": steps, "seed": recipe.seed}
+    scores = score(recipe, model.eval(), data, files.folder, facts)
+    metadata = {**task_type.model_metadata(data.spec), "recipe": _recipe_name(recipe), "training": facts}
+    save_model(
+        model, files.folder / "model", metadata={**metadata, "scores": scores["rows"][0]["metrics"]}, overwrite=True
+    )
+    return scores
+
+
+def score(
+    recipe: RecipeConfig, model: nn.Module, data: Any, folder: Path, facts: dict[str, Any], name: str | None = None
+) -> dict[str, Any]:
+    """Score one network and the task's baselines on the test set; writes `scores.json` and `samples.npz`."""
+    task_type = task_class(recipe.task)
+    device = pick_training_device(recipe.trainer)
+    name = name or folder.resolve().name
+    models = {name: model, **task_type.baselines(data.spec)}
+    evaluation = task_type.evaluate(recipe, {key: net.to(device).eval() for key, net in models.items()}, data, device)
+    rows = {key: {"parameters": sum(p.numel() for p in net.parameters())} for key, net in models.items()}
+    rows[name] = {"model": recipe.model.name, **rows[name], **facts}
+    scores = write_evaluation(folder, recipe.task, evaluation, rows)
+    model.cpu()
+    return scores
+
+
+def evaluate(recipe: RecipeConfig, source: str | Path, folder: Path) -> dict[str, Any]:
+    """Score saved weights on the test set of a recipe.
+
+    Args:
+        recipe: Says the data and how it is measured.
+        source: Whatever `subband.load_model` takes.
+        folder: Where `scores.json` and `samples.npz` go.
+    """
+    model = load_model(source)
+    data = task_class(recipe.task).build_data(recipe)
+    facts = model.metadata.get("training", {})
+    folder.mkdir(parents=True, exist_ok=True)
+    return score(recipe, model, data, folder, facts, name=Path(source).resolve().name)
+
+
+def build_trainer(recipe: RecipeConfig, files: RunFiles, progress: bool, resume_command: str) -> Trainer:
+    """Lightning's trainer for a recipe."""
+    config = recipe.trainer
+    _quieten_lightning()
+    return Trainer(
+        accelerator=ACCELERATORS[config.device],
+        devices=config.num_devices,
+        num_nodes=config.num_nodes,
+        strategy=config.strategy,
+        precision=PRECISIONS[config.precision],
+        max_epochs=config.epochs,
+        max_steps=-1 if config.max_steps is None else config.max_steps,
+        accumulate_grad_batches=config.accumulate,
+        gradient_clip_val=recipe.optim.grad_clip,
+        check_val_every_n_epoch=config.val_every_epochs,
+        log_every_n_steps=config.log_every_steps,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,  # ClipLoader shards over processes itself
+        logger=_loggers(config, files.folder),
+        callbacks=_callbacks(recipe, files, progress, resume_command),
+        plugins=[AtomicCheckpointIO()],
+        enable_progress_bar=progress,
+        enable_model_summary=False,
+        default_root_dir=files.folder,
+    )
+
+
+def pick_training_device(config: TrainerConfig) -> torch.device:
+    """The device that `trainer.device` means on this machine."""
+    if config.device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(config.device)
+
+
+def has_finished(folder: str | Path) -> bool:
+    """Whether a run folder holds the scores a finished run ends with."""
+    return (Path(folder) / SCORES_FILE).is_file()
+
+
+def _callbacks(recipe: RecipeConfig, files: RunFiles, progress: bool, resume_command: str) -> list[Callback]:
+    config = recipe.trainer
+    best = ModelCheckpoint(
+        files.best.parent,
+        "best",
+        monitor="val_loss",
+        save_last=True,
+        enable_version_counter=False,
+        auto_insert_metric_name=False,
+    )
+    callbacks: list[Callback] = [
+        best,
+        SaveLast(files.last, config.checkpoint_every_steps, resume_command),
+        LearningRateMonitor("step"),
+    ]
+    if config.ema_decay is not None:
+        callbacks.append(EMAWeightAveraging(decay=config.ema_decay))
+    if config.early_stop is not None:
+        callbacks.append(EarlyStopping("val_loss", patience=config.early_stop))
+    if progress:
+        callbacks.append(RichProgressBar())
+    return callbacks
+
+
+def _loggers(config: TrainerConfig, folder: Path) -> list[Logger]:
+    loggers: list[Logger] = [CSVLogger(folder, name=None, version="", flush_logs_every_n_steps=config.log_every_steps)]
+    if config.tensorboard:
+        loggers.append(TensorBoardLogger(folder, name=None, version="tensorboard"))
+    return loggers
+
+
+def _loader(recipe: RecipeConfig, dataset: Any, is_train: bool) -> ClipLoader:
+    device = pick_training_device(recipe.trainer)
+    return ClipLoader(
+        dataset,
+        recipe.data.batch_size,
+        shuffle=is_train,
+        drop_last=is_train,
+        seed=recipe.seed,
+        num_workers=recipe.data.num_workers,
+        device=device,
+    )
+
+
+def _load_best(task: nn.Module, files: RunFiles) -> None:
+    source = files.best if files.best.is_file() else files.last
+    task.load_state_dict(torch.load(source, map_location="cpu", weights_only=True)["state_dict"])
+
+
+def _recipe_name(recipe: RecipeConfig) -> str:
+    return f"{recipe.task}: {recipe.model.name} on {recipe.data.name}"
+
+
+def _quieten_lightning() -> None:
+    # Lightning prints hints and an advertisement on every start; its warnings about workers do not fit ClipLoader.
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="lightning.*")

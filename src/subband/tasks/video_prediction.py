@@ -1,0 +1,162 @@
+"""Video prediction: the next frames of a clip."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from subband.config import RecipeConfig
+from subband.data import build_data
+from subband.data.loader import ClipLoader
+from subband.losses import build_loss
+from subband.metrics.spectrum import SubbandEnergy
+from subband.metrics.video import VideoPredictionMetrics
+from subband.models._registry import create_model, model_spec
+from subband.tasks._base import Task
+from subband.tasks._evaluation import Evaluation
+
+if TYPE_CHECKING:
+    from subband.data import ClipSpec, VideoData
+
+LOGGED_METRICS = ("mse", "mae", "psnr", "ssim")
+
+
+class VideoPredictionTask(Task):
+    """Trains a `VideoModel`; longer targets than the network's T are rolled out, also in training.
+
+    Args:
+        recipe: The whole recipe.
+        model: A `subband.models._video.VideoModel`.
+        spec: Frame counts, size and value range of the data.
+    """
+
+    def __init__(self, recipe: RecipeConfig, model: nn.Module, spec: ClipSpec) -> None:
+        super().__init__(recipe, model)
+        self.out_frames = spec.out_frames
+        self.losses = [(term, build_loss(term.name, term.args)) for term in recipe.loss]
+        self.metrics = VideoPredictionMetrics(spec)
+
+    @staticmethod
+    def build_data(recipe: RecipeConfig) -> VideoData:
+        """Data set named by the recipe."""
+        seed = recipe.seed if recipe.data.seed is None else recipe.data.seed
+        return build_data(recipe.data.name, recipe.data.args, seed)
+
+    @staticmethod
+    def build_model(recipe: RecipeConfig, spec: ClipSpec) -> nn.Module:
+        """Network named by the recipe; `in_shape` follows the data unless the recipe fixes it."""
+        shape = (spec.in_frames, spec.channels, spec.height, spec.width)
+        args = {key: tuple(value) if isinstance(value, list) else value for key, value in recipe.model.args.items()}
+        wanted = args.setdefault("in_shape", shape)
+        if tuple(wanted[:2]) != shape[:2]:
+            raise ValueError(
+                f"model.args.in_shape is {tuple(wanted)}, but the data has (T, C, H, W) = {shape}; T and C must agree."
+            )
+        if recipe.drop_path.rate is not None:
+            args.update(_drop_path_argument(recipe.model.name, recipe.drop_path.rate))
+        return create_model(recipe.model.name, **args)
+
+    def loss_terms(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+        """Weighted loss terms over all target frames."""
+        inputs, targets = batch
+        prediction = self.model.predict(inputs, self.out_frames)
+        return {term.name: term.weight * loss(prediction, targets) for term, loss in self.losses}
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Mean squared error (the monitored loss) and the running metrics."""
+        inputs, targets = batch
+        prediction = self.model.predict(inputs, self.out_frames)
+        loss = nn.functional.mse_loss(prediction.float(), targets)
+        self.log("val_loss", loss, prog_bar=True, sync_dist=True, batch_size=len(inputs))
+        self.metrics.update(prediction.float(), targets)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the epoch's metrics."""
+        scores = self.metrics.compute()
+        self.log_dict({f"val_{name}": scores[name] for name in LOGGED_METRICS if scores[name] is not None})
+        self.metrics.reset()
+
+    @staticmethod
+    def baselines(spec: ClipSpec) -> dict[str, nn.Module]:
+        """Copying the last frame."""
+        shape = (spec.in_frames, spec.channels, spec.height, spec.width)
+        return {"persistence": create_model("persistence", in_shape=shape)}
+
+    @staticmethod
+    def model_metadata(spec: ClipSpec) -> dict[str, Any]:
+        """Value range and standardisation of the frames the network was trained on."""
+        return {"data_range": list(spec.data_range), "mean": spec.mean, "std": spec.std}
+
+    @staticmethod
+    @torch.inference_mode()
+    def evaluate(
+        recipe: RecipeConfig, models: dict[str, nn.Module], data: VideoData, device: torch.device
+    ) -> Evaluation:
+        """Scores, per-frame curves, sub-band energies and sample predictions of networks on the test set."""
+        spec, config = data.spec, recipe.evaluation
+        loader = ClipLoader(
+            data.test,
+            config.batch_size or recipe.data.batch_size,
+            shuffle=False,
+            drop_last=False,
+            seed=recipe.seed,
+            num_workers=recipe.data.num_workers,
+            device=device,
+        )
+        metrics = {name: VideoPredictionMetrics(spec, lpips_weights=config.lpips_weights).to(device) for name in models}
+        energies = {name: SubbandEnergy().to(device) for name in models}
+        samples: dict[str, list[Tensor]] = {}
+        for inputs, targets in loader:
+            inputs, targets = inputs.to(device), targets.to(device)
+            _keep(samples, "inputs", inputs, config.num_samples)
+            _keep(samples, "targets", targets, config.num_samples)
+            for name, model in models.items():
+                prediction = model.predict(inputs, spec.out_frames).float()
+                metrics[name].update(prediction, targets)
+                energies[name].update(prediction.clamp(*spec.data_range), targets)
+                _keep(samples, f"prediction/{name}", prediction, config.num_samples)
+        rows = {
+            name: {
+                "metrics": metrics[name].compute(),
+                "per_frame": metrics[name].per_frame(),
+                **energies[name].compute(),
+            }
+            for name in models
+        }
+        facts = {
+            "name": recipe.data.name,
+            "split": "test",
+            "sequences": len(data.test),
+            "in_frames": spec.in_frames,
+            "out_frames": spec.out_frames,
+            "channels": spec.channels,
+            "height": spec.height,
+            "width": spec.width,
+            "data_range": list(spec.data_range),
+        }
+        return Evaluation(facts, rows, {name: _to_bytes(parts, spec) for name, parts in samples.items()})
+
+
+def _drop_path_argument(name: str, rate: float) -> dict[str, float]:
+    known = inspect.signature(model_spec(name).builder).parameters
+    for argument in ("drop_path_rate", "drop_path"):
+        if argument in known:
+            return {argument: rate}
+    raise ValueError(f"drop_path.rate is set, but model {name!r} has no stochastic depth.")
+
+
+def _keep(samples: dict[str, list[Tensor]], name: str, frames: Tensor, wanted: int) -> None:
+    kept = samples.setdefault(name, [])
+    missing = wanted - sum(len(part) for part in kept)
+    if missing > 0:
+        kept.append(frames[:missing].cpu())
+
+
+def _to_bytes(parts: list[Tensor], spec: ClipSpec) -> np.ndarray:
+    low, high = spec.data_range
+    scaled = (torch.cat(parts) - low) / (high - low) * 255
+    return scaled.clamp(0, 255).round().to(torch.uint8).numpy()
