@@ -49,13 +49,14 @@ def defaults(words: list[str]) -> dict[str, Any]:
 def run(args: Namespace) -> None:
     """Train, then print the scores and where everything lies."""
     from subband.config import recipe_text
-    from subband.tasks._callbacks import TrainingInterrupted
-    from subband.tasks.training import train
 
     recipe = recipe_from(args)
     if args.print_config:
         print(recipe_text(recipe), end="")
         return
+    from subband.tasks._callbacks import TrainingInterrupted
+    from subband.tasks.training import train
+
     folder = Path(args.out or Path("runs") / Path(args.recipe).stem)
     command = f"subband train {folder / 'config.yaml'} --out {folder} --resume"
     try:

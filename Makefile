@@ -1,0 +1,42 @@
+# `make demo` and `make test` are all a newcomer needs: each sets up .venv when that is missing or out of date.
+PYTHON ?= python3
+BIN := .venv/bin
+export CUBLAS_WORKSPACE_CONFIG ?= :4096:8
+
+.PHONY: demo test quick lint bench docs clean
+
+demo:
+	@$(PYTHON) scripts/bootstrap.py demo
+	@$(BIN)/python examples/demo.py
+
+# Ordered so that the cheapest check that can fail comes first.
+test:
+	@$(PYTHON) scripts/bootstrap.py all,test,lint
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 -m slow
+
+quick:
+	@$(PYTHON) scripts/bootstrap.py all,test,lint
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 -m "not slow"
+
+lint:
+	@$(PYTHON) scripts/bootstrap.py all,test,lint
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+	$(BIN)/mypy
+
+bench:
+	@$(PYTHON) scripts/bootstrap.py all,test,lint
+	$(BIN)/subband benchmark video-prediction
+	$(BIN)/python benchmarks/moving_mnist.py
+
+docs:
+	@$(PYTHON) scripts/bootstrap.py all,docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+clean:
+	rm -rf .venv runs site dist build .ruff_cache .mypy_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
