@@ -1,0 +1,60 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from subband.config import DropPathConfig, OptimConfig
+from subband.tasks._schedule import build_optimizer, build_schedule, drop_path_rate
+
+
+def rates(config, num_steps, steps_per_epoch=1.0):
+    optimizer = build_optimizer(nn.Linear(2, 2), config)
+    schedule = build_schedule(optimizer, config, num_steps, steps_per_epoch)
+    seen = []
+    for _ in range(num_steps):
+        seen.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    return seen
+
+
+def test_onecycle_starts_peaks_and_ends_where_published():
+    seen = rates(OptimConfig(lr=1e-3), 100)
+    assert seen[0] == pytest.approx(1e-3 / 25)
+    assert max(seen) == pytest.approx(1e-3, rel=1e-3)
+    assert seen.index(max(seen)) == pytest.approx(29, abs=1)
+    assert seen[-1] == pytest.approx(1e-3 / 25 / 1e4, rel=1e-3)
+
+
+def test_cosine_with_warmup_follows_its_formula():
+    config = OptimConfig(lr=1e-2, schedule="cosine", warmup_epochs=2, warmup_lr=1e-4, min_lr=1e-5)
+    seen = rates(config, 100, steps_per_epoch=5)
+    assert seen[0] == pytest.approx(1e-4)
+    assert seen[5] == pytest.approx(1e-4 + (1e-2 - 1e-4) * 0.5)
+    for step in (10, 50, 99):
+        cosine = 0.5 * (1 + math.cos(math.pi * step / 100))
+        assert seen[step] == pytest.approx(1e-5 + (1e-2 - 1e-5) * cosine)
+
+
+def test_vectors_are_not_decayed():
+    model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+    groups = build_optimizer(model, OptimConfig(name="adamw", weight_decay=0.1)).param_groups
+    assert [(group["weight_decay"], len(group["params"])) for group in groups] == [(0.1, 1), (0.0, 3)]
+    assert isinstance(build_optimizer(model, OptimConfig(name="adamw")), torch.optim.AdamW)
+
+
+@pytest.mark.parametrize(
+    ("config", "epoch", "expected"),
+    [
+        (DropPathConfig(), 3, None),
+        (DropPathConfig(rate=0.2), 3, 0.2),
+        (DropPathConfig(rate=0.25, mode="late", cutoff_epochs=20), 19.99, 0.0),
+        (DropPathConfig(rate=0.25, mode="late", cutoff_epochs=20), 20, 0.25),
+        (DropPathConfig(rate=0.2, mode="early", cutoff_epochs=10), 9.5, 0.2),
+        (DropPathConfig(rate=0.2, mode="early", cutoff_epochs=10, ramp=True), 2.5, 0.15),
+        (DropPathConfig(rate=0.2, mode="early", cutoff_epochs=10), 10, 0.0),
+    ],
+)
+def test_stochastic_depth_schedule(config, epoch, expected):
+    assert drop_path_rate(config, epoch) == (None if expected is None else pytest.approx(expected))
