@@ -1,4 +1,4 @@
-"""Small helpers shared by the commands: `--set` values, devices, output files and terminal tables."""
+"""Small helpers shared by the commands: models, `--set` values, devices, output files and terminal tables."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
+    from jsonargparse import ArgumentParser
     from rich.table import Table
+    from torch import Tensor, nn
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -44,6 +46,75 @@ def pick_device(name: str = "auto") -> torch.device:
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise ValueError("--device mps was asked for, but PyTorch sees no Metal device here.")
     return device
+
+
+def add_model_arguments(parser: ArgumentParser) -> None:
+    """Add the options that `open_model` reads: `model` and `--set`."""
+    parser.add_argument(
+        "model", type=str, help="Model name (fresh weights), model folder, run folder, or name of bundled weights."
+    )
+    add_set_argument(parser)
+
+
+def add_set_argument(parser: ArgumentParser) -> None:
+    """Add the option `--set key=value`, read by `parse_overrides`."""
+    parser.add_argument(
+        "--set",
+        type=str,
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="Change an argument of the named model, e.g. in_shape=[10,1,64,64]; may be repeated.",
+    )
+
+
+def open_model(source: str, overrides: Sequence[str] = ()) -> nn.Module:
+    """The network that a command line names, in evaluation mode.
+
+    Args:
+        source: Model name, model folder, run folder, or name of bundled weights. A model name comes first; write
+            `./NAME` for a folder called like a model.
+        overrides: `key=value` texts for a model name.
+
+    Raises:
+        ValueError: If there is nothing of that name, or overrides are given for stored weights.
+        TypeError: If the model has no argument of an override's name.
+        FileNotFoundError: If the source is a path and nothing is there.
+    """
+    from subband.models._checkpoint import bundled_models, load_model
+    from subband.models._registry import create_model, list_models
+
+    if source in list_models():
+        return create_model(source, **parse_overrides(overrides)).eval()
+    is_stored = Path(source).exists() or source in bundled_models() or len(Path(source).parts) > 1
+    if is_stored and overrides:
+        raise ValueError(f"--set changes a model name such as wast, but {source} holds weights, whose shape is fixed.")
+    # Neither a path nor weights: the registry answers with the closest names.
+    return load_model(source) if is_stored else create_model(source)
+
+
+def example_input(model: nn.Module, *, batch: int = 1, height: int | None = None, width: int | None = None) -> Tensor:
+    """Random input of a video model, `(B, T, C, H, W)` in [0, 1], the same in every run.
+
+    Args:
+        model: Network with an `in_shape`.
+        batch: B.
+        height: H; that of `in_shape` by default.
+        width: W; that of `in_shape` by default.
+
+    Raises:
+        ValueError: If a size is not positive, or the model does not state its input.
+    """
+    import torch
+
+    in_shape = getattr(model, "in_shape", None)
+    if in_shape is None:
+        raise ValueError(f"{type(model).__name__} does not state the shape of its input.")
+    frames, channels, default_height, default_width = in_shape
+    shape = (batch, frames, channels, height or default_height, width or default_width)
+    if min(shape) < 1:
+        raise ValueError(f"batch, height and width must be positive, got {batch}, {shape[3]} and {shape[4]}.")
+    return torch.rand(shape, generator=torch.Generator().manual_seed(0))
 
 
 def parse_overrides(pairs: Sequence[str]) -> dict[str, Any]:
