@@ -1,0 +1,72 @@
+"""Clips for video prediction: generated data sets, readers of published ones, the user's own videos, and the loader."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from subband.data._spec import BatchedClips, Clips, ClipSource, ClipSpec, VideoData, check_range
+from subband.data.loader import ClipLoader
+
+__all__ = [
+    "DATASETS",
+    "BatchedClips",
+    "ClipLoader",
+    "ClipSource",
+    "ClipSpec",
+    "Clips",
+    "VideoData",
+    "build_data",
+    "check_range",
+]
+
+# Adding a data set: write its function, with keyword-only typed arguments and `seed`, and name it here.
+DATASETS: dict[str, str] = {
+    "mmnist_cifar": "subband.data.moving_mnist:mmnist_cifar",
+    "moving_digits": "subband.data.moving_mnist:moving_digits",
+    "moving_fmnist": "subband.data.moving_mnist:moving_fmnist",
+    "moving_mnist": "subband.data.moving_mnist:moving_mnist",
+    "noisy_mmnist": "subband.data.moving_mnist:noisy_mmnist",
+}
+
+
+def build_data(name: str, args: Mapping[str, Any], seed: int) -> VideoData:
+    """The splits of a data set.
+
+    Args:
+        name: A key of `DATASETS`.
+        args: Arguments of its function, without `seed`.
+        seed: Seed of everything drawn at random.
+
+    Returns:
+        Training, validation and test clips.
+
+    Raises:
+        ValueError: If the name is unknown (the closest one is given), or an argument has an impossible value.
+        TypeError: If an argument is unknown or missing (the ones there are, are listed).
+        FileNotFoundError: If a file is missing.
+
+    Example:
+        >>> data = build_data("moving_digits", {"num_train": 4, "img_size": 32, "sprite_size": 12}, seed=0)
+        >>> inputs, targets = data.train[0]
+        >>> inputs.shape, len(data.train)
+        (torch.Size([10, 1, 32, 32]), 4)
+    """
+    if name not in DATASETS:
+        close = difflib.get_close_matches(name, DATASETS, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(DATASETS))}"
+        raise ValueError(f"unknown data set {name!r}; {hint}")
+    module, attribute = DATASETS[name].split(":")
+    function = getattr(importlib.import_module(module), attribute)
+    parameters = {key: value for key, value in inspect.signature(function).parameters.items() if key != "seed"}
+    allowed = ", ".join(parameters)
+    for key in args:
+        if key not in parameters:
+            raise TypeError(f"data set {name!r} has no argument {key!r}; it takes {allowed}")
+    for key, parameter in parameters.items():
+        if parameter.default is parameter.empty and key not in args:
+            raise TypeError(f"data set {name!r} needs the argument {key!r}; it takes {allowed}")
+    return function(**args, seed=seed)

@@ -1,0 +1,169 @@
+"""Batches of clips in an order that can be repeated, shared between processes and resumed in the middle of an epoch."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, distributed
+from torch.utils.data import DataLoader
+
+from subband.data._random import permutation
+from subband.data._spec import ClipSource, SupportsBatch, check_range
+
+
+class ClipLoader:
+    """Iterates over a data set in batches; one iteration is one epoch.
+
+    A shuffled loader asks for the keys `epoch * len(dataset) + index` in an order that is a pure function of (seed, epoch);
+    one that does not shuffle asks for `0 .. N - 1` every time. With several processes every process gets the same number of
+    batches, no sample twice, and none is left out unless `drop_last` says so; the last batch of a process may then hold one
+    sample more than `batch_size`.
+
+    `state_dict()` counts the batches handed out, so a loader restored from it continues with the next one; if the epoch was
+    complete, with the next epoch. Lightning saves and restores it with its checkpoints.
+
+    Args:
+        dataset: Map-style clips. Those with a `batch` method make whole batches on `device`.
+        batch_size: Samples per batch and process.
+        shuffle: New order and new keys every epoch (training) instead of keys `0 .. N - 1` (validation, test).
+        drop_last: Leave out the samples that do not fill a batch in every process.
+        seed: Chooses the orders.
+        num_workers: Worker processes that prepare batches ahead; 0 prepares them here.
+        device: Where batches are put; None leaves them on the CPU.
+        rank: Number of this process; that of torch.distributed when None.
+        world_size: Number of processes, likewise; given together with `rank`.
+
+    Raises:
+        ValueError: If a number is out of range, or the data set has too few samples for a single batch.
+    """
+
+    def __init__(
+        self,
+        dataset: ClipSource,
+        batch_size: int,
+        *,
+        shuffle: bool,
+        drop_last: bool,
+        seed: int,
+        num_workers: int = 0,
+        device: torch.device | str | None = None,
+        rank: int | None = None,
+        world_size: int | None = None,
+    ) -> None:
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        if num_workers < 0:
+            raise ValueError(f"num_workers must not be negative, got {num_workers}")
+        if (rank is None) != (world_size is None):
+            raise ValueError("rank and world_size must be given together")
+        if rank is not None and world_size is not None and not 0 <= rank < world_size:
+            raise ValueError(f"rank must be in 0..{world_size - 1}, got {rank}")
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.drop_last = drop_last
+        self.seed = seed
+        self.num_workers = num_workers
+        self.device = torch.device(device or "cpu")
+        self._process = None if rank is None or world_size is None else (rank, world_size)
+        self._epoch = 0
+        self._batches = 0  # handed out in this epoch
+        self._is_restored = False
+        self._is_range_checked = False
+        _ = len(self)  # too few samples should be an error here, not in the middle of a run
+
+    def __len__(self) -> int:
+        """Batches per epoch and process."""
+        _, world_size = self._rank_and_world_size()
+        per_process = len(self.dataset) // world_size
+        if self.drop_last:
+            num_batches = per_process // self.batch_size
+        else:
+            num_batches = -(-per_process // self.batch_size)
+        if num_batches == 0:
+            raise ValueError(
+                f"{len(self.dataset)} samples are too few for a batch_size of {self.batch_size} "
+                f"in {world_size} process{'es' * (world_size > 1)}"
+            )
+        return num_batches
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Inputs `(B, T, C, H, W)` and targets `(B, T', C, H, W)` of the next epoch, or of the rest of a restored one.
+
+        Nothing happens before the first batch is asked for: Lightning makes iterators it never uses.
+        """
+        if self._batches and not (self._is_restored and self._batches < len(self)):
+            self._epoch, self._batches = self._epoch + 1, 0
+        self._is_restored = False
+        for inputs, targets in self._load(self._keys(self._epoch)[self._batches :]):
+            self._batches += 1
+            if not self._is_range_checked:
+                check_range(inputs, self.dataset.spec, "input frames")
+                self._is_range_checked = True
+            yield inputs, targets
+
+    def state_dict(self) -> dict[str, int]:
+        """Number of the epoch and of the batches handed out in it."""
+        return {"epoch": self._epoch, "batches": self._batches}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue after the batches that `state_dict` counted."""
+        self._epoch, self._batches = int(state["epoch"]), int(state["batches"])
+        self._is_restored = True
+
+    def _rank_and_world_size(self) -> tuple[int, int]:
+        if self._process is not None:
+            return self._process
+        if distributed.is_available() and distributed.is_initialized():
+            return distributed.get_rank(), distributed.get_world_size()
+        return 0, 1
+
+    def _keys(self, epoch: int) -> list[list[int]]:
+        """Keys of every batch of this process."""
+        rank, world_size = self._rank_and_world_size()
+        num_samples = len(self.dataset)
+        if self.shuffle:
+            keys = (epoch * num_samples + permutation(self.seed, epoch, num_samples)).tolist()
+        else:
+            keys = list(range(num_samples))
+        mine = keys[rank::world_size]
+        num_batches, size = len(self), self.batch_size
+        batches = [mine[index * size : (index + 1) * size] for index in range(num_batches)]
+        if not self.drop_last:
+            batches[-1] = mine[(num_batches - 1) * size :]
+        return batches
+
+    def _load(self, keys: list[list[int]]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches of the given keys on the loader's device."""
+        if self.num_workers == 0:
+            for batch in keys:
+                yield _read(self.dataset, batch, self.device)
+            return
+        # A generator of its own, so that making worker seeds does not disturb the run's random numbers.
+        workers = DataLoader(
+            _KeyedBatches(self.dataset),
+            sampler=keys,
+            batch_size=None,
+            num_workers=self.num_workers,
+            pin_memory=self.device.type == "cuda",
+            generator=torch.Generator(),
+        )
+        for inputs, targets in workers:
+            yield inputs.to(self.device, non_blocking=True), targets.to(self.device, non_blocking=True)
+
+
+class _KeyedBatches:
+    """What worker processes see: a list of keys in, a batch out."""
+
+    def __init__(self, dataset: ClipSource) -> None:
+        self.dataset = dataset
+
+    def __getitem__(self, keys: Sequence[int]) -> tuple[Tensor, Tensor]:
+        return _read(self.dataset, keys, torch.device("cpu"))
+
+
+def _read(dataset: ClipSource, keys: Sequence[int], device: torch.device) -> tuple[Tensor, Tensor]:
+    if isinstance(dataset, SupportsBatch):
+        return dataset.batch(keys, device)
+    inputs, targets = zip(*(dataset[key] for key in keys), strict=True)
+    return torch.stack(inputs).to(device), torch.stack(targets).to(device)
