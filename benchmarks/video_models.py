@@ -1,0 +1,137 @@
+"""Time and memory of the video-prediction models against plain translations of their published graphs.
+
+Both run in one process, in turn, on the same weights and input; the ratio is that of the minima. Peak memory of a training
+step is the growth of the process's resident peak, each in a process of its own.
+
+usage: python benchmarks/video_models.py [MODEL ...] [--threads 1] [--repeats 5] [--batch 1] [--compile]
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import torch
+from published.simvp import SimVPModel
+from published.wast import PublishedWaST
+from published.wsfvit_video import PublishedWSFVideo
+from torch import Tensor, nn
+
+import subband
+from subband.environment import describe_environment
+
+IN_SHAPE = (10, 1, 64, 64)
+MMNIST = {"hid_S": 64, "hid_T": 512, "N_S": 4, "N_T": 8}
+PUBLISHED: dict[str, Callable[[], nn.Module]] = {
+    "wast": lambda: PublishedWaST(IN_SHAPE, 20, (2, 8, 2)),
+    "simvp_gsta": lambda: SimVPModel(IN_SHAPE, **MMNIST, model_type="gsta"),
+    "tau": lambda: SimVPModel(IN_SHAPE, **MMNIST, model_type="tau"),
+    "simvp_incepu": lambda: SimVPModel(IN_SHAPE, **MMNIST, model_type="incepu"),
+    "wsfvit_video": lambda: PublishedWSFVideo(IN_SHAPE),
+}
+
+
+def forward(model: nn.Module, frames: Tensor) -> Callable[[], None]:
+    """One forward pass in eval mode."""
+
+    @torch.inference_mode()
+    def run() -> None:
+        model(frames)
+
+    model.eval()
+    return run
+
+
+def train_step(model: nn.Module, frames: Tensor) -> Callable[[], None]:
+    """Forward and backward in training mode."""
+
+    def run() -> None:
+        model.zero_grad()
+        model(frames).square().mean().backward()
+
+    model.train()
+    return run
+
+
+MODES = {"forward": forward, "train": train_step}
+
+
+def interleaved(runs: list[Callable[[], None]], repeats: int) -> list[float]:
+    """Shortest time of each, in milliseconds, run in turn after one warm-up."""
+    best = [float("inf")] * len(runs)
+    for turn in range(repeats + 1):
+        for index, run in enumerate(runs):
+            started = time.perf_counter()
+            run()
+            if turn:
+                best[index] = min(best[index], 1e3 * (time.perf_counter() - started))
+    return best
+
+
+def build(name: str) -> tuple[nn.Module, nn.Module]:
+    """The published graph and ours with the same random weights."""
+    torch.manual_seed(0)
+    theirs = PUBLISHED[name]()
+    return theirs, subband.load_published(name, theirs.state_dict())
+
+
+def growth_mb(name: str, which: str, threads: int, batch: int) -> float:
+    """Growth of the resident peak over two training steps."""
+    torch.set_num_threads(threads)
+    model = dict(zip(("published", "ours"), build(name), strict=True))[which]
+    frames = torch.rand(batch, *IN_SHAPE)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    step = train_step(model, frames)
+    step()
+    step()
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+
+
+def measured_apart(name: str, which: str, options: argparse.Namespace) -> float:
+    """`growth_mb` in a process of its own."""
+    command = [sys.executable, __file__, name, "--memory-of", which]
+    command += ["--threads", str(options.threads), "--batch", str(options.batch)]
+    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", nargs="*", metavar="MODEL", help=", ".join(PUBLISHED))
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--compile", action="store_true", help="also time ours under torch.compile")
+    parser.add_argument("--memory-of", choices=["published", "ours"], help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.memory_of:
+        print(growth_mb(options.models[0], options.memory_of, options.threads, options.batch))
+        return
+    torch.set_num_threads(options.threads)
+    print(" | ".join(f"{key} {value}" for key, value in describe_environment().items()))
+    print(
+        f"\n| model | mode | published ms | ours ms | times faster |{' compiled ms | times faster |' if options.compile else ''}"
+    )
+    print(f"|---|---|---|---|---|{'---|---|' if options.compile else ''}")
+    for name in options.models or PUBLISHED:
+        theirs, ours = build(name)
+        frames = torch.rand(options.batch, *IN_SHAPE)
+        for mode, prepare in MODES.items():
+            runs = [prepare(theirs, frames), prepare(ours, frames)]
+            if options.compile:
+                torch._dynamo.reset()
+                compiled = subband.load_published(name, theirs.state_dict())
+                compiled.compile()
+                runs.append(prepare(compiled, frames))
+            base, *others = interleaved(runs, options.repeats)
+            cells = " | ".join(f"{value:.0f} | {base / value:.2f}" for value in others)
+            print(f"| {name} | {mode} | {base:.0f} | {cells} |", flush=True)
+        published, mine = (measured_apart(name, which, options) for which in ("published", "ours"))
+        print(f"| {name} | train, peak MB | {published:.0f} | {mine:.0f} | {published / mine:.2f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
