@@ -1,0 +1,112 @@
+"""`subband export`: the files give the network's numbers in onnxruntime and after torch.export.load."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from subband import create_model, save_model
+from subband.cli.main import main
+
+SIMVP = {"in_shape": (4, 1, 16, 16), "hid_S": 8, "hid_T": 16, "N_S": 2, "N_T": 2}
+TINY = {
+    "persistence": {"in_shape": (4, 1, 16, 16)},
+    "simvp_gsta": SIMVP,
+    "simvp_incepu": SIMVP,
+    "tau": SIMVP,
+    "wast": {"in_shape": (4, 1, 16, 16), "encoder_dim": 4, "block_list": (1, 1, 1)},
+    "wsfvit_video": {"in_shape": (4, 1, 16, 16), "hid_S": 8, "hid_T": 32, "N_S": 2, "N_T": 2},
+}
+
+
+def settings(name: str) -> list[str]:
+    return [word for key, value in TINY[name].items() for word in ("--set", f"{key}={value}")]
+
+
+def printed_difference(out: str) -> float:
+    return float(out.split("network ")[1].split()[0])
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", TINY)
+def test_onnx_gives_the_numbers_of_the_network(name, tmp_path, capsys, rng):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    folder, path = tmp_path / "model", tmp_path / "model.onnx"
+    model = create_model(name, **TINY[name]).eval()
+    save_model(model, folder)
+    assert main(["export", str(folder), "--out", str(path), "--batch", "2", "--tolerance", "1e-5"]) == 0
+    assert printed_difference(capsys.readouterr().out) <= 1e-5
+    frames = torch.rand(
+        2, *TINY[name]["in_shape"], generator=rng
+    )  # other numbers than those of the command's own check
+    (exported,) = onnxruntime.InferenceSession(path).run(None, {"frames": frames.numpy()})
+    with torch.no_grad():
+        torch.testing.assert_close(torch.from_numpy(exported), model(frames), rtol=0, atol=1e-5)
+    assert [file.name for file in tmp_path.iterdir() if file.is_file()] == ["model.onnx"]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", TINY)
+def test_programs_give_the_numbers_of_the_network(name, tmp_path, rng):
+    folder, path = tmp_path / "model", tmp_path / "model.pt2"
+    model = create_model(name, **TINY[name]).eval()
+    save_model(model, folder)
+    assert main(["export", str(folder), "--out", str(path), "--height", "32", "--tolerance", "1e-5"]) == 0
+    frames = torch.rand(1, 4, 1, 32, 16, generator=rng)
+    with torch.no_grad():
+        torch.testing.assert_close(torch.export.load(path).module()(frames), model(frames), rtol=0, atol=1e-5)
+
+
+def test_named_models_are_exported_with_fresh_weights(tmp_path, capsys):
+    path = tmp_path / "fresh.pt2"
+    assert main(["export", "persistence", *settings("persistence"), "--out", str(path)]) == 0
+    assert printed_difference(capsys.readouterr().out) == 0.0
+    frames = torch.rand(1, 4, 1, 16, 16)
+    assert torch.export.load(path).module()(frames).equal(frames[:, -1:].expand_as(frames))
+
+
+def test_differences_above_the_tolerance_write_nothing(tmp_path, capsys):
+    words = ["export", "persistence", *settings("persistence"), "--out", str(tmp_path / "x.pt2"), "--tolerance", "-1"]
+    assert main(words) == 2
+    assert "nothing was written" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_mistakes_are_one_sentence(tmp_path, capsys):
+    taken = tmp_path / "taken.onnx"
+    taken.write_text("mine")
+    (tmp_path / "folder.onnx").mkdir()
+    cases = {
+        ("persistence", "--out", tmp_path / "x.txt"): "must end in",
+        ("persistence", "--out", taken): "--overwrite",
+        ("persistence", "--out", tmp_path / "folder.onnx", "--overwrite"): "is a folder",
+        ("persistence", "--out", taken / "below.onnx"): "cannot be made",
+        ("persistense", "--out", tmp_path / "x.onnx"): "did you mean persistence",
+    }
+    for words, sentence in cases.items():
+        assert main(["export", *map(str, words)]) == 2
+        error = capsys.readouterr().err
+        assert sentence in error
+        assert len(error.splitlines()) == 1
+    assert taken.read_text() == "mine"
+
+
+def test_missing_onnx_packages_are_named(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    assert main(["export", "persistence", *settings("persistence"), "--out", str(tmp_path / "x.onnx")]) == 2
+    assert "pip install 'subband[export]'" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_in_a_process_of_its_own(tmp_path):
+    words = ["export", "tau", *settings("tau"), "--out", str(tmp_path / "tau.onnx")]
+    command = [sys.executable, "-m", "subband.cli.main", *words]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "tau.onnx").stat().st_size > 1000
+    assert len(result.stdout.splitlines()) == 1, result.stdout
