@@ -1,0 +1,40 @@
+"""Persistence: the last frame, repeated. The baseline every predictor has to beat."""
+
+from torch import Tensor
+
+from subband.models._registry import ModelSpec
+from subband.models._video import VideoModel
+
+
+class Persistence(VideoModel):
+    """Predicts that nothing moves; has no parameters.
+
+    Args:
+        in_shape: `(T, C, H, W)` of a clip.
+
+    Shape:
+        frames `(B, T, C, H, W)`, any range; result the same.
+
+    Example:
+        >>> import torch
+        >>> model = Persistence((2, 1, 1, 1))
+        >>> model.predict(torch.tensor([0.2, 0.7]).view(1, 2, 1, 1, 1), 3).flatten()
+        tensor([0.7000, 0.7000, 0.7000])
+    """
+
+    def __init__(self, in_shape: tuple[int, int, int, int]) -> None:
+        super().__init__(in_shape)
+
+    def forward_clip(self, frames: Tensor) -> Tensor:
+        """Repeat the last of `frames`, `(B, T, C, H, W)`."""
+        return frames[:, -1:].expand_as(frames).clone()
+
+
+MODELS: dict[str, ModelSpec] = {
+    "persistence": ModelSpec(
+        task="video_prediction",
+        builder=Persistence,
+        args={"in_shape": (10, 1, 64, 64)},
+        paper="none: the last frame, repeated",
+    )
+}
