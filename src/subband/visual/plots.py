@@ -1,0 +1,195 @@
+"""Line and bar plots as SVG texts that take their colours from the page they stand in.
+
+Text and axes are drawn in `currentColor` and every series in its CSS variable with the light colour as fallback, so one SVG
+is right on light paper, on dark paper and alone. The page supplies the legend.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from subband.visual.colours import SeriesStyle
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BANDS = ("ll", "lh", "hl", "hh")
+
+_INK = "#010203"  # stands for currentColor until the SVG is written; no series uses it
+_SIZE = (3.9, 2.55)  # inches; small, so that the letters stay readable on a phone
+_RC = {
+    "font.size": 9.5,
+    "font.family": "sans-serif",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "axes.edgecolor": _INK,
+    "axes.labelcolor": _INK,
+    "text.color": _INK,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.minor.width": 0.4,
+    "ytick.minor.width": 0.4,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "grid.color": _INK,
+    "grid.alpha": 0.13,
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "subband",
+}
+
+
+class Curve(NamedTuple):
+    """One line of a plot.
+
+    Attributes:
+        x: Positions, ascending.
+        y: Values; NaN leaves a gap.
+        style: Colour, marker and dashes; None draws in the colour of the text (the target).
+        is_faint: Draws thin and pale, for noisy curves behind others.
+        with_markers: Marks every point.
+    """
+
+    x: Sequence[float]
+    y: Sequence[float]
+    style: SeriesStyle | None
+    is_faint: bool = False
+    with_markers: bool = False
+
+
+def line_plot(
+    curves: Sequence[Curve],
+    title: str,
+    x_label: str,
+    y_label: str,
+    log_y: bool = False,
+    whole_x: bool = False,
+) -> str:
+    """Curves over a common axis.
+
+    Args:
+        curves: What to draw, first at the back.
+        title: Description for screen readers; the page prints the heading.
+        x_label: Quantity and unit of the horizontal axis.
+        y_label: Quantity and unit of the vertical axis.
+        log_y: Logarithmic vertical axis.
+        whole_x: Horizontal ticks at whole numbers only.
+
+    Returns:
+        SVG element to be put into a page.
+
+    Raises:
+        ValueError: If there are no curves.
+    """
+    if not curves:
+        raise ValueError("line_plot needs at least one curve.")
+    from matplotlib import rc_context
+    from matplotlib.ticker import MaxNLocator
+
+    with rc_context(_RC):
+        figure, axes = _figure(x_label, y_label)
+        for curve in curves:
+            _draw(axes, curve)
+        if log_y:
+            _set_log(axes)
+        if whole_x:
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.margins(x=0.02)
+        return _to_svg(figure, title, {curve.style for curve in curves if curve.style})
+
+
+def energy_bars(ratios: Mapping[str, Mapping[str, float]], styles: Mapping[str, SeriesStyle], title: str) -> str:
+    """Energy of the predictions in each subband, relative to the target.
+
+    Args:
+        ratios: For every model the ratio prediction / target of the bands `ll, lh, hl, hh`, 1 = as much energy as the target.
+        styles: Style of every model.
+        title: Description for screen readers; the page prints the heading.
+
+    Returns:
+        SVG element to be put into a page.
+
+    Raises:
+        ValueError: If there are no ratios.
+    """
+    if not ratios:
+        raise ValueError("energy_bars needs at least one model.")
+    from matplotlib import rc_context
+
+    width = 0.8 / len(ratios)
+    with rc_context(_RC):
+        figure, axes = _figure("", "energy, % of the target's")
+        for index, (name, by_band) in enumerate(ratios.items()):
+            positions = [band + (index - (len(ratios) - 1) / 2) * width for band in range(len(BANDS))]
+            heights = [100 * by_band[band] for band in BANDS]
+            bars = axes.bar(positions, heights, width * 0.88, color=styles[name].light)
+            if len(ratios) <= 3:
+                axes.bar_label(bars, fmt="%.0f", padding=1.5, fontsize=7.5)
+        axes.axhline(100, color=_INK, linewidth=0.9)
+        axes.set_xticks(range(len(BANDS)), ["ll\nsmooth", "lh\n↕ detail", "hl\n↔ detail", "hh\ndiagonal"])
+        axes.tick_params(axis="x", length=0)
+        return _to_svg(figure, title, {styles[name] for name in ratios})
+
+
+def _figure(x_label: str, y_label: str) -> tuple[Figure, Axes]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=_SIZE, layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_title(
+        y_label, loc="left", fontsize=9, pad=7
+    )  # lies above the axis: nobody tilts the head, least of all a phone
+    axes.set_xlabel(x_label)
+    return figure, axes
+
+
+def _draw(axes: Axes, curve: Curve) -> None:
+    style = curve.style
+    axes.plot(
+        curve.x,
+        curve.y,
+        color=style.light if style else _INK,
+        linestyle=style.dashes if style else "-",
+        linewidth=0.8 if curve.is_faint else 1.6,
+        alpha=0.45 if curve.is_faint else 1,
+        marker=style.marker if style and curve.with_markers else None,
+        markersize=3.6,
+        solid_capstyle="round",
+    )
+
+
+def _set_log(axes: Axes) -> None:
+    """Logarithmic vertical axis; within two decades its ticks are plain numbers at 1, 2, 5 of each decade."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    if high < 100 * low:
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def _to_svg(figure: Figure, title: str, styles: set[SeriesStyle]) -> str:
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    svg = buffer.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'<g id="[^"]*">', "<g>", svg)  # several plots share a page, and nothing refers to these
+    svg = re.sub(r"<style.*?</style>", "", svg, flags=re.DOTALL)  # it would speak for the whole page
+    svg = re.sub(r"font-family: [^;\"]*", "font-family: system-ui, sans-serif", svg)
+    svg = re.sub(r' (width|height)="[\d.]+pt"', "", svg, count=2)  # the page sets the size
+    svg = svg.replace(_INK, "currentColor")
+    for style in styles:
+        svg = svg.replace(style.light, f"var({style.variable}, {style.light})")
+    label = title.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
+    return svg.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)

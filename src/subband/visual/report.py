@@ -1,0 +1,163 @@
+"""One self-contained HTML page about one or more runs: no server, no script, nothing loaded from anywhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from html import escape
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from subband.data._files import new_path
+from subband.visual._figures import frame_plots, frequency_findings, frequency_plots, training_plots
+from subband.visual._gallery import clip_cards, merge_samples
+from subband.visual._html import details, facts, page, section
+from subband.visual._runs import Row, Run, read_runs
+from subband.visual._scores import score_table, verdict
+from subband.visual.colours import SeriesStyle, series_styles
+
+Styles = dict[str, SeriesStyle]
+
+
+def write_report(run_folders: list[Path], out: Path | None = None, overwrite: bool = False) -> Path:
+    """Writes the report of run folders as one HTML file.
+
+    Runs on the same test data share one table and one set of figures; runs on other data stand in a part of their own, since
+    their scores cannot be compared. What a run does not hold (a training log, samples, weights of a metric) is left out or
+    shown as "not computed".
+
+    Args:
+        run_folders: Folders of `subband train` or `subband evaluate`.
+        out: HTML file to write; None is `report.html` in the first run folder.
+        overwrite: Replaces an existing file.
+
+    Returns:
+        The file.
+
+    Raises:
+        FileNotFoundError: If a run folder has no `scores.json`, or the folder of `out` does not exist.
+        FileExistsError: If `out` exists and `overwrite` is False.
+        ValueError: If a file of a run folder cannot be read or is about another task.
+        ImportError: If matplotlib is not installed.
+    """
+    runs = read_runs([Path(folder) for folder in run_folders])
+    target = Path(out) if out is not None else runs[0].folder / "report.html"
+    styles = series_styles([row.label for run in runs for row in run.rows])
+    groups = [list(group) for _, group in groupby(sorted(runs, key=_data_key), key=_data_key)]
+    title = _title(groups)
+    body = "\n".join(
+        [_header(title, groups), *(_group(group, styles, len(groups) > 1) for group in groups), _footer(runs)]
+    )
+    with new_path(target, overwrite=overwrite) as temporary:
+        temporary.write_text(page(title, body), encoding="utf-8")
+    return target
+
+
+def _data_key(run: Run) -> str:
+    return json.dumps(run.data, sort_keys=True)
+
+
+def _title(groups: Sequence[Sequence[Run]]) -> str:
+    models = list(dict.fromkeys(row.label for group in groups for row in _rows(group) if not row.is_baseline))
+    names = " and ".join(dict.fromkeys(str(group[0].data.get("name", "unnamed data")) for group in groups))
+    return f"{models[0] if len(models) == 1 else f'{len(models)} models'} on {names}"
+
+
+def _header(title: str, groups: Sequence[Sequence[Run]]) -> str:
+    verdicts = " ".join(verdict(_rows(group)) for group in groups)
+    sentence = "How well the next frames of a video are predicted, and what prediction does to their frequencies."
+    parts = [
+        f'<p class="eyebrow">subband · video prediction</p>\n<h1>{escape(title)}</h1>',
+        f'<p class="lead">{sentence}</p>',
+    ]
+    if verdicts:
+        parts.append(f"<p>{escape(verdicts)}</p>")
+    if len(groups) > 1:
+        parts.append("<p>The runs were scored on different data; each data set has a part of its own below.</p>")
+    return f"<header>\n{''.join(parts)}\n{facts(_data_facts(groups[0][0].data)) if len(groups) == 1 else ''}\n</header>"
+
+
+def _data_facts(data: dict[str, Any]) -> list[tuple[str, str]]:
+    pairs = [
+        ("Data", f"{data.get('name', 'unnamed')}, {data.get('split', 'test')} split"),
+        ("Clips", str(data.get("sequences", "unknown"))),
+        ("Frames", f"{data.get('in_frames')} given, {data.get('out_frames')} predicted"),
+        ("Frame size", f"{data.get('height')} × {data.get('width')}, {_channels(data.get('channels'))}"),
+    ]
+    if data.get("data_range"):
+        pairs.append(("Data range", "{:g} to {:g}".format(*data["data_range"])))
+    return pairs
+
+
+def _channels(count: Any) -> str:
+    return {1: "grey", 3: "colour"}.get(count, f"{count} channels")
+
+
+def _group(runs: Sequence[Run], styles: Styles, with_heading: bool) -> str:
+    """All sections about runs on one data set."""
+    rows = _rows(runs)
+    own = {row.label: styles[row.label] for row in rows}
+    clips = [clip_cards(samples, own) for samples in merge_samples(runs) if len(samples.targets)]
+    sections = [
+        section(
+            "Scores",
+            "Best value of each column in bold; arrows point to better. "
+            "Persistence repeats the last given frame: a model has to beat it.",
+            score_table(rows, own),
+        ),
+        section(
+            "Predictions",
+            "Above, the given frames and then the target or a prediction; below, the absolute error. "
+            "The bar is grey while frames are given and red while they are predicted.",
+            *clips,
+        ),
+        section(
+            "Error over time", "Each predicted frame on its own, averaged over all test clips.", frame_plots(rows, own)
+        ),
+        section(
+            "Frequencies",
+            "Does a model lose high frequencies, that is, does it blur?",
+            frequency_findings(rows),
+            frequency_plots(rows, own),
+            '<p class="note">Energy: sum of squares in the four bands of a one-level Haar transform of every frame; the line at '
+            "100 % is the target. Power: squared amplitude of the Fourier transform, averaged over rings of equal frequency. "
+            "Persistence copies a real frame, so its spectrum is right even where its picture is wrong.</p>"
+            if any(row.facts.get("subband_energy") or row.facts.get("spectrum") for row in rows)
+            else "",
+        ),
+        section("Training", "From the logs of the runs.", training_plots(runs, own)),
+        section("How it was made", "Everything needed to repeat it.", *(_provenance(run) for run in runs)),
+    ]
+    heading = ""
+    if with_heading:
+        heading = f"<section><h2>{escape(str(runs[0].data.get('name', 'unnamed data')))}</h2>{facts(_data_facts(runs[0].data))}</section>"
+    return "\n".join([heading, *sections])
+
+
+def _rows(runs: Sequence[Run]) -> list[Row]:
+    """Rows of all runs on one data set; the baseline, equal in all of them, once and last."""
+    rows = [row for run in runs for row in run.rows]
+    models = [row for row in rows if not row.is_baseline]
+    return models + [row for row in rows if row.is_baseline][:1]
+
+
+def _provenance(run: Run) -> str:
+    environment = dict(run.environment)
+    command = environment.pop("command", None)
+    pairs = [
+        (name.replace("_", " ").capitalize(), str(value)) for name, value in environment.items() if value is not None
+    ]
+    blocks = [f"<h3>{escape(run.folder.resolve().name)}</h3>"]
+    if command:
+        blocks.append(f'<pre tabindex="0">{escape(str(command))}</pre>')
+    blocks.append(facts(pairs))
+    if run.config:
+        blocks.append(details("Resolved configuration", f'<pre tabindex="0">{escape(run.config)}</pre>'))
+    return "".join(blocks)
+
+
+def _footer(runs: Sequence[Run]) -> str:
+    versions = sorted({str(run.environment.get("subband")) for run in runs if run.environment.get("subband")})
+    written = f" {', '.join(versions)}" if versions else ""
+    return f"<footer>Scored by subband{escape(written)}. This file holds everything it shows.</footer>"
