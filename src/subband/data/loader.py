@@ -20,7 +20,7 @@ class ClipLoader:
     sample more than `batch_size`.
 
     `state_dict()` counts the batches handed out, so a loader restored from it continues with the next one; if the epoch was
-    complete, with the next epoch. Lightning saves and restores it with its checkpoints.
+    complete, with the next epoch. Lightning saves and restores it with its checkpoints and says which epoch begins.
 
     Args:
         dataset: Map-style clips. Those with a `batch` method make whole batches on `device`.
@@ -101,6 +101,16 @@ class ClipLoader:
                 check_range(inputs, self.dataset.spec, "input frames")
                 self._is_range_checked = True
             yield inputs, targets
+
+    @property
+    def sampler(self) -> "ClipLoader":
+        """The loader itself: before every epoch Lightning calls `set_epoch` of a loader's `sampler`."""
+        return self
+
+    def set_epoch(self, epoch: int) -> None:
+        """Begin this epoch with the next iteration; a restored loader that is in the middle of it stays there."""
+        if not (self._is_restored and epoch == self._epoch):
+            self._epoch, self._batches = epoch, 0
 
     def state_dict(self) -> dict[str, int]:
         """Number of the epoch and of the batches handed out in it."""

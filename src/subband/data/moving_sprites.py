@@ -36,15 +36,18 @@ class Augmentation(NamedTuple):
     mirrored: Tensor
 
 
-def bouncing_positions(start: np.ndarray, step: np.ndarray, num_frames: int) -> np.ndarray:
+def bouncing_positions(
+    start: np.ndarray, step: np.ndarray, num_frames: int, jitter: np.ndarray | float = 0.0
+) -> np.ndarray:
     """Positions of points in the unit square that bounce off its walls.
 
     Every frame moves first and is checked afterwards: a point that reached a wall is put on it and turns round.
 
     Args:
         start: Positions before the first frame, `(..., 2)`, in [0, 1).
-        step: Movement per frame, `(..., 2)`, or `(num_frames, ..., 2)` with one per frame whose sign is that before any bounce.
+        step: Movement per frame, `(..., 2)`.
         num_frames: Number of frames, `T`.
+        jitter: Added to the movement of single frames, broadcasts to `(T, ..., 2)`; it does not bounce.
 
     Returns:
         `(T, ..., 2)` in [0, 1].
@@ -53,14 +56,14 @@ def bouncing_positions(start: np.ndarray, step: np.ndarray, num_frames: int) -> 
         >>> bouncing_positions(np.array([[0.8, 0.5]]), np.array([[0.25, 0.0]]), 3)[:, 0, 0].tolist()
         [1.0, 0.75, 0.5]
     """
-    steps = np.broadcast_to(step, (num_frames, *start.shape))
-    position, direction = start, np.ones_like(start)
     path = np.empty((num_frames, *start.shape))
-    for frame in range(num_frames):
-        position = position + steps[frame] * direction
-        hit = (position <= 0) | (position >= 1)
-        direction = np.where(hit, -direction, direction)
-        position = np.clip(position, 0.0, 1.0, out=path[frame])
+    path[:] = jitter
+    position, step = start, step.copy()
+    for frame in path:
+        frame += position + step
+        np.negative(step, out=step, where=(frame <= 0) | (frame >= 1))
+        np.minimum(np.maximum(frame, 0.0), 1.0, out=frame)
+        position = frame
     return path
 
 
@@ -191,12 +194,12 @@ class MovingSprites(BatchedClips):
         """Rows and columns in pixels, `(B, K, T + T', 2)` int64, from x, y and angle as fractions, `(3, B, K)`."""
         x, y, angle = draws[0], draws[1], draws[2] * (2 * np.pi)
         start = np.stack([y, x], axis=-1)
-        direction = np.stack([np.sin(angle), np.cos(angle)], axis=-1)  # (B, K, 2)
+        step = np.stack([np.sin(angle), np.cos(angle)], axis=-1) * self.speed  # (B, K, 2)
+        jitter = np.zeros((self.spec.num_frames, *step.shape))
         if self.noise == "dynamic":
-            direction = np.broadcast_to(direction, (self.spec.num_frames, *direction.shape)).copy()
             first, second = rearrange(noise, "B (part T K yx) -> part T B K yx", part=2, yx=2, K=self.num_sprites)
-            direction[: self.spec.in_frames] += _VELOCITY_NOISE * normal_from_uniform(first, second)
-        path = bouncing_positions(start, direction * self.speed, self.spec.num_frames)
+            jitter[: self.spec.in_frames] = normal_from_uniform(first, second) * (_VELOCITY_NOISE * self.speed)
+        path = bouncing_positions(start, step, self.spec.num_frames, jitter)
         free = np.array([self.spec.height - self.sprites.shape[1], self.spec.width - self.sprites.shape[2]])
         return rearrange((path * free).astype(np.int64), "T B K yx -> B K T yx")
 
