@@ -40,8 +40,11 @@ def new_path(path: Path | str, *, overwrite: bool = False) -> Iterator[Path]:
 
 
 def _check(path: Path, overwrite: bool) -> None:
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"{path} exists already; choose another name or allow overwriting.")
+    is_taken = any(path.iterdir()) if path.is_dir() else path.exists()  # an empty folder counts as free
+    if is_taken and not overwrite:
+        raise FileExistsError(
+            f"{path} exists already; choose another name, or allow it with overwrite=True (--overwrite)."
+        )
     if not path.parent.is_dir():
         raise FileNotFoundError(f"the folder {path.parent} for {path.name} does not exist; make it first.")
     if not os.access(path.parent, os.W_OK):

@@ -23,7 +23,7 @@ from subband.data._video_sources import FrameSource, VideoInfo, import_av, open_
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-__all__ = ["VideoInfo", "probe", "read_clip", "write_clip"]
+__all__ = ["VideoInfo", "check_clip_path", "probe", "read_clip", "write_clip"]
 
 MAX_CLIP_VALUES = 2**28
 """Most numbers (`T * C * H * W`, after resizing) that `read_clip` returns at once: 1 GiB as float32."""
@@ -100,7 +100,7 @@ def write_clip(path: Path | str, frames: Tensor, fps: float = 10, overwrite: boo
     """Writes a clip; the suffix of `path` says how.
 
     `.mp4` is H.264 (yuv420p, nearly lossless quality 14; an odd side repeats its last row or column, since the format has even
-    sides only), `.gif` an animation that repeats, `.png` one picture with the frames side by side, and no suffix a folder
+    sides only), `.gif` an animation that repeats (equal neighbours become one longer frame), `.png` one picture with the frames side by side, and no suffix a folder
     with `frame_0000.png`, `frame_0001.png`, ... The file or folder appears under its name only when it is complete.
 
     Args:
@@ -117,22 +117,36 @@ def write_clip(path: Path | str, frames: Tensor, fps: float = 10, overwrite: boo
         ImportError: If `.mp4` is asked for and PyAV is not installed.
     """
     path = Path(path)
-    if path.suffix.lower() not in _WRITERS:
-        raise ValueError(
-            f"{path.name} has no known suffix; use .mp4, .gif, .png (a strip) or none (a folder of pictures)."
-        )
+    check_clip_path(path)
     if frames.ndim != 4 or frames.shape[1] not in (1, 3) or 0 in frames.shape:
         raise ValueError(
             f"frames must be (T, C, H, W) with C = 1 or 3 and at least one frame, got {tuple(frames.shape)}."
         )
     if not 0 < fps <= 1000:
         raise ValueError(f"fps must be above 0 and at most 1000, got {fps}.")
-    if path.is_dir() and any(not _is_numbered_frame(file) for file in path.iterdir()):
-        raise FileExistsError(f"{path} is a folder with other files than numbered frames; choose another name.")
     rounded = (frames.detach().float().clamp(0, 1) * 255).round().to(torch.uint8).cpu()
     pixels = rearrange(rounded.expand(-1, 3, -1, -1), "t c h w -> t h w c").contiguous().numpy()
     with new_path(path, overwrite=overwrite) as temporary:
         _WRITERS[path.suffix.lower()](temporary, pixels, fps)
+
+
+def check_clip_path(path: Path | str) -> None:
+    """Refuses early what `write_clip` cannot write, for work that takes long before there are frames.
+
+    Args:
+        path: Where a clip shall be written.
+
+    Raises:
+        FileExistsError: If `path` is a folder with other files than numbered frames.
+        ValueError: If the suffix is none that `write_clip` knows.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in _WRITERS:
+        raise ValueError(
+            f"{path.name} has no known suffix; use .mp4, .gif, .png (a strip) or none (a folder of pictures)."
+        )
+    if path.is_dir() and any(not _is_numbered_frame(file) for file in path.iterdir()):
+        raise FileExistsError(f"{path} is a folder with other files than numbered frames; choose another name.")
 
 
 def _frame_indices(path: Path, info: VideoInfo, start: int, num_frames: int | None, stride: int) -> range:

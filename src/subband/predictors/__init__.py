@@ -1,0 +1,1 @@
+"""What a user calls: a network with its pre- and postprocessing."""

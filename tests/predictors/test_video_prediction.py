@@ -1,0 +1,126 @@
+"""VideoPredictor brings frames into the range, size and channels of a network and back."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from subband import create_model, save_model
+from subband.models._video import VideoModel
+from subband.predictors.video_prediction import VideoPredictor, working_size
+
+
+class Brighten(VideoModel):
+    """Adds 0.5 to the last frame, in the network's own range; remembers what it was given."""
+
+    seen: Tensor
+
+    def forward_clip(self, frames: Tensor) -> Tensor:
+        self.seen = frames
+        return frames[:, -1:].expand_as(frames) + 0.5
+
+
+def test_frames_are_mapped_to_the_range_of_the_network_and_back() -> None:
+    model = Brighten((2, 1, 4, 4))
+    predictor = VideoPredictor(model, {"data_range": [-1, 1]})
+    prediction = predictor.predict(torch.full((3, 1, 4, 4), 0.25), num_frames=2)
+    torch.testing.assert_close(model.seen, torch.full((1, 2, 1, 4, 4), -0.5))
+    torch.testing.assert_close(prediction, torch.full((2, 1, 4, 4), 0.5))
+
+
+def test_prediction_is_clipped() -> None:
+    prediction = VideoPredictor(Brighten((2, 1, 4, 4))).predict(torch.full((2, 1, 4, 4), 0.8), num_frames=1)
+    torch.testing.assert_close(prediction, torch.ones(1, 1, 4, 4))
+
+
+def test_only_the_last_frames_count(rng: torch.Generator) -> None:
+    frames = torch.rand(7, 1, 6, 5, generator=rng)
+    model = Brighten((3, 1, 4, 4))
+    VideoPredictor(model).predict(frames, num_frames=2)
+    torch.testing.assert_close(model.seen[0], frames[-3:])
+
+
+def test_grey_network_takes_colour_channel_by_channel(rng: torch.Generator) -> None:
+    frames = torch.rand(2, 3, 4, 4, generator=rng) / 2
+    prediction = VideoPredictor(Brighten((2, 1, 4, 4))).predict(frames, num_frames=5)
+    assert prediction.shape == (5, 3, 4, 4)
+    torch.testing.assert_close(prediction[0], frames[-1] + 0.5)
+
+
+def test_large_frames_are_reduced(rng: torch.Generator) -> None:
+    frames = torch.rand(10, 1, 40, 60, generator=rng)
+    prediction = VideoPredictor(create_model("persistence"), max_side=30).predict(frames, num_frames=1)
+    expected = torch.nn.functional.interpolate(frames[-1:], size=(20, 30), mode="bilinear", antialias=True)
+    torch.testing.assert_close(prediction, expected)
+
+
+@pytest.mark.parametrize(
+    ("size", "max_side", "expected"),
+    [((720, 1280), 256, (144, 256)), ((64, 64), 256, (64, 64)), ((9, 2000), 100, (1, 100)), ((50, 40), None, (50, 40))],
+)
+def test_working_size(size: tuple[int, int], max_side: int | None, expected: tuple[int, int]) -> None:
+    assert working_size(*size, max_side) == expected
+
+
+def test_compare_holds_the_last_frames_out(rng: torch.Generator) -> None:
+    frames = torch.rand(2, 1, 16, 16, generator=rng).repeat_interleave(3, 0) * 0.5
+    frames[4:] = frames[3] + 0.5  # what Brighten predicts exactly
+    result = VideoPredictor(Brighten((2, 1, 16, 16))).compare(frames, num_frames=2)
+    torch.testing.assert_close(result.target, frames[-2:])
+    torch.testing.assert_close(result.prediction, result.target)
+    torch.testing.assert_close(result.persistence, frames[3:4].expand(2, -1, -1, -1))
+    model, persistence = result.per_frame["model"], result.per_frame["persistence"]
+    assert max(model["mse"]) == pytest.approx(0, abs=1e-9)
+    assert min(model["ssim"]) == pytest.approx(1, abs=1e-5)
+    assert persistence["mse"] == pytest.approx([0.25 * 16 * 16] * 2, rel=1e-5)  # summed over the frame
+    assert persistence["psnr"] == pytest.approx([10 * math.log10(4)] * 2, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("factor", "offset", "fix"), [(255, 0, "divide 8-bit frames by 255"), (2, -1, r"\(x \+ 1\) / 2")]
+)
+def test_other_ranges_are_warned_about(rng: torch.Generator, factor: float, offset: float, fix: str) -> None:
+    frames = torch.rand(10, 1, 8, 8, generator=rng) * factor + offset
+    with pytest.warns(UserWarning, match=fix):
+        VideoPredictor(create_model("persistence")).predict(frames, num_frames=1)
+
+
+@pytest.mark.parametrize(
+    ("frames", "message"),
+    [
+        (torch.zeros(3, 1, 8, 8), "needs 10 input frames, got 3"),
+        (torch.zeros(1, 10, 1, 8, 8), r"frames must be \(T, C, H, W\)"),
+        (torch.zeros(10, 1, 8, 8, dtype=torch.uint8), "divide 8-bit frames by 255"),
+        (torch.full((10, 1, 8, 8), math.nan), "not finite"),
+    ],
+)
+def test_wrong_frames(frames: Tensor, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        VideoPredictor(create_model("persistence")).predict(frames, num_frames=1)
+
+
+def test_wrong_options() -> None:
+    model = create_model("persistence")
+    with pytest.raises(ValueError, match="max_side must be at least 1"):
+        VideoPredictor(model, max_side=0)
+    for metadata in ({"data_range": None}, {"data_range": (0, 1), "mean": (0.5,), "std": (0.2,)}):
+        with pytest.raises(ValueError, match="standardised fields"):
+            VideoPredictor(model, metadata)
+    with pytest.raises(ValueError, match="needs 10 frames to look at and 3 to compare with, got 12 frames"):
+        VideoPredictor(model).compare(torch.zeros(12, 1, 8, 8), num_frames=3)
+    with pytest.raises(ValueError, match="num_frames must be at least 1"):
+        VideoPredictor(model).compare(torch.zeros(12, 1, 8, 8), num_frames=0)
+
+
+def test_loading(tmp_path, rng: torch.Generator) -> None:
+    model = create_model("simvp_gsta", in_shape=(4, 1, 16, 16), hid_S=8, hid_T=16, N_S=2, N_T=2).eval()
+    save_model(model, tmp_path / "model", metadata={"data_range": (0, 2)})
+    predictor = VideoPredictor.load(tmp_path)
+    frames = torch.rand(4, 1, 16, 16, generator=rng)
+    with torch.no_grad():
+        expected = (model.predict(2 * frames[None], 6)[0] / 2).clamp(0, 1)
+    torch.testing.assert_close(predictor.predict(frames, 6), expected)
+    assert (predictor.num_context, predictor.high) == (4, 2)
+    with pytest.raises(FileNotFoundError, match="no model at"):
+        VideoPredictor.load(tmp_path / "nothing")
