@@ -102,6 +102,8 @@ class ClipLoader:
                 self._is_range_checked = True
             yield inputs, targets
 
+    batch_sampler = None  # Lightning asks for it where there is a sampler
+
     @property
     def sampler(self) -> "ClipLoader":
         """The loader itself: before every epoch Lightning calls `set_epoch` of a loader's `sampler`."""
