@@ -38,7 +38,7 @@ def test_there_and_back(model, clip, tmp_path, suffix):
     assert main(["convert", str(ours), "--to-published", "--out", str(published)]) == 0
     state = load_file(published) if suffix == ".safetensors" else torch.load(published, weights_only=True)
     expected = export_published(model)
-    assert list(state) == sorted(expected) if suffix == ".safetensors" else list(expected)
+    assert set(state) == set(expected)
     assert all(state[key].equal(value) for key, value in expected.items())
     assert main(["convert", str(published), "--model", "simvp_gsta", *SET, "--out", str(again)]) == 0
     with torch.no_grad():
