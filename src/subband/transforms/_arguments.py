@@ -64,11 +64,28 @@ def negative_axes(axes: Sequence[int] | None, ndim: int, name: str = "axes") -> 
 
 
 def in_float32(function: Callable[..., Any], *tensors: Tensor, **options: Any) -> Any:
-    """Run a linear transform without autocast, half precision in float32, and cast the result back."""
-    dtype = tensors[0].dtype
+    """Run a transform outside autocast, half precision in float32, and cast the result back.
+
+    Args:
+        function: Takes the tensors and the options, returns a tensor or a dictionary of tensors.
+        tensors: Tensors of one dtype.
+        options: Passed on.
+
+    Returns:
+        What `function` returns, in the dtype of `tensors`.
+
+    Example:
+        >>> in_float32(torch.cumsum, torch.ones(3, dtype=torch.bfloat16), dim=0)
+        tensor([1., 2., 3.], dtype=torch.bfloat16)
+    """
+    dtype, device = tensors[0].dtype, tensors[0].device.type
     half = dtype in (torch.float16, torch.bfloat16)
-    with torch.autocast(tensors[0].device.type, enabled=False):
-        result = function(*(t.float() for t in tensors) if half else tensors, **options)
+    arguments = tuple(t.float() for t in tensors) if half else tensors
+    if torch.is_autocast_enabled(device):
+        with torch.autocast(device, enabled=False):
+            result = function(*arguments, **options)
+    else:  # no context in exported graphs that do not need it
+        result = function(*arguments, **options)
     if not half:
         return result
     return {key: band.to(dtype) for key, band in result.items()} if isinstance(result, dict) else result.to(dtype)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from subband.transforms._arguments import Names, check_dtype, in_float32, negative_axes, per_axis
-from subband.transforms.filters import HAAR, FilterBank, filter_bank
+from subband.transforms.filters import FilterBank, filter_banks
 from subband.transforms.haar import haar_analysis, haar_synthesis
 from subband.transforms.padding import check_mode, extend
 from subband.transforms.separable import analyze, signal_length, synthesize
@@ -189,7 +189,7 @@ def dwtn(
     """
     check_dtype(x, "x")
     axes = negative_axes(axes, x.ndim)
-    banks = [filter_bank(name) for name in per_axis(wavelet, len(axes), "wavelet")]
+    banks = filter_banks(per_axis(wavelet, len(axes), "wavelet"))
     modes = per_axis(mode, len(axes), "mode")
     for axis, name in zip(axes, modes, strict=True):
         check_mode(name)
@@ -244,12 +244,13 @@ def idwtn(
     else:
         bands, axes = _complete(coeffs, axes)
         shape = bands[0].shape
-    banks = [filter_bank(name) for name in per_axis(wavelet, len(axes), "wavelet")]
+    banks = filter_banks(per_axis(wavelet, len(axes), "wavelet"))
     modes = per_axis(mode, len(axes), "mode")
     sizes = _check_sizes(size, shape, banks, modes, axes)
     signal = in_float32(_synthesis, *bands, banks=banks, modes=modes, axes=axes, stack=stack)
     for axis, length in zip(axes, sizes, strict=True):
-        signal = signal.narrow(axis, 0, length)
+        if signal.shape[axis] != length:
+            signal = signal.narrow(axis, 0, length)
     return signal
 
 
@@ -258,9 +259,9 @@ def _keys(num_axes: int) -> list[str]:
 
 
 def _analysis(
-    x: Tensor, *, banks: list[FilterBank], modes: tuple[str, ...], axes: tuple[int, ...], stack: int | None
+    x: Tensor, *, banks: tuple[FilterBank, ...], modes: tuple[str, ...], axes: tuple[int, ...], stack: int | None
 ) -> dict[str, Tensor] | Tensor:
-    if all(bank == HAAR for bank in banks):
+    if all(len(bank.dec_lo) == 2 for bank in banks):  # every wavelet with two taps is Haar
         for axis, mode in zip(axes, modes, strict=True):
             if x.shape[axis] % 2:
                 x = extend(x, 0, 0 if mode == "periodization" else 1, mode, axis)
@@ -274,9 +275,9 @@ def _analysis(
 
 
 def _synthesis(
-    *bands: Tensor, banks: list[FilterBank], modes: tuple[str, ...], axes: tuple[int, ...], stack: int | None
+    *bands: Tensor, banks: tuple[FilterBank, ...], modes: tuple[str, ...], axes: tuple[int, ...], stack: int | None
 ) -> Tensor:
-    if all(bank == HAAR for bank in banks):
+    if all(len(bank.dec_lo) == 2 for bank in banks):  # every wavelet with two taps is Haar
         return haar_synthesis(bands[0] if stack is not None else bands, axes, stack)
     parts: Sequence[Tensor] = bands if stack is None else bands[0].unbind(stack)
     for bank, mode, axis in zip(reversed(banks), reversed(modes), reversed(axes), strict=True):
@@ -306,7 +307,7 @@ def _complete(
 def _check_sizes(
     size: Sequence[int] | None,
     shape: torch.Size,
-    banks: list[FilterBank],
+    banks: tuple[FilterBank, ...],
     modes: tuple[str, ...],
     axes: tuple[int, ...],
 ) -> list[int]:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import torch
 
-__all__ = ["HAAR", "FilterBank", "filter_bank"]
+__all__ = ["HAAR", "FilterBank", "filter_bank", "filter_banks"]
 
 _S = math.sqrt(0.5)
 
@@ -33,9 +33,9 @@ class FilterBank(NamedTuple):
 
 
 HAAR = FilterBank((_S, _S), (-_S, _S), (_S, _S), (_S, -_S))
+_HAAR_NAMES = ("haar", "db1", "bior1.1", "rbio1.1")
 
 
-@torch.compiler.assume_constant_result
 def filter_bank(wavelet: str) -> FilterBank:
     """Filter bank of a discrete wavelet, with the taps of PyWavelets.
 
@@ -52,13 +52,35 @@ def filter_bank(wavelet: str) -> FilterBank:
         >>> len(bank.dec_lo), round(sum(bank.dec_lo), 6)
         (4, 1.414214)
     """
-    return _lookup(wavelet)
+    return filter_banks((wavelet,))[0]
+
+
+def filter_banks(wavelets: tuple[str, ...]) -> tuple[FilterBank, ...]:
+    """Filter banks of several wavelets, one per axis; see `filter_bank`.
+
+    Args:
+        wavelets: PyWavelets names.
+
+    Raises:
+        ValueError: If a name is not one of the discrete wavelets of PyWavelets.
+
+    Example:
+        >>> [len(bank.dec_lo) for bank in filter_banks(("haar", "db2"))]
+        [2, 4]
+    """
+    if all(wavelet in _HAAR_NAMES for wavelet in wavelets):
+        return (HAAR,) * len(wavelets)
+    return _lookup_all(wavelets)
+
+
+# The compiler does not trace this call; names decide the result, so the taps become constants of the graph.
+@torch.compiler.assume_constant_result
+def _lookup_all(wavelets: tuple[str, ...]) -> tuple[FilterBank, ...]:
+    return tuple(HAAR if wavelet in _HAAR_NAMES else _lookup(wavelet) for wavelet in wavelets)
 
 
 @cache
 def _lookup(wavelet: str) -> FilterBank:
-    if wavelet in ("haar", "db1"):
-        return HAAR
     import pywt
 
     names = pywt.wavelist(kind="discrete")
@@ -66,5 +88,4 @@ def _lookup(wavelet: str) -> FilterBank:
         closest = difflib.get_close_matches(str(wavelet), names, n=3, cutoff=0.3)
         hint = f"closest are {', '.join(closest)}" if closest else "see pywt.wavelist(kind='discrete')"
         raise ValueError(f"wavelet {wavelet!r} is not a discrete wavelet; {hint}")
-    bank = FilterBank(*(tuple(taps) for taps in pywt.Wavelet(wavelet).filter_bank))
-    return HAAR if len(bank.dec_lo) == 2 else bank  # bior1.1 and rbio1.1 are Haar under other names
+    return FilterBank(*(tuple(taps) for taps in pywt.Wavelet(wavelet).filter_bank))

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["haar_analysis", "haar_synthesis"]
+__all__ = ["haar_analysis", "haar_synthesis", "halves", "interleave"]
 
 _Bands = Tensor | tuple[Tensor, ...]
 
@@ -33,7 +33,7 @@ def haar_analysis(x: Tensor, axes: tuple[int, ...], stack: int | None = None) ->
         >>> low.tolist(), high.tolist()
         ([2.828427..., 2.828427...], [-1.414213..., 0.0])
     """
-    return _HaarAnalysis.apply(x, axes, stack)
+    return _apply_analysis(x, axes, stack)
 
 
 def haar_synthesis(bands: Tensor | Sequence[Tensor], axes: tuple[int, ...], stack: int | None = None) -> Tensor:
@@ -52,14 +52,27 @@ def haar_synthesis(bands: Tensor | Sequence[Tensor], axes: tuple[int, ...], stac
         >>> torch.allclose(haar_synthesis(haar_analysis(x, (-2, -1)), (-2, -1)), x)
         True
     """
-    return _HaarSynthesis.apply(axes, stack, *((bands,) if isinstance(bands, Tensor) else bands))
+    return _apply_synthesis(axes, stack, *((bands,) if isinstance(bands, Tensor) else bands))
 
 
-class _HaarAnalysis(torch.autograd.Function):
+def _apply_analysis(x: Tensor, axes: tuple[int, ...], stack: int | None) -> _Bands:
+    function = _TracedAnalysis if torch.compiler.is_compiling() else _EagerAnalysis
+    return function.apply(x, axes, stack)
+
+
+def _apply_synthesis(axes: tuple[int, ...], stack: int | None, *bands: Tensor) -> Tensor:
+    function = _TracedSynthesis if torch.compiler.is_compiling() else _EagerSynthesis
+    return function.apply(axes, stack, *bands)
+
+
+class _TracedAnalysis(torch.autograd.Function):
+    """Plain expressions for a compiler to fuse. Dynamo refuses functions that define `jvp` or `vmap` themselves."""
+
+    generate_vmap_rule = True
+
     @staticmethod
     def forward(x: Tensor, axes: tuple[int, ...], stack: int | None) -> _Bands:
-        kernel = _analysis_traced if torch.compiler.is_compiling() else _analysis_eager
-        return kernel(x, axes, stack)
+        return _analysis_traced(x, axes, stack)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, tuple[int, ...], int | None], output: _Bands) -> None:
@@ -67,24 +80,32 @@ class _HaarAnalysis(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        return _HaarSynthesis.apply(ctx.axes, ctx.stack, *grads), None, None
+        return _apply_synthesis(ctx.axes, ctx.stack, *grads), None, None
+
+
+class _EagerAnalysis(_TracedAnalysis):
+    generate_vmap_rule = False
+
+    @staticmethod
+    def forward(x: Tensor, axes: tuple[int, ...], stack: int | None) -> _Bands:
+        return _analysis_eager(x, axes, stack)
 
     @staticmethod
     def jvp(ctx: Any, tangent: Tensor, *_: None) -> _Bands:
-        return _HaarAnalysis.apply(tangent, ctx.axes, ctx.stack)
+        return _apply_analysis(tangent, ctx.axes, ctx.stack)
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None, ...], x: Tensor, axes: tuple[int, ...], stack: int | None) -> Any:
-        out = _HaarAnalysis.apply(x.movedim(in_dims[0], 0), axes, stack)
+        out = _apply_analysis(x.movedim(in_dims[0], 0), axes, stack)
         return out, 0 if stack is not None else (0,) * len(out)
 
 
-class _HaarSynthesis(torch.autograd.Function):
+class _TracedSynthesis(torch.autograd.Function):
+    generate_vmap_rule = True
+
     @staticmethod
     def forward(axes: tuple[int, ...], stack: int | None, *bands: Tensor) -> Tensor:
-        parts = bands if stack is None else bands[0].unbind(stack)
-        kernel = _synthesis_traced if torch.compiler.is_compiling() else _synthesis_eager
-        return kernel(parts, axes)
+        return _synthesis_traced(bands if stack is None else bands[0].unbind(stack), axes)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -92,12 +113,20 @@ class _HaarSynthesis(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        grads = _HaarAnalysis.apply(grad, ctx.axes, ctx.stack)
+        grads = _apply_analysis(grad, ctx.axes, ctx.stack)
         return (None, None, grads) if ctx.stack is not None else (None, None, *grads)
+
+
+class _EagerSynthesis(_TracedSynthesis):
+    generate_vmap_rule = False
+
+    @staticmethod
+    def forward(axes: tuple[int, ...], stack: int | None, *bands: Tensor) -> Tensor:
+        return _synthesis_eager(bands if stack is None else bands[0].unbind(stack), axes)
 
     @staticmethod
     def jvp(ctx: Any, _axes: None, _stack: None, *tangents: Tensor) -> Tensor:
-        return _HaarSynthesis.apply(ctx.axes, ctx.stack, *tangents)
+        return _apply_synthesis(ctx.axes, ctx.stack, *tangents)
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[Any, ...], axes: tuple[int, ...], stack: int | None, *bands: Tensor) -> Any:
@@ -105,13 +134,28 @@ class _HaarSynthesis(torch.autograd.Function):
             band.expand(info.batch_size, *band.shape) if dim is None else band.movedim(dim, 0)
             for band, dim in zip(bands, in_dims[2:], strict=True)
         ]
-        return _HaarSynthesis.apply(axes, stack, *moved), 0
+        return _apply_synthesis(axes, stack, *moved), 0
 
 
-def _halves(x: Tensor, axis: int) -> tuple[Tensor, Tensor]:
-    """Views of the even and odd samples along a negative axis."""
+def halves(x: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+    """Views of the even and the odd samples along a negative axis.
+
+    Example:
+        >>> halves(torch.arange(5), -1)
+        (tensor([0, 2, 4]), tensor([1, 3]))
+    """
     index = (slice(None),) * (-axis - 1)
     return x[(..., slice(0, None, 2), *index)], x[(..., slice(1, None, 2), *index)]
+
+
+def interleave(even: Tensor, odd: Tensor, axis: int) -> Tensor:
+    """Inverse of `halves` for an even length.
+
+    Example:
+        >>> interleave(torch.tensor([0, 2]), torch.tensor([1, 3]), -1)
+        tensor([0, 1, 2, 3])
+    """
+    return torch.stack((even, odd), axis).flatten(axis - 1, axis)
 
 
 def _key_order(axes: tuple[int, ...]) -> list[int]:
@@ -141,11 +185,11 @@ def _analysis_eager(x: Tensor, axes: tuple[int, ...], stack: int | None) -> _Ban
         places = result.unbind(stack)
     parts = [x]
     for axis in outer:
-        parts = [part for pair in (_halves(p, axis) for p in parts) for part in (pair[0] + pair[1], pair[0] - pair[1])]
+        parts = [part for pair in (halves(p, axis) for p in parts) for part in (pair[0] + pair[1], pair[0] - pair[1])]
     scale = _scale(axes)
     positions = _key_order(axes)
     for i, part in enumerate(parts):
-        even, odd = _halves(part.mul_(scale) if outer else part * scale, last)
+        even, odd = halves(part.mul_(scale) if outer else part * scale, last)
         torch.add(even, odd, out=places[positions[2 * i]])
         torch.sub(even, odd, out=places[positions[2 * i + 1]])
     return result
@@ -155,7 +199,7 @@ def _analysis_traced(x: Tensor, axes: tuple[int, ...], stack: int | None) -> _Ba
     """The same butterflies as plain expressions, for a compiler to fuse."""
     parts = [x]
     for axis in axes:
-        parts = [part for pair in (_halves(p, axis) for p in parts) for part in (pair[0] + pair[1], pair[0] - pair[1])]
+        parts = [part for pair in (halves(p, axis) for p in parts) for part in (pair[0] + pair[1], pair[0] - pair[1])]
     parts = [part * _scale(axes) for part in parts]
     return tuple(parts) if stack is None else torch.stack(parts, stack)
 
@@ -168,7 +212,7 @@ def _synthesis_eager(bands: Sequence[Tensor], axes: tuple[int, ...]) -> Tensor:
             shape = list(low.shape)
             shape[axis] *= 2
             out = low.new_empty(shape)
-            even, odd = _halves(out, axis)
+            even, odd = halves(out, axis)
             torch.add(low, high, out=even)
             torch.sub(low, high, out=odd)
             merged.append(out)
@@ -180,8 +224,6 @@ def _synthesis_traced(bands: Sequence[Tensor], axes: tuple[int, ...]) -> Tensor:
     """The same butterflies as plain expressions; interleaving is a stack folded into the axis before it."""
     parts = list(bands)
     for axis in reversed(axes):
-        parts = [
-            torch.stack((low + high, low - high), axis).flatten(axis - 1, axis)
-            for low, high in zip(parts[::2], parts[1::2], strict=True)
-        ]
+        pairs = zip(parts[::2], parts[1::2], strict=True)
+        parts = [interleave(low + high, low - high, axis) for low, high in pairs]
     return parts[0] * _scale(axes)

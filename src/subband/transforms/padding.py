@@ -101,7 +101,7 @@ def _segments(x: Tensor, start: int, stop: int, mode: str, axis: int) -> list[Te
     period = length - 1 if mode in ("reflect", "antireflect") else length
     pieces = []
     while start < stop:
-        segment, first = divmod(start, period)
+        segment, first = start // period, start % period  # divmod does not take symbolic sizes
         count = min(period - first, stop - start)
         pieces.append(_segment(x, segment, first, count, mode, axis))
         start += count

@@ -1,13 +1,16 @@
-"""Analysis and synthesis along one axis with any filter bank."""
+"""Analysis and synthesis along one axis with any filter bank.
 
-import math
-from collections.abc import Sequence
+Both are sums of shifted copies of the even and the odd samples, times the taps: plain operations that exist for every
+dtype and device, and that a compiler fuses into one loop.
+"""
 
-import torch
+from collections.abc import Iterable
+
+import torch  # noqa: F401  the examples below use it
 from torch import Tensor
-from torch.nn import functional as F
 
 from subband.transforms.filters import FilterBank
+from subband.transforms.haar import halves, interleave
 from subband.transforms.padding import extend
 
 __all__ = ["analyze", "band_length", "signal_length", "synthesize"]
@@ -61,19 +64,19 @@ def analyze(x: Tensor, bank: FilterBank, mode: str, axis: int) -> tuple[Tensor, 
         >>> low.shape, torch.allclose(high, torch.zeros(5), atol=1e-6)
         (torch.Size([5]), True)
     """
-    if axis == -1:
-        rows = x.unsqueeze(-1) if x.ndim == 1 else x.transpose(-2, -1)
-        low, high = analyze(rows, bank, mode, -2)
-        return (low[:, 0], high[:, 0]) if x.ndim == 1 else (low.transpose(-2, -1), high.transpose(-2, -1))
     num_taps = len(bank.dec_lo)
     if mode == "periodization":
         x = extend(x, num_taps // 2 - 1, num_taps // 2 - 1, mode, axis)
     else:
         x = extend(x, num_taps - 2, num_taps - 2 + x.shape[axis] % 2, mode, axis)
-    columns = _columns(x, axis)
-    weights = (_depthwise(taps[::-1], columns) for taps in (bank.dec_lo, bank.dec_hi))
-    low, high = (F.conv2d(columns, weight, stride=(2, 1), groups=columns.shape[1]) for weight in weights)
-    return _uncolumns(low, x.shape, axis), _uncolumns(high, x.shape, axis)
+    phases = halves(x, axis)
+    if axis == -1:
+        phases = phases[0].contiguous(), phases[1].contiguous()  # strided loads would cost more in every term below
+    count = x.shape[axis] // 2 - num_taps // 2 + 1
+    return (
+        _weighted_sum((phases[j % 2].narrow(axis, j // 2, count), tap) for j, tap in enumerate(bank.dec_lo[::-1])),
+        _weighted_sum((phases[j % 2].narrow(axis, j // 2, count), tap) for j, tap in enumerate(bank.dec_hi[::-1])),
+    )
 
 
 def synthesize(low: Tensor, high: Tensor, bank: FilterBank, mode: str, axis: int) -> Tensor:
@@ -96,10 +99,6 @@ def synthesize(low: Tensor, high: Tensor, bank: FilterBank, mode: str, axis: int
         >>> y.shape, torch.allclose(y[:, :9], x, atol=1e-5)
         (torch.Size([3, 10]), True)
     """
-    if axis == -1:
-        bands = [band.unsqueeze(-1) if low.ndim == 1 else band.transpose(-2, -1) for band in (low, high)]
-        signal = synthesize(bands[0], bands[1], bank, mode, -2)
-        return signal[:, 0] if low.ndim == 1 else signal.transpose(-2, -1)
     num_taps = len(bank.rec_lo)
     length = signal_length(low.shape[axis], num_taps, mode)
     first = 0
@@ -108,35 +107,23 @@ def synthesize(low: Tensor, high: Tensor, bank: FilterBank, mode: str, axis: int
         wrap = num_taps // 4
         low, high = extend(low, wrap, wrap, "periodic", axis), extend(high, wrap, wrap, "periodic", axis)
         first = 1 - num_taps // 2 + 2 * wrap
-    signal = _upsample(low, bank.rec_lo, axis) + _upsample(high, bank.rec_hi, axis)
-    return signal.narrow(axis, first, length)
+    count = low.shape[axis] - num_taps // 2 + 1
+    phases = [
+        _weighted_sum(
+            (band.narrow(axis, t, count), taps[num_taps - 2 + phase - 2 * t])
+            for band, taps in ((low, bank.rec_lo), (high, bank.rec_hi))
+            for t in range(num_taps // 2)
+        )
+        for phase in (0, 1)
+    ]
+    signal = interleave(phases[0], phases[1], axis)
+    return signal.narrow(axis, first, length) if signal.shape[axis] != length else signal
 
 
-def _upsample(band: Tensor, taps: Sequence[float], axis: int) -> Tensor:
-    columns = _columns(band, axis)
-    padding = (len(taps) - 2, 0)  # the samples that only part of the taps would reach
-    signal = F.conv_transpose2d(
-        columns, _depthwise(taps, columns), stride=(2, 1), padding=padding, groups=columns.shape[1]
-    )
-    return _uncolumns(signal, band.shape, axis)
-
-
-def _columns(x: Tensor, axis: int) -> Tensor:
-    """`(P, S, N, 1)` view with everything before the axis as batch and everything after it as channels.
-
-    For contiguous input this is the channels-last memory format, the fast one of depthwise convolutions, without a copy.
-    """
-    before, length, after = x.shape[:axis], x.shape[axis], x.shape[axis + 1 :]
-    if math.prod(after) == 0:  # a convolution needs channels, but may do without a batch
-        return x.reshape(0, 1, length, 1)
-    return x.reshape(math.prod(before), length, math.prod(after)).transpose(1, 2).unsqueeze(-1)
-
-
-def _uncolumns(columns: Tensor, shape: torch.Size, axis: int) -> Tensor:
-    """Back from `_columns` to `shape` with the new length along the axis."""
-    return columns.squeeze(-1).transpose(1, 2).reshape(*shape[:axis], columns.shape[2], *shape[axis + 1 :])
-
-
-def _depthwise(taps: Sequence[float], columns: Tensor) -> Tensor:
-    weight = torch.tensor(taps, dtype=columns.dtype, device=columns.device)
-    return weight.reshape(1, 1, -1, 1).expand(columns.shape[1], 1, -1, 1)
+def _weighted_sum(terms: Iterable[tuple[Tensor, float]]) -> Tensor:
+    """Sum of tensors times numbers; zeros, with which PyWavelets fills up biorthogonal filters, cost nothing."""
+    used = [(part, weight) for part, weight in terms if weight != 0.0]
+    total = used[0][0] * used[0][1]
+    for part, weight in used[1:]:
+        total.add_(part, alpha=weight)
+    return total

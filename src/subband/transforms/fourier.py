@@ -1,0 +1,121 @@
+"""Radial view of two-dimensional Fourier spectra.
+
+Spectra are half spectra of `rfft2`, `(..., H, W // 2 + 1)`: the other half of a real image's spectrum is its mirror image,
+so most columns stand for two. Frequencies are in cycles per pixel.
+"""
+
+import torch
+from torch import Tensor
+
+from subband.transforms._arguments import check_dtype, in_float32
+
+__all__ = ["half_spectrum_weights", "radial_bins", "radial_frequency", "radial_spectrum"]
+
+
+def radial_frequency(height: int, width: int, like: Tensor | None = None) -> Tensor:
+    """Distance of every entry of a half spectrum from zero frequency.
+
+    Args:
+        height: Rows of the image.
+        width: Columns of the image.
+        like: Tensor whose device and dtype the result takes; float32 on the CPU if not given.
+
+    Returns:
+        `(H, W // 2 + 1)`, cycles per pixel, from 0 to at most `sqrt(0.5)`.
+
+    Example:
+        >>> radial_frequency(4, 4)[:, 0].tolist()
+        [0.0, 0.25, 0.5, 0.25]
+    """
+    device, dtype = (None, None) if like is None else (like.device, like.dtype)
+    rows = torch.fft.fftfreq(height, device=device, dtype=dtype)
+    columns = torch.fft.rfftfreq(width, device=device, dtype=dtype)
+    return torch.hypot(rows[:, None], columns[None, :])
+
+
+def half_spectrum_weights(width: int, like: Tensor | None = None) -> Tensor:
+    """How many entries of the full spectrum each column of a half spectrum stands for.
+
+    Args:
+        width: Columns of the image.
+        like: Tensor whose device and dtype the result takes; float32 on the CPU if not given.
+
+    Returns:
+        `(W // 2 + 1,)`: 1 for zero frequency and, if W is even, for the last column; 2 for all others.
+
+    Example:
+        >>> half_spectrum_weights(6).tolist(), half_spectrum_weights(5).tolist()
+        ([1.0, 2.0, 2.0, 1.0], [1.0, 2.0, 2.0])
+    """
+    device, dtype = (None, None) if like is None else (like.device, like.dtype)
+    weights = torch.full((width // 2 + 1,), 2.0, device=device, dtype=dtype)
+    weights[0] = 1.0
+    if width % 2 == 0:
+        weights[-1] = 1.0
+    return weights
+
+
+def radial_bins(height: int, width: int, num_bins: int | None = None) -> Tensor:
+    """Centre frequencies of the rings that `radial_spectrum` averages over.
+
+    Args:
+        height: Rows of the image.
+        width: Columns of the image.
+        num_bins: Number of rings; `max(H, W) // 2 + 1` if not given.
+
+    Returns:
+        `(num_bins,)`, cycles per pixel, evenly spaced from 0 to the highest frequency of the image.
+
+    Raises:
+        ValueError: If `num_bins` is below two or finer than the spectrum.
+
+    Example:
+        >>> radial_bins(8, 8).tolist()
+        [0.0, 0.176776..., 0.353553..., 0.530330..., 0.707106...]
+    """
+    finest = max(height, width) // 2 + 1
+    num_bins = finest if num_bins is None else num_bins
+    if not 2 <= num_bins <= finest:
+        raise ValueError(f"num_bins must lie between 2 and {finest} for images of {height}x{width}, got {num_bins}")
+    highest = ((height // 2 / height) ** 2 + (width // 2 / width) ** 2) ** 0.5
+    return torch.linspace(0.0, highest, num_bins)
+
+
+def radial_spectrum(x: Tensor, num_bins: int | None = None) -> Tensor:
+    """Power spectrum averaged over rings of equal frequency.
+
+    The power is that of the orthonormal transform, so its mean over all frequencies is the mean square of the image.
+    An entry belongs to the ring of the nearest centre of `radial_bins`.
+
+    Args:
+        x: Images, `(..., H, W)`, real, any range, at least two pixels long in one direction.
+        num_bins: Number of rings K; `max(H, W) // 2 + 1` if not given.
+
+    Returns:
+        Mean power per ring, `(..., K)`; 0 for a ring without any entry, which only very elongated images have.
+
+    Raises:
+        TypeError: If `x` is not floating.
+        ValueError: If `num_bins` does not fit the image.
+
+    Example:
+        >>> x = torch.ones(1, 8, 8)
+        >>> radial_spectrum(x, 3).tolist()
+        [[7.11111..., 0.0, 0.0]]
+    """
+    check_dtype(x, "x")
+    if x.is_complex():
+        raise TypeError(f"x must be real, got {x.dtype}")
+    return in_float32(_ring_means, x, num_bins=num_bins)
+
+
+def _ring_means(x: Tensor, *, num_bins: int | None) -> Tensor:
+    height, width = x.shape[-2:]
+    centres = radial_bins(height, width, num_bins)
+    spacing = float(centres[1])
+    rings = (radial_frequency(height, width, x) / spacing).round().long().flatten()
+    weights = half_spectrum_weights(width, x).expand(height, -1).flatten()
+    power = torch.fft.rfft2(x, norm="ortho").abs().square().flatten(-2) * weights
+    total = power.new_zeros(*power.shape[:-1], len(centres)).index_add(-1, rings, power)
+    count = weights.new_zeros(len(centres)).index_add(0, rings, weights)
+    return total / count.clamp(min=1.0)
