@@ -29,6 +29,7 @@ DATASETS: dict[str, str] = {
     "moving_digits": "subband.data.moving_mnist:moving_digits",
     "moving_fmnist": "subband.data.moving_mnist:moving_fmnist",
     "moving_mnist": "subband.data.moving_mnist:moving_mnist",
+    "moving_photos": "subband.data.moving_photos:moving_photos",
     "noisy_mmnist": "subband.data.moving_mnist:noisy_mmnist",
 }
 
