@@ -73,7 +73,7 @@ def enable_fallback_kernels() -> None:
         return
     # The attribute torchvision.ops.roi_align is the function; the module of that name keeps a reference of its own.
     for module in (torchvision.extension, sys.modules["torchvision.ops.roi_align"]):
-        module._has_ops = _has_ops
+        module._has_ops = _has_ops  # type: ignore[union-attr]
 
 
 def nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:

@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from subband import create_model, save_model
+from subband import create_model, load_model, save_model
 from subband.cli.main import main
 
 SIMVP = {"in_shape": (4, 1, 16, 16), "hid_S": 8, "hid_T": 16, "N_S": 2, "N_T": 2}
@@ -59,6 +59,22 @@ def test_programs_give_the_numbers_of_the_network(name, tmp_path, rng):
     frames = torch.rand(1, 4, 1, 32, 16, generator=rng)
     with torch.no_grad():
         torch.testing.assert_close(torch.export.load(path).module()(frames), model(frames), rtol=0, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_weights_too_large_for_one_onnx_file_lie_beside_it(tmp_path, monkeypatch, rng):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    monkeypatch.setattr("subband.cli.export.PROTOBUF_LIMIT", 1000)
+    save_model(create_model("tau", **SIMVP), tmp_path / "model")
+    path = tmp_path / "tau.onnx"
+    assert main(["export", str(tmp_path / "model"), "--out", str(path)]) == 0
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["model", "tau.onnx", "tau.onnx.data"]
+    frames = torch.rand(1, *SIMVP["in_shape"], generator=rng)
+    (exported,) = onnxruntime.InferenceSession(path).run(None, {"frames": frames.numpy()})
+    with torch.no_grad():
+        expected = load_model(tmp_path / "model")(frames)
+    torch.testing.assert_close(torch.from_numpy(exported), expected, rtol=0, atol=1e-5)
 
 
 def test_named_models_are_exported_with_fresh_weights(tmp_path, capsys):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
@@ -56,7 +56,8 @@ def _to_own(args: Namespace) -> None:
     if folder.is_file():
         raise ValueError(f"--out must be a folder, but {folder} is a file.")
     model = load_published(args.model, args.checkpoint, **parse_overrides(args.set))
-    metadata = {**model.metadata, "converted_from": Path(args.checkpoint).name}
+    metadata: Any = model.metadata
+    metadata = {**metadata, "converted_from": Path(args.checkpoint).name}
     save_model(model, folder, metadata=metadata, overwrite=args.overwrite)
     print(
         f"{folder}: {args.model}, {count_parameters(model):,} parameters; every key of the checkpoint is accounted for."

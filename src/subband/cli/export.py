@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,7 +58,7 @@ def run(args: Namespace) -> None:
                 f"the exported file differs from the network by {difference:.2e}, more than --tolerance "
                 f"{args.tolerance:g}; nothing was written."
             )
-        for file in sorted(Path(folder).iterdir()):
+        for file in sorted(Path(folder).iterdir(), reverse=True):  # weights kept apart first, then what refers to them
             file.replace(path.parent / file.name)
     shape = " x ".join(map(str, inputs.shape))
     print(
@@ -88,16 +89,18 @@ def export_onnx(model: nn.Module, inputs: Tensor, path: Path) -> float:
         raise ImportError(f"ONNX export needs the package {error.name}; pip install 'subband[export]'.") from error
 
     size = sum(tensor.nbytes for tensor in model.state_dict().values())
-    torch.onnx.export(
-        model,
-        (inputs,),
-        path,
-        dynamo=True,
-        input_names=["frames"],
-        output_names=["prediction"],
-        external_data=size > 0.9 * PROTOBUF_LIMIT,
-        verbose=False,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # the exporter's own, about its own code
+        torch.onnx.export(
+            model,
+            (inputs,),
+            path,
+            dynamo=True,
+            input_names=["frames"],
+            output_names=["prediction"],
+            external_data=size > 0.9 * PROTOBUF_LIMIT,
+            verbose=False,
+        )
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     (exported,) = session.run(None, {"frames": inputs.numpy()})
     return _difference(model, inputs, torch.from_numpy(exported))

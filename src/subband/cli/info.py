@@ -45,11 +45,11 @@ def run(args: Namespace) -> None:
     model = open_model(args.model, args.set).to(device)
     inputs = example_input(model, batch=args.batch, height=args.height, width=args.width).to(device)
     cost = measure_complexity(model, inputs, repeats=args.repeats)
-    name = model.model_config["name"]
-    spec = model_spec(name)
+    config: Any = model.model_config
+    spec = model_spec(config["name"])
     facts = {
         "model": args.model,
-        "name": name,
+        "name": config["name"],
         "task": spec.task,
         "paper": spec.paper,
         "loads_published": spec.layout is not None,
@@ -105,9 +105,9 @@ def _show(facts: dict[str, Any], modules: list[dict[str, Any]], cost: Complexity
         "parameters": f"{cost.params:,}",
         "MACs": f"{cost.macs / 1e9:.3f} G convolutions, products and norms, as published tables count",
         "  Fourier": cost.fft_macs
-        and f"{cost.fft_macs / 1e9:.3f} G (5 n log2 n operations for n points, half of that for real ones)",
+        and f"{cost.fft_macs / 1e6:.2f} M (5 n log2 n operations for n points, half of that for real ones)",
         "  Haar": cost.dwt_macs
-        and f"{cost.dwt_macs / 1e9:.3f} G (one sum or difference per sample and axis; two make a MAC)",
+        and f"{cost.dwt_macs / 1e6:.2f} M (one sum or difference per sample and axis; two make a MAC)",
         "training memory": f"{cost.activation_mb:.1f} MiB kept for the backward pass, without weights",
         "inference memory": f"{cost.peak_mb:.1f} MiB at the peak, without weights and input",
         "time": f"{cost.ms:.1f} ms per batch (median) on {cost.device}, {cost.threads} CPU threads",

@@ -280,7 +280,7 @@ def _butterflies(a: Any, b: Any, *_: Any, out_val: Tensor, out: Tensor | None = 
 
 def _are_neighbours(a: Tensor, b: Tensor) -> bool:
     """Whether two tensors are the even and odd samples, or all but the last and all but the first, of one axis."""
-    gap = abs(a.storage_offset() - b.storage_offset())
+    gap = abs(int(a.storage_offset()) - int(b.storage_offset()))
     is_shifted = gap > 0 and a.stride() == b.stride() and any(stride in (gap, 2 * gap) for stride in a.stride())
     return is_shifted and a.untyped_storage() is b.untyped_storage()
 
