@@ -10,7 +10,7 @@ import pytest
 
 MakeRun = Callable[..., Path]
 
-_IN, _OUT, _CLIPS, _SIDE = 10, 10, 3, 64
+_IN, _OUT, _CLIPS, _SIDE = 10, 10, 2, 64
 _BANDS = {"ll": (1, 1), "lh": (1, -1), "hl": (-1, 1), "hh": (-1, -1)}
 
 

@@ -6,14 +6,13 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-if TYPE_CHECKING:
-    from subband.models._video import VideoModel
+from subband.models._video import VideoModel
 
 _TOLERANCE = 0.01  # interpolation and video codecs may overshoot a little
 
@@ -156,8 +155,9 @@ class VideoPredictor:
         return Comparison(target=target, prediction=prediction, persistence=persistence, per_frame=scores)
 
     def _resize(self, frames: Tensor) -> Tensor:
-        size = working_size(*frames.shape[-2:], self.max_side)
-        if size == frames.shape[-2:]:
+        height, width = frames.shape[-2:]
+        size = working_size(height, width, self.max_side)
+        if size == (height, width):
             return frames
         return F.interpolate(frames, size=size, mode="bilinear", antialias=True)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from subband.visual.colours import SeriesStyle
 
@@ -21,7 +21,7 @@ BANDS = ("ll", "lh", "hl", "hh")
 
 _INK = "#010203"  # stands for currentColor until the SVG is written; no series uses it
 _SIZE = (3.9, 2.55)  # inches; small, so that the letters stay readable on a phone
-_RC = {
+_RC: dict[Any, Any] = {
     "font.size": 9.5,
     "font.family": "sans-serif",
     "axes.spines.top": False,
