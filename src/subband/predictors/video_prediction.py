@@ -90,11 +90,9 @@ class VideoPredictor:
         from subband import load_model
 
         model = load_model(source)
-        if getattr(model, "task", None) != "video_prediction":
-            raise ValueError(
-                f"{source} is a network for {getattr(model, 'task', 'something else')}, not video_prediction."
-            )
-        return cls(model.to(device), model.metadata, max_side=max_side)
+        if not isinstance(model, VideoModel):
+            raise ValueError(f"{source} holds a {type(model).__name__}, which is no video-prediction network.")
+        return cls(model.to(device), cast(Mapping[str, Any], model.metadata), max_side=max_side)
 
     @property
     def num_context(self) -> int:
