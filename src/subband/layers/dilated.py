@@ -4,6 +4,8 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from subband.layers.depthwise import depthwise_conv2d
+
 __all__ = ["DilatedDepthwiseConv2d", "dilated_depthwise"]
 
 
@@ -31,14 +33,13 @@ def dilated_depthwise(x: Tensor, weight: Tensor, bias: Tensor | None, dilation: 
         >>> torch.allclose(dilated_depthwise(x, weight, None, 2), direct, atol=1e-6)
         True
     """
-    channels, kernel_size = weight.shape[0], weight.shape[-1]
     if x.device.type != "cpu":
-        padding = dilation * (kernel_size // 2)
-        return F.conv2d(x, weight, bias, padding=padding, dilation=dilation, groups=channels)
+        padding = dilation * (weight.shape[-1] // 2)
+        return F.conv2d(x, weight, bias, padding=padding, dilation=dilation, groups=weight.shape[0])
     height, width = x.shape[-2:]
     pixels = F.pad(x.movedim(1, -1), (0, 0, 0, -width % dilation, 0, -height % dilation))  # (B, H+, W+, C)
     grids = rearrange(pixels, "b (h i) (w j) c -> (b i j) h w c", i=dilation, j=dilation).movedim(-1, 1)
-    grids = F.conv2d(grids, weight, bias, padding=kernel_size // 2, groups=channels).movedim(1, -1)
+    grids = depthwise_conv2d(grids, weight, bias).movedim(1, -1)
     pixels = rearrange(grids, "(b i j) h w c -> b (h i) (w j) c", i=dilation, j=dilation)
     return pixels[:, :height, :width].movedim(-1, 1)
 

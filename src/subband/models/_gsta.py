@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from subband.layers.depthwise import DepthwiseConv2d
 from subband.layers.dilated import DilatedDepthwiseConv2d
 from subband.layers.drop import DropPath
 
@@ -30,7 +31,7 @@ class LargeKernel(nn.Module):
 
     def __init__(self, dim: int, out_dim: int) -> None:
         super().__init__()
-        self.local = nn.Conv2d(dim, dim, LOCAL_KERNEL, padding=LOCAL_KERNEL // 2, groups=dim)
+        self.local = DepthwiseConv2d(dim, LOCAL_KERNEL)
         self.dilated = DilatedDepthwiseConv2d(dim, DILATED_KERNEL, dilation=DILATION)
         self.pointwise = nn.Conv2d(dim, out_dim, 1)
 

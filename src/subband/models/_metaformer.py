@@ -5,6 +5,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from subband.layers.drop import DropPath
+from subband.layers.layout import channels_last_on_cpu
 from subband.models._simvp_spatial import BlockRunner
 
 FIRST_DROP_PATH_RATE = 0.01  # of the first block, whatever the option says (published)
@@ -75,6 +76,7 @@ class MetaFormerTranslator(nn.Module):
 
     def forward(self, x: Tensor, run: BlockRunner) -> Tensor:
         """Translate `x`, `(B, D, H, W)`."""
+        x = channels_last_on_cpu(x)
         for stage in self.stages:
             x = run(stage, x)
         return x

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from subband.layers.layout import channels_last_on_cpu
 from subband.transforms import undecimated_haar2
 
 BlockRunner = Callable[..., Tensor]
@@ -84,7 +85,7 @@ class SpatialEncoder(nn.Module):
 
     def forward(self, frames: Tensor, run: BlockRunner) -> tuple[Tensor, Tensor]:
         """Embed `frames`, `(B*T, C, H, W)`; returns the embedding and the skip."""
-        skip = x = run(self.layers[0], frames)
+        skip = x = run(self.layers[0], channels_last_on_cpu(frames))
         for layer in self.layers[1:]:
             x = run(layer, x)
         return x, skip
@@ -113,7 +114,7 @@ class SpatialDecoder(nn.Module):
 
     def forward(self, latent: Tensor, skip: Tensor, run: BlockRunner) -> Tensor:
         """Decode `latent`, `(B*T, D, H', W')`, to frames `(B*T, C, H, W)`."""
-        x = latent
+        x = channels_last_on_cpu(latent)
         for layer in self.layers[:-1]:
             x = run(layer, x)
         return self.readout(run(self.layers[-1], x + skip))
