@@ -2,7 +2,9 @@
 
 import re
 import shutil
+import struct
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -72,6 +74,20 @@ def test_frame_numbers_are_exact(clip: Tensor, tmp_path: Path, suffix: str) -> N
     assert _red(read_clip(path, -4, num_frames=2, stride=2)) == [8, 10]
 
 
+def test_frame_numbers_with_a_varying_rate(clip: Tensor, tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "x.mkv"), "w") as container:
+        stream = container.add_stream("libx264", rate=10, options={"crf": "5", "g": "4", "bf": "2"})
+        stream.height, stream.width, stream.pix_fmt = 32, 48, "yuv420p"
+        stream.time_base = Fraction(1, 1000)
+        for index, picture in enumerate((clip.permute(0, 2, 3, 1) * 255).round().byte().numpy()):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts, frame.time_base = 17 * index**2, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    for start in (0, 5, 11):
+        assert _red(read_clip(tmp_path / "x.mkv", start, num_frames=1)) == [start]
+
+
 def test_only_the_asked_for_part_is_decoded(clip: Tensor, tmp_path: Path) -> None:
     _encode(tmp_path / "x.mp4", clip)
     source = _video_sources.open_source(tmp_path / "x.mp4")
@@ -123,14 +139,17 @@ def test_folder_with_two_sizes(tmp_path: Path) -> None:
         read_clip(tmp_path)
 
 
-def test_rotation_note_of_phones(clip: Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rotation_note_of_phones(clip: Tensor, tmp_path: Path) -> None:
     clip[:, :, :, :24] = 0  # left half black
     _encode(tmp_path / "x.mp4", clip)
-    monkeypatch.setattr(av.VideoFrame, "rotation", property(lambda self: 90), raising=False)
+    content = bytearray((tmp_path / "x.mp4").read_bytes())
+    matrix = content.index(b"tkhd") + 44  # ISO 14496-12: the display matrix of the track header
+    content[matrix : matrix + 36] = struct.pack(">9i", 0, 1 << 16, 0, -(1 << 16), 0, 0, 32 << 16, 0, 1 << 30)
+    (tmp_path / "x.mp4").write_bytes(content)
     assert (probe(tmp_path / "x.mp4").height, probe(tmp_path / "x.mp4").width) == (48, 32)
     frame = read_clip(tmp_path / "x.mp4", num_frames=1)[0]
-    assert frame[1, 30:].mean() < 0.05  # a quarter turn counter-clockwise moves left to bottom
-    assert frame[1, :18].mean() > 0.45
+    assert frame[1, :18].mean() < 0.05  # x' = height - y, y' = x is a clockwise quarter turn: left moves to the top
+    assert frame[1, 30:].mean() > 0.45
 
 
 def _make_bad(folder: Path, clip: Tensor) -> dict[str, Path]:

@@ -65,17 +65,20 @@ def _title(groups: Sequence[Sequence[Run]]) -> str:
 
 
 def _header(title: str, groups: Sequence[Sequence[Run]]) -> str:
-    verdicts = " ".join(verdict(_rows(group)) for group in groups)
-    sentence = "How well the next frames of a video are predicted, and what prediction does to their frequencies."
-    parts = [
-        f'<p class="eyebrow">subband · video prediction</p>\n<h1>{escape(title)}</h1>',
-        f'<p class="lead">{sentence}</p>',
-    ]
-    if verdicts:
-        parts.append(f"<p>{escape(verdicts)}</p>")
-    if len(groups) > 1:
-        parts.append("<p>The runs were scored on different data; each data set has a part of its own below.</p>")
-    return f"<header>\n{''.join(parts)}\n{facts(_data_facts(groups[0][0].data)) if len(groups) == 1 else ''}\n</header>"
+    if len(groups) == 1:
+        summary = _summary(groups[0])
+    else:
+        summary = "<p>The runs were scored on different data; each data set has a part of its own below.</p>"
+    return (
+        f'<header>\n<p class="eyebrow">subband · video prediction</p>\n<h1>{escape(title)}</h1>\n'
+        '<p class="lead">How well the next frames of a video are predicted, and what prediction does to their frequencies.'
+        f"</p>\n{summary}\n</header>"
+    )
+
+
+def _summary(runs: Sequence[Run]) -> str:
+    """What came out and on which data, for runs on one data set."""
+    return f"<p>{escape(verdict(_rows(runs)))}</p>\n{facts(_data_facts(runs[0].data))}"
 
 
 def _data_facts(data: dict[str, Any]) -> list[tuple[str, str]]:
@@ -129,10 +132,10 @@ def _group(runs: Sequence[Run], styles: Styles, with_heading: bool) -> str:
         section("Training", "From the logs of the runs.", training_plots(runs, own)),
         section("How it was made", "Everything needed to repeat it.", *(_provenance(run) for run in runs)),
     ]
-    heading = ""
     if with_heading:
-        heading = f"<section><h2>{escape(str(runs[0].data.get('name', 'unnamed data')))}</h2>{facts(_data_facts(runs[0].data))}</section>"
-    return "\n".join([heading, *sections])
+        name = escape(str(runs[0].data.get("name", "unnamed data")))
+        sections.insert(0, f'<section><h2 class="part">{name}</h2>\n{_summary(runs)}</section>')
+    return "\n".join(sections)
 
 
 def _rows(runs: Sequence[Run]) -> list[Row]:
