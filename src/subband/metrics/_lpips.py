@@ -1,0 +1,44 @@
+"""LPIPS from local files: the `lpips` package brings its linear layers, the user brings AlexNet."""
+
+import importlib.util
+import warnings
+from pathlib import Path
+
+import torch
+from torch import nn
+
+__all__ = ["load_lpips"]
+
+
+def load_lpips(weights: str | Path) -> nn.Module | None:
+    """LPIPS network on AlexNet features, without any download.
+
+    Args:
+        weights: torchvision's ImageNet weights of AlexNet, `alexnet-owt-7be5be79.pth`.
+
+    Returns:
+        The network, or `None` with a warning if the package `lpips` is not installed.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file does not hold the weights of AlexNet.
+    """
+    path = Path(weights)
+    if not path.is_file():
+        raise FileNotFoundError(f"lpips_weights: no file {path}")
+    if importlib.util.find_spec("lpips") is None:
+        warnings.warn("LPIPS is left out: install the package 'lpips' (pip install lpips)", stacklevel=2)
+        return None
+    import lpips
+
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # lpips calls torchvision by an argument that is deprecated there
+        network = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)
+    for part in network.net.children():
+        for name, layer in part.named_children():
+            own = {key: state.get(f"features.{name}.{key}") for key in layer.state_dict()}
+            if any(value is None for value in own.values()):
+                raise ValueError(f"lpips_weights: {path} does not hold torchvision's AlexNet")
+            layer.load_state_dict(own)
+    return network.requires_grad_(False)
