@@ -35,7 +35,7 @@ def test_the_last_frames_count(clip: Path, model: str, tmp_path: Path, capsys) -
     torch.testing.assert_close(future, torch.full_like(future, 11 / 12), atol=0.003, rtol=0)
     out = capsys.readouterr().out
     assert "frames 8 to 11 of 12, 20 x 30 pixels" in out
-    assert "6 frames in 2 pass(es)" in out
+    assert "6 frames in 2 passes, each fed the one before" in out
 
 
 def test_start_stride_and_size(clip: Path, model: str, tmp_path: Path, capsys) -> None:
@@ -76,6 +76,14 @@ def test_compare_prints_errors_and_writes_three_pictures(clip: Path, model: str,
     torch.testing.assert_close(pictures[1, :, :, :30], torch.full((3, 20, 30), 10 / 12), atol=0.003, rtol=0)
     torch.testing.assert_close(pictures[1, :, :, 30:60], torch.full((3, 20, 30), 8 / 12), atol=0.003, rtol=0)
     assert pictures[0, :, 10, 75].sum() < pictures[2, :, 10, 75].sum()  # the error grows
+
+
+def test_compare_of_tiny_frames_leaves_ssim_out(model: str, tmp_path: Path, capsys) -> None:
+    write_clip(tmp_path / "tiny", torch.rand(6, 1, 5, 5))
+    assert predict(tmp_path / "tiny", model, tmp_path / "out", "--compare", "--num-frames", "2") == 0
+    out = capsys.readouterr().out
+    assert "PSNR dB still" in out
+    assert "SSIM" not in out
 
 
 def refused(capsys, clip: Path | str, model: str, out: Path, *words: str) -> str:

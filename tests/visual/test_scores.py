@@ -60,6 +60,13 @@ def test_every_shown_metric_is_defined() -> None:
         assert f"<b>{label}</b>" in html
 
 
+def test_errors_of_single_variables() -> None:
+    rows = [_row("wast", {"mse": 3.0, "mse_wind": 2.0}), _row("persistence", {"mse": 4.0, "mse_wind": 1.0})]
+    html = score_table(rows, STYLES)
+    assert "<b>MSE wind</b> MSE of wind alone." in html
+    assert "<strong>1.000</strong>" in html
+
+
 def test_names_are_escaped() -> None:
     rows = [_row("<script>alert(1)</script>", {"mse": 1.0})]
     assert "<script>" not in score_table(rows, series_styles([rows[0].label]))

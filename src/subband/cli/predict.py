@@ -68,10 +68,7 @@ def run(args: Namespace) -> None:
     clip = read_clip(args.clip, start, wanted, args.stride, size).to(device)
     end = start + (wanted - 1) * args.stride
     print(f"{args.clip}: frames {start} to {end} of {info.num_frames}, {size[0]} x {size[1]} pixels")
-    began = time.perf_counter()
-    frames = _compare(predictor, clip, args) if args.compare else predictor.predict(clip, args.num_frames)
-    rounds = -(-args.num_frames // predictor.num_context)
-    print(f"{args.num_frames} frames in {rounds} pass(es) on {device}: {time.perf_counter() - began:.1f} s")
+    frames = _compare(predictor, clip, args) if args.compare else _predict(predictor, clip, args.num_frames)
     fps = (info.fps or _DEFAULT_FPS * args.stride) / args.stride
     write_clip(args.out, frames, fps=fps, overwrite=args.overwrite)
     print(f"wrote {args.out}")
@@ -99,6 +96,15 @@ def _first_frame(args: Namespace, info: VideoInfo, wanted: int, num_context: int
     return available - span if args.start is None else args.start
 
 
+def _predict(predictor: VideoPredictor, clip: Tensor, num_frames: int) -> Tensor:
+    began = time.perf_counter()
+    frames = predictor.predict(clip, num_frames)
+    passes = -(-num_frames // predictor.num_context)
+    note = "1 pass" if passes == 1 else f"{passes} passes, each fed the one before"
+    print(f"{num_frames} frames in {note}, {time.perf_counter() - began:.1f} s on {clip.device}")
+    return frames
+
+
 def _compare(predictor: VideoPredictor, clip: Tensor, args: Namespace) -> Tensor:
     """Prints the errors and returns true, predicted and error frames side by side."""
     result = predictor.compare(clip, args.num_frames)
@@ -111,10 +117,10 @@ def _show_comparison(result: Comparison, name: str) -> None:
 
     from subband.cli._common import open_table, show_table
 
-    label = Path(name).name
-    heads = [f"{metric} {who}" for metric, _, _ in _TABLE for who in (label, "persistence")]
+    shown = [column for column in _TABLE if column[1] in result.per_frame["model"]]  # tiny frames have no SSIM
+    heads = [f"{metric} {who}" for metric, _, _ in shown for who in (Path(name).name, "persistence")]
     table = open_table(["frame", *heads], title="Error of every predicted frame", right=["frame", *heads])
-    columns = [(result.per_frame[who][key], digits) for _, key, digits in _TABLE for who in ("model", "persistence")]
+    columns = [(result.per_frame[who][key], digits) for _, key, digits in shown for who in ("model", "persistence")]
     for index in range(len(result.target)):
         table.add_row(str(index + 1), *(f"{values[index]:.{digits}f}" for values, digits in columns))
     table.add_section()

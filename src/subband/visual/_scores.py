@@ -48,15 +48,15 @@ MAIN_METRICS = {
         label="SSIM",
         is_higher_better=True,
         digits=4,
-        definition="structural similarity of every frame, 7 × 7 uniform window, data range 1, prediction clipped to the data "
-        "range, averaged over frames and channels; 1 is identity.",
+        definition="structural similarity of every frame, 7 × 7 uniform window, data range 1, prediction clipped to [0, 1], "
+        "averaged over frames and channels; 1 is identity.",
     ),
     "psnr": Metric(
         label="PSNR",
         is_higher_better=True,
         digits=2,
-        definition="10 log₁₀(1 / mean squared error) of every frame in dB, prediction clipped to the data range, averaged "
-        "over frames.",
+        definition="10 log₁₀(1 / mean squared error) of every frame in dB, prediction clipped to [0, 1], averaged over "
+        "frames.",
     ),
     "lpips": Metric(
         label="LPIPS",
@@ -101,11 +101,11 @@ def score_table(rows: Sequence[Row], styles: dict[str, SeriesStyle]) -> str:
         HTML with footnotes that define every metric shown.
     """
     main = _metric_columns(rows, MAIN_METRICS) + _cost_columns()
-    others = _metric_columns(rows, {key: metric for key, metric in OTHER_METRICS.items() if _is_known(rows, key)})
     blocks = [_render(rows, styles, main), _footnotes(MAIN_METRICS)]
+    others = _other_metrics(rows)
     if others:
-        shown = {key: metric for key, metric in OTHER_METRICS.items() if _is_known(rows, key)}
-        blocks.append(details("Further metrics", _render(rows, styles, others) + _footnotes(shown)))
+        further = _render(rows, styles, _metric_columns(rows, others)) + _footnotes(others)
+        blocks.append(details("Further metrics", further))
     return "\n".join(blocks)
 
 
@@ -168,8 +168,18 @@ def _footnotes(metrics: dict[str, Metric]) -> str:
     return f'<ul class="footnotes">{items}</ul>'
 
 
-def _is_known(rows: Sequence[Row], key: str) -> bool:
-    return any(key in row.facts["metrics"] for row in rows)
+def _other_metrics(rows: Sequence[Row]) -> dict[str, Metric]:
+    """Those of `OTHER_METRICS` that a row has, then the errors of single variables, `mse_NAME` and the like."""
+    present = dict.fromkeys(key for row in rows for key in row.facts["metrics"])
+    others = {key: metric for key, metric in OTHER_METRICS.items() if key in present}
+    for key in present:
+        error, _, variable = key.partition("_")
+        if error in ("mse", "mae", "rmse") and variable:
+            label = f"{error.upper()} {variable}"
+            others[key] = Metric(
+                label=label, is_higher_better=False, digits=3, definition=f"{error.upper()} of {variable} alone."
+            )
+    return others
 
 
 def _value(row: Row, key: str) -> float | None:

@@ -123,7 +123,7 @@ def _group(runs: Sequence[Run], styles: Styles, with_heading: bool) -> str:
             "Does a model lose high frequencies, that is, does it blur?",
             frequency_findings(rows),
             frequency_plots(rows, own),
-            '<p class="note">Energy: sum of squares in the four bands of a one-level Haar transform of every frame; the line at '
+            '<p class="note">Energy: mean square of the coefficients in the four bands of a one-level Haar transform of every frame; the line at '
             "100 % is the target. Power: squared amplitude of the Fourier transform, averaged over rings of equal frequency. "
             "Persistence copies a real frame, so its spectrum is right even where its picture is wrong.</p>"
             if any(row.facts.get("subband_energy") or row.facts.get("spectrum") for row in rows)
