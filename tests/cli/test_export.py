@@ -16,6 +16,7 @@ TINY = {
     "simvp_incepu": SIMVP,
     "tau": SIMVP,
     "wast": {"in_shape": (4, 1, 16, 16), "encoder_dim": 4, "block_list": (1, 1, 1)},
+    "wast_seed": {"in_shape": (4, 1, 16, 16), "encoder_dim": 4, "block_list": (1, 1, 1)},
     "wsfvit_video": {"in_shape": (4, 1, 16, 16), "hid_S": 8, "hid_T": 32, "N_S": 2, "N_T": 2},
 }
 

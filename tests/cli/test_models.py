@@ -9,7 +9,14 @@ import torch
 
 from subband import create_model, list_models, load_model
 from subband.cli.main import main
+from subband.cli.models import model_rows
+from subband.models._checkpoint import bundled_models
 from subband.models._complexity import count_parameters
+
+
+@pytest.fixture(scope="module")
+def rows() -> dict[str, dict]:
+    return {row["name"]: row for row in model_rows()}
 
 
 def listed(capsys: pytest.CaptureFixture, *words: str) -> list[dict]:
@@ -17,23 +24,24 @@ def listed(capsys: pytest.CaptureFixture, *words: str) -> list[dict]:
     return json.loads(capsys.readouterr().out)
 
 
-def test_json_lists_every_model(capsys):
-    rows = listed(capsys)
-    assert [row["name"] for row in rows] == list_models()
-    assert all(row["paper"] and row["task"] for row in rows)
+def test_json_lists_the_models(capsys, rows):
+    assert listed(capsys, "tau*") == [row for name, row in rows.items() if name.startswith("tau")]
+    assert listed(capsys, "tau*", "--task", "video_prediction") == listed(capsys, "tau*")
 
 
-def test_parameter_counts_are_those_of_real_networks(capsys):
-    (row,) = listed(capsys, "tau_taxibj")
-    assert row["parameters"] == count_parameters(create_model("tau_taxibj")) == 9_545_442
-    assert row["loads_published"]
-    (row,) = listed(capsys, "persistence")
-    assert row["parameters"] == 0
-    assert not row["loads_published"]
+def test_every_model_is_listed(rows):
+    assert list(rows) == list_models()
+    assert all(row["paper"] and row["task"] for row in rows.values())
 
 
-def test_published_parameter_counts(capsys):
-    counts = {row["name"]: row["parameters"] for row in listed(capsys)}
+def test_parameter_counts_are_those_of_real_networks(rows):
+    assert rows["tau_taxibj"]["parameters"] == count_parameters(create_model("tau_taxibj")) == 9_545_442
+    assert rows["tau_taxibj"]["loads_published"]
+    assert rows["persistence"]["parameters"] == 0
+    assert not rows["persistence"]["loads_published"]
+
+
+def test_published_parameter_counts(rows):
     expected = {
         "simvp_gsta": 46_769_665,
         "simvp_incepu": 57_946_113,
@@ -41,27 +49,27 @@ def test_published_parameter_counts(capsys):
         "wast": 28_183_141 - 4_000,  # without the published layer scales that nothing reads
         "wsfvit_video": 37_571_249,
     }
-    assert {name: counts[name] for name in expected} == expected
+    assert {name: rows[name]["parameters"] for name in expected} == expected
 
 
-def test_every_model_is_built_on_the_meta_device():
+def test_models_are_built_on_the_meta_device():
     with torch.device("meta"):
-        for name in list_models():
-            assert all(p.is_meta for p in create_model(name).parameters()), name
+        for name in ("persistence", "simvp_gsta", "simvp_incepu", "tau", "wast", "wast_seed", "wsfvit_video"):
+            assert all(parameter.is_meta for parameter in create_model(name).parameters()), name
 
 
-def test_bundled_weights_are_named_and_load(capsys):
-    rows = listed(capsys)
-    for weights in [weights for row in rows for weights in row["bundled"]]:
-        model = load_model(weights)
-        (row,) = (row for row in rows if weights in row["bundled"])
-        assert model.model_config["name"] == row["name"]
+def test_bundled_weights_load_as_the_model_they_stand_beside(rows):
+    assert sorted(weights for row in rows.values() for weights in row["bundled"]) == bundled_models()
+    for name, row in rows.items():
+        for weights in row["bundled"]:
+            assert load_model(weights).model_config["name"] == name
 
 
 def test_table_and_pattern(capsys):
-    assert main(["models", "simvp*"]) == 0
+    assert main(["models", "simvp_gsta"]) == 0
     out = capsys.readouterr().out
     assert "46,769,665" in out
+    assert "[1] Tan et al." in out
     assert "wast" not in out
 
 
