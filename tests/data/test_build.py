@@ -11,7 +11,6 @@ def test_every_data_set_has_a_function_with_typed_keyword_arguments(name):
     module, attribute = DATASETS[name].split(":")
     signature = inspect.signature(getattr(importlib.import_module(module), attribute))
     assert signature.return_annotation in (VideoData, "VideoData")
-    assert "seed" in signature.parameters
     for parameter in signature.parameters.values():
         assert parameter.kind is parameter.KEYWORD_ONLY
         assert parameter.annotation is not parameter.empty

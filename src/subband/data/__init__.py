@@ -23,14 +23,22 @@ __all__ = [
     "check_range",
 ]
 
-# Adding a data set: write its function, with keyword-only typed arguments and `seed`, and name it here.
+# Adding a data set: write its function, with keyword-only typed arguments (`seed` if anything is random), and name it here.
 DATASETS: dict[str, str] = {
+    "bair": "subband.data.bair:bair",
+    "human": "subband.data.human:human",
+    "kinetics": "subband.data.kinetics:kinetics",
+    "kitticaltech": "subband.data.kitticaltech:kitticaltech",
+    "kth": "subband.data.kth:kth",
     "mmnist_cifar": "subband.data.moving_mnist:mmnist_cifar",
     "moving_digits": "subband.data.moving_mnist:moving_digits",
     "moving_fmnist": "subband.data.moving_mnist:moving_fmnist",
     "moving_mnist": "subband.data.moving_mnist:moving_mnist",
     "moving_photos": "subband.data.moving_photos:moving_photos",
     "noisy_mmnist": "subband.data.moving_mnist:noisy_mmnist",
+    "taxibj": "subband.data.taxibj:taxibj",
+    "video_folder": "subband.data.video_folder:video_folder",
+    "weather": "subband.data.weather:weather",
 }
 
 
@@ -62,7 +70,8 @@ def build_data(name: str, args: Mapping[str, Any], seed: int) -> VideoData:
         raise ValueError(f"unknown data set {name!r}; {hint}")
     module, attribute = DATASETS[name].split(":")
     function = getattr(importlib.import_module(module), attribute)
-    parameters = {key: value for key, value in inspect.signature(function).parameters.items() if key != "seed"}
+    parameters = dict(inspect.signature(function).parameters)
+    drawn = {"seed": seed} if parameters.pop("seed", None) else {}
     allowed = ", ".join(parameters)
     for key in args:
         if key not in parameters:
@@ -70,4 +79,4 @@ def build_data(name: str, args: Mapping[str, Any], seed: int) -> VideoData:
     for key, parameter in parameters.items():
         if parameter.default is parameter.empty and key not in args:
             raise TypeError(f"data set {name!r} needs the argument {key!r}; it takes {allowed}")
-    return function(**args, seed=seed)
+    return function(**args, **drawn)
