@@ -36,8 +36,6 @@ class DataConfig:
     """Samples of one step on one device."""
     num_workers: int = 0
     """Processes that decode files; data drawn by the package itself needs none."""
-    seed: int | None = None
-    """Seed of data drawn at random; the run's own seed when null. Fix it to compare runs on the same test set."""
 
 
 @dataclass(kw_only=True)
@@ -161,7 +159,7 @@ class RecipeConfig:
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     """Test."""
     seed: int = 0
-    """Seed of weights, order and random draws."""
+    """Seed of weights, order and random draws of training; validation and test sets never depend on it."""
 
 
 def list_recipes() -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from abc import ABC, abstractmethod
 from typing import Any
 
@@ -96,7 +98,10 @@ class Task(LightningModule, ABC):
     def configure_optimizers(self) -> Any:
         """Optimiser, and its schedule per step."""
         optimizer = build_optimizer(self.model, self.recipe.optim)
-        num_steps = int(self.trainer.estimated_stepping_batches)
-        per_epoch = self.trainer.num_training_batches / self.recipe.trainer.accumulate
+        config = self.recipe.trainer
+        # Not trainer.estimated_stepping_batches: asking for it sets up the loaders before a checkpoint is restored,
+        # and Lightning then forgets to restore their position.
+        per_epoch = math.ceil(len(self.trainer.datamodule.train_dataloader()) / config.accumulate)
+        num_steps = min(config.epochs * per_epoch, config.max_steps or sys.maxsize)
         schedule = build_schedule(optimizer, self.recipe.optim, num_steps, per_epoch)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

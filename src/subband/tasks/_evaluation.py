@@ -55,5 +55,6 @@ def write_evaluation(
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **evaluation.samples)
     write_atomically(folder / SAMPLES_FILE, buffer.getvalue())
-    write_atomically(folder / SCORES_FILE, (json.dumps(scores, indent=1, default=float) + "\n").encode())
-    return scores
+    text = json.dumps(scores, indent=1, default=float) + "\n"
+    write_atomically(folder / SCORES_FILE, text.encode())
+    return json.loads(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import logging
 import os
 import shutil
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Callback, LightningDataModule, Trainer
 from lightning.pytorch.callbacks import (
     EarlyStopping,
     EMAWeightAveraging,
@@ -48,6 +49,38 @@ class RunFiles(NamedTuple):
     def best(self) -> Path:
         """State with the lowest validation loss."""
         return self.folder / "checkpoints" / "best.ckpt"
+
+
+class Loaders(LightningDataModule):
+    """The loaders of a run.
+
+    Args:
+        recipe: Says the batch size and the device.
+        data: Object with `train` and `val`.
+    """
+
+    def __init__(self, recipe: RecipeConfig, data: Any) -> None:
+        super().__init__()
+        self._loaders = {
+            is_train: ClipLoader(
+                dataset,
+                recipe.data.batch_size,
+                shuffle=is_train,
+                drop_last=is_train,
+                seed=recipe.seed,
+                num_workers=recipe.data.num_workers,
+                device=pick_training_device(recipe.trainer),
+            )
+            for is_train, dataset in ((True, data.train), (False, data.val))
+        }
+
+    def train_dataloader(self) -> ClipLoader:
+        """Shuffled, without the incomplete last batch."""
+        return self._loaders[True]
+
+    def val_dataloader(self) -> ClipLoader:
+        """Every validation sample, in order."""
+        return self._loaders[False]
 
 
 def prepare_folder(folder: Path, *, overwrite: bool, resume: bool) -> RunFiles:
@@ -107,11 +140,10 @@ def train(
     task = task_type(recipe, model, data.spec)
     if not resume and "LOCAL_RANK" not in os.environ:
         (files.folder / CONFIG_FILE).write_text(recipe_text(recipe))
-    trainer = build_trainer(recipe, files, progress, resume_command)
-    loaders = {"train": True, "val": False}
-    train_loader, val_loader = (_loader(recipe, getattr(data, split), is_train) for split, is_train in loaders.items())
+    trainer = build_trainer(recipe, files, progress, resume_command, history=_history(files) if resume else [])
+    loaders = Loaders(recipe, data)
     started = time.perf_counter()
-    trainer.fit(task, train_loader, val_loader, ckpt_path=files.last if resume else None, weights_only=True)
+    trainer.fit(task, datamodule=loaders, ckpt_path=files.last if resume else None, weights_only=True)
     seconds = time.perf_counter() - started
     steps = trainer.global_step
     if not trainer.is_global_zero:
@@ -157,8 +189,10 @@ def evaluate(recipe: RecipeConfig, source: str | Path, folder: Path) -> dict[str
     return score(recipe, model, data, folder, facts, name=Path(source).resolve().name)
 
 
-def build_trainer(recipe: RecipeConfig, files: RunFiles, progress: bool, resume_command: str) -> Trainer:
-    """Lightning's trainer for a recipe."""
+def build_trainer(
+    recipe: RecipeConfig, files: RunFiles, progress: bool, resume_command: str, history: list[dict[str, Any]]
+) -> Trainer:
+    """Lightning's trainer for a recipe; `history` are the rows of `metrics.csv` to keep."""
     config = recipe.trainer
     _quieten_lightning()
     return Trainer(
@@ -175,7 +209,7 @@ def build_trainer(recipe: RecipeConfig, files: RunFiles, progress: bool, resume_
         log_every_n_steps=config.log_every_steps,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,  # ClipLoader shards over processes itself
-        logger=_loggers(config, files.folder),
+        logger=_loggers(config, files.folder, history),
         callbacks=_callbacks(recipe, files, progress, resume_command),
         plugins=[AtomicCheckpointIO()],
         enable_progress_bar=progress,
@@ -220,24 +254,25 @@ def _callbacks(recipe: RecipeConfig, files: RunFiles, progress: bool, resume_com
     return callbacks
 
 
-def _loggers(config: TrainerConfig, folder: Path) -> list[Logger]:
-    loggers: list[Logger] = [CSVLogger(folder, name=None, version="", flush_logs_every_n_steps=config.log_every_steps)]
+def _loggers(config: TrainerConfig, folder: Path, history: list[dict[str, Any]]) -> list[Logger]:
+    table = CSVLogger(folder, name=None, version="", flush_logs_every_n_steps=1)
+    if history:
+        table.experiment.metrics.extend(history)  # Lightning starts the file anew; this keeps what is still true
+    loggers: list[Logger] = [table]
     if config.tensorboard:
         loggers.append(TensorBoardLogger(folder, name=None, version="tensorboard"))
     return loggers
 
 
-def _loader(recipe: RecipeConfig, dataset: Any, is_train: bool) -> ClipLoader:
-    device = pick_training_device(recipe.trainer)
-    return ClipLoader(
-        dataset,
-        recipe.data.batch_size,
-        shuffle=is_train,
-        drop_last=is_train,
-        seed=recipe.seed,
-        num_workers=recipe.data.num_workers,
-        device=device,
-    )
+def _history(files: RunFiles) -> list[dict[str, Any]]:
+    """Rows of `metrics.csv` from before the state that training goes on from."""
+    path = files.folder / "metrics.csv"
+    if "LOCAL_RANK" in os.environ or not path.is_file():
+        return []
+    step = torch.load(files.last, map_location="cpu", weights_only=True)["global_step"]
+    with open(path, newline="") as file:
+        rows = [{key: value for key, value in row.items() if value} for row in csv.DictReader(file)]
+    return [row for row in rows if int(row["step"]) < step]
 
 
 def _load_best(task: nn.Module, files: RunFiles) -> None:

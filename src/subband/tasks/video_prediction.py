@@ -43,13 +43,12 @@ class VideoPredictionTask(Task):
     @staticmethod
     def build_data(recipe: RecipeConfig) -> VideoData:
         """Data set named by the recipe."""
-        seed = recipe.seed if recipe.data.seed is None else recipe.data.seed
-        return build_data(recipe.data.name, recipe.data.args, seed)
+        return build_data(recipe.data.name, recipe.data.args, recipe.seed)
 
     @staticmethod
     def build_model(recipe: RecipeConfig, spec: ClipSpec) -> nn.Module:
         """Network named by the recipe; `in_shape` follows the data unless the recipe fixes it."""
-        shape = (spec.in_frames, spec.channels, spec.height, spec.width)
+        shape = spec.in_shape
         args = {key: tuple(value) if isinstance(value, list) else value for key, value in recipe.model.args.items()}
         wanted = args.setdefault("in_shape", shape)
         if tuple(wanted[:2]) != shape[:2]:
@@ -83,13 +82,12 @@ class VideoPredictionTask(Task):
     @staticmethod
     def baselines(spec: ClipSpec) -> dict[str, nn.Module]:
         """Copying the last frame."""
-        shape = (spec.in_frames, spec.channels, spec.height, spec.width)
-        return {"persistence": create_model("persistence", in_shape=shape)}
+        return {"persistence": create_model("persistence", in_shape=spec.in_shape)}
 
     @staticmethod
     def model_metadata(spec: ClipSpec) -> dict[str, Any]:
         """Value range and standardisation of the frames the network was trained on."""
-        return {"data_range": list(spec.data_range), "mean": spec.mean, "std": spec.std}
+        return {"data_range": spec.data_range, "mean": spec.mean, "std": spec.std}
 
     @staticmethod
     @torch.inference_mode()
@@ -117,7 +115,7 @@ class VideoPredictionTask(Task):
             for name, model in models.items():
                 prediction = model.predict(inputs, spec.out_frames).float()
                 metrics[name].update(prediction, targets)
-                energies[name].update(prediction.clamp(*spec.data_range), targets)
+                energies[name].update(prediction.clamp(*spec.data_range) if spec.data_range else prediction, targets)
                 _keep(samples, f"prediction/{name}", prediction, config.num_samples)
         rows = {
             name: {
@@ -136,9 +134,9 @@ class VideoPredictionTask(Task):
             "channels": spec.channels,
             "height": spec.height,
             "width": spec.width,
-            "data_range": list(spec.data_range),
+            "data_range": spec.data_range,
         }
-        return Evaluation(facts, rows, {name: _to_bytes(parts, spec) for name, parts in samples.items()})
+        return Evaluation(facts, rows, _to_bytes(samples, spec))
 
 
 def _drop_path_argument(name: str, rate: float) -> dict[str, float]:
@@ -156,7 +154,9 @@ def _keep(samples: dict[str, list[Tensor]], name: str, frames: Tensor, wanted: i
         kept.append(frames[:missing].cpu())
 
 
-def _to_bytes(parts: list[Tensor], spec: ClipSpec) -> np.ndarray:
-    low, high = spec.data_range
-    scaled = (torch.cat(parts) - low) / (high - low) * 255
-    return scaled.clamp(0, 255).round().to(torch.uint8).numpy()
+def _to_bytes(samples: dict[str, list[Tensor]], spec: ClipSpec) -> dict[str, np.ndarray]:
+    joined = {name: torch.cat(parts) for name, parts in samples.items()}
+    # Fields without a declared range are shown between the smallest and the largest target.
+    low, high = spec.data_range or (joined["targets"].amin().item(), joined["targets"].amax().item())
+    scaled = {name: (frames - low) / max(high - low, 1e-12) * 255 for name, frames in joined.items()}
+    return {name: frames.clamp(0, 255).round().to(torch.uint8).numpy() for name, frames in scaled.items()}

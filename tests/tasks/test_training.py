@@ -1,0 +1,198 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import subband
+from subband.config import recipe_text
+from subband.tasks._base import DivergenceError
+from subband.tasks.training import evaluate, train
+
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+
+
+def start(tmp_path, recipe, *options):
+    """`subband train` in a process of its own."""
+    path = tmp_path / "recipe.yaml"
+    path.write_text(recipe_text(recipe))
+    command = [sys.executable, "-m", "subband.cli.main", "train", str(path), "--quiet", *map(str, options)]
+    return subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(path: Path, process, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not path.exists():
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline, f"{path} did not appear"
+        time.sleep(0.01)
+
+
+def test_a_run_leaves_everything_the_report_needs(tmp_path, tiny, losses):
+    recipe = tiny(loss=[{"name": "mse"}, {"name": "differential_divergence", "weight": 0.1}])
+    scores = train(recipe, tmp_path / "run", progress=False)
+    names = {path.relative_to(tmp_path / "run").as_posix() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    assert names == {
+        "config.yaml",
+        "metrics.csv",
+        "checkpoints/last.ckpt",
+        "checkpoints/best.ckpt",
+        "model/config.json",
+        "model/model.safetensors",
+        "scores.json",
+        "samples.npz",
+    }
+    assert [row["name"] for row in scores["rows"]] == ["run", "persistence"]
+    assert scores == json.loads((tmp_path / "run" / "scores.json").read_text())
+    assert len(scores["rows"][0]["per_frame"]["mse"]) == 3
+    assert len(losses(tmp_path / "run")) == 3 * 4
+    samples = np.load(tmp_path / "run" / "samples.npz")
+    assert samples["prediction/run"].shape == samples["targets"].shape == (2, 3, 1, 16, 16)
+    model = subband.load_model(tmp_path / "run")
+    assert model.metadata["training"]["steps"] == 12
+    again = evaluate(recipe, tmp_path / "run", tmp_path / "again")
+    assert again["rows"][0]["metrics"] == scores["rows"][0]["metrics"]
+    assert scores["rows"][0]["metrics"]["lpips"] is None  # no weights given: missing, not replaced
+
+
+def test_ema_early_stop_accumulation_and_clipping_run(tmp_path, tiny, losses):
+    recipe = tiny(
+        optim={"lr": 0.0, "schedule": "constant", "grad_clip": 0.1},
+        trainer={"ema_decay": 0.9, "early_stop": 1, "accumulate": 2, "grad_checkpointing": True},
+    )
+    scores = train(recipe, tmp_path / "run", progress=False)
+    # With a learning rate of zero nothing improves after the first validation, so the second one ends the run.
+    assert scores["rows"][0]["steps"] == 2 * 2
+
+
+def test_resuming_a_killed_run_gives_the_losses_of_an_uninterrupted_one(tmp_path, tiny, losses):
+    recipe = tiny(trainer={"epochs": 4, "ema_decay": 0.9, "checkpoint_every_steps": 3})
+    train(recipe, tmp_path / "whole", progress=False)
+    process = start(tmp_path, recipe, "--out", tmp_path / "killed")
+    wait_for(tmp_path / "killed" / "checkpoints" / "last.ckpt", process)
+    process.kill()
+    process.wait()
+    step = torch.load(tmp_path / "killed" / "checkpoints" / "last.ckpt", weights_only=True)["global_step"]
+    assert step < 16
+    scores = train(recipe, tmp_path / "killed", resume=True, progress=False)
+    whole, killed = losses(tmp_path / "whole"), losses(tmp_path / "killed")
+    assert {at: killed[at] for at in range(step, 16)} == {at: whole[at] for at in range(step, 16)}
+    expected = json.loads((tmp_path / "whole" / "scores.json").read_text())["rows"][0]["metrics"]
+    assert scores["rows"][0]["metrics"] == expected
+
+
+@pytest.mark.parametrize("every", [1, 2, 3, 4])
+def test_resuming_from_any_step_repeats_the_losses(tmp_path, tiny, losses, every):
+    recipe = tiny(trainer={"epochs": 3, "checkpoint_every_steps": every, "max_steps": 12})
+    train(recipe, tmp_path / "whole", progress=False)
+    stopped = tiny(trainer={"epochs": 3, "checkpoint_every_steps": every, "max_steps": 12})
+    interrupt_at(stopped, tmp_path / "part", step=5)
+    train(recipe, tmp_path / "part", resume=True, progress=False)
+    assert losses(tmp_path / "part")[11] == losses(tmp_path / "whole")[11]
+
+
+def interrupt_at(recipe, folder, step):
+    """Train, and die at a step without any farewell, as after a power cut."""
+    from subband.tasks.video_prediction import VideoPredictionTask
+
+    class PowerCutError(Exception):
+        pass
+
+    original = VideoPredictionTask.loss_terms
+
+    def cut(self, batch):
+        if self.trainer.global_step == step:
+            raise PowerCutError
+        return original(self, batch)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(VideoPredictionTask, "loss_terms", cut)
+        with pytest.raises(PowerCutError):
+            train(recipe, folder, progress=False)
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path, tiny):
+    recipe = tiny(trainer={"epochs": 10_000})
+    process = start(tmp_path, recipe, "--out", tmp_path / "run")
+    wait_for(tmp_path / "run" / "checkpoints" / "last.ckpt", process)
+    process.send_signal(signal.SIGINT)
+    _, message = process.communicate(timeout=60)
+    assert process.returncode == 130, message
+    assert f"subband train {tmp_path / 'run' / 'config.yaml'} --out {tmp_path / 'run'} --resume" in message
+    assert "Traceback" not in message
+    assert (tmp_path / "run" / "checkpoints" / "last.ckpt").is_file()
+
+
+def test_a_loss_that_is_not_a_number_stops_the_run(tmp_path, tiny):
+    recipe = tiny(optim={"lr": 1e30, "schedule": "constant"})
+    with pytest.raises(DivergenceError, match="not a number at step .*lower optim.lr"):
+        train(recipe, tmp_path / "run", progress=False)
+
+
+def test_an_existing_run_is_never_replaced_unasked(tmp_path, tiny):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "precious.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match="already holds a run; use --resume to go on, --overwrite"):
+        train(tiny(), folder, progress=False)
+    assert (folder / "precious.txt").read_text() == "mine"
+
+
+def test_nothing_to_resume_is_said(tmp_path, tiny):
+    with pytest.raises(FileNotFoundError, match="nothing to resume"):
+        train(tiny(), tmp_path / "run", resume=True, progress=False)
+
+
+def test_model_and_data_must_agree(tmp_path, tiny):
+    recipe = tiny(model={"args": {"in_shape": [4, 1, 16, 16]}})
+    with pytest.raises(ValueError, match="T and C must agree"):
+        train(recipe, tmp_path / "run", progress=False)
+
+
+def test_stochastic_depth_of_a_model_without_it_is_refused(tmp_path, tiny):
+    recipe = tiny(model={"name": "persistence", "args": {}})
+    with pytest.raises(ValueError, match="no stochastic depth"):
+        train(recipe, tmp_path / "run", progress=False)
+
+
+def test_a_full_disk_leaves_the_previous_checkpoint(tmp_path, monkeypatch):
+    from subband.tasks._callbacks import AtomicCheckpointIO
+
+    path = tmp_path / "last.ckpt"
+    AtomicCheckpointIO().save_checkpoint({"step": torch.tensor(1)}, path)
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left on device.*previous checkpoint there is intact"):
+        AtomicCheckpointIO().save_checkpoint({"step": torch.tensor(2)}, path)
+    assert torch.load(path, weights_only=True)["step"] == 1
+    assert [entry.name for entry in tmp_path.iterdir()] == ["last.ckpt"]
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one(tmp_path, tiny, losses):
+    recipe = tiny(data={"batch_size": 2}, drop_path={"rate": 0.0}, trainer={"num_devices": 2, "strategy": "ddp"})
+    process = start(tmp_path, recipe, "--out", tmp_path / "two")
+    _, message = process.communicate(timeout=300)
+    assert process.returncode == 0, message
+    scores = json.loads((tmp_path / "two" / "scores.json").read_text())
+    assert scores["rows"][0]["steps"] == 3 * 2  # 8 clips, 2 processes, 2 clips each
+    one = tiny(data={"batch_size": 4}, drop_path={"rate": 0.0})
+    train(one, tmp_path / "one", progress=False)
+    # Rank 0 logs the loss of its half, so the halves are compared through what training led to.
+    expected = json.loads((tmp_path / "one" / "scores.json").read_text())["rows"][0]["metrics"]["mse"]
+    assert scores["rows"][0]["metrics"]["mse"] == pytest.approx(expected, rel=0.1)
+
+
+@pytest.mark.slow
+def test_compiled_and_bf16_training_run(tmp_path, tiny):
+    recipe = tiny(trainer={"epochs": 1, "compile": True, "precision": "bf16"}, drop_path={"rate": 0.0})
+    assert np.isfinite(train(recipe, tmp_path / "run", progress=False)["rows"][0]["metrics"]["mse"])
