@@ -113,7 +113,8 @@ def _ring_means(x: Tensor, *, num_bins: int | None) -> Tensor:
     height, width = x.shape[-2:]
     centres = radial_bins(height, width, num_bins)
     spacing = float(centres[1])
-    rings = (radial_frequency(height, width, x) / spacing).round().long().flatten()
+    # Frequencies half-way between two rings go to the lower one, whatever the rounding errors of the device.
+    rings = (radial_frequency(height, width, x) / spacing - 1e-4).round().long().flatten()
     weights = half_spectrum_weights(width, x).expand(height, -1).flatten()
     power = torch.fft.rfft2(x, norm="ortho").abs().square().flatten(-2) * weights
     total = power.new_zeros(*power.shape[:-1], len(centres)).index_add(-1, rings, power)

@@ -71,8 +71,7 @@ def extend(x: Tensor, left: int, right: int, mode: str, axis: int) -> Tensor:
     if mode in ("zero", "constant", "smooth"):
         before, after = _ramp(x, left, mode, axis, end=False), _ramp(x, right, mode, axis, end=True)
     else:
-        before = _segments(x, -left, 0, mode, axis)
-        after = _segments(x, length, length + right, mode, axis)
+        before, after = _copies_before(x, left, mode, axis), _copies_after(x, right, mode, axis)
     pieces = [*before, x, *after]
     return x if len(pieces) == 1 else torch.cat(pieces, axis)
 
@@ -95,17 +94,32 @@ def _ramp(x: Tensor, count: int, mode: str, axis: int, *, end: bool) -> list[Ten
     return [edge + steps * slope]
 
 
-def _segments(x: Tensor, start: int, stop: int, mode: str, axis: int) -> list[Tensor]:
-    """Samples `start..stop` of the extended signal, cut where the signal repeats or turns round."""
-    length = x.shape[axis]
-    period = length - 1 if mode in ("reflect", "antireflect") else length
-    pieces = []
-    while start < stop:
-        segment, first = start // period, start % period  # divmod does not take symbolic sizes
-        count = min(period - first, stop - start)
-        pieces.append(_segment(x, segment, first, count, mode, axis))
-        start += count
+def _copies_before(x: Tensor, count: int, mode: str, axis: int) -> list[Tensor]:
+    """The last `count` samples before the signal, as slices of its copies number -1, -2, ..."""
+    period = _period(x, mode, axis)
+    pieces: list[Tensor] = []
+    while count > 0:
+        taken = min(count, period)
+        pieces.insert(0, _segment(x, -1 - len(pieces), period - taken, taken, mode, axis))
+        count -= taken
     return pieces
+
+
+def _copies_after(x: Tensor, count: int, mode: str, axis: int) -> list[Tensor]:
+    """The first `count` samples after the signal, as slices of its copies number 1, 2, ..."""
+    period = _period(x, mode, axis)
+    first = x.shape[axis] - period  # a reflected signal shares its last sample with its first copy
+    pieces: list[Tensor] = []
+    while count > 0:
+        taken = min(count, period - first)
+        pieces.append(_segment(x, 1 + len(pieces), first, taken, mode, axis))
+        count -= taken
+        first = 0
+    return pieces
+
+
+def _period(x: Tensor, mode: str, axis: int) -> int:
+    return x.shape[axis] - 1 if mode in ("reflect", "antireflect") else x.shape[axis]
 
 
 def _segment(x: Tensor, segment: int, first: int, count: int, mode: str, axis: int) -> Tensor:
