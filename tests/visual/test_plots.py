@@ -52,6 +52,18 @@ def test_gaps_and_log_axis() -> None:
     assert {"1", "2", "5", "10", "20"} <= set(ticks)
 
 
+def test_axis_is_cut_only_where_curves_reach_higher() -> None:
+    def top(y_max: float | None) -> float:
+        svg = line_plot([Curve([0, 1], [0, 100], STYLES["wast"])], "t", "x", "y", y_max=y_max)
+        numbers = [
+            float(node.text or "nan") for node in ElementTree.fromstring(svg).iter(f"{SVG}text") if node.text.isdigit()
+        ]
+        return max(numbers)
+
+    assert top(None) == top(200) == 100
+    assert top(40) == 40
+
+
 def test_bars_are_percentages_of_the_target() -> None:
     ratios = {
         "wast": {"ll": 1.0, "lh": 0.5, "hl": 0.25, "hh": 0.125},

@@ -24,6 +24,7 @@ _VALIDATION = {
     "val_ssim": ("Validation SSIM", "1 is identity"),
 }
 _MAX_POINTS = 300
+_MAX_KEPT = 200  # percent; beyond, tiny powers of target and prediction are divided by each other
 _KEPT = 0.95, 1.05  # energy ratios in between count as kept
 
 
@@ -146,7 +147,7 @@ def _spectrum_plots(spectra: dict[str, dict[str, list[float]]], styles: Styles) 
     axis, titles = "spatial frequency, cycles per pixel", ("Power at each frequency", "Power that is kept")
     return [
         figure(titles[0], line_plot(power, titles[0], axis, "radial mean of the power spectrum", log_y=True)),
-        figure(titles[1], line_plot(kept, titles[1], axis, "% of the target's power")),
+        figure(titles[1], line_plot(kept, titles[1], axis, "% of the target's power", y_max=_MAX_KEPT)),
     ]
 
 

@@ -31,13 +31,12 @@ def merge_samples(runs: Sequence[Run]) -> list[Samples]:
 
 
 def clip_cards(samples: Samples, styles: dict[str, SeriesStyle]) -> str:
-    """One card per clip with its animation and its strips; the first clip's strips are unfolded."""
-    cards = []
-    for index in range(len(samples.targets)):
-        clip = _Clip(samples, index, styles)
-        strips = details("Frame by frame", clip.strips(), is_open=index == 0)
-        cards.append(f'<article class="clip">{clip.animated()}{strips}</article>')
-    return f'<div class="clips">{"".join(cards)}</div>'
+    """The animations of all clips, then their strips, of which the first are unfolded."""
+    clips = [_Clip(samples, index, styles) for index in range(len(samples.targets))]
+    cards = [f'<article class="clip"><h3>{clip.name}</h3>{clip.animated()}</article>' for clip in clips]
+    strips = [details(f"{clip.name}, frame by frame", clip.strips(), is_open=clip is clips[0]) for clip in clips]
+    columns = 1 + len(samples.predictions)
+    return f'<div class="clips" style="--columns: {columns}">{"".join(cards)}</div>{"".join(strips)}'
 
 
 class _Clip:
@@ -45,7 +44,7 @@ class _Clip:
 
     def __init__(self, samples: Samples, index: int, styles: dict[str, SeriesStyle]) -> None:
         self.styles = styles
-        self.name = f"test clip {index + 1}"
+        self.name = f"Test clip {index + 1}"
         self.inputs, self.target = to_tiles(samples.inputs[index]), to_tiles(samples.targets[index])
         self.predictions = {label: to_tiles(clips[index]) for label, clips in samples.predictions.items()}
         self.scale = max((error_scale(tiles, self.target) for tiles in self.predictions.values()), default=1.0)
@@ -61,8 +60,7 @@ class _Clip:
         moving = f'<img class="pixels" alt="{escape(description)}" src="{data_uri(content, MEDIA_TYPES["apng"])}">'
         still = data_uri(strip_png(np.stack([tiles[-1] for tiles in above])), MEDIA_TYPES["png"])
         picture = f'<picture><source media="(prefers-reduced-motion: reduce)" srcset="{still}">{moving}</picture>'
-        style = f"--columns: {len(above)}"
-        return f'<div class="scroll"><div class="animation" style="{style}"><div class="heads">{heads}</div>{picture}</div></div>'
+        return f'<div class="scroll"><div class="animation"><div class="heads">{heads}</div>{picture}</div></div>'
 
     def strips(self) -> str:
         """Input, target, and every prediction with its error, as rows of stills with frame numbers."""

@@ -33,7 +33,8 @@ class Metric:
 
 
 _MSE = (
-    "squared error summed over the channels, rows and columns of a frame, averaged over frames and clips; not clipped"
+    "squared error summed over the channels, rows and columns of a frame (fields without a fixed range: averaged over them), "
+    "averaged over frames and clips; the prediction is not clipped"
 )
 
 MAIN_METRICS = {

@@ -72,6 +72,7 @@ def line_plot(
     y_label: str,
     log_y: bool = False,
     whole_x: bool = False,
+    y_max: float | None = None,
 ) -> str:
     """Curves over a common axis.
 
@@ -82,6 +83,7 @@ def line_plot(
         y_label: Quantity and unit of the vertical axis.
         log_y: Logarithmic vertical axis.
         whole_x: Horizontal ticks at whole numbers only.
+        y_max: Where the vertical axis is cut off if curves reach higher.
 
     Returns:
         SVG element to be put into a page.
@@ -103,6 +105,8 @@ def line_plot(
         if whole_x:
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.margins(x=0.02)
+        if y_max is not None and axes.get_ylim()[1] > y_max:
+            axes.set_ylim(top=y_max)
         return _to_svg(figure, title, {curve.style for curve in curves if curve.style})
 
 
