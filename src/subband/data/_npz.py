@@ -2,6 +2,7 @@
 
 import zipfile
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -37,7 +38,7 @@ def open_npz_array(path: Path, name: str) -> np.ndarray:
         raise ValueError(f"{path} cannot be read as an npz archive: {error}") from error
 
 
-def _read_header(file: zipfile.ZipExtFile) -> tuple[tuple[int, ...], bool, np.dtype]:
+def _read_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
     version = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     return read(file)
@@ -52,7 +53,7 @@ def _data_offset(path: Path, member: zipfile.ZipInfo) -> int:
     return member.header_offset + _LOCAL_HEADER_SIZE + lengths
 
 
-def _unpack(file: zipfile.ZipExtFile, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+def _unpack(file: IO[bytes], shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     array = np.empty(shape, dtype=np.float32)
     row_size = dtype.itemsize * int(np.prod(shape[1:]))
     for first in range(0, shape[0], _ROWS_AT_ONCE):

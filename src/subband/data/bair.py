@@ -89,8 +89,9 @@ def bair(*, root: str, in_frames: int = 4, out_frames: int = 12, val_fraction: f
     """
     spec = ClipSpec(in_frames=in_frames, out_frames=out_frames, channels=3, height=_SIZE, width=_SIZE)
     folder = Path(root) / "softmotion30_44k"
-    train, test = (_recordings(folder / split) for split in ("train", "test"))
-    return VideoData(*(BairClips(list(part), spec) for part in (*hold_out_last(train, val_fraction), test)), spec)
+    recordings = _recordings(folder / "train")
+    train, val = (BairClips(recordings[part], spec) for part in hold_out_last(len(recordings), val_fraction))
+    return VideoData(train, val, BairClips(_recordings(folder / "test"), spec), spec)
 
 
 def _recordings(folder: Path) -> list[Recording]:

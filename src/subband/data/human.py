@@ -41,11 +41,12 @@ def human(
     folder = Path(root) / "human"
     images = existing(folder / "images", "Human3.6M images")
     spec = ClipSpec(in_frames=in_frames, out_frames=out_frames, channels=3, height=_SIZE, width=_SIZE)
-    listed, test = (_read_list(folder / f"{split}.txt", images) for split in ("train", "test"))
-    train_names, _ = hold_out_last(sorted({clip.name for clip in listed}), val_fraction)
-    train = [clip for clip in listed if clip.name in set(train_names)]
-    val = [clip for clip in listed if clip.name not in set(train_names)]
-    return VideoData(*(PictureClips(clips, spec, resize="bicubic", bgr=bgr) for clips in (train, val, test)), spec)
+    listed, listed_test = (_read_list(folder / f"{split}.txt", images) for split in ("train", "test"))
+    recordings = sorted({clip.name for clip in listed})
+    held_out = set(recordings[hold_out_last(len(recordings), val_fraction)[1]])
+    parts = ([clip for clip in listed if (clip.name in held_out) == is_val] for is_val in (False, True))
+    train, val, test = (PictureClips(clips, spec, resize="bicubic", bgr=bgr) for clips in (*parts, listed_test))
+    return VideoData(train, val, test, spec)
 
 
 def _read_list(path: Path, images: Path) -> list[NumberedPictures]:

@@ -91,11 +91,11 @@ def kinetics(
     spec = ClipSpec(in_frames=in_frames, out_frames=out_frames, channels=3, height=height, width=width)
     folder = existing(Path(root) / f"kinetics{version}", "Kinetics folder")
     splits = {split: _listed_videos(folder, split) for split in ("train", "val", "test")}
-    clips = [
+    train, val, test = (
         KineticsClips(paths, spec, stride=stride, seed=seed if split == "train" else None)
         for split, paths in splits.items()
-    ]
-    return VideoData(*clips, spec)
+    )
+    return VideoData(train, val, test, spec)
 
 
 def _listed_videos(folder: Path, split: str) -> list[Path]:

@@ -9,6 +9,7 @@ Either layout below the data folder:
 Frames are `(N, 128, 160, 3)` uint8, or floats in [0, 1]. Arrays are mapped, not loaded, except `.hkl` files.
 """
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -52,20 +53,16 @@ def kitticaltech(
         train_frames, sources = (_read_hickle(folder / "kitti_hkl" / f"{name}_train.hkl") for name in ("X", "sources"))
         listed = starts_within_sources(sources, spec.num_frames)
         test_frames, test_starts = (_map(folder / "caltech" / f"{name}_cache.npy") for name in ("data", "indices"))
-    train_starts, val_starts = hold_out_last(np.asarray(listed), val_fraction)
-    offsets = {"in_offsets": range(in_frames), "out_offsets": range(in_frames, spec.num_frames)}
-    train, val = (
-        SeriesClips(train_frames, starts, spec=spec, channels_last=True, **offsets)
-        for starts in (train_starts, val_starts)
-    )
-    test = SeriesClips(
-        test_frames,
-        np.asarray(test_starts),
+    clips = partial(
+        SeriesClips,
+        in_offsets=range(in_frames),
+        out_offsets=range(in_frames, spec.num_frames),
         spec=spec,
         channels_last=True,
-        reverse_channels=not caltech_bgr,
-        **offsets,
     )
+    train_starts = np.asarray(listed)
+    train, val = (clips(train_frames, train_starts[part]) for part in hold_out_last(len(train_starts), val_fraction))
+    test = clips(test_frames, np.asarray(test_starts), reverse_channels=not caltech_bgr)
     return VideoData(train, val, test, spec)
 
 

@@ -50,7 +50,8 @@ def kth(*, root: str, in_frames: int = 10, out_frames: int = 20, num_val_persons
     for split, found in clips.items():
         if not found:
             raise ValueError(f"{folder} holds no clip of {spec.num_frames} frames for the {split} split")
-    return VideoData(*(PictureClips(found, spec, resize="bilinear") for found in clips.values()), spec)
+    train, val, test = (PictureClips(found, spec, resize="bilinear") for found in clips.values())
+    return VideoData(train, val, test, spec)
 
 
 def sequence_clips(sequence: Path, num_frames: int, *, is_fast: bool) -> list[NumberedPictures]:

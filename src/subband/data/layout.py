@@ -1,10 +1,6 @@
 """Files of published data sets: where they are, and which part is held out for validation."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
-
-Item = TypeVar("Item")
 
 
 def existing(path: Path, what: str) -> Path:
@@ -22,22 +18,24 @@ def existing(path: Path, what: str) -> Path:
     return path
 
 
-def hold_out_last(items: Sequence[Item], fraction: float, gap: int = 0) -> tuple[Sequence[Item], Sequence[Item]]:
+def hold_out_last(num_items: int, fraction: float, gap: int = 0) -> tuple[slice, slice]:
     """Split training material in two: the last part is for validation.
 
     Args:
-        items: In an order in which neighbours are alike (time, recording), so that the halves are not.
+        num_items: Length of a series in which neighbours are alike (time, recording), so that the two parts are not.
         fraction: Share to hold out, between 0 and 1.
         gap: Items before the held-out part that belong to neither, because they overlap with it.
 
     Returns:
-        Training and validation items.
+        Slices of the training and of the validation items.
 
     Raises:
         ValueError: If one of the two would be empty.
     """
-    num_held_out = round(len(items) * fraction)
-    num_train = len(items) - num_held_out - gap
+    num_held_out = round(num_items * fraction)
+    num_train = num_items - num_held_out - gap
     if num_held_out < 1 or num_train < 1:
-        raise ValueError(f"val_fraction {fraction} leaves {num_train} of {len(items)} items for training")
-    return items[:num_train], items[len(items) - num_held_out :]
+        raise ValueError(
+            f"val_fraction {fraction} holds out {num_held_out} of {num_items} items and leaves {max(num_train, 0)} for training"
+        )
+    return slice(num_train), slice(num_items - num_held_out, num_items)

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, distributed
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from subband.data._random import permutation
 from subband.data._spec import ClipSource, SupportsBatch, check_range
@@ -152,7 +152,7 @@ class ClipLoader:
                 yield _read(self.dataset, batch, self.device)
             return
         # A generator of its own, so that making worker seeds does not disturb the run's random numbers.
-        workers = DataLoader(
+        workers: DataLoader[Any] = DataLoader(
             _KeyedBatches(self.dataset),
             sampler=keys,
             batch_size=None,
@@ -164,7 +164,7 @@ class ClipLoader:
             yield inputs.to(self.device, non_blocking=True), targets.to(self.device, non_blocking=True)
 
 
-class _KeyedBatches:
+class _KeyedBatches(Dataset[Any]):
     """What worker processes see: a list of keys in, a batch out."""
 
     def __init__(self, dataset: ClipSource) -> None:

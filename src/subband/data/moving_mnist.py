@@ -10,6 +10,7 @@ Training sequences are generated. So are the validation sequences, from sprites 
 and the test sequences when there is no test file, from yet other sprites.
 """
 
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -68,16 +69,17 @@ def moving_digits(
         ValueError: If an argument is out of range.
     """
     splits = split_sprites(handwritten_digits(sprite_size), held_out, with_test=True)
-    clip = {
-        "in_frames": in_frames,
-        "out_frames": out_frames,
-        "img_size": img_size,
-        "num_sprites": num_sprites,
-        "speed": speed,
-    }
-    train = MovingSprites(splits.train, length=num_train, augment=augment, noise=noise, seed=seed, **clip)
-    val = MovingSprites(splits.val, length=num_val, seed=_VAL_SEED, **clip)
-    test = MovingSprites(splits.test, length=num_test, seed=_TEST_SEED, **clip)
+    clips = partial(
+        MovingSprites,
+        in_frames=in_frames,
+        out_frames=out_frames,
+        img_size=img_size,
+        num_sprites=num_sprites,
+        speed=speed,
+    )
+    train = clips(splits.train, length=num_train, augment=augment, noise=noise, seed=seed)
+    val = clips(splits.val, length=num_val, seed=_VAL_SEED)
+    test = clips(splits.test, length=num_test, seed=_TEST_SEED)
     return VideoData(train, val, test, train.spec)
 
 
@@ -261,9 +263,9 @@ def mmnist_cifar(
     test = SequenceFile(
         folder / "mnist_cifar_test_seq.npy", in_frames=in_frames, out_frames=out_frames, length=num_test
     )
-    clip = {"in_frames": in_frames, "out_frames": out_frames, "img_size": _IMG_SIZE}
-    train = MovingSprites(splits.train, length=num_train, backgrounds=scenes[:-_HELD_OUT_SCENES], seed=seed, **clip)
-    val = MovingSprites(splits.val, length=num_val, backgrounds=scenes[-_HELD_OUT_SCENES:], seed=_VAL_SEED, **clip)
+    clips = partial(MovingSprites, in_frames=in_frames, out_frames=out_frames, img_size=_IMG_SIZE)
+    train = clips(splits.train, length=num_train, backgrounds=scenes[:-_HELD_OUT_SCENES], seed=seed)
+    val = clips(splits.val, length=num_val, backgrounds=scenes[-_HELD_OUT_SCENES:], seed=_VAL_SEED)
     return VideoData(train, val, test, train.spec)
 
 
@@ -286,13 +288,13 @@ def _from_files(
     source = Path(root) / folder / _SPRITE_FILE if root is not None else Path(str(sprites))
     splits = split_sprites(read_sprites(source), held_out, with_test=root is None)
     num_train, num_val, num_test = lengths
-    clip = {"in_frames": frames[0], "out_frames": frames[1], "img_size": _IMG_SIZE}
-    train = MovingSprites(splits.train, length=num_train, augment=augment, noise=noise, seed=seed, **clip)
-    val = MovingSprites(splits.val, length=num_val, seed=_VAL_SEED, **clip)
+    clips = partial(MovingSprites, in_frames=frames[0], out_frames=frames[1], img_size=_IMG_SIZE)
+    train = clips(splits.train, length=num_train, augment=augment, noise=noise, seed=seed)
+    val = clips(splits.val, length=num_val, seed=_VAL_SEED)
     test: Clips
     if root is not None:
         path = Path(root) / folder / test_name
         test = SequenceFile(path, in_frames=frames[0], out_frames=frames[1], length=num_test)
     else:
-        test = MovingSprites(splits.test, length=num_test or _NUM_GENERATED_TEST, seed=_TEST_SEED, **clip)
+        test = clips(splits.test, length=_NUM_GENERATED_TEST if num_test is None else num_test, seed=_TEST_SEED)
     return VideoData(train, val, test, train.spec)

@@ -89,11 +89,11 @@ def moving_photos(
     names = (TRAIN_PHOTOS, VAL_PHOTOS, TEST_PHOTOS)
     photos = [cut_tiles(read_photos(split, grey=grey), tile_size(spec, speed)) for split in names]
     lengths, seeds = (num_train, num_val, num_test), (seed, _VAL_SEED, _TEST_SEED)
-    splits = (
+    train, val, test = (
         MovingPhotos(photo, spec, length=length, speed=speed, seed=split_seed)
         for photo, length, split_seed in zip(photos, lengths, seeds, strict=True)
     )
-    return VideoData(*splits, spec)
+    return VideoData(train, val, test, spec)
 
 
 class MovingPhotos(BatchedClips):
@@ -161,10 +161,9 @@ class MovingPhotos(BatchedClips):
         centre_x = (centre_x - 0.5) * self.spec.width + motion.x
         offsets = _pixel_offsets(self.spec, frames.device) - _to_tensor(centre_y, centre_x, frames)
         own = _follow(offsets, motion._replace(y=np.zeros_like(motion.y), x=np.zeros_like(motion.x)))
-        turned = _follow(
-            own, Motion(*np.zeros((2, *motion.y.shape)), np.ones_like(motion.y), tilt * np.pi + 0 * motion.y)
-        )
-        radii = _to_tensor(*((0.08 + 0.2 * radius) * side for radius in (radius_y, radius_x)), frames)
+        nought = np.zeros_like(tilt)
+        turned = _follow(own, Motion(nought, nought, nought + 1, np.pi * tilt))
+        radii = _to_tensor((0.08 + 0.2 * radius_y) * side, (0.08 + 0.2 * radius_x) * side, frames)
         distance = (turned / radii).square().sum(-1).sqrt()  # (B, T, H, W), 1 on the rim
         mask = torch.sigmoid((1 - distance) * radii.mean(-1) / (0.015 * side))[:, :, None]
         return torch.lerp(frames, _sample(tiles, own), mask)
@@ -174,8 +173,7 @@ class MovingPhotos(BatchedClips):
         time = np.linspace(-0.5, 0.5, self.spec.num_frames)
         drift = np.where(draws[:, :1] < 0.5, 0.3 * (draws[:, 1:2] - 0.5), 0.0)
         gain = (1 + drift * time) * (0.7 + 0.3 * draws[:, 2:])  # (B, T)
-        gain = torch.from_numpy(gain).to(frames)[:, :, None, None, None]
-        return (frames * gain).clamp(0, 1)
+        return (frames * torch.from_numpy(gain).to(frames)[:, :, None, None, None]).clamp(0, 1)
 
 
 def smooth_motion(draws: np.ndarray, num_frames: int, speed: float) -> Motion:

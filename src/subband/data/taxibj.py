@@ -80,11 +80,10 @@ def taxibj(*, root: str, augment: bool = False, val_fraction: float = 0.05, seed
     inputs, targets, test_inputs, test_targets = (
         open_npz_array(path, name) for name in ("X_train", "Y_train", "X_test", "Y_test")
     )
-    parts = [hold_out_last(array, val_fraction, gap=_SPEC.num_frames - 1) for array in (inputs, targets)]
-    (train_inputs, val_inputs), (train_targets, val_targets) = parts
+    train, val = hold_out_last(len(inputs), val_fraction, gap=_SPEC.num_frames - 1)
     return VideoData(
-        TaxiClips(train_inputs, train_targets, augment=augment, seed=seed),
-        TaxiClips(val_inputs, val_targets),
+        TaxiClips(inputs[train], targets[train], augment=augment, seed=seed),
+        TaxiClips(inputs[val], targets[val]),
         TaxiClips(test_inputs, test_targets),
         _SPEC,
     )

@@ -3,6 +3,7 @@
 import hashlib
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -183,9 +184,9 @@ def video_folder(
     if not folder.is_dir():
         raise FileNotFoundError(f"video folder not found: {folder}")
     splits = split_videos(folder, (spec.num_frames - 1) * stride + 1, fractions)
-    options = {"stride": stride, "fit": fit, "in_memory": in_memory}
-    train = VideoClips(splits["train"], spec, clips_per_video=clips_per_video, seed=seed, **options)
-    val, test = (VideoClips(splits[name], spec, clips_per_video=None, **options) for name in ("val", "test"))
+    clips = partial(VideoClips, spec=spec, stride=stride, fit=fit, in_memory=in_memory)
+    train = clips(splits["train"], clips_per_video=clips_per_video, seed=seed)
+    val, test = (clips(splits[name], clips_per_video=None) for name in ("val", "test"))
     return VideoData(train, val, test, spec)
 
 

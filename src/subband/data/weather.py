@@ -5,6 +5,7 @@ example `2m_temperature/2m_temperature_2010_5.625deg.nc`.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, NamedTuple
@@ -112,10 +113,9 @@ def weather(
         series -= mean[:, None, None]
         series /= std[:, None, None]
     spec = _spec(preset, splits[0].shape, *moments[0])
-    offsets = {"in_offsets": preset.in_offsets, "out_offsets": preset.out_offsets}
-    return VideoData(
-        *(SeriesClips(series, _starts(preset, len(series)), spec=spec, **offsets) for series in splits), spec
-    )
+    clips = partial(SeriesClips, in_offsets=preset.in_offsets, out_offsets=preset.out_offsets, spec=spec)
+    train, val, test = (clips(series, _starts(preset, len(series))) for series in splits)
+    return VideoData(train, val, test, spec)
 
 
 def read_series(folder: Path, fields: Sequence[Field], years: Years, step_hours: int) -> np.ndarray:
@@ -196,7 +196,7 @@ def _preset(variable: str, out_frames: int | None, train_years: Years | None) ->
     if out_frames is not None:
         distance = preset.out_offsets[1] - preset.out_offsets[0]
         preset = preset._replace(out_offsets=tuple(range(1, 1 + out_frames * distance, distance)))
-    return preset if train_years is None else preset._replace(train_years=tuple(train_years))
+    return preset if train_years is None else preset._replace(train_years=train_years)
 
 
 def _folder(root: Path, resolution: str) -> Path:
