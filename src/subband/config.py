@@ -94,8 +94,6 @@ class TrainerConfig:
 
     epochs: int = 100
     """Passes over the training set."""
-    max_steps: int | None = None
-    """Stop after so many optimiser steps, also for the schedule; null: epochs decide."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to train."""
     num_devices: int = 1

@@ -89,12 +89,11 @@ def test_resuming_a_killed_run_gives_the_losses_of_an_uninterrupted_one(tmp_path
 
 @pytest.mark.parametrize("every", [1, 2, 3, 4])
 def test_resuming_from_any_step_repeats_the_losses(tmp_path, tiny, losses, every):
-    recipe = tiny(trainer={"epochs": 3, "checkpoint_every_steps": every, "max_steps": 12})
+    recipe = tiny(trainer={"checkpoint_every_steps": every})
     train(recipe, tmp_path / "whole", progress=False)
-    stopped = tiny(trainer={"epochs": 3, "checkpoint_every_steps": every, "max_steps": 12})
-    interrupt_at(stopped, tmp_path / "part", step=5)
+    interrupt_at(recipe, tmp_path / "part", step=5)
     train(recipe, tmp_path / "part", resume=True, progress=False)
-    assert losses(tmp_path / "part")[11] == losses(tmp_path / "whole")[11]
+    assert losses(tmp_path / "part") == losses(tmp_path / "whole")
 
 
 def interrupt_at(recipe, folder, step):
@@ -192,7 +191,8 @@ def test_two_processes_train_as_one(tmp_path, tiny, losses):
     assert scores["rows"][0]["metrics"]["mse"] == pytest.approx(expected, rel=0.1)
 
 
-@pytest.mark.slow
-def test_compiled_and_bf16_training_run(tmp_path, tiny):
+def test_bf16_training_goes_through_torch_compile(tmp_path, tiny):
     recipe = tiny(trainer={"epochs": 1, "compile": True, "precision": "bf16"}, drop_path={"rate": 0.0})
-    assert np.isfinite(train(recipe, tmp_path / "run", progress=False)["rows"][0]["metrics"]["mse"])
+    with torch.compiler.set_stance("force_eager"):  # that compiling works is tested with the models; here, that it is asked for
+        scores = train(recipe, tmp_path / "run", progress=False)
+    assert np.isfinite(scores["rows"][0]["metrics"]["mse"])

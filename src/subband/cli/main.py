@@ -76,7 +76,7 @@ def _parse(command: str, module: ModuleType, words: list[str]) -> Any:
         description=(module.__doc__ or "").strip(),
         epilog=module.EXAMPLES,
         exit_on_error=False,
-        formatter_class=jsonargparse.DefaultHelpFormatter,
+        formatter_class=_formatter(),
     )
     module.add_arguments(parser)
     parser.add_argument("--traceback", action="store_true", help="Show the Python traceback of an error.")
@@ -91,6 +91,15 @@ def _parse(command: str, module: ModuleType, words: list[str]) -> Any:
         if end.code:
             raise
         return None
+
+
+def _formatter() -> type:
+    from argparse import RawDescriptionHelpFormatter
+
+    from jsonargparse import DefaultHelpFormatter
+
+    # Examples keep their lines; options keep jsonargparse's types and defaults.
+    return type("HelpFormatter", (DefaultHelpFormatter, RawDescriptionHelpFormatter), {})
 
 
 def _with_hint(message: str, words: list[str], options: list[str]) -> str:

@@ -33,8 +33,8 @@ class VideoModel(nn.Module):
         self, in_shape: tuple[int, int, int, int], *, size_multiple: tuple[int, int] = (1, 1), pad: bool = True
     ) -> None:
         super().__init__()
-        if len(in_shape) != 4 or min(in_shape) < 1:
-            raise ValueError(f"in_shape must be four positive sizes (T, C, H, W), got {tuple(in_shape)}.")
+        if not isinstance(in_shape, tuple | list) or len(in_shape) != 4 or min(in_shape) < 1:
+            raise ValueError(f"in_shape must be four positive sizes (T, C, H, W), got {in_shape}.")
         self.in_shape = tuple(in_shape)
         self.size_multiple = size_multiple
         self.pad = pad

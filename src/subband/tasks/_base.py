@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from abc import ABC, abstractmethod
 from typing import Any
 
@@ -102,6 +101,5 @@ class Task(LightningModule, ABC):
         # Not trainer.estimated_stepping_batches: asking for it sets up the loaders before a checkpoint is restored,
         # and Lightning then forgets to restore their position.
         per_epoch = math.ceil(len(self.trainer.datamodule.train_dataloader()) / config.accumulate)
-        num_steps = min(config.epochs * per_epoch, config.max_steps or sys.maxsize)
-        schedule = build_schedule(optimizer, self.recipe.optim, num_steps, per_epoch)
+        schedule = build_schedule(optimizer, self.recipe.optim, config.epochs * per_epoch, per_epoch)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

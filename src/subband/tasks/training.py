@@ -146,7 +146,10 @@ def train(
     trainer.fit(task, datamodule=loaders, ckpt_path=files.last if resume else None, weights_only=True)
     seconds = time.perf_counter() - started
     steps = trainer.global_step
-    if not trainer.is_global_zero:
+    is_first = trainer.is_global_zero
+    if torch.distributed.is_initialized():  # the first process goes on alone
+        torch.distributed.destroy_process_group()
+    if not is_first:
         return None
     _load_best(task, files)
     facts = {"train_seconds": None if resume else round(seconds, 1), "steps": steps, "seed": recipe.seed}
@@ -202,7 +205,6 @@ def build_trainer(
         strategy=config.strategy,
         precision=PRECISIONS[config.precision],
         max_epochs=config.epochs,
-        max_steps=-1 if config.max_steps is None else config.max_steps,
         accumulate_grad_batches=config.accumulate,
         gradient_clip_val=recipe.optim.grad_clip,
         check_val_every_n_epoch=config.val_every_epochs,
@@ -242,7 +244,6 @@ def _callbacks(recipe: RecipeConfig, files: RunFiles, progress: bool, resume_com
     )
     callbacks: list[Callback] = [
         best,
-        SaveLast(files.last, config.checkpoint_every_steps, resume_command),
         LearningRateMonitor("step"),
     ]
     if config.ema_decay is not None:
@@ -251,7 +252,8 @@ def _callbacks(recipe: RecipeConfig, files: RunFiles, progress: bool, resume_com
         callbacks.append(EarlyStopping("val_loss", patience=config.early_stop))
     if progress:
         callbacks.append(RichProgressBar())
-    return callbacks
+    # Last, so that what it saves includes what the others did in this step.
+    return [*callbacks, SaveLast(files.last, config.checkpoint_every_steps, resume_command)]
 
 
 def _loggers(config: TrainerConfig, folder: Path, history: list[dict[str, Any]]) -> list[Logger]:
