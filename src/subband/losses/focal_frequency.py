@@ -7,8 +7,9 @@ Nie et al., Wavelet-Driven Spatiotemporal Predictive Learning: Bridging Frequenc
 weighting by the error itself is that of Jiang et al., Focal Frequency Loss, ICCV 2021.
 """
 
+from collections.abc import Callable
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from einops import rearrange
@@ -98,7 +99,7 @@ def high_focal_frequency_loss(
             spectrum = spectrum.mean(0, keepdim=True)
         power = spectrum.real.square() + spectrum.imag.square()
         weight = _error_weight(power.detach(), alpha, log_matrix, batch_matrix) if matrix is None else matrix
-        mask = high_frequency_mask(*power.shape[-2:], tau, power)
+        mask = high_frequency_mask(power.shape[-2], power.shape[-1], tau, power)
         loss = loss + (weight * power * mask).mean()
     return loss
 
@@ -203,7 +204,7 @@ class HighFocalFrequencyLoss(nn.Module):
         include_low: bool | None = None,
     ) -> None:
         super().__init__()
-        options = {
+        options: dict[str, dict[str, Any]] = {
             "spectrum": {
                 "tau": tau,
                 "patch_factor": patch_factor,
@@ -220,7 +221,7 @@ class HighFocalFrequencyLoss(nn.Module):
         if foreign:
             raise ValueError(f"{', '.join(foreign)} does not belong to mode {mode!r}")
         function = high_focal_frequency_loss if mode == "spectrum" else subband_focal_loss
-        self.loss = partial(function, level=level, alpha=alpha, **own)
+        self.loss: Callable[[Tensor, Tensor], Tensor] = partial(function, level=level, alpha=alpha, **own)
         self.loss_weight = loss_weight
 
     def forward(self, pred: Tensor, target: Tensor) -> Tensor:

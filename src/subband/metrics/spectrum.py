@@ -49,6 +49,11 @@ class SubbandEnergy(Metric):
     is_differentiable = False
     higher_is_better = None
     full_state_update = False
+    energy_pred: Tensor
+    energy_target: Tensor
+    power_pred: Tensor
+    power_target: Tensor
+    num_frames: Tensor
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,6 +1,6 @@
 """Scores of video prediction over a whole test set, with the sums and conventions of OpenSTL."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -100,6 +100,9 @@ class VideoPredictionMetrics(Metric):
     is_differentiable = False
     higher_is_better = None
     full_state_update = False
+    squared: Tensor
+    absolute: Tensor
+    num_clips: Tensor
 
     def __init__(self, spec: FrameSpec, lpips_weights: str | Path | None = None) -> None:
         super().__init__()
@@ -195,7 +198,7 @@ class VideoPredictionMetrics(Metric):
         return curves
 
     def _add_image_scores(self, pred: Tensor, target: Tensor) -> None:
-        formulas = {
+        formulas: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
             "psnr": psnr,
             "snr": snr,
             "ssim": ssim,
@@ -208,6 +211,7 @@ class VideoPredictionMetrics(Metric):
             total += formulas[name](pred, target).sum(0)
 
     def _lpips(self, pred: Tensor, target: Tensor) -> Tensor:
+        assert self.lpips is not None
         colours = (-1, 3, -1, -1)
         frames = zip(pred.unbind(1), target.unbind(1), strict=True)
         scores = [self.lpips(2 * p.expand(colours) - 1, 2 * t.expand(colours) - 1).flatten() for p, t in frames]

@@ -233,7 +233,7 @@ def idwtn(
     """
     if isinstance(coeffs, Tensor) != (stack is not None):
         raise ValueError("stack must be given with a stacked tensor, and only then")
-    if isinstance(coeffs, Tensor):
+    if isinstance(coeffs, Tensor) and stack is not None:
         check_dtype(coeffs, "coeffs")
         axes = negative_axes(axes, coeffs.ndim - 1)
         (stack,) = negative_axes((stack,), coeffs.ndim, "stack")
@@ -242,6 +242,7 @@ def idwtn(
         bands: tuple[Tensor, ...] = (coeffs,)
         shape = coeffs.select(stack, 0).shape
     else:
+        assert not isinstance(coeffs, Tensor)
         bands, axes = _complete(coeffs, axes)
         shape = bands[0].shape
     banks = filter_banks(per_axis(wavelet, len(axes), "wavelet"))

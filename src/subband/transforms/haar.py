@@ -95,7 +95,7 @@ class _EagerAnalysis(_TracedAnalysis):
         return _apply_analysis(tangent, ctx.axes, ctx.stack)
 
     @staticmethod
-    def vmap(info: Any, in_dims: tuple[int | None, ...], x: Tensor, axes: tuple[int, ...], stack: int | None) -> Any:
+    def vmap(info: Any, in_dims: tuple[Any, ...], x: Tensor, axes: tuple[int, ...], stack: int | None) -> Any:
         out = _apply_analysis(x.movedim(in_dims[0], 0), axes, stack)
         return out, 0 if stack is not None else (0,) * len(out)
 
@@ -114,7 +114,7 @@ class _TracedSynthesis(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         grads = _apply_analysis(grad, ctx.axes, ctx.stack)
-        return (None, None, grads) if ctx.stack is not None else (None, None, *grads)
+        return (None, None, *((grads,) if isinstance(grads, Tensor) else grads))
 
 
 class _EagerSynthesis(_TracedSynthesis):
@@ -144,8 +144,8 @@ def halves(x: Tensor, axis: int) -> tuple[Tensor, Tensor]:
         >>> halves(torch.arange(5), -1)
         (tensor([0, 2, 4]), tensor([1, 3]))
     """
-    index = (slice(None),) * (-axis - 1)
-    return x[(..., slice(0, None, 2), *index)], x[(..., slice(1, None, 2), *index)]
+    before = (slice(None),) * (x.ndim + axis)
+    return x[(*before, slice(0, None, 2))], x[(*before, slice(1, None, 2))]
 
 
 def interleave(even: Tensor, odd: Tensor, axis: int) -> Tensor:
