@@ -145,7 +145,8 @@ def halves(x: Tensor, axis: int) -> tuple[Tensor, Tensor]:
         (tensor([0, 2, 4]), tensor([1, 3]))
     """
     before = (slice(None),) * (x.ndim + axis)
-    return x[(*before, slice(0, None, 2))], x[(*before, slice(1, None, 2))]
+    even, odd = (*before, slice(0, None, 2)), (*before, slice(1, None, 2))
+    return x[even], x[odd]
 
 
 def interleave(even: Tensor, odd: Tensor, axis: int) -> Tensor:
