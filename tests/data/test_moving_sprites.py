@@ -151,6 +151,7 @@ def test_augmentation_crops_and_flips_whole_clips(rng):
         ({"img_size": 8}, "sprites of 9x7 do not fit img_size 8x8"),
         ({"img_size": 20, "noise": "perceptual"}, "24x24"),
         ({"in_frames": 0}, "in_frames"),
+        ({"noise": "rain"}, "noise must be None or one of dynamic, missing, perceptual, got 'rain'"),
     ],
 )
 def test_impossible_arguments(sprites, changes, message):

@@ -5,7 +5,7 @@ import torch
 
 from subband.data import ClipSpec, build_data
 from subband.data.video import write_clip as write_into_folder
-from subband.data.video_folder import Video, VideoClips, find_videos, read_fitted, split_videos
+from subband.data.video_folder import Video, VideoClips, find_videos, read_fitted, split_videos, video_folder
 
 ARGS = {"in_frames": 2, "out_frames": 1, "img_size": 8}
 
@@ -155,7 +155,7 @@ def test_nothing_usable_is_an_error(tmp_path):
 )
 def test_mistakes_are_named(folder, changes, error, message):
     with pytest.raises(error, match=message):
-        build_data("video_folder", {"path": str(folder), **ARGS, **changes}, 0)
+        video_folder(**{"path": str(folder), **ARGS, **changes})
 
 
 def test_two_videos_are_too_few(tmp_path):

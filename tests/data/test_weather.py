@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from subband.data import build_data
-from subband.data.weather import Field, _moments, read_series
+from subband.data.weather import Field, _moments, read_series, weather
 
 netcdf = pytest.importorskip("netCDF4")
 
@@ -119,7 +119,7 @@ def test_moments_of_a_long_series():
 )
 def test_mistakes_are_named(daily, changes, error, message):
     with pytest.raises(error, match=message):
-        build_data("weather", {"root": str(daily[0]), "variable": "t2m", **YEARS, **changes}, 0)
+        weather(**{"root": str(daily[0]), "variable": "t2m", **YEARS, **changes})
 
 
 def test_files_that_disagree_are_named(tmp_path):

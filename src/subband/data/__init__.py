@@ -8,6 +8,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+from subband.data._arguments import check_arguments
 from subband.data._spec import BatchedClips, Clips, ClipSource, ClipSpec, VideoData, check_range
 from subband.data.loader import ClipLoader
 
@@ -55,7 +56,7 @@ def build_data(name: str, args: Mapping[str, Any], seed: int) -> VideoData:
 
     Raises:
         ValueError: If the name is unknown (the closest one is given), or an argument has an impossible value.
-        TypeError: If an argument is unknown or missing (the ones there are, are listed).
+        TypeError: If an argument is unknown or missing (the ones there are, are listed), or of another type.
         FileNotFoundError: If a file is missing.
 
     Example:
@@ -70,13 +71,6 @@ def build_data(name: str, args: Mapping[str, Any], seed: int) -> VideoData:
         raise ValueError(f"unknown data set {name!r}; {hint}")
     module, attribute = DATASETS[name].split(":")
     function = getattr(importlib.import_module(module), attribute)
-    parameters = dict(inspect.signature(function).parameters)
-    drawn = {"seed": seed} if parameters.pop("seed", None) else {}
-    allowed = ", ".join(parameters)
-    for key in args:
-        if key not in parameters:
-            raise TypeError(f"data set {name!r} has no argument {key!r}; it takes {allowed}")
-    for key, parameter in parameters.items():
-        if parameter.default is parameter.empty and key not in args:
-            raise TypeError(f"data set {name!r} needs the argument {key!r}; it takes {allowed}")
+    check_arguments(function, args, f"data set {name!r}")
+    drawn = {"seed": seed} if "seed" in inspect.signature(function).parameters else {}
     return function(**args, **drawn)

@@ -6,7 +6,7 @@ per frame in a random direction, bounces off the walls, and overlapping sprites 
 """
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -118,7 +118,7 @@ class MovingSprites(BatchedClips):
         seed: Chooses the sequences.
 
     Raises:
-        ValueError: If a count is below 1 or a sprite does not fit the canvas.
+        ValueError: If a count is below 1, a sprite does not fit the canvas, or `noise` is unknown.
     """
 
     def __init__(
@@ -141,6 +141,8 @@ class MovingSprites(BatchedClips):
             raise ValueError(f"length and num_sprites must be at least 1, got {length} and {num_sprites}")
         if sprites.shape[1] > H or sprites.shape[2] > W:
             raise ValueError(f"sprites of {sprites.shape[1]}x{sprites.shape[2]} do not fit img_size {H}x{W}")
+        if noise not in (None, *get_args(Noise)):
+            raise ValueError(f"noise must be None or one of {', '.join(get_args(Noise))}, got {noise!r}")
         if noise == "perceptual" and min(H, W) < _HIDDEN_SIDE:
             raise ValueError(f"noise='perceptual' hides {_HIDDEN_SIDE}x{_HIDDEN_SIDE} pixels, img_size is {H}x{W}")
         channels = 1 if backgrounds is None else 3
