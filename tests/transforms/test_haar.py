@@ -10,7 +10,6 @@ from subband.transforms.filters import HAAR
 from subband.transforms.haar import (
     _analysis_eager,
     _analysis_traced,
-    _synthesis_eager,
     _synthesis_traced,
     haar_analysis,
     haar_synthesis,
@@ -45,8 +44,7 @@ def test_synthesis_inverts_and_is_the_adjoint(x: torch.Tensor, axes: tuple[int, 
     bands = haar_analysis(x, axes, stack)
     torch.testing.assert_close(haar_synthesis(bands, axes, stack), x, rtol=0, atol=1e-14)
     parts = bands if stack is None else bands.unbind(stack)
-    for kernel in (_synthesis_eager, _synthesis_traced):
-        torch.testing.assert_close(kernel(parts, axes), x, rtol=0, atol=1e-14)
+    torch.testing.assert_close(_synthesis_traced(parts, axes), x, rtol=0, atol=1e-14)
     energy = sum(part.square().sum() for part in parts)
     torch.testing.assert_close(energy, x.square().sum(), rtol=1e-13, atol=0)
 

@@ -6,6 +6,7 @@ functions. The transform is orthonormal, so each one is the adjoint of the other
 """
 
 from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 import torch
@@ -122,7 +123,7 @@ class _EagerSynthesis(_TracedSynthesis):
 
     @staticmethod
     def forward(axes: tuple[int, ...], stack: int | None, *bands: Tensor) -> Tensor:
-        return _synthesis_eager(bands if stack is None else bands[0].unbind(stack), axes)
+        return _synthesis_eager(bands, axes, stack)
 
     @staticmethod
     def jvp(ctx: Any, _axes: None, _stack: None, *tangents: Tensor) -> Tensor:
@@ -159,14 +160,16 @@ def interleave(even: Tensor, odd: Tensor, axis: int) -> Tensor:
     return torch.stack((even, odd), axis).flatten(axis - 1, axis)
 
 
-def _key_order(axes: tuple[int, ...]) -> list[int]:
-    """Sorted-key position of every band when the axes are worked through from the outermost to the last."""
-    order = sorted(range(len(axes)), key=axes.__getitem__)
-    weights = [1 << (len(axes) - 1 - i) for i in order]
-    positions = [0]
-    for weight in weights:
-        positions = [p + high * weight for p in positions for high in (0, 1)]
-    return positions
+def _outermost_first(axes: tuple[int, ...]) -> list[int]:
+    """Positions in `axes`, those of contiguous memory last: strided steps then run over whole rows."""
+    return sorted(range(len(axes)), key=axes.__getitem__)
+
+
+def _bits_first(stacked: Tensor, axes: tuple[int, ...], stack: int) -> Tensor:
+    """View of stacked bands with one leading axis of length 2 per transformed axis, the innermost one first."""
+    num_axes, position = len(axes), stacked.ndim + stack
+    bits = stacked.unflatten(position, (2,) * num_axes)
+    return bits.movedim([position + i for i in reversed(_outermost_first(axes))], list(range(num_axes)))
 
 
 def _scale(axes: tuple[int, ...]) -> float:
@@ -174,26 +177,36 @@ def _scale(axes: tuple[int, ...]) -> float:
 
 
 def _analysis_eager(x: Tensor, axes: tuple[int, ...], stack: int | None) -> _Bands:
-    *outer, last = sorted(axes)  # the last axis has stride 1 and goes last, straight into the bands
-    shape = [n // 2 if i - x.ndim in axes else n for i, n in enumerate(x.shape)]
-    num_bands = 1 << len(axes)
-    if stack is None:
-        result: _Bands = tuple(x.new_empty(shape) for _ in range(num_bands))
-        places = result
-    else:
-        shape.insert(len(shape) + 1 + stack, num_bands)
-        result = x.new_empty(shape)
-        places = result.unbind(stack)
-    parts = [x]
+    """Few calls on large tensors: every axis puts its low and its high half side by side in a new leading axis."""
+    *outer, last = sorted(axes)
+    parts = x
     for axis in outer:
-        parts = [part for pair in (halves(p, axis) for p in parts) for part in (pair[0] + pair[1], pair[0] - pair[1])]
+        even, odd = halves(parts, axis)
+        parts = x.new_empty((2, *even.shape))
+        torch.add(even, odd, out=parts[0])
+        torch.sub(even, odd, out=parts[1])
     scale = _scale(axes)
-    positions = _key_order(axes)
-    for i, part in enumerate(parts):
-        even, odd = halves(part.mul_(scale) if outer else part * scale, last)
-        torch.add(even, odd, out=places[positions[2 * i]])
-        torch.sub(even, odd, out=places[positions[2 * i + 1]])
+    even, odd = halves(parts.mul_(scale) if outer else parts * scale, last)  # (2, ..., 2) + shape of a band
+    if stack is None:
+        return _separate(even, odd, axes)
+    shape = list(even.shape[len(outer) :])
+    shape.insert(len(shape) + 1 + stack, 1 << len(axes))
+    result = x.new_empty(shape)
+    places = _bits_first(result, axes, stack)
+    torch.add(even, odd, out=places[0])
+    torch.sub(even, odd, out=places[1])
     return result
+
+
+def _separate(even: Tensor, odd: Tensor, axes: tuple[int, ...]) -> tuple[Tensor, ...]:
+    """Last step of the analysis into tensors of their own, in sorted key order."""
+    processed = _outermost_first(axes)
+    bands = []
+    for key in product((0, 1), repeat=len(axes)):
+        *outer_bits, last_bit = (key[i] for i in processed)
+        index = tuple(reversed(outer_bits))
+        bands.append(torch.sub(even[index], odd[index]) if last_bit else torch.add(even[index], odd[index]))
+    return tuple(bands)
 
 
 def _analysis_traced(x: Tensor, axes: tuple[int, ...], stack: int | None) -> _Bands:
@@ -205,20 +218,18 @@ def _analysis_traced(x: Tensor, axes: tuple[int, ...], stack: int | None) -> _Ba
     return tuple(parts) if stack is None else torch.stack(parts, stack)
 
 
-def _synthesis_eager(bands: Sequence[Tensor], axes: tuple[int, ...]) -> Tensor:
-    parts = [bands[position] for position in _key_order(axes)]
+def _synthesis_eager(bands: tuple[Tensor, ...], axes: tuple[int, ...], stack: int | None) -> Tensor:
+    stacked, stack = (torch.stack(bands), -bands[0].ndim - 1) if stack is None else (bands[0], stack)
+    parts = _bits_first(stacked, axes, stack)
     for axis in sorted(axes, reverse=True):
-        merged = []
-        for low, high in zip(parts[::2], parts[1::2], strict=True):
-            shape = list(low.shape)
-            shape[axis] *= 2
-            out = low.new_empty(shape)
-            even, odd = halves(out, axis)
-            torch.add(low, high, out=even)
-            torch.sub(low, high, out=odd)
-            merged.append(out)
-        parts = merged
-    return parts[0].mul_(_scale(axes))
+        low, high = parts[0], parts[1]
+        shape = list(low.shape)
+        shape[axis] *= 2
+        parts = low.new_empty(shape)
+        even, odd = halves(parts, axis)
+        torch.add(low, high, out=even)
+        torch.sub(low, high, out=odd)
+    return parts.mul_(_scale(axes))
 
 
 def _synthesis_traced(bands: Sequence[Tensor], axes: tuple[int, ...]) -> Tensor:
