@@ -123,6 +123,9 @@ def test_test_files_of_another_form_are_refused(root):
         build_data("moving_mnist", args | {"out_frames": 20}, 0)
     with pytest.raises(ValueError, match="has 6 sequences, asked for 7"):
         build_data("moving_mnist", args | {"num_test": 7}, 0)
+    np.save(path, np.zeros((20, 6, 32, 32), np.uint8))
+    with pytest.raises(ValueError, match=r"clips of the test split are .*height=32"):
+        build_data("moving_mnist", args, 0)
     np.save(path, np.zeros((20, 6, 64, 64)))
     with pytest.raises(ValueError, match="must be uint8"):
         build_data("moving_mnist", args, 0)

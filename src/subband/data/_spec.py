@@ -141,12 +141,21 @@ class VideoData:
         val: Clips for choosing a checkpoint; held out from the training material, never the test set.
         test: Clips for the reported figures.
         spec: Shape and range common to all three.
+
+    Raises:
+        ValueError: If a split has clips of another shape or range.
     """
 
     train: ClipSource
     val: ClipSource
     test: ClipSource
     spec: ClipSpec
+
+    def __post_init__(self) -> None:
+        for name in ("train", "val", "test"):
+            spec = getattr(self, name).spec
+            if spec != self.spec:
+                raise ValueError(f"clips of the {name} split are {spec}, expected {self.spec}")
 
 
 def image_size(value: int | Sequence[int], name: str = "img_size") -> tuple[int, int]:
