@@ -118,7 +118,7 @@ class ChannelAttention(nn.Module):
     """Attention across the channels of a head: tokens are channels, described by their values at all N pixels.
 
     With thirds A0, A1, A2 of the joint projection, query is A1, key A2, value A0 (published); scores are scaled by the head width
-    and not divided by N. They grow with N, so they are computed in float32 under autocast.
+    and not divided by N. They grow with N, so they are computed in float32 or better.
 
     Args:
         dim: D, a multiple of `num_heads`.
@@ -139,8 +139,9 @@ class ChannelAttention(nn.Module):
         thirds = rearrange(self.qkv(tokens), "b n (three h d) -> three b h n d", three=3, h=self.num_heads)
         value, query, key = thirds.unbind(0)  # (B, heads, N, d)
         with torch.autocast(tokens.device.type, enabled=False):
-            scaled = query.float() * query.shape[-1] ** -0.5
-            weights = (scaled.mT @ key.float()).softmax(-1).to(value.dtype)  # (B, heads, d, d)
+            precise = torch.promote_types(query.dtype, torch.float32)
+            scaled = query.to(precise) * query.shape[-1] ** -0.5
+            weights = (scaled.mT @ key.to(precise)).softmax(-1).to(value.dtype)  # (B, heads, d, d)
         out = value @ weights.mT  # (B, heads, N, d)
         return self.proj(rearrange(out, "b h n d -> b n (h d)"))
 

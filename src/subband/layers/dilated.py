@@ -41,7 +41,7 @@ def dilated_depthwise(x: Tensor, weight: Tensor, bias: Tensor | None, dilation: 
     grids = rearrange(pixels, "b (h i) (w j) c -> (b i j) h w c", i=dilation, j=dilation).movedim(-1, 1)
     grids = depthwise_conv2d(grids, weight, bias).movedim(1, -1)
     pixels = rearrange(grids, "(b i j) h w c -> b (h i) (w j) c", i=dilation, j=dilation)
-    return pixels[:, :height, :width].movedim(-1, 1)
+    return pixels[:, :height, :width].contiguous().movedim(-1, 1)
 
 
 class DilatedDepthwiseConv2d(nn.Conv2d):
