@@ -53,6 +53,8 @@ class RelativeAttention(nn.Module):
         Input and output `(B, P*P, D)`.
     """
 
+    position_index: Tensor
+
     def __init__(self, dim: int, *, window: int, head_dim: int, roles: tuple[int, int, int] = LOCAL_ROLES) -> None:
         super().__init__()
         self.head_dim = head_dim
