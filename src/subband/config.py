@@ -210,6 +210,7 @@ def build_recipe(settings: dict[str, Any], where: str = "recipe") -> RecipeConfi
     """
     from jsonargparse import ArgumentParser
 
+    settings = _plain(settings)
     check_keys(settings, RecipeConfig, where)
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(RecipeConfig, nested_key=None)
@@ -283,10 +284,13 @@ def check_keys(settings: Any, config: type, where: str, trail: str = "") -> None
 
 def recipe_text(recipe: RecipeConfig) -> str:
     """A resolved recipe as YAML that `read_recipe` reads back."""
-    return yaml.safe_dump(_plain(dataclasses.asdict(recipe)), sort_keys=False)
+    return yaml.safe_dump(_plain(recipe), sort_keys=False)
 
 
 def _plain(value: Any) -> Any:
+    """Dictionaries, lists and scalars only, as YAML can hold them."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _plain(dataclasses.asdict(value))
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

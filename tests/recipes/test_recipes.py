@@ -1,0 +1,64 @@
+"""Every recipe that ships parses, names what exists, and trains two steps at a small size."""
+
+import importlib
+import inspect
+
+import pytest
+
+from subband.config import find_recipe, list_recipes, load_recipe
+from subband.data import DATASETS
+from subband.losses import build_loss
+from subband.models._registry import model_spec
+from subband.tasks.training import train
+
+RECIPES = list_recipes()
+# What makes a published network small enough for a test without changing its kind.
+SMALL = {
+    "simvp": {"hid_S": 4, "hid_T": 16, "N_T": 2, "mlp_ratio": 1.0},
+    "tau": {"hid_S": 4, "hid_T": 16, "N_T": 2, "mlp_ratio": 1.0},
+    "wsfvit": {"hid_S": 32, "hid_T": 64, "mlp_ratio": 1.0},
+    "wast": {"encoder_dim": 4, "block_list": [1, 1, 1], "large_kernel": [5, 3], "mlp_ratio": 1.0},
+}
+
+
+def test_there_is_a_recipe_for_every_preset():
+    from subband import list_models
+
+    bases = {"simvp_gsta", "simvp_incepu", "tau", "wast", "wast_seed", "wsfvit_video", "persistence"}
+    assert set(list_models()) - bases <= {name.split("/")[1] for name in RECIPES}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipe_parses_and_names_what_exists(name):
+    recipe = load_recipe(name)
+    assert recipe.task == name.split("/")[0]
+    builder = inspect.signature(model_spec(recipe.model.name).builder)
+    assert set(recipe.model.args) <= set(builder.parameters)
+    for term in recipe.loss:
+        build_loss(term.name, term.args)
+    module, attribute = DATASETS[recipe.data.name].split(":")
+    function = getattr(importlib.import_module(module), attribute)
+    inspect.signature(function).bind(**recipe.data.args)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipe_states_where_its_numbers_come_from(name):
+    header = [line for line in find_recipe(name).read_text().splitlines() if line.startswith("#")]
+    assert any("Source:" in line or "Ours" in line for line in header), "say where the numbers come from"
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipe_trains_two_steps(name, tmp_path):
+    recipe = load_recipe(name)
+    if recipe.model.name == "persistence":
+        pytest.skip("nothing to train")
+    small = next(args for prefix, args in SMALL.items() if recipe.model.name.startswith(prefix))
+    recipe.model.args = {**recipe.model.args, **small}
+    recipe.data.name, recipe.data.batch_size, recipe.data.num_workers = "moving_digits", 2, 0
+    recipe.data.args = {"in_frames": 2, "out_frames": 2, "img_size": 32, "sprite_size": 12}
+    recipe.data.args |= {"num_train": 4, "num_val": 2, "num_test": 2}
+    recipe.drop_path.cutoff_epochs = 0
+    recipe.trainer.epochs, recipe.trainer.device, recipe.trainer.tensorboard = 1, "cpu", False
+    scores = train(recipe, tmp_path / "run", progress=False)
+    assert scores["rows"][0]["steps"] == 2
+    assert scores["rows"][0]["metrics"]["mse"] > 0
