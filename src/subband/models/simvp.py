@@ -26,9 +26,10 @@ from subband.models._simvp_spatial import NUM_GROUPS, SpatialDecoder, SpatialEnc
 from subband.models._tau import tau_block
 from subband.models._video import VideoModel
 from subband.models._video_shapes import SHAPES
+from subband.models._wast_blocks import time_frequency_block
 from subband.models._wsf import WINDOW, WSFBlock
 
-TranslatorName = Literal["gsta", "incepu", "tau", "wsf"]
+TranslatorName = Literal["gsta", "incepu", "tau", "time_frequency", "wsf"]
 TRANSLATORS = get_args(TranslatorName)
 
 
@@ -44,7 +45,7 @@ class SimVP(VideoModel):
         hid_T: Width of the translator.
         N_S: Layers of the encoder and of the decoder, even; every second one changes the sides by two.
         N_T: Blocks of the translator (levels of `incepu`), at least 2.
-        translator: Kind of translator block.
+        translator: Kind of translator block; `"time_frequency"` is that of WaST (ours: the published networks use it in WaST only).
         stem: `"wavelet"` puts undecimated Haar bands before the encoder.
         mlp_ratio: Width inside the MLP of a translator block (of `wsf`: of its channel attention) over the block's.
         drop: Dropout rate in the MLPs of `gsta` and `tau`.
@@ -138,7 +139,7 @@ def _make_translator(
 ) -> InceptionTranslator | MetaFormerTranslator:
     if kind not in TRANSLATORS:
         raise ValueError(f"translator must be one of {', '.join(TRANSLATORS)}, got {kind!r}.")
-    if drop and kind in ("incepu", "wsf"):
+    if drop and kind not in ("gsta", "tau"):
         warnings.warn(f"drop has no effect with translator {kind!r}, which has no dropout.", stacklevel=3)
     if kind == "incepu":
         if drop_path:
@@ -147,6 +148,7 @@ def _make_translator(
     blocks: dict[str, Callable[[int], nn.Module]] = {
         "gsta": partial(gsta_block, mlp_ratio=mlp_ratio, drop=drop),
         "tau": partial(tau_block, mlp_ratio=mlp_ratio, drop=drop),
+        "time_frequency": partial(time_frequency_block, mlp_ratio=mlp_ratio),
         "wsf": partial(WSFBlock, mlp_ratio=mlp_ratio),
     }
     return MetaFormerTranslator(dim, hidden_dim, depth=depth, make_block=blocks[kind], drop_path_rate=drop_path)
