@@ -11,6 +11,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
 from subband.config import RecipeConfig
+from subband.tasks._evaluation import Evaluation
 from subband.tasks._schedule import build_optimizer, build_schedule, drop_path_rate
 
 
@@ -27,12 +28,16 @@ class Task(LightningModule, ABC):
     Args:
         recipe: The whole recipe.
         model: The network it names.
+        spec: What the data promises.
     """
 
-    def __init__(self, recipe: RecipeConfig, model: nn.Module) -> None:
+    model: Any  # an nn.Module with the methods of its task
+
+    def __init__(self, recipe: RecipeConfig, model: nn.Module, spec: Any) -> None:
         super().__init__()
         self.recipe = recipe
         self.model = model
+        self.spec = spec
 
     @staticmethod
     @abstractmethod
@@ -50,8 +55,8 @@ class Task(LightningModule, ABC):
 
     @staticmethod
     @abstractmethod
-    def evaluate(recipe: RecipeConfig, models: dict[str, nn.Module], data: Any, device: torch.device) -> Any:
-        """Score networks on the test set; see `subband.tasks.training.Evaluation`."""
+    def evaluate(recipe: RecipeConfig, models: dict[str, Any], data: Any, device: torch.device) -> Evaluation:
+        """Score networks on the test set."""
 
     @staticmethod
     @abstractmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import logging
 import os
 import shutil
@@ -32,7 +33,7 @@ from subband.tasks._evaluation import SCORES_FILE, write_evaluation
 
 CONFIG_FILE = "config.yaml"
 ACCELERATORS = {"auto": "auto", "cpu": "cpu", "cuda": "gpu", "mps": "mps"}
-PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
+PRECISIONS: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
 
 class RunFiles(NamedTuple):
@@ -170,7 +171,9 @@ def score(
     name = name or folder.resolve().name
     models = {name: model, **task_type.baselines(data.spec)}
     evaluation = task_type.evaluate(recipe, {key: net.to(device).eval() for key, net in models.items()}, data, device)
-    rows = {key: {"parameters": sum(p.numel() for p in net.parameters())} for key, net in models.items()}
+    rows: dict[str, dict[str, Any]] = {
+        key: {"parameters": sum(p.numel() for p in net.parameters())} for key, net in models.items()
+    }
     rows[name] = {"model": recipe.model.name, **rows[name], **facts}
     scores = write_evaluation(folder, recipe.task, evaluation, rows)
     model.cpu()
@@ -187,7 +190,8 @@ def evaluate(recipe: RecipeConfig, source: str | Path, folder: Path) -> dict[str
     """
     model = load_model(source)
     data = task_class(recipe.task).build_data(recipe)
-    facts = model.metadata.get("training", {})
+    metadata: Any = model.metadata
+    facts = metadata.get("training", {})
     folder.mkdir(parents=True, exist_ok=True)
     return score(recipe, model, data, folder, facts, name=Path(source).resolve().name)
 
@@ -227,9 +231,10 @@ def pick_training_device(config: TrainerConfig) -> torch.device:
     return torch.device(config.device)
 
 
-def has_finished(folder: str | Path) -> bool:
-    """Whether a run folder holds the scores a finished run ends with."""
-    return (Path(folder) / SCORES_FILE).is_file()
+def finished_scores(folder: str | Path) -> dict[str, Any] | None:
+    """Contents of `scores.json` of a run that has ended; None if there is no such run."""
+    path = Path(folder) / SCORES_FILE
+    return json.loads(path.read_text()) if path.is_file() else None
 
 
 def _callbacks(recipe: RecipeConfig, files: RunFiles, progress: bool, resume_command: str) -> list[Callback]:

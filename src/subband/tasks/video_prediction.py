@@ -35,8 +35,7 @@ class VideoPredictionTask(Task):
     """
 
     def __init__(self, recipe: RecipeConfig, model: nn.Module, spec: ClipSpec) -> None:
-        super().__init__(recipe, model)
-        self.out_frames = spec.out_frames
+        super().__init__(recipe, model, spec)
         self.losses = [(term, build_loss(term.name, term.args)) for term in recipe.loss]
         self.metrics = VideoPredictionMetrics(spec)
 
@@ -62,13 +61,13 @@ class VideoPredictionTask(Task):
     def loss_terms(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
         """Weighted loss terms over all target frames."""
         inputs, targets = batch
-        prediction = self.model.predict(inputs, self.out_frames)
+        prediction = self.model.predict(inputs, self.spec.out_frames)
         return {term.name: term.weight * loss(prediction, targets) for term, loss in self.losses}
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Mean squared error (the monitored loss) and the running metrics."""
         inputs, targets = batch
-        prediction = self.model.predict(inputs, self.out_frames)
+        prediction = self.model.predict(inputs, self.spec.out_frames)
         loss = nn.functional.mse_loss(prediction.float(), targets)
         self.log("val_loss", loss, prog_bar=True, sync_dist=True, batch_size=len(inputs))
         self.metrics.update(prediction.float(), targets)
@@ -76,7 +75,7 @@ class VideoPredictionTask(Task):
     def on_validation_epoch_end(self) -> None:
         """Log the epoch's metrics."""
         scores = self.metrics.compute()
-        self.log_dict({f"val_{name}": scores[name] for name in LOGGED_METRICS if scores[name] is not None})
+        self.log_dict({f"val_{name}": value for name in LOGGED_METRICS if (value := scores[name]) is not None})
         self.metrics.reset()
 
     @staticmethod
@@ -91,9 +90,7 @@ class VideoPredictionTask(Task):
 
     @staticmethod
     @torch.inference_mode()
-    def evaluate(
-        recipe: RecipeConfig, models: dict[str, nn.Module], data: VideoData, device: torch.device
-    ) -> Evaluation:
+    def evaluate(recipe: RecipeConfig, models: dict[str, Any], data: VideoData, device: torch.device) -> Evaluation:
         """Scores, per-frame curves, sub-band energies and sample predictions of networks on the test set."""
         spec, config = data.spec, recipe.evaluation
         loader = ClipLoader(
