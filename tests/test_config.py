@@ -52,7 +52,7 @@ def test_an_unknown_key_names_the_closest_one(tmp_path, change, words):
     "change", [{"optim": {"lr": "fast"}}, {"trainer": {"epochs": 1.5}}, {"optim": {"schedule": "linear"}}]
 )
 def test_a_wrong_type_is_refused(change):
-    with pytest.raises(ValueError, match="Expected|expected|invalid"):
+    with pytest.raises(ValueError, match=r"Expected|expected|invalid"):
         build_recipe({**MINIMAL, **change})
 
 
@@ -89,7 +89,7 @@ def test_unknown_recipe_names_close_ones():
 def test_a_file_that_is_no_recipe_is_refused(tmp_path, text):
     path = tmp_path / "r.yaml"
     path.write_text(text)
-    with pytest.raises(ValueError, match="r.yaml"):
+    with pytest.raises(ValueError, match=r"r\.yaml"):
         read_recipe(path)
 
 

@@ -62,6 +62,7 @@ def create_model(name: str, **overrides: Any) -> nn.Module:
         TypeError: If the model has no argument of that name (the argument is named).
 
     Example:
+        >>> import torch
         >>> model = create_model("wast", in_shape=(4, 1, 32, 32), encoder_dim=4, block_list=(1, 1, 1))
         >>> model(torch.rand(1, 4, 1, 32, 32)).shape
         torch.Size([1, 4, 1, 32, 32])

@@ -227,7 +227,7 @@ def test_wrong_frames_are_refused_by_name():
         ({"N_T": 1, "translator": "incepu"}, "N_T must be at least 2"),
         ({"hid_S": 3}, "hid_S must be"),
         ({"spatio_kernel_enc": 4}, "spatio_kernel_enc must be odd"),
-        ({"translator": "van"}, "translator must be one of gsta, incepu, tau, wsf"),
+        ({"translator": "van"}, "translator must be one of gsta, incepu, tau, time_frequency, wsf"),
         ({"stem": "fourier"}, "stem must be 'wavelet' or None"),
         ({"translator": "wsf"}, "multiples of 32"),
         ({"translator": "incepu", "hid_T": 20}, None),

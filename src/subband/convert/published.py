@@ -29,7 +29,7 @@ def load_published(name: str, checkpoint: str | Path | Mapping[str, Tensor], **o
     model = create_model(name, **overrides)
     own = _rename(state, table, model, source)
     model.load_state_dict(own)
-    model.metadata = {"source": "published layout"}
+    model.metadata = {"source": "published layout"}  # type: ignore[assignment]
     return model.eval()
 
 

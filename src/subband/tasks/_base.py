@@ -105,6 +105,7 @@ class Task(LightningModule, ABC):
         config = self.recipe.trainer
         # Not trainer.estimated_stepping_batches: asking for it sets up the loaders before a checkpoint is restored,
         # and Lightning then forgets to restore their position.
-        per_epoch = math.ceil(len(self.trainer.datamodule.train_dataloader()) / config.accumulate)
+        loader = self.trainer.datamodule.train_dataloader()  # type: ignore[attr-defined]
+        per_epoch = math.ceil(len(loader) / config.accumulate)
         schedule = build_schedule(optimizer, self.recipe.optim, config.epochs * per_epoch, per_epoch)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

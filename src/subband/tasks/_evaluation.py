@@ -53,7 +53,7 @@ def write_evaluation(
         "environment": describe_environment(),
     }
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **evaluation.samples)
+    np.savez_compressed(buffer, **evaluation.samples)  # type: ignore[arg-type]
     write_atomically(folder / SAMPLES_FILE, buffer.getvalue())
     text = json.dumps(scores, indent=1, default=float) + "\n"
     write_atomically(folder / SCORES_FILE, text.encode())

@@ -1,0 +1,62 @@
+import subprocess
+import sys
+
+import pytest
+
+from subband.cli.main import COMMANDS, main
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself_with_examples(command, capsys):
+    assert main([command, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert f"usage: subband {command}" in text
+    assert f"\n  subband {command}" in text, "an example on a line of its own"
+
+
+def test_the_overview_names_every_command(capsys):
+    assert main([]) == 0
+    text = capsys.readouterr().out
+    assert all(f"\n  {command} " in text for command in COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["trian"], "unknown command 'trian'; did you mean train?"),
+        (["train"], "name a recipe first"),
+        (["train", "video_prediction/wast_digit"], "closest: video_prediction/wast_digits"),
+        (["train", "video_prediction/wast_digits", "--optim.lrr", "3"], "did you mean --optim.lr?"),
+        (["train", "video_prediction/wast_digits", "--optim.lr", "fast"], "optim.lr"),
+        (["evaluate", "no_such_run"], "no_such_run holds no config.yaml"),
+        (["benchmark", "sped"], "unknown benchmark 'sped'"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_code_2(words, message, capsys):
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.startswith("subband: error: ")
+    assert error.count("\n") == 1
+
+
+def test_print_config_shows_the_resolved_recipe_and_does_nothing(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "video_prediction/wast_digits", "--optim.lr", "0.25", "--print-config"]) == 0
+    assert "lr: 0.25" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_recipes_are_listed(capsys):
+    assert main(["train", "--list"]) == 0
+    assert "video_prediction/wast_digits" in capsys.readouterr().out.splitlines()
+
+
+def test_version_and_speed_run_in_a_process(tmp_path):
+    command = [sys.executable, "-m", "subband.cli.main"]
+    version = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
+    assert version.stdout.startswith("subband 0.")
+    speed = subprocess.run(
+        [*command, "benchmark", "speed", "tau_taxibj", "--repeats", "1"], capture_output=True, text=True, check=True
+    )
+    assert "forward ms" in speed.stdout

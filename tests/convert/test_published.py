@@ -1,0 +1,109 @@
+import collections
+
+import pytest
+import torch
+
+import subband
+from subband.convert._keymap import KeyMap
+
+SMALL = {"in_shape": (2, 1, 8, 8), "hid_S": 4, "hid_T": 8, "N_S": 2, "N_T": 2}
+
+
+@pytest.fixture
+def state():
+    return subband.export_published(subband.create_model("tau", **SMALL))
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda state: state,
+        lambda state: {"epoch": 3, "state_dict": state, "optimizer": {}},
+        lambda state: {"model": {f"module.{key}": value for key, value in state.items()}},
+        lambda state: {"params_ema": state},
+        lambda state: {"state_dict": {f"model.{key}": value for key, value in state.items()}},
+        lambda state: {"state_dict": {f"method.model.{key}": value for key, value in state.items()}},
+        lambda state: {f"module.model.{key}": value for key, value in state.items()},
+    ],
+)
+def test_wrappers_and_prefixes_are_removed(state, wrap, tmp_path):
+    path = tmp_path / "checkpoint.pth"
+    torch.save(wrap(state), path)
+    model = subband.load_published("tau", path, **SMALL)
+    again = subband.export_published(model)
+    assert list(again) == list(state)
+    assert all(torch.equal(again[key], state[key]) for key in state)
+
+
+def test_what_does_not_fit_is_listed(state):
+    del state["dec.readout.bias"]
+    state["surprise.weight"] = torch.zeros(1)
+    state["enc.enc.0.conv.conv.weight"] = torch.zeros(4, 2, 3, 3)
+    with pytest.raises(ValueError, match="does not fit") as error:
+        subband.load_published("tau", state, **SMALL)
+    assert "1 missing (dec.readout.bias)" in str(error.value)
+    assert "1 unexpected (surprise.weight)" in str(error.value)
+    assert "enc.enc.0.conv.conv.weight (4, 2, 3, 3), model has (4, 1, 3, 3)" in str(error.value)
+
+
+def test_long_lists_are_cut(state):
+    with pytest.raises(ValueError, match=r"and \d+ more"):
+        subband.load_published("tau", {"only.weight": torch.zeros(1)}, **SMALL)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("empty.pth", b"", "is empty"),
+        ("damaged.pth", b"no checkpoint", "refused|cannot be read"),
+        ("damaged.safetensors", b"no checkpoint", "cannot be read"),
+    ],
+)
+def test_damaged_files_are_named(tmp_path, name, content, words):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=words) as error:
+        subband.load_published("tau", tmp_path / name)
+    assert name in str(error.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"none\.pth"):
+        subband.load_published("tau", tmp_path / "none.pth")
+
+
+def test_a_pickle_that_runs_code_is_refused_and_does_not_run(tmp_path):
+    class Bomb:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "ran"), "w"))
+
+    torch.save({"state_dict": {"a": torch.zeros(1)}, "extra": Bomb()}, tmp_path / "bomb.pth")
+    with pytest.raises(ValueError, match=r"bomb\.pth is refused: .*could run code"):
+        subband.load_published("tau", tmp_path / "bomb.pth")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_models_without_a_published_layout_say_so():
+    with pytest.raises(ValueError, match="has no published layout"):
+        subband.load_published("persistence", {})
+    seed = subband.create_model("wast_seed", in_shape=(4, 1, 8, 8), encoder_dim=4, block_list=(1, 1, 1))
+    with pytest.raises(ValueError, match="no published layout"):
+        subband.export_published(seed)
+
+
+def test_no_weights_inside_is_said():
+    with pytest.raises(ValueError, match="no weights found"):
+        subband.load_published("tau", collections.OrderedDict(epoch=3))
+
+
+def test_a_key_table_reads_both_ways_with_the_first_match():
+    table = KeyMap((("enc.{i}.conv.0", "encoder.{i}.expand"), ("enc.{i}.conv", "encoder.{i}.conv"), ("", "")), ("old",))
+    pairs = {
+        "enc.3.conv.0.weight": "encoder.3.expand.weight",
+        "enc.12.conv.bias": "encoder.12.conv.bias",
+        "head.bias": "head.bias",
+    }
+    for published, own in pairs.items():
+        assert table.to_own(published) == own
+        assert table.to_published(own) == published
+    assert table.is_ignored("old.weight")
+    assert not table.is_ignored("older.weight")
