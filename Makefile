@@ -1,7 +1,6 @@
 # `make demo` and `make test` are all a newcomer needs: each sets up .venv when that is missing or out of date.
 PYTHON ?= python3
 BIN := .venv/bin
-export CUBLAS_WORKSPACE_CONFIG ?= :4096:8
 
 .PHONY: demo test quick lint bench docs clean
 
@@ -30,7 +29,7 @@ lint:
 
 bench:
 	@$(PYTHON) scripts/bootstrap.py all,test,lint
-	$(BIN)/subband benchmark video-prediction
+	$(BIN)/python benchmarks/video_models.py
 	$(BIN)/python benchmarks/moving_mnist.py
 
 docs:

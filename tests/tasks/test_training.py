@@ -133,7 +133,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path, tiny):
 
 def test_a_loss_that_is_not_a_number_stops_the_run(tmp_path, tiny):
     recipe = tiny(optim={"lr": 1e30, "schedule": "constant"})
-    with pytest.raises(DivergenceError, match="not a number at step .*lower optim.lr"):
+    with pytest.raises(DivergenceError, match=r"not a number at step .*lower optim.lr"):
         train(recipe, tmp_path / "run", progress=False)
 
 
@@ -173,7 +173,7 @@ def test_a_full_disk_leaves_the_previous_checkpoint(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left on device.*previous checkpoint there is intact"):
+    with pytest.raises(OSError, match=r"No space left on device.*previous checkpoint there is intact"):
         AtomicCheckpointIO().save_checkpoint({"step": torch.tensor(2)}, path)
     assert torch.load(path, weights_only=True)["step"] == 1
     assert [entry.name for entry in tmp_path.iterdir()] == ["last.ckpt"]

@@ -6,7 +6,7 @@ import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
@@ -69,7 +69,7 @@ def _speed(args: Namespace) -> None:
     table = open_table(headings, title=f"batch {args.batch_size} on {device}", right=headings[1:])
     for name in args.models or SPEED_MODELS:
         torch.manual_seed(0)
-        model = subband.create_model(name).to(device)
+        model: Any = subband.create_model(name).to(device)
         if args.compile:
             model.compile()
         clip = torch.rand(args.batch_size, *model.in_shape, device=device)
