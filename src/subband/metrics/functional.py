@@ -143,8 +143,9 @@ def error_sums(pred: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         absolute: `(..., C)`.
 
     Example:
-        >>> [t.tolist() for t in error_sums(torch.full((1, 2, 2), 0.5), torch.zeros(1, 2, 2))]
-        [[1.0], [2.0]]
+        >>> squared, absolute = error_sums(torch.full((1, 2, 2), 0.5), torch.zeros(1, 2, 2))
+        >>> squared.item(), absolute.item()
+        (1.0, 2.0)
     """
     difference = pred - target
     return difference.square().sum((-2, -1)), difference.abs().sum((-2, -1))
