@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -10,12 +11,14 @@ from subband.layers.norm import conv_bn
 
 __all__ = ["Conv3d", "ConvNormGELU", "conv3d"]
 
+FEW_OUTPUTS = 5  # three times as many still fit into one block of 16 channels, the unit of the CPU library
+
 
 def conv3d(x: Tensor, weight: Tensor, bias: Tensor | None = None, groups: int = 1) -> Tensor:
     """3x3x3 convolution with stride 1 and zero padding 1.
 
-    On CPU it runs with the channels last. PyTorch gives small batches of one clip to a generic kernel that is several
-    times slower than its batched one, so such a clip is cut into two slabs of rows that overlap by a border.
+    On CPU it runs with the channels last, and in one of three forms. Few output channels: a 2-D convolution of the frames.
+    One clip: two slabs of rows, since PyTorch has its fast 3-D kernel for batches only. Otherwise: as it is.
 
     Args:
         x: `(B, C, T, H, W)`, any range.
@@ -34,13 +37,35 @@ def conv3d(x: Tensor, weight: Tensor, bias: Tensor | None = None, groups: int = 
     if x.device.type != "cpu":
         return F.conv3d(x, weight, bias, padding=1, groups=groups)
     x = x.contiguous(memory_format=torch.channels_last_3d)
+    if groups == 1 and weight.shape[0] <= FEW_OUTPUTS:
+        out = _as_conv2d(x, weight, bias)
+    elif groups == 1 and x.shape[0] == 1 and x.shape[3] > 1:
+        out = _in_slabs(x, weight, bias)
+    else:
+        out = F.conv3d(x, weight, bias, padding=1, groups=groups)
+    # Not every dtype keeps the format. It must be kept: the batch norm of torch 2.13 gives a wrong gradient on CPU when a
+    # single clip lies in the default format and its gradient in the other one.
+    return out.contiguous(memory_format=torch.channels_last_3d)
+
+
+def _as_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """The three taps of time as output channels of one 2-D convolution, added up with a shift of one frame."""
+    frames = x.movedim(2, 1).flatten(0, 1)  # (B * T, C, H, W)
+    taps = F.conv2d(frames, rearrange(weight, "o i k h w -> (k o) i h w"), padding=1)
+    earlier, same, later = taps.unflatten(0, (x.shape[0], -1)).chunk(3, 2)  # (B, T, C', H, W) each
+    earlier = F.pad(earlier[:, :-1], (0, 0, 0, 0, 0, 0, 1, 0))
+    later = F.pad(later[:, 1:], (0, 0, 0, 0, 0, 0, 0, 1))
+    out = (earlier + same + later).movedim(2, 1)
+    return out if bias is None else out + bias[:, None, None, None]
+
+
+def _in_slabs(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """The upper and lower rows as a batch of two; they overlap by the row that the other one needs as its border."""
     height = x.shape[3]
-    if x.shape[0] > 1 or groups > 1 or height < 2:
-        return F.conv3d(x, weight, bias, padding=1, groups=groups)
     rows = (height + 1) // 2
     slabs = torch.cat([x[:, :, :, : rows + 1], x[:, :, :, -rows - 1 :]])  # (2, C, T, rows + 1, W)
-    top, bottom = F.conv3d(slabs, weight, bias, padding=1).chunk(2)
-    return torch.cat([top[:, :, :, :rows], bottom[:, :, :, 1 + 2 * rows - height :]], 3)
+    upper, lower = F.conv3d(slabs, weight, bias, padding=1).chunk(2)
+    return torch.cat([upper[:, :, :, :rows], lower[:, :, :, 1 + 2 * rows - height :]], 3)
 
 
 class Conv3d(nn.Conv3d):

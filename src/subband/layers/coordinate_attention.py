@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from subband.layers.norm import conv_bn
+from subband.layers.memory_format import mean_over
 
 __all__ = ["CoordinateAttention"]
 
@@ -37,10 +37,15 @@ class CoordinateAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Gate `x`, `(B, C, H, W)`."""
-        tokens = x.movedim(1, -1)  # (B, H, W, C): means over a middle axis are fast with the channels last
-        means = torch.cat([tokens.mean(2), tokens.mean(1)], 1).mT.unsqueeze(-1)  # (B, C, H + W, 1)
-        hidden = F.hardswish(conv_bn(means, self.reduce, self.norm))
-        rows, columns = hidden.split(x.shape[2:], dim=2)
-        gate_rows = self.expand_rows(rows).sigmoid()  # (B, C, H, 1)
-        gate_columns = self.expand_columns(columns).sigmoid().mT  # (B, C, 1, W)
-        return x * (gate_columns * gate_rows)
+        rows, columns = mean_over(x, (3,)), mean_over(x, (2,))  # (B, C, H, 1), (B, C, 1, W)
+        means = torch.cat([rows.flatten(2), columns.flatten(2)], 2).mT  # (B, H + W, C)
+        hidden = F.hardswish(self.norm(_conv1x1(means, self.reduce).mT[..., None])).squeeze(-1).mT
+        rows, columns = hidden.split(x.shape[2:], dim=1)
+        gate_rows = _conv1x1(rows, self.expand_rows).sigmoid()  # (B, H, C)
+        gate_columns = _conv1x1(columns, self.expand_columns).sigmoid()  # (B, W, C)
+        return x * gate_rows.mT[:, :, :, None] * gate_columns.mT[:, :, None]
+
+
+def _conv1x1(tokens: Tensor, conv: nn.Conv2d) -> Tensor:
+    """`(B, N, C)` to `(B, N, D)`."""
+    return F.linear(tokens, conv.weight.flatten(1), conv.bias)

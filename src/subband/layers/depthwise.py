@@ -95,7 +95,14 @@ def _weight_gradient(x: Tensor, grad: Tensor, kernel_size: torch.Size) -> Tensor
     if k2 > k1:  # the library is an order of magnitude slower on wide results than on tall ones
         return _weight_gradient(x.mT, grad.mT, torch.Size((k2, k1))).mT
     parts = [
-        F.conv2d(sample.contiguous(), kernel.contiguous().movedim(0, 1), padding=(k1 // 2, k2 // 2), groups=x.shape[1])
+        F.conv2d(_rows_last(sample), _rows_last(kernel).movedim(0, 1), padding=(k1 // 2, k2 // 2), groups=x.shape[1])
         for sample, kernel in zip(x.split(1), grad.split(1), strict=True)
     ]
     return torch.stack(parts).sum(0).movedim(0, 1)  # (1, C, K1, K2) -> (C, 1, K1, K2)
+
+
+def _rows_last(sample: Tensor) -> Tensor:
+    """Contiguous form of one map, `(1, C, H, W)`; a transposed matrix is copied much faster than a permuted map."""
+    if sample.is_contiguous():
+        return sample
+    return sample.movedim(1, -1).flatten(0, 2).t().contiguous().view(sample.shape)

@@ -56,4 +56,4 @@ class LargeKernel(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the kernels to `x`, `(B, C, H, W)`."""
-        return self.tall(x) + self.wide(x) if self.strip else self.square(x)
+        return self.tall(x).add_(self.wide(x)) if self.strip else self.square(x)

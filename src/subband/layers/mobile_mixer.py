@@ -9,9 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from subband.layers.depthwise import DepthwiseConv2d
+from subband.layers.memory_format import mean_over
 from subband.layers.norm import conv_bn, fold_batch_norm, uses_running_statistics
+from subband.layers.pointwise import Conv1x1, conv1x1_per_sample
 
-__all__ = ["MobileMixer", "SqueezeGate", "per_sample_conv1x1", "rounded_channels"]
+__all__ = ["MobileMixer", "SqueezeGate", "rounded_channels"]
 
 KERNEL_SIZE = 7
 SQUEEZE = 4
@@ -26,26 +28,6 @@ def rounded_channels(channels: float, divisor: int = 8) -> int:
     """
     rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * channels else rounded
-
-
-def per_sample_conv1x1(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """1x1 convolution with its own weights for every sample, in the memory format of `x`.
-
-    Args:
-        x: `(B, C, H, W)`.
-        weight: `(B, D, C)`.
-        bias: `(D,)` or None.
-
-    Returns:
-        `(B, D, H, W)`.
-    """
-    if x.is_contiguous():
-        out = (weight @ x.flatten(2)).unflatten(2, x.shape[2:])
-        return out if bias is None else out + bias[:, None, None]
-    # Cut the pixels into rows before the channels move: for one sample the other order leaves a batch stride with which
-    # the batch norm of torch 2.13 returns a wrong gradient on CPU.
-    out = (x.movedim(1, -1).flatten(1, 2) @ weight.mT).unflatten(1, x.shape[2:])  # (B, H, W, D)
-    return (out if bias is None else out + bias).movedim(-1, 1)
 
 
 class SqueezeGate(nn.Module):
@@ -66,7 +48,7 @@ class SqueezeGate(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Gates of `x`, `(B, C, H, W)`."""
-        hidden = F.relu(self.reduce(x.mean((2, 3), keepdim=True)))
+        hidden = F.relu(self.reduce(mean_over(x, (2, 3))))
         return self.expand(hidden).sigmoid().flatten(1)
 
 
@@ -86,12 +68,12 @@ class MobileMixer(nn.Module):
     def __init__(self, dim: int, *, mlp_ratio: float = 4.0) -> None:
         super().__init__()
         hidden = rounded_channels(dim * mlp_ratio)
-        self.expand = nn.Conv2d(dim, hidden, 1, bias=False)
+        self.expand = Conv1x1(dim, hidden, bias=False)
         self.expand_norm = nn.BatchNorm2d(hidden)
         self.depthwise = DepthwiseConv2d(hidden, KERNEL_SIZE, bias=False)
         self.depthwise_norm = nn.BatchNorm2d(hidden)
         self.gate = SqueezeGate(hidden)
-        self.project = nn.Conv2d(hidden, dim, 1, bias=False)
+        self.project = Conv1x1(hidden, dim, bias=False)
         self.project_norm = nn.BatchNorm2d(dim)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -101,6 +83,6 @@ class MobileMixer(nn.Module):
         gate = self.gate(x)[:, None]  # (B, 1, hidden)
         weight = self.project.weight.flatten(1)  # (C, hidden)
         if not uses_running_statistics(self.project_norm):
-            return self.project_norm(per_sample_conv1x1(x, gate * weight))
+            return self.project_norm(conv1x1_per_sample(x, gate * weight))
         weight, bias = fold_batch_norm(weight, None, self.project_norm)
-        return per_sample_conv1x1(x, gate * weight, bias)
+        return conv1x1_per_sample(x, gate * weight, bias)

@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 NUM_BANDS = 8
-AXES = {"thw": (-3, -2, -1), "hwt": (-2, -1, -3)}
+AXES = {"thw": (1, 2, 3), "hwt": (2, 3, 1)}  # of a clip with the channels last, (B, T, H, W, C)
 Carry = Literal["LLL+LLH", "LLL"]
 SubbandAxes = Literal["thw", "hwt"]
 GateKind = Literal["conv", "channel", "scalar", "none"]
@@ -40,7 +40,7 @@ class Embedded(NamedTuple):
     frames: Tensor
     """The carried bands of the frames, `(B, C, T', H/2, W/2)`."""
     kept: Tensor
-    """The other bands, for the reconstruction, `(B, S, D, T/2, H/2, W/2)`."""
+    """The other bands, for the reconstruction, `(B, S, T/2, H/2, W/2, D)`."""
 
 
 def num_carried(carry: Carry) -> int:
@@ -78,15 +78,19 @@ class WaveletEmbedding(nn.Module):
 
     def forward(self, x: Tensor, frames: Tensor) -> Embedded:
         """Embed features `(B, D, T, H, W)` and frames `(B, C, T, H, W)`."""
-        frame_bands = dwtn(frames, axes=self.axes, stack=1)  # (B, 8, C, T/2, H/2, W/2)
-        by_last = rearrange(frame_bands, "b (s l) c t h w -> b (s c) (l t) h w", l=self.num_carried)
-        carried, kept = self._split(dwtn(self.before(x), axes=self.axes, stack=1))
+        frame_bands = self._analyze(frames)
+        by_last = rearrange(frame_bands, "b (s l) t h w c -> b (s c) (l t) h w", l=self.num_carried)
+        carried, kept = self._split(self._analyze(self.before(x)))
         return Embedded(self.after(carried) + self.frames(by_last), self._split(frame_bands)[0], kept)
 
+    def _analyze(self, clip: Tensor) -> Tensor:
+        """`(B, D, T, H, W)` to `(B, 8, T/2, H/2, W/2, D)`; the transform is fastest with the channels last."""
+        return dwtn(clip.movedim(1, -1), axes=self.axes, stack=1)
+
     def _split(self, bands: Tensor) -> tuple[Tensor, Tensor]:
-        """`(B, D, T', H, W)` that goes on and `(B, S, D, T, H, W)` that stays."""
+        """What goes on, `(B, D, T', H, W)`, and what stays, `(B, S, T, H, W, D)`."""
         carried, kept = bands.tensor_split([self.num_carried], 1)
-        return rearrange(carried, "b s c t h w -> b c (s t) h w"), kept
+        return rearrange(carried, "b s t h w d -> b d (s t) h w"), kept
 
 
 class SubbandGate(nn.Module):
@@ -99,7 +103,7 @@ class SubbandGate(nn.Module):
             and band; `scalar` one factor per band; `none` leaves the bands as they are. Factors start at 1.
 
     Shape:
-        Input and output `(B, S, D, T, H, W)`.
+        Input and output `(B, S, T, H, W, D)`.
     """
 
     def __init__(self, dim: int, num_bands: int, kind: GateKind) -> None:
@@ -108,14 +112,15 @@ class SubbandGate(nn.Module):
         if kind == "conv":
             self.conv = ConvNormGELU(num_bands * dim, num_bands * dim, groups=num_bands)
         elif kind != "none":
-            self.factors = nn.Parameter(torch.ones(num_bands, dim if kind == "channel" else 1, 1, 1, 1))
+            self.factors = nn.Parameter(torch.ones(num_bands, 1, 1, 1, dim if kind == "channel" else 1))
 
     def forward(self, bands: Tensor) -> Tensor:
-        """Weight bands `(B, S, D, T, H, W)`."""
+        """Weight bands `(B, S, T, H, W, D)`."""
         if self.kind == "none":
             return bands
         if self.kind == "conv":
-            return self.conv(bands.flatten(1, 2)).unflatten(1, bands.shape[1:3])
+            merged = self.conv(rearrange(bands, "b s t h w d -> b (s d) t h w"))
+            return rearrange(merged, "b (s d) t h w -> b s t h w d", s=bands.shape[1])
         return self.factors * bands
 
 
@@ -129,7 +134,7 @@ class WaveletReconstruction(nn.Module):
         gate: Weighting of the kept bands, see `SubbandGate`.
 
     Shape:
-        Features `(B, 2D, T', H/2, W/2)` and bands `(B, S, D, T/2, H/2, W/2)` to `(B, D, T, H, W)`.
+        Features `(B, 2D, T', H/2, W/2)` and bands `(B, S, T/2, H/2, W/2, D)` to `(B, D, T, H, W)`.
     """
 
     def __init__(self, dim: int, *, carry: Carry, subband_axes: SubbandAxes, gate: GateKind) -> None:
@@ -141,6 +146,6 @@ class WaveletReconstruction(nn.Module):
 
     def forward(self, x: Tensor, kept: Tensor, num_frames: int) -> Tensor:
         """Join features `(B, 2D, T', H/2, W/2)` with the kept bands to `num_frames` = T frames."""
-        low = rearrange(self.low(x), "b c (s t) h w -> b s c t h w", s=self.num_carried)
+        low = rearrange(self.low(x), "b d (s t) h w -> b s t h w d", s=self.num_carried)
         clip = idwtn(torch.cat([low, self.gate(kept)], 1), axes=self.axes, stack=1)
-        return clip[:, :, :num_frames]
+        return clip[:, :num_frames].movedim(-1, 1)

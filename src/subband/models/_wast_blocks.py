@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -12,21 +14,54 @@ from subband.layers.drop import DropPath
 from subband.layers.large_kernel import DepthwiseNorm, LargeKernel
 from subband.layers.mobile_mixer import MobileMixer
 from subband.layers.temporal_attention import TemporalAttention
-from subband.models._wast_options import BlockOptions
+from subband.models._wast_options import VARIANTS, BlockOptions
 
-__all__ = ["TimeFrequencyBlock", "Translator", "fold_frames"]
+__all__ = ["TimeFrequencyBlock", "Translator", "fold_frames", "time_frequency_block", "unfold_frames"]
 
 LAYER_SCALE = 0.01
+BOTTLENECK_KERNEL = 21  # long side of the large kernels behind the first transform, published
 
 
 def fold_frames(x: Tensor) -> Tensor:
     """`(B, C, T, H, W)` to `(B, C * T, H, W)`, channel-major; on CPU with the channels last in memory.
 
-    Depthwise convolutions and batch norms of the CPU library are up to five times faster in that format.
+    Depthwise convolutions and batch norms of the CPU library are up to five times faster in that format, provided that
+    gradients have it, too: hence a pair of autograd functions, each the backward of the other.
     """
-    if x.device.type != "cpu":
-        return x.flatten(1, 2)
-    return x.permute(0, 3, 4, 1, 2).contiguous().flatten(3).movedim(-1, 1)
+    return _Fold.apply(x) if x.device.type == "cpu" else x.flatten(1, 2)
+
+
+def unfold_frames(x: Tensor, num_frames: int) -> Tensor:
+    """Inverse of `fold_frames`, on CPU with the channels last, too."""
+    return _Unfold.apply(x, num_frames) if x.device.type == "cpu" else x.unflatten(1, (-1, num_frames))
+
+
+class _Fold(torch.autograd.Function):
+    @staticmethod
+    def forward(x: Tensor) -> Tensor:
+        return x.permute(0, 3, 4, 1, 2).contiguous().flatten(3).movedim(-1, 1)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        ctx.num_frames = inputs[0].shape[2]
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        return _Unfold.apply(grad, ctx.num_frames)
+
+
+class _Unfold(torch.autograd.Function):
+    @staticmethod
+    def forward(x: Tensor, num_frames: int) -> Tensor:
+        return x.unflatten(1, (-1, num_frames)).movedim(1, -1).contiguous().movedim(-1, 1)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, int], output: Tensor) -> None:
+        pass
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        return _Fold.apply(grad), None
 
 
 class TimeFrequencyBlock(nn.Module):
@@ -61,7 +96,7 @@ class TimeFrequencyBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Apply the block to `x`, `(B, D * T, H, W)`."""
         a = self.frequency_norm(x)
-        mixed = self.low_attention(self.large(a)) + self.high_attention(self.small(a))
+        mixed = self.low_attention(self.large(a)).add_(self.high_attention(self.small(a)))
         x = self._add(x, self.frequency_scale, mixed)
         temporal_scale = self.frequency_scale if self.temporal_scale is None else self.temporal_scale
         return self._add(x, temporal_scale, self.temporal_mixer(self.temporal_norm(x)))
@@ -69,6 +104,12 @@ class TimeFrequencyBlock(nn.Module):
     def _add(self, x: Tensor, scale: Tensor, branch: Tensor) -> Tensor:
         """`x + drop_path(scale * branch)`, the random factor being multiplied into the scale."""
         return torch.addcmul(x, self.drop_path(scale[:, None, None].expand(x.shape[0], -1, 1, 1)), branch)
+
+
+def time_frequency_block(width: int, *, mlp_ratio: float) -> TimeFrequencyBlock:
+    """The block of the published bottleneck, on `width` channels that hold all frames, for other networks."""
+    options = replace(VARIANTS["published"], mlp_ratio=mlp_ratio)
+    return TimeFrequencyBlock(width, num_frames=1, large_kernel=BOTTLENECK_KERNEL, options=options)
 
 
 class Translator(nn.Module):
@@ -120,7 +161,7 @@ class Translator(nn.Module):
             x = self.fuse(torch.cat([x, fold_frames(skip)], 1))
         for block in self.blocks:
             x = run(block, x)
-        return x.unflatten(1, (-1, self.num_frames))
+        return unfold_frames(x, self.num_frames)
 
 
 def _frequency_attention(width: int, options: BlockOptions) -> nn.Module:

@@ -21,7 +21,7 @@ from subband.layers.wavelet3d import Carry, GateKind, SubbandAxes, WaveletEmbedd
 from subband.models._registry import ModelSpec
 from subband.models._video import VideoModel
 from subband.models._wast_blocks import TimeFrequencyBlock, Translator
-from subband.models._wast_options import FrequencyAttention, TemporalMixer, Variant, WaSTOptions, resolve_options
+from subband.models._wast_options import FrequencyAttention, TemporalMixer, Variant, resolve_options
 from subband.transforms import dwtn, idwtn
 
 __all__ = ["MODELS", "WaST"]
@@ -54,6 +54,8 @@ class WaST(VideoModel):
         levels: 1 | 1: pairs of transform and inverse, 1 or 2.
         out_translator: False | False: one more translator, as long as the last, after the last reconstruction's.
         shared_layer_scale: True | False: one learned scale for both branches of a block.
+        residual: Predict the change from the last input frame instead of the frames. Ours, not published: a short training
+            on natural footage then starts from persistence.
         pad: Pad H and W to what the transforms need and crop the result; False makes other sizes an error.
 
     Shape:
@@ -90,6 +92,7 @@ class WaST(VideoModel):
         levels: int | None = None,
         out_translator: bool | None = None,
         shared_layer_scale: bool | None = None,
+        residual: bool = False,
         pad: bool = True,
     ) -> None:
         given = {
@@ -113,6 +116,7 @@ class WaST(VideoModel):
         super().__init__(in_shape, size_multiple=(options.side_divisor(),) * 2, pad=pad)
         self.encoder_dim = encoder_dim
         self.options = options
+        self.residual = residual
         self._build()
         self.set_drop_path_rate(drop_path_rate)
 
@@ -153,6 +157,7 @@ class WaST(VideoModel):
 
     def forward_clip(self, frames: Tensor) -> Tensor:
         """Predict on sides that divide, `(B, T, C, H, W)` to the same shape."""
+        last = frames[:, -1:]
         x = frames = frames.movedim(2, 1)  # (B, C, T, H, W)
         x = self.stem(x)
         stack = []
@@ -166,7 +171,8 @@ class WaST(VideoModel):
             x = decoder(reconstruction(x, kept, skip.shape[2]), skip, run=self.checkpointed)
         if self.out_translator is not None:
             x = self.out_translator(x, run=self.checkpointed)
-        return self.head(F.gelu(self.head_norm(x))).movedim(1, 2)
+        future = self.head(F.gelu(self.head_norm(x))).movedim(1, 2)
+        return future + last if self.residual else future
 
     def _run_bottleneck(self, x: Tensor) -> Tensor:
         if self.options.bottleneck == "plain":
@@ -188,7 +194,7 @@ class WaST(VideoModel):
         if not 0 <= rate < 1:
             raise ValueError(f"drop_path_rate must be in [0, 1), got {rate}.")
         blocks = list(self._blocks())
-        for block, block_rate in zip(blocks, torch.linspace(0, rate, len(blocks)).tolist(), strict=True):
+        for block, block_rate in zip(blocks, torch.linspace(0, rate, len(blocks), device="cpu").tolist(), strict=True):
             block.drop_path.rate = block_rate
 
     def _blocks(self) -> Iterator[TimeFrequencyBlock]:
@@ -218,9 +224,8 @@ IN_SHAPES = {
     "wast_weather_r": (12, 1, 32, 64),
     "wast_weather_tcc": (12, 1, 32, 64),
     "wast_weather_uv10": (12, 2, 32, 64),
-    "wast_weather_mv": (4, 12, 32, 64),
+    "wast_weather_mv_4_s6": (4, 12, 32, 64),
     "wast_weather_t2m_1_40625": (12, 1, 128, 256),
-    "wast_weather_uv10_1_40625": (12, 2, 128, 256),
 }
 
 MODELS = {
