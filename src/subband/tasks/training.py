@@ -84,26 +84,34 @@ class Loaders(LightningDataModule):
         return self._loaders[False]
 
 
-def prepare_folder(folder: Path, *, overwrite: bool, resume: bool) -> RunFiles:
-    """Make a run folder, never touching an existing run unless told to.
+def check_folder(folder: Path, *, overwrite: bool, resume: bool) -> RunFiles:
+    """Refuse a folder before any work is done for it.
 
     Raises:
         FileExistsError: If there is a run and neither `overwrite` nor `resume` is set.
         FileNotFoundError: If `resume` is set and there is nothing to resume.
     """
     files = RunFiles(folder)
-    if "LOCAL_RANK" in os.environ:  # a second process of the same run: the first one has prepared the folder
-        return files
-    if resume:
-        if not files.last.is_file():
+    if is_first_process():
+        if resume and not files.last.is_file():
             raise FileNotFoundError(f"nothing to resume: {files.last} does not exist.")
-        return files
-    if folder.exists() and any(folder.iterdir()):
-        if not overwrite:
+        if not (resume or overwrite) and folder.exists() and any(folder.iterdir()):
             raise FileExistsError(f"{folder} already holds a run; use --resume to go on, --overwrite to replace it.")
-        shutil.rmtree(folder)
-    files.last.parent.mkdir(parents=True)
     return files
+
+
+def make_folder(files: RunFiles, recipe: RecipeConfig) -> None:
+    """A fresh run folder with the resolved recipe in it."""
+    if is_first_process():
+        if files.folder.exists():
+            shutil.rmtree(files.folder)
+        files.last.parent.mkdir(parents=True)
+        (files.folder / CONFIG_FILE).write_text(recipe_text(recipe))
+
+
+def is_first_process() -> bool:
+    """False in the processes that Lightning or torchrun starts beside the first."""
+    return int(os.environ.get("LOCAL_RANK", 0)) == 0
 
 
 def train(
@@ -133,14 +141,14 @@ def train(
         FileExistsError: If the folder holds a run.
         ValueError: If the recipe does not fit together, or the loss becomes NaN.
     """
-    files = prepare_folder(Path(folder), overwrite=overwrite, resume=resume)
+    files = check_folder(Path(folder), overwrite=overwrite, resume=resume)
     task_type = task_class(recipe.task)
     data = task_type.build_data(recipe)
     torch.manual_seed(recipe.seed)
     model = task_type.build_model(recipe, data.spec)
     task = task_type(recipe, model, data.spec)
-    if not resume and "LOCAL_RANK" not in os.environ:
-        (files.folder / CONFIG_FILE).write_text(recipe_text(recipe))
+    if not resume:
+        make_folder(files, recipe)
     trainer = build_trainer(recipe, files, progress, resume_command, history=_history(files) if resume else [])
     loaders = Loaders(recipe, data)
     started = time.perf_counter()
@@ -274,7 +282,7 @@ def _loggers(config: TrainerConfig, folder: Path, history: list[dict[str, Any]])
 def _history(files: RunFiles) -> list[dict[str, Any]]:
     """Rows of `metrics.csv` from before the state that training goes on from."""
     path = files.folder / "metrics.csv"
-    if "LOCAL_RANK" in os.environ or not path.is_file():
+    if not is_first_process() or not path.is_file():
         return []
     step = torch.load(files.last, map_location="cpu", weights_only=True)["global_step"]
     with open(path, newline="") as file:
