@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from subband.convert._keymap import KeyMap
-from subband.models.wast import WaST
 
 __all__ = ["WAST"]
 
@@ -69,12 +69,13 @@ def _block_rules() -> tuple[tuple[str, str], ...]:
     )
 
 
-def _constants(model: WaST) -> dict[str, Tensor]:
+def _constants(model: nn.Module) -> dict[str, Tensor]:
     """Entries without a counterpart: both filter banks, and the layer scales that the published code never uses."""
     bank = haar_bank()
     found = {"wavelet_embed1.DWT.filters": bank, "wavelet_recon1.IDWT.filters": bank.clone()}
     for theirs, ours in TRANSLATORS:
-        for i, block in enumerate(model.get_submodule(ours).blocks):
+        blocks: Any = model.get_submodule(ours).blocks
+        for i, block in enumerate(blocks):
             if block.temporal_scale is None:
                 found[f"{theirs}.blocks.{i}.layer_scale_2"] = torch.full_like(block.frequency_scale, LAYER_SCALE)
     return found

@@ -37,10 +37,10 @@ class WaSTOptions(BlockOptions):
     subband_axes: SubbandAxes
     carry: Carry
     subband_gate: GateKind
-    large_kernel: int | Sequence[int]
+    large_kernel: tuple[int, int]
     levels: int
     out_translator: bool
-    block_list: Sequence[int] | None = None
+    block_list: tuple[int, ...] = ()
 
     def side_divisor(self) -> int:
         """H and W must be multiples of this."""
@@ -67,7 +67,7 @@ VARIANTS = {
         subband_axes="hwt",
         carry="LLL",
         subband_gate="none",
-        large_kernel=5,
+        large_kernel=(5, 5),
         small_kernel=1,
         strip=False,
         frequency_attention="coordinate",
@@ -100,14 +100,13 @@ def resolve_options(variant: Variant, given: dict[str, Any], *, num_frames: int,
     if variant not in VARIANTS:
         raise ValueError(f"variant must be one of {', '.join(VARIANTS)}, got {variant!r}.")
     named = {name: value for name, value in given.items() if value is not None}
+    if "large_kernel" in named:
+        named["large_kernel"] = _pair(named["large_kernel"])
+    if "block_list" in named:
+        named["block_list"] = tuple(named["block_list"])
     options = dataclasses.replace(VARIANTS[variant], **named)
     _check_choices(options)
-    return dataclasses.replace(
-        options,
-        large_kernel=_pair(options.large_kernel),
-        block_list=_blocks(options),
-        **_mixer_arguments(options, encoder_dim),
-    )
+    return dataclasses.replace(options, block_list=_blocks(options), **_mixer_arguments(options, encoder_dim))
 
 
 def _check_choices(options: WaSTOptions) -> None:
@@ -128,7 +127,7 @@ def _pair(kernel: int | Sequence[int]) -> tuple[int, int]:
 
 
 def _blocks(options: WaSTOptions) -> tuple[int, ...]:
-    blocks = BLOCKS[options.levels] if options.block_list is None else tuple(options.block_list)
+    blocks = options.block_list or BLOCKS[options.levels]
     if len(blocks) != 2 * options.levels + 1:
         raise ValueError(
             f"block_list must have {2 * options.levels + 1} entries for levels={options.levels}, got {blocks}."
@@ -138,7 +137,7 @@ def _blocks(options: WaSTOptions) -> tuple[int, ...]:
     return blocks
 
 
-def _mixer_arguments(options: WaSTOptions, encoder_dim: int) -> dict[str, float | int | None]:
+def _mixer_arguments(options: WaSTOptions, encoder_dim: int) -> dict[str, Any]:
     if options.temporal_mixer == "mbconv":
         if options.num_heads is not None:
             raise ValueError('num_heads belongs to temporal_mixer="attention", but temporal_mixer is "mbconv".')

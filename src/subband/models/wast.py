@@ -10,7 +10,7 @@ Differences from the published code: sizes that do not divide are padded, the pa
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -123,7 +123,7 @@ class WaST(VideoModel):
     def _build(self) -> None:
         options, dim, channels = self.options, self.encoder_dim, self.in_shape[1]
         num_levels, blocks = options.levels, options.block_list
-        bands = {"carry": options.carry, "subband_axes": options.subband_axes}
+        bands: dict[str, Any] = {"carry": options.carry, "subband_axes": options.subband_axes}
         widths = [dim << level for level in range(num_levels)]
         self.stem = ConvNormGELU(channels, dim)
         self.encoders = nn.ModuleList(self._translator(level, blocks[level]) for level in range(num_levels))
