@@ -37,12 +37,14 @@ def conv3d(x: Tensor, weight: Tensor, bias: Tensor | None = None, groups: int = 
     if x.device.type != "cpu":
         return F.conv3d(x, weight, bias, padding=1, groups=groups)
     x = x.contiguous(memory_format=torch.channels_last_3d)
-    if groups == 1 and weight.shape[0] <= FEW_OUTPUTS:
+    if torch.compiler.is_compiling() or groups > 1:  # a compiler chooses its own kernels
+        out = F.conv3d(x, weight, bias, padding=1, groups=groups)
+    elif weight.shape[0] <= FEW_OUTPUTS:
         out = _as_conv2d(x, weight, bias)
-    elif groups == 1 and x.shape[0] == 1 and x.shape[3] > 1:
+    elif x.shape[0] == 1 and x.shape[3] > 1:
         out = _in_slabs(x, weight, bias)
     else:
-        out = F.conv3d(x, weight, bias, padding=1, groups=groups)
+        out = F.conv3d(x, weight, bias, padding=1)
     # Not every dtype keeps the format. It must be kept: the batch norm of torch 2.13 gives a wrong gradient on CPU when a
     # single clip lies in the default format and its gradient in the other one.
     return out.contiguous(memory_format=torch.channels_last_3d)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from subband.layers.memory_format import mean_over
+from subband.layers.reductions import mean_over
 
 __all__ = ["CoordinateAttention"]
 

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from subband.layers.depthwise import DepthwiseConv2d
-from subband.layers.memory_format import mean_over
 from subband.layers.norm import conv_bn, fold_batch_norm, uses_running_statistics
 from subband.layers.pointwise import Conv1x1, conv1x1_per_sample
+from subband.layers.reductions import mean_over
 
 __all__ = ["MobileMixer", "SqueezeGate", "rounded_channels"]
 

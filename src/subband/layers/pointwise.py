@@ -31,9 +31,9 @@ def conv1x1(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         >>> torch.allclose(conv1x1(x, weight), F.conv2d(x, weight), atol=1e-6)
         True
     """
-    batch, _, height, width = x.shape
-    if x.device.type != "cpu" or x.is_contiguous() or (batch * height * width) % BATCH:
+    if not _runs_eagerly_on_cpu(x) or x.is_contiguous() or (x.shape[0] * x.shape[2] * x.shape[3]) % BATCH:
         return F.conv2d(x, weight, bias)
+    batch, _, height, width = x.shape
     pixels = x.movedim(1, -1).reshape(BATCH, -1, 1, x.shape[1]).movedim(-1, 1)  # (16, C, B * H * W / 16, 1)
     return F.conv2d(pixels, weight, bias).movedim(1, -1).reshape(batch, height, width, -1).movedim(-1, 1)
 
@@ -47,8 +47,11 @@ def conv1x1_per_sample(x: Tensor, weight: Tensor, bias: Tensor | None = None) ->
         bias: `(D,)` or None.
 
     Returns:
-        `(B, D, H, W)`, in the memory format of `x`.
+        `(B, D, H, W)`.
     """
+    if not _runs_eagerly_on_cpu(x):
+        out = (weight @ x.flatten(2)).unflatten(2, x.shape[2:])
+        return out if bias is None else out + bias[:, None, None]
     weights = weight[..., None, None].unbind()
     parts = [conv1x1(sample, kernel, bias) for sample, kernel in zip(x.split(1), weights, strict=True)]
     return parts[0] if len(parts) == 1 else torch.cat(parts)
@@ -71,3 +74,8 @@ class Conv1x1(nn.Conv2d):
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         return conv1x1(input, weight, bias)
+
+
+def _runs_eagerly_on_cpu(x: Tensor) -> bool:
+    # A compiler chooses its own kernels, and an exported graph must not depend on the batch size.
+    return x.device.type == "cpu" and not torch.compiler.is_compiling()

@@ -97,6 +97,8 @@ def resolve_options(variant: Variant, given: dict[str, Any], *, num_frames: int,
     """
     if num_frames % 2:
         raise ValueError(f"WaST needs an even number of input frames, got T = {num_frames} in in_shape.")
+    if encoder_dim < 1:
+        raise ValueError(f"encoder_dim must be positive, got {encoder_dim}.")
     if variant not in VARIANTS:
         raise ValueError(f"variant must be one of {', '.join(VARIANTS)}, got {variant!r}.")
     named = {name: value for name, value in given.items() if value is not None}
@@ -117,6 +119,9 @@ def _check_choices(options: WaSTOptions) -> None:
             raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}.")
     if options.levels not in BLOCKS:
         raise ValueError(f"levels must be 1 or 2, got {options.levels}.")
+    for name, sides in (("large_kernel", options.large_kernel), ("small_kernel", (options.small_kernel,))):
+        if any(side < 1 or side % 2 == 0 for side in sides):
+            raise ValueError(f"{name} must be odd, so that maps keep their size, got {getattr(options, name)}.")
 
 
 def _pair(kernel: int | Sequence[int]) -> tuple[int, int]:
