@@ -21,7 +21,7 @@ FIND_TORCH = "import torch, sys; sys.stdout.write(torch.__version__)"
 
 def main() -> None:
     extras = sys.argv[1] if len(sys.argv) > 1 else "demo"
-    if sys.version_info < (3, 10):
+    if sys.version_info < (3, 10):  # noqa: UP036 - this script is what tells users of an older Python
         sys.exit(f"subband needs Python 3.10 or newer, this is {sys.version.split()[0]}; try: make PYTHON=python3.12")
     stamp = VENV / f".installed-{extras.replace(',', '-')}"
     wanted = fingerprint()
