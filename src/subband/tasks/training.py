@@ -163,10 +163,14 @@ def train(
     _load_best(task, files)
     facts = {"train_seconds": None if resume else round(seconds, 1), "steps": steps, "seed": recipe.seed}
     scores = score(recipe, model.eval(), data, files.folder, facts)
-    metadata = {**task_type.model_metadata(data.spec), "recipe": _recipe_name(recipe), "training": facts}
-    save_model(
-        model, files.folder / "model", metadata={**metadata, "scores": scores["rows"][0]["metrics"]}, overwrite=True
-    )
+    metadata = {
+        **task_type.model_metadata(data.spec),
+        "recipe": recipe_text(recipe),
+        "training": facts,
+        "scores": scores["rows"][0]["metrics"],
+        "environment": scores["environment"],
+    }
+    save_model(model, files.folder / "model", metadata=metadata, overwrite=True)
     return scores
 
 
@@ -293,10 +297,6 @@ def _history(files: RunFiles) -> list[dict[str, Any]]:
 def _load_best(task: nn.Module, files: RunFiles) -> None:
     source = files.best if files.best.is_file() else files.last
     task.load_state_dict(torch.load(source, map_location="cpu", weights_only=True)["state_dict"])
-
-
-def _recipe_name(recipe: RecipeConfig) -> str:
-    return f"{recipe.task}: {recipe.model.name} on {recipe.data.name}"
 
 
 def _quieten_lightning() -> None:
