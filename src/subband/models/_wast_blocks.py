@@ -158,6 +158,7 @@ class Translator(nn.Module):
         """
         x = fold_frames(x)
         if self.fuse is not None:
+            assert skip is not None, "built with a skip connection"
             x = self.fuse(torch.cat([x, fold_frames(skip)], 1))
         for block in self.blocks:
             x = run(block, x)
