@@ -22,6 +22,8 @@ class ModelConfig:
     """A name of `subband models`."""
     args: dict[str, Any] = field(default_factory=dict)
     """Constructor arguments that differ from the named configuration."""
+    weights: str | None = None
+    """Start from these weights, not fresh ones: a run folder, a model folder or the name of bundled weights."""
 
 
 @dataclass(kw_only=True)

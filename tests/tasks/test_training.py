@@ -201,3 +201,18 @@ def test_bf16_training_goes_through_torch_compile(tmp_path, tiny):
     ):  # that compiling works is tested with the models; here, that it is asked for
         scores = train(recipe, tmp_path / "run", progress=False)
     assert np.isfinite(scores["rows"][0]["metrics"]["mse"])
+
+
+def test_training_starts_from_given_weights(tmp_path, tiny):
+    still = {"lr": 0.0, "schedule": "constant"}
+    first = train(tiny(drop_path={"rate": None}), tmp_path / "first", progress=False)
+    model = {"weights": str(tmp_path / "first")}
+    second = train(tiny(model=model, optim=still, drop_path={"rate": None}), tmp_path / "second", progress=False)
+    weights = [subband.load_model(tmp_path / name).state_dict() for name in ("first", "second")]
+    for name, parameter in subband.load_model(tmp_path / "first").named_parameters():
+        assert torch.equal(weights[0][name], weights[1][name]), name
+        assert parameter.requires_grad
+    assert first["rows"][0]["steps"] == second["rows"][0]["steps"]
+    other = {"weights": str(tmp_path / "first"), "args": {"hid_S": 6}}
+    with pytest.raises(ValueError, match=r"do not fit the recipe's model: \d+ entries differ, first decoder"):
+        train(tiny(model=other), tmp_path / "third", progress=False)

@@ -146,6 +146,8 @@ def train(
     data = task_type.build_data(recipe)
     torch.manual_seed(recipe.seed)
     model = task_type.build_model(recipe, data.spec)
+    if recipe.model.weights is not None and not resume:
+        _start_from(model, recipe.model.weights)
     task = task_type(recipe, model, data.spec)
     if not resume:
         make_folder(files, recipe)
@@ -292,6 +294,21 @@ def _history(files: RunFiles) -> list[dict[str, Any]]:
     with open(path, newline="") as file:
         rows = [{key: value for key, value in row.items() if value} for row in csv.DictReader(file)]
     return [row for row in rows if int(row["step"]) < step]
+
+
+def _start_from(model: nn.Module, source: str) -> None:
+    state = load_model(source).state_dict()
+    own = model.state_dict()
+    unlike = sorted(
+        key
+        for key in own.keys() | state.keys()
+        if key not in own or key not in state or own[key].shape != state[key].shape
+    )
+    if unlike:
+        raise ValueError(
+            f"model.weights {source} do not fit the recipe's model: {len(unlike)} entries differ, first {unlike[0]}."
+        )
+    model.load_state_dict(state)
 
 
 def _load_best(task: nn.Module, files: RunFiles) -> None:
