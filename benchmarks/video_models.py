@@ -16,12 +16,12 @@ import time
 from collections.abc import Callable
 
 import torch
-from published.simvp import SimVPModel
-from published.wast import PublishedWaST
-from published.wsfvit_video import PublishedWSFVideo
 from torch import Tensor, nn
 
 import subband
+from published.simvp import SimVPModel
+from published.wast import PublishedWaST
+from published.wsfvit_video import PublishedWSFVideo
 from subband.environment import describe_environment
 
 IN_SHAPE = (10, 1, 64, 64)
