@@ -39,12 +39,16 @@ def make_footage(folder):
 def test_footage_to_prediction(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     make_footage(tmp_path / "footage")
+    (tmp_path / "footage" / "notes.txt").write_text("no video")
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(SMALL))
 
     assert main(["train", "recipe.yaml", "--out", "run", "--quiet", "--optim.lr", "0.002"]) == 0, capsys.readouterr()
-    shown = capsys.readouterr().out
-    assert "persistence" in shown
-    assert "subband report run" in shown
+    shown = capsys.readouterr()
+    assert "persistence" in shown.out
+    assert "subband report run" in shown.out
+    assert shown.err.count("\n") == 1
+    assert shown.err.startswith("subband: warning: left out 1 of 7 files")
+    assert "notes.txt" in shown.err
     assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["optim"]["lr"] == 0.002
 
     assert main(["evaluate", "run", "--out", "again", "--device", "cpu"]) == 0

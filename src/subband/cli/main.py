@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import sys
+import warnings
 from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
@@ -43,7 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"subband {subband.__version__}")
         return 0
     try:
-        return _run(words[0], words[1:])
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            return _run(words[0], words[1:])
     except (ValueError, TypeError, OSError, ImportError) as error:
         if "--traceback" in words:
             raise
@@ -109,6 +112,10 @@ def _with_hint(message: str, words: list[str], options: list[str]) -> str:
             close = difflib.get_close_matches(name, options, n=1)
             return f"unknown option {name}" + (f"; did you mean {close[0]}?" if close else ".")
     return message
+
+
+def _show_warning(message: Warning | str, *place: Any, **where: Any) -> None:
+    print(f"subband: warning: {' '.join(str(message).split())}", file=sys.stderr)
 
 
 def _sentence(error: BaseException) -> str:
