@@ -143,6 +143,10 @@ def test_an_existing_run_is_never_replaced_unasked(tmp_path, tiny):
     (folder / "precious.txt").write_text("mine")
     with pytest.raises(FileExistsError, match="already holds a run; use --resume to go on, --overwrite"):
         train(tiny(), folder, progress=False)
+    with pytest.raises(FileExistsError, match="no run folder"):
+        train(tiny(), folder, overwrite=True, progress=False)
+    with pytest.raises(ValueError, match="use one of them"):
+        train(tiny(), folder, overwrite=True, resume=True, progress=False)
     assert (folder / "precious.txt").read_text() == "mine"
 
 

@@ -88,15 +88,23 @@ def check_folder(folder: Path, *, overwrite: bool, resume: bool) -> RunFiles:
     """Refuse a folder before any work is done for it.
 
     Raises:
-        FileExistsError: If there is a run and neither `overwrite` nor `resume` is set.
+        FileExistsError: If something is there and neither `overwrite` nor `resume` is set, or `overwrite` is set and
+            what is there is no run.
         FileNotFoundError: If `resume` is set and there is nothing to resume.
+        ValueError: If both are set.
     """
     files = RunFiles(folder)
-    if is_first_process():
-        if resume and not files.last.is_file():
-            raise FileNotFoundError(f"nothing to resume: {files.last} does not exist.")
-        if not (resume or overwrite) and folder.exists() and any(folder.iterdir()):
-            raise FileExistsError(f"{folder} already holds a run; use --resume to go on, --overwrite to replace it.")
+    if overwrite and resume:
+        raise ValueError("--resume goes on with a run and --overwrite replaces it; use one of them.")
+    if not is_first_process():
+        return files
+    if resume and not files.last.is_file():
+        raise FileNotFoundError(f"nothing to resume: {files.last} does not exist.")
+    is_taken = folder.is_dir() and any(folder.iterdir())
+    if is_taken and overwrite and not (folder / CONFIG_FILE).is_file():
+        raise FileExistsError(f"{folder} is no run folder (it has no {CONFIG_FILE}), so --overwrite leaves it alone.")
+    if is_taken and not (resume or overwrite):
+        raise FileExistsError(f"{folder} already holds a run; use --resume to go on, --overwrite to replace it.")
     return files
 
 
@@ -111,7 +119,8 @@ def make_folder(files: RunFiles, recipe: RecipeConfig) -> None:
 
 def is_first_process() -> bool:
     """False in the processes that Lightning or torchrun starts beside the first."""
-    return int(os.environ.get("LOCAL_RANK", 0)) == 0
+    # torchrun sets both, over all machines and on this one; Lightning's own launcher only the second.
+    return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", 0))) == 0
 
 
 def train(
