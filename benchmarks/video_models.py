@@ -1,7 +1,7 @@
 """Time and memory of the video-prediction models against plain translations of their published graphs.
 
 Both run in one process, in turn, on the same weights and input; the ratio is that of the minima. Peak memory of a training
-step is the growth of the process's resident peak, each in a process of its own.
+step is what the process grows by, at its peak, each in a process of its own (Linux).
 
 usage: python benchmarks/video_models.py [MODEL ...] [--threads 1] [--repeats 5] [--batch 1] [--compile]
 """
@@ -9,11 +9,11 @@ usage: python benchmarks/video_models.py [MODEL ...] [--threads 1] [--repeats 5]
 from __future__ import annotations
 
 import argparse
-import resource
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 import subband
 from published.simvp import SimVPModel
 from published.wast import PublishedWaST
-from published.wsfvit_video import PublishedWSFVideo
+from published.wsfvit_video import WSFViTVideo
 from subband.environment import describe_environment
 
 IN_SHAPE = (10, 1, 64, 64)
@@ -31,7 +31,7 @@ PUBLISHED: dict[str, Callable[[], nn.Module]] = {
     "simvp_gsta": lambda: SimVPModel(IN_SHAPE, **MMNIST, model_type="gsta"),
     "tau": lambda: SimVPModel(IN_SHAPE, **MMNIST, model_type="tau"),
     "simvp_incepu": lambda: SimVPModel(IN_SHAPE, **MMNIST, model_type="incepu"),
-    "wsfvit_video": lambda: PublishedWSFVideo(IN_SHAPE),
+    "wsfvit_video": lambda: WSFViTVideo(IN_SHAPE),
 }
 
 
@@ -84,11 +84,18 @@ def growth_mb(name: str, which: str, threads: int, batch: int) -> float:
     torch.set_num_threads(threads)
     model = dict(zip(("published", "ours"), build(name), strict=True))[which]
     frames = torch.rand(batch, *IN_SHAPE)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = resident_mb("VmRSS")
     step = train_step(model, frames)
     step()
     step()
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    return resident_mb("VmHWM") - before
+
+
+def resident_mb(field: str) -> float:
+    """Resident memory of this process now (`VmRSS`) or at its peak (`VmHWM`); Linux only."""
+    # Not getrusage: its peak starts at that of the process which started this one.
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 1024
 
 
 def measured_apart(name: str, which: str, options: argparse.Namespace) -> float:
