@@ -40,7 +40,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--start", type=int, default=None, help="First frame to look at; by default the last frames of the clip count."
     )
     parser.add_argument("--stride", type=int, default=1, help="Take every n-th frame.")
-    parser.add_argument("--max-side", type=int, default=256, help="Reduce frames to this longer side.")
+    parser.add_argument("--max-side", type=int, default=128, help="Reduce frames to this longer side.")
     parser.add_argument("--device", type=str, default="auto", help="auto, cpu, cuda or mps.")
     parser.add_argument(
         "--compare",
