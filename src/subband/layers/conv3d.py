@@ -37,7 +37,12 @@ def conv3d(x: Tensor, weight: Tensor, bias: Tensor | None = None, groups: int = 
     if x.device.type != "cpu":
         return F.conv3d(x, weight, bias, padding=1, groups=groups)
     x = x.contiguous(memory_format=torch.channels_last_3d)
-    if torch.compiler.is_compiling() or groups > 1:  # a compiler chooses its own kernels
+    if groups > 1 and (x.dtype != torch.float32 or torch.is_autocast_enabled("cpu")):
+        # In bfloat16 the weight gradient of grouped kernels reads memory that nobody wrote (torch 2.13): now and then NaN.
+        biases = [None] * groups if bias is None else bias.chunk(groups)
+        parts = zip(x.chunk(groups, 1), weight.chunk(groups), biases, strict=True)
+        out = torch.cat([F.conv3d(part, kernel, shift, padding=1) for part, kernel, shift in parts], 1)
+    elif torch.compiler.is_compiling() or groups > 1:  # a compiler chooses its own kernels
         out = F.conv3d(x, weight, bias, padding=1, groups=groups)
     elif weight.shape[0] <= FEW_OUTPUTS:
         out = _as_conv2d(x, weight, bias)
