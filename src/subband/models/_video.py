@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 
@@ -28,7 +29,7 @@ def frozen_averages(model: nn.Module) -> Iterator[None]:
             norm.momentum = momentum
 
 
-class VideoModel(nn.Module):
+class VideoModel(nn.Module, ABC):
     """Base of networks that map T frames to the next T frames.
 
     Subclasses implement `forward_clip` for sizes that fit; T is fixed by the weights, H and W are free.
@@ -55,9 +56,9 @@ class VideoModel(nn.Module):
         self.pad = pad
         self.grad_checkpointing = False
 
+    @abstractmethod
     def forward_clip(self, frames: Tensor) -> Tensor:
         """The network proper, on checked frames `(B, T, C, H, W)` whose sides divide; same shape out."""
-        raise NotImplementedError
 
     def forward(self, frames: Tensor) -> Tensor:
         """Predict as many frames as are given.
