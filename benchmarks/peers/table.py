@@ -1,0 +1,99 @@
+"""Rows of the benchmark as a table, a file, or a picture."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Row", "headings", "write_csv", "write_json", "write_markdown", "write_plot"]
+
+Facts = dict[str, str | int]
+
+
+@dataclass(frozen=True)
+class Row:
+    """Times in milliseconds of one case in one direction; `remarks` says whose numbers are wrong."""
+
+    case: str
+    direction: str
+    times: dict[str, float]
+    remarks: dict[str, str]
+
+    def ours(self, is_compiled: bool) -> float | None:
+        """Our best eager or best compiled time."""
+        names = [name for name in self.times if name.split(",")[0] == "subband"]
+        return min((self.times[n] for n in names if n.endswith("compiled") == is_compiled), default=None)
+
+    def peer(self) -> tuple[str, float] | None:
+        """The fastest contestant that is neither ours nor the floor."""
+        peers = [(t, name) for name, t in self.times.items() if name != "clone" and name.split(",")[0] != "subband"]
+        return (min(peers)[1], min(peers)[0]) if peers else None
+
+    def gain(self, with_compiled: bool) -> float | None:
+        """How many times faster our best is than the fastest peer."""
+        times = [t for t in (self.ours(False), self.ours(True) if with_compiled else None) if t is not None]
+        peer = self.peer()
+        return peer[1] / min(times) if peer and times else None
+
+    def summary(self, with_compiled: bool) -> str:
+        """A line of a Markdown table."""
+        clone, peer = self.times["clone"], self.peer()
+        cells = [self.case, self.direction, f"{clone:.2f}"]
+        for is_compiled in (False, True)[: 1 + with_compiled]:
+            time = self.ours(is_compiled)
+            if time is None:
+                cells += ["-"] * 3
+            else:
+                cells += [f"{time:.2f}", f"{time / clone:.1f}", f"{peer[1] / time:.1f}" if peer else "-"]
+        if peer:
+            star = "*" if peer[0] in self.remarks else ""
+            cells += [f"{peer[0]}{star}", f"{peer[1]:.1f}", f"{peer[1] / clone:.1f}"]
+        else:
+            cells += ["-"] * 3
+        return f"| {' | '.join(cells)} |"
+
+
+def headings(with_compiled: bool) -> str:
+    """Head of the Markdown table."""
+    titles = ["case", "pass", "clone ms", "subband ms", "x clone", "faster than peer"]
+    if with_compiled:
+        titles += ["compiled ms", "x clone", "faster than peer"]
+    titles += ["fastest peer", "ms", "x clone"]
+    return f"| {' | '.join(titles)} |\n|{'---|' * len(titles)}"
+
+
+def write_json(file: Path, rows: list[Row], facts: Facts, with_compiled: bool) -> None:
+    content = [{"case": r.case, "pass": r.direction, "ms": r.times, "remarks": r.remarks} for r in rows]
+    file.write_text(json.dumps({"environment": facts, "rows": content}, indent=1) + "\n")
+
+
+def write_csv(file: Path, rows: list[Row], facts: Facts, with_compiled: bool) -> None:
+    with file.open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["case", "pass", "contestant", "ms", "times clone", "remark"])
+        for row in rows:
+            for name, time in row.times.items():
+                ratio = time / row.times["clone"]
+                remark = row.remarks.get(name, "")
+                writer.writerow([row.case, row.direction, name, f"{time:.4f}", f"{ratio:.3f}", remark])
+
+
+def write_markdown(file: Path, rows: list[Row], facts: Facts, with_compiled: bool) -> None:
+    """Environment, summary, and the table of every contestant."""
+    lines = [*(f"- {key}: {value}" for key, value in facts.items()), "", headings(with_compiled)]
+    lines += [row.summary(with_compiled) for row in rows]
+    names = list(dict.fromkeys(name for row in rows for name in row.times))
+    lines += ["", f"| ms | pass | {' | '.join(names)} |", f"|---|---|{'---|' * len(names)}"]
+    for row in rows:
+        cells = [f"{row.times[n]:.2f}{'*' if n in row.remarks else ''}" if n in row.times else "" for n in names]
+        lines.append(f"| {row.case} | {row.direction} | {' | '.join(cells)} |")
+    remarks = {f"\\* {name}, {row.case} {row.direction}: {text}" for row in rows for name, text in row.remarks.items()}
+    file.write_text("\n".join([*lines, "", *sorted(remarks)]) + "\n")
+
+
+def write_plot(file: Path, rows: list[Row], facts: Facts, with_compiled: bool) -> None:
+    from peers.plot import draw
+
+    draw(file, rows, facts)
