@@ -1,21 +1,29 @@
 """Pure functions of tensors: wavelet and Fourier transforms, boundary extension and padding."""
 
 from subband.transforms.dwt import dwt, dwt2, dwtn, idwt, idwt2, idwtn
-from subband.transforms.filters import FilterBank, filter_bank
+from subband.transforms.filters import FilterBank, Wavelet, WaveletLike
 from subband.transforms.fourier import half_spectrum_weights, radial_bins, radial_frequency, radial_spectrum
+from subband.transforms.lengths import dwt_coeff_len, dwt_max_level, wavedecn_shapes
+from subband.transforms.multilevel import wavedec, wavedec2, wavedec3, wavedecn, waverec, waverec2, waverec3, waverecn
 from subband.transforms.padding import MODES, BoundaryMode, crop, extend, pad_to_multiple
+from subband.transforms.pyramid import Coeffs, Details
 from subband.transforms.stationary import undecimated_haar2
 
 __all__ = [
     "MODES",
     "BoundaryMode",
+    "Coeffs",
+    "Details",
     "FilterBank",
+    "Wavelet",
+    "WaveletLike",
     "crop",
     "dwt",
     "dwt2",
+    "dwt_coeff_len",
+    "dwt_max_level",
     "dwtn",
     "extend",
-    "filter_bank",
     "half_spectrum_weights",
     "idwt",
     "idwt2",
@@ -25,4 +33,13 @@ __all__ = [
     "radial_frequency",
     "radial_spectrum",
     "undecimated_haar2",
+    "wavedec",
+    "wavedec2",
+    "wavedec3",
+    "wavedecn",
+    "wavedecn_shapes",
+    "waverec",
+    "waverec2",
+    "waverec3",
+    "waverecn",
 ]

@@ -189,7 +189,7 @@ def dwtn(
     """
     check_dtype(x, "x")
     axes = negative_axes(axes, x.ndim)
-    banks = filter_banks(per_axis(wavelet, len(axes), "wavelet"))
+    banks = filter_banks(wavelet, len(axes))
     modes = per_axis(mode, len(axes), "mode")
     for axis, name in zip(axes, modes, strict=True):
         check_mode(name)
@@ -245,7 +245,7 @@ def idwtn(
         assert not isinstance(coeffs, Tensor)
         bands, axes = _complete(coeffs, axes)
         shape = bands[0].shape
-    banks = filter_banks(per_axis(wavelet, len(axes), "wavelet"))
+    banks = filter_banks(wavelet, len(axes))
     modes = per_axis(mode, len(axes), "mode")
     sizes = _check_sizes(size, shape, banks, modes, axes)
     signal = in_float32(_synthesis, *bands, banks=banks, modes=modes, axes=axes, stack=stack)

@@ -1,76 +1,199 @@
 """Wavelet filter banks as plain Python numbers.
 
 Taps stay Python floats until a transform turns them into a tensor of its input's dtype and device, so float64 input is
-filtered with float64 taps and nothing has to be moved or registered.
+filtered with float64 taps and nothing has to be moved or registered. Taps that shall be learned are tensors.
 """
+
+from __future__ import annotations
 
 import difflib
 import math
+from collections.abc import Sequence
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
+from torch import Tensor
 
-__all__ = ["HAAR", "FilterBank", "filter_bank", "filter_banks"]
+__all__ = ["HAAR", "FilterBank", "Wavelet", "WaveletLike", "filter_banks"]
 
 _S = math.sqrt(0.5)
+_FILTERS = ("dec_lo", "dec_hi", "rec_lo", "rec_hi")
 
 
 class FilterBank(NamedTuple):
     """The four filters of a two-channel bank, all of the same even length L.
 
     Attributes:
-        dec_lo: Low-pass analysis taps.
+        dec_lo: Low-pass analysis taps, numbers or a 1-D tensor.
         dec_hi: High-pass analysis taps.
         rec_lo: Low-pass synthesis taps.
         rec_hi: High-pass synthesis taps.
     """
 
-    dec_lo: tuple[float, ...]
-    dec_hi: tuple[float, ...]
-    rec_lo: tuple[float, ...]
-    rec_hi: tuple[float, ...]
+    dec_lo: Any
+    dec_hi: Any
+    rec_lo: Any
+    rec_hi: Any
 
+    @property
+    def is_learnable(self) -> bool:
+        """Whether the taps are tensors."""
+        return any(isinstance(taps, Tensor) for taps in self)
+
+    @property
+    def num_taps(self) -> int:
+        """Filter length L."""
+        return len(self.dec_lo)
+
+    def time_reversed(self) -> FilterBank:
+        """The bank whose synthesis is the transposed analysis of this one, and the other way round."""
+        lo, hi, rec_lo, rec_hi = (taps[::-1] for taps in self)
+        return FilterBank(rec_lo, rec_hi, lo, hi)
+
+
+class Wavelet:
+    """A named filter bank, found by its PyWavelets name or made of four lists of taps.
+
+    Args:
+        name: PyWavelets name, or any name when `filter_bank` is given.
+        filter_bank: `(dec_lo, dec_hi, rec_lo, rec_hi)`, each with the same even number of taps.
+
+    Attributes:
+        name: As given.
+        filter_bank: The four filters.
+
+    Raises:
+        ValueError: If the name is not one of the discrete wavelets of PyWavelets, or the taps do not fit together.
+
+    Example:
+        >>> wavelet = Wavelet("db2")
+        >>> wavelet.dec_len, round(sum(wavelet.dec_lo), 6)
+        (4, 1.414214)
+        >>> Wavelet("mine", filter_bank=([0.5, 0.5], [-0.5, 0.5], [1, 1], [1, -1])).rec_hi
+        (1.0, -1.0)
+    """
+
+    def __init__(self, name: str, filter_bank: Sequence[Sequence[float]] | None = None) -> None:
+        self.name = name
+        self.filter_bank = filter_banks(name, 1)[0] if filter_bank is None else _bank_of_taps(filter_bank)
+
+    @property
+    def dec_lo(self) -> tuple[float, ...]:
+        """Low-pass analysis taps."""
+        return self.filter_bank.dec_lo
+
+    @property
+    def dec_hi(self) -> tuple[float, ...]:
+        """High-pass analysis taps."""
+        return self.filter_bank.dec_hi
+
+    @property
+    def rec_lo(self) -> tuple[float, ...]:
+        """Low-pass synthesis taps."""
+        return self.filter_bank.rec_lo
+
+    @property
+    def rec_hi(self) -> tuple[float, ...]:
+        """High-pass synthesis taps."""
+        return self.filter_bank.rec_hi
+
+    @property
+    def dec_len(self) -> int:
+        """Number of analysis taps."""
+        return self.filter_bank.num_taps
+
+    @property
+    def rec_len(self) -> int:
+        """Number of synthesis taps."""
+        return self.filter_bank.num_taps
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Wavelet) and (self.name, self.filter_bank) == (other.name, other.filter_bank)
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.filter_bank))
+
+    def __repr__(self) -> str:
+        return f"Wavelet({self.name!r})"
+
+
+# A name, a Wavelet, a pywt.Wavelet, four lists or tensors of taps, or a sequence of these with one per axis. PyWavelets
+# is not imported for the sake of a type, hence Any.
+WaveletLike: TypeAlias = str | Wavelet | Sequence[Any] | Any
 
 HAAR = FilterBank((_S, _S), (-_S, _S), (_S, _S), (_S, -_S))
 _HAAR_NAMES = ("haar", "db1", "bior1.1", "rbio1.1")
 
 
-def filter_bank(wavelet: str) -> FilterBank:
-    """Filter bank of a discrete wavelet, with the taps of PyWavelets.
+def filter_banks(wavelet: WaveletLike, num_axes: int) -> tuple[FilterBank, ...]:
+    """Filter banks, one per axis.
 
     Haar needs no lookup; all other names are read from PyWavelets, which is imported on first use.
 
     Args:
-        wavelet: PyWavelets name, such as `haar`, `db4`, `sym8`, `bior4.4`.
+        wavelet: A PyWavelets name, a `Wavelet`, a `pywt.Wavelet`, four lists or 1-D tensors of taps
+            `(dec_lo, dec_hi, rec_lo, rec_hi)`, or a sequence of these with one per axis.
+        num_axes: Number of transformed axes.
 
     Raises:
-        ValueError: If `wavelet` is not one of the discrete wavelets of PyWavelets.
+        ValueError: If a name is not one of the discrete wavelets of PyWavelets, taps do not fit together, or a sequence
+            does not have `num_axes` entries.
+        TypeError: If `wavelet` is nothing of the above.
 
     Example:
-        >>> bank = filter_bank("db2")
-        >>> len(bank.dec_lo), round(sum(bank.dec_lo), 6)
-        (4, 1.414214)
-    """
-    return filter_banks((wavelet,))[0]
-
-
-def filter_banks(wavelets: tuple[str, ...]) -> tuple[FilterBank, ...]:
-    """Filter banks of several wavelets, one per axis; see `filter_bank`.
-
-    Args:
-        wavelets: PyWavelets names.
-
-    Raises:
-        ValueError: If a name is not one of the discrete wavelets of PyWavelets.
-
-    Example:
-        >>> [len(bank.dec_lo) for bank in filter_banks(("haar", "db2"))]
+        >>> [bank.num_taps for bank in filter_banks(("haar", "db2"), 2)]
         [2, 4]
     """
-    if all(wavelet in _HAAR_NAMES for wavelet in wavelets):
+    if _is_one(wavelet):
+        return _resolve((wavelet,)) * num_axes
+    if not isinstance(wavelet, Sequence):
+        raise TypeError(f"wavelet must be a name, a Wavelet or four lists of taps, got {type(wavelet).__name__}")
+    if len(wavelet) != num_axes:
+        raise ValueError(f"wavelet must be one wavelet or one per axis ({num_axes}), got {len(wavelet)}")
+    return _resolve(tuple(wavelet))
+
+
+def _is_one(wavelet: WaveletLike) -> bool:
+    """Whether this is a single wavelet rather than one per axis."""
+    if isinstance(wavelet, str | FilterBank) or hasattr(wavelet, "filter_bank"):
+        return True
+    return isinstance(wavelet, Sequence) and len(wavelet) == 4 and all(map(_is_taps, wavelet))
+
+
+def _is_taps(value: Any) -> bool:
+    if isinstance(value, Tensor):
+        return True
+    return isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(t, int | float) for t in value)
+
+
+def _resolve(wavelets: tuple[WaveletLike, ...]) -> tuple[FilterBank, ...]:
+    if all(isinstance(wavelet, str) and wavelet in _HAAR_NAMES for wavelet in wavelets):
         return (HAAR,) * len(wavelets)
-    return _lookup_all(wavelets)
+    if all(isinstance(wavelet, str) for wavelet in wavelets):
+        return _lookup_all(wavelets)
+    return tuple(_resolve_one(wavelet) for wavelet in wavelets)
+
+
+def _resolve_one(wavelet: WaveletLike) -> FilterBank:
+    if isinstance(wavelet, FilterBank):
+        return wavelet
+    if isinstance(wavelet, str):
+        return HAAR if wavelet in _HAAR_NAMES else _lookup_all((wavelet,))[0]
+    return _bank_of_taps(getattr(wavelet, "filter_bank", wavelet))
+
+
+def _bank_of_taps(filters: Any) -> FilterBank:
+    if not isinstance(filters, Sequence) or len(filters) != 4:
+        raise ValueError("a filter bank must be four lists of taps: dec_lo, dec_hi, rec_lo, rec_hi")
+    lengths = [len(taps) for taps in filters]
+    if len(set(lengths)) > 1 or lengths[0] % 2 or lengths[0] == 0:
+        raise ValueError(f"the four filters must have the same even number of taps (fill up with zeros), got {lengths}")
+    learnable = any(isinstance(taps, Tensor) for taps in filters)
+    for name, taps in zip(_FILTERS, filters, strict=True):
+        if learnable and not (isinstance(taps, Tensor) and taps.ndim == 1):
+            raise ValueError(f"{name} must be a 1-D tensor, as the other filters are tensors")
+    return FilterBank(*filters) if learnable else FilterBank(*(tuple(map(float, taps)) for taps in filters))
 
 
 # The compiler does not trace this call; names decide the result, so the taps become constants of the graph.

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-__all__ = ["MODES", "BoundaryMode", "check_mode", "crop", "extend", "pad_to_multiple"]
+__all__ = ["MODES", "BoundaryMode", "check_mode", "crop", "extend", "fold", "pad_to_multiple"]
 
 BoundaryMode = Literal[
     "zero",
@@ -71,9 +71,46 @@ def extend(x: Tensor, left: int, right: int, mode: str, axis: int) -> Tensor:
     if mode in ("zero", "constant", "smooth"):
         before, after = _ramp(x, left, mode, axis, end=False), _ramp(x, right, mode, axis, end=True)
     else:
-        before, after = _copies_before(x, left, mode, axis), _copies_after(x, right, mode, axis)
+        before, after = (
+            [_segment(x, *copy, mode, axis) for copy in _copies(length, count, mode, end=end)]
+            for count, end in ((left, False), (right, True))
+        )
     pieces = [*before, x, *after]
     return x if len(pieces) == 1 else torch.cat(pieces, axis)
+
+
+def fold(y: Tensor, left: int, right: int, mode: str, axis: int) -> Tensor:
+    """Adjoint of `extend`: what lies beyond the ends is added to the samples it was made from.
+
+    Args:
+        y: Extended signal, any shape; its memory is used for the result.
+        left: Samples that `extend` added before the first one.
+        right: Samples that it added after the last one.
+        mode: Boundary mode; `periodization` for signals of even length only.
+        axis: Extended axis.
+
+    Returns:
+        The signal without its extension, a view of `y`.
+
+    Example:
+        >>> fold(torch.tensor([1.0, 2.0, 3.0, 4.0]), 1, 1, "symmetric", -1).tolist()
+        [3.0, 7.0]
+    """
+    length = y.shape[axis] - left - right
+    target = y.narrow(axis, left, length)
+    if mode == "zero":
+        return target
+    for beyond, count, end in (
+        (y.narrow(axis, 0, left), left, False),
+        (y.narrow(axis, left + length, right), right, True),
+    ):
+        if count == 0:
+            continue
+        if mode in ("constant", "smooth"):
+            _fold_ramp(target, beyond, mode, axis, end=end)
+        else:
+            _fold_copies(target, beyond, "periodic" if mode == "periodization" else mode, axis, end=end)
+    return target
 
 
 def _ramp(x: Tensor, count: int, mode: str, axis: int, *, end: bool) -> list[Tensor]:
@@ -89,52 +126,74 @@ def _ramp(x: Tensor, count: int, mode: str, axis: int, *, end: bool) -> list[Ten
     if mode == "constant" or length == 1:
         return [edge.expand(shape)]
     slope = edge - x.narrow(axis, length - 2 if end else 1, 1)  # outwards
+    return [edge + _steps(x, count, axis, end=end) * slope]
+
+
+def _steps(x: Tensor, count: int, axis: int, *, end: bool) -> Tensor:
+    """Distances of the samples beyond one end from that end, along `axis`."""
     steps = torch.arange(1, count + 1, device=x.device, dtype=x.dtype)
-    steps = (steps if end else steps.flip(0)).reshape([-1] + [1] * (-axis - 1 if axis < 0 else x.ndim - axis - 1))
-    return [edge + steps * slope]
+    return (steps if end else steps.flip(0)).reshape([-1] + [1] * (-axis - 1 if axis < 0 else x.ndim - axis - 1))
 
 
-def _copies_before(x: Tensor, count: int, mode: str, axis: int) -> list[Tensor]:
-    """The last `count` samples before the signal, as slices of its copies number -1, -2, ..."""
-    period = _period(x, mode, axis)
-    pieces: list[Tensor] = []
+def _copies(length: int, count: int, mode: str, *, end: bool) -> list[tuple[int, int, int]]:
+    """The `count` samples beyond one end as slices `(copy, first, count)` of copies of the signal, in order.
+
+    The signal is copy 0, those after it have the numbers 1, 2, ..., those before it -1, -2, ...; odd copies are run
+    through backwards, and `first` counts in the direction of the copy.
+    """
+    period = length - 1 if mode in ("reflect", "antireflect") else length
+    slices: list[tuple[int, int, int]] = []
+    skipped = length - period if end else 0  # a reflected signal shares its last sample with its first copy
     while count > 0:
-        taken = min(count, period)
-        pieces.insert(0, _segment(x, -1 - len(pieces), period - taken, taken, mode, axis))
+        taken = min(count, period - skipped)
+        copy = len(slices) + 1 if end else -len(slices) - 1
+        slices.append((copy, skipped if end else period - taken, taken))
         count -= taken
-    return pieces
+        skipped = 0
+    return slices if end else slices[::-1]
 
 
-def _copies_after(x: Tensor, count: int, mode: str, axis: int) -> list[Tensor]:
-    """The first `count` samples after the signal, as slices of its copies number 1, 2, ..."""
-    period = _period(x, mode, axis)
-    first = x.shape[axis] - period  # a reflected signal shares its last sample with its first copy
-    pieces: list[Tensor] = []
-    while count > 0:
-        taken = min(count, period - first)
-        pieces.append(_segment(x, 1 + len(pieces), first, taken, mode, axis))
-        count -= taken
-        first = 0
-    return pieces
-
-
-def _period(x: Tensor, mode: str, axis: int) -> int:
-    return x.shape[axis] - 1 if mode in ("reflect", "antireflect") else x.shape[axis]
-
-
-def _segment(x: Tensor, segment: int, first: int, count: int, mode: str, axis: int) -> Tensor:
-    """`count` samples from `first` on of the copy number `segment` of the signal; odd copies run backwards."""
+def _segment(x: Tensor, copy: int, first: int, count: int, mode: str, axis: int) -> Tensor:
+    """`count` samples from `first` on of one copy of the signal, see `_copies`."""
     length = x.shape[axis]
-    turned = segment % 2 == 1 and mode != "periodic"
+    turned = copy % 2 == 1 and mode != "periodic"
     piece = x.narrow(axis, length - first - count, count).flip(axis) if turned else x.narrow(axis, first, count)
     if mode == "antisymmetric" and turned:
         return -piece
     if mode == "antireflect":
         head, tail = x.narrow(axis, 0, 1), x.narrow(axis, length - 1, 1)
         # Copies continue each other point-symmetrically, so copy q starts q times the rise of the signal higher.
-        offset = segment * (tail - head)
+        offset = copy * (tail - head)
         return (head + tail - piece if turned else piece) + offset
     return piece
+
+
+def _fold_ramp(target: Tensor, beyond: Tensor, mode: str, axis: int, *, end: bool) -> None:
+    length = target.shape[axis]
+    edge = target.narrow(axis, length - 1 if end else 0, 1)
+    edge += beyond.sum(axis, keepdim=True)
+    if mode == "smooth" and length > 1:
+        rise = (beyond * _steps(beyond, beyond.shape[axis], axis, end=end)).sum(axis, keepdim=True)
+        edge += rise
+        target.narrow(axis, length - 2 if end else 1, 1).sub_(rise)
+
+
+def _fold_copies(target: Tensor, beyond: Tensor, mode: str, axis: int, *, end: bool) -> None:
+    length, position = target.shape[axis], 0
+    head, tail = target.narrow(axis, 0, 1), target.narrow(axis, length - 1, 1)
+    for copy, first, count in _copies(length, beyond.shape[axis], mode, end=end):
+        piece = beyond.narrow(axis, position, count)
+        position += count
+        turned = copy % 2 == 1 and mode != "periodic"
+        if mode == "antireflect":
+            total = piece.sum(axis, keepdim=True)
+            tail += (copy + turned) * total
+            head += (turned - copy) * total
+        if turned:
+            start = length - first - count
+            target.narrow(axis, start, count).add_(piece.flip(axis), alpha=-1 if mode.startswith("anti") else 1)
+        else:
+            target.narrow(axis, first, count).add_(piece)
 
 
 def pad_to_multiple(
