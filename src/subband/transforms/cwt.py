@@ -1,0 +1,257 @@
+"""Continuous wavelet transform of signals, with the numbers of PyWavelets.
+
+One scale is one convolution of the signal with the sampled wavelet. All scales share the Fourier transform of the signal.
+"""
+
+import difflib
+import math
+from collections.abc import Iterable
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from subband.transforms._arguments import check_dtype, in_float32, negative_axes
+
+if TYPE_CHECKING:
+    import pywt
+
+__all__ = ["central_frequency", "cwt", "scale2frequency"]
+
+ContinuousWaveletLike: TypeAlias = "str | pywt.ContinuousWavelet"
+Lags = tuple[Tensor, int]  # taps of all scales (S, K), and the column of lag 0
+
+_CHUNK = 1 << 18  # spectrum values worked on at a time: what a core keeps in its own cache
+
+
+def cwt(
+    x: Tensor,
+    scales: float | Iterable[float],
+    wavelet: ContinuousWaveletLike,
+    sampling_period: float = 1.0,
+    method: Literal["fft", "conv"] = "fft",
+    axis: int = -1,
+    *,
+    precision: int = 12,
+) -> tuple[Tensor, Tensor]:
+    """Continuous wavelet transform along one axis.
+
+    Equal to `pywt.cwt` in float64. In float32 it is closer to the float64 result than PyWavelets, which also samples the
+    wavelet in single precision. Gradients flow to `x`, not to the scales: a scale picks entries from a table of the
+    integrated wavelet, so the result is a step function of it.
+
+    Args:
+        x: Signals, any shape, any range; real or complex.
+        scales: S positive scales; a larger scale is a lower frequency.
+        wavelet: `mexh`, `morl`, `gaus1` to `gaus8`, `cgau1` to `cgau8`, `cmorB-C`, `shanB-C` or `fbspM-B-C` with bandwidth
+            B, centre frequency C and order M as numbers, such as `cmor1.5-1.0`; or a `pywt.ContinuousWavelet`.
+        sampling_period: Time between two samples; matters for the frequencies only.
+        method: `fft` multiplies spectra; `conv` convolves directly, which is slower at large scales but made of operations
+            that every exporter knows.
+        axis: Axis of time.
+        precision: The wavelet is tabulated at `2**precision` points.
+
+    Returns:
+        coefficients: `(S, *x.shape)`; complex for complex wavelets (complex64 for half precision) or complex `x`,
+            otherwise in the dtype of `x`.
+        frequencies: Centre frequency of every scale in cycles per unit of `sampling_period`, `(S,)`.
+
+    Raises:
+        ValueError: If a scale is not positive, too small to sample the wavelet twice, or asks for a gradient, if `wavelet`
+            is not a continuous wavelet, `method` is unknown, or the axis is empty.
+        TypeError: If `x` is an integer tensor.
+
+    Example:
+        >>> time = torch.arange(256) / 256
+        >>> tone = torch.sin(2 * torch.pi * 16 * time)
+        >>> coefficients, frequencies = cwt(tone, [4, 8, 13, 32], "morl", 1 / 256)
+        >>> coefficients.shape, frequencies.round().tolist()
+        (torch.Size([4, 256]), [52.0, 26.0, 16.0, 6.0])
+        >>> coefficients.square().mean(-1).argmax()
+        tensor(2)
+
+    Source: Torrence and Compo, A Practical Guide to Wavelet Analysis, BAMS 79, 1998; discretised as in PyWavelets.
+    """
+    check_dtype(x, "x")
+    if method not in ("fft", "conv"):
+        raise ValueError(f"method must be fft or conv, got {method!r}")
+    (axis,) = negative_axes((axis,), x.ndim, "axis")
+    if x.shape[axis] == 0:
+        raise ValueError(f"x must have at least one sample along axis {axis}, got shape {tuple(x.shape)}")
+    numbers = _check_scales(scales)
+    half = x.dtype in (torch.float16, torch.bfloat16)
+    signal = (x.float() if half else x).movedim(axis, -1)
+    taps, centre = _lags(wavelet, numbers, precision)
+    transform = _by_fft if method == "fft" else _by_convolution
+    coefficients = in_float32(transform, signal, taps=taps, centre=centre)
+    if half and not coefficients.is_complex():
+        coefficients = coefficients.to(x.dtype)
+    frequency = central_frequency(wavelet, precision) / sampling_period
+    frequencies = torch.tensor([frequency / s for s in numbers], dtype=signal.real.dtype, device=x.device)
+    return coefficients.movedim(-1, axis), frequencies
+
+
+def central_frequency(wavelet: ContinuousWaveletLike, precision: int = 8) -> float:
+    """Frequency at which the spectrum of a continuous wavelet is largest, in cycles per sample at scale 1.
+
+    Args:
+        wavelet: As in `cwt`.
+        precision: The wavelet is tabulated at `2**precision` points.
+
+    Raises:
+        ValueError: If `wavelet` is not a continuous wavelet.
+
+    Example:
+        >>> central_frequency("morl"), central_frequency("cmor1.5-2.0")
+        (0.8125, 2.0)
+    """
+    return _central_frequency_of_name(wavelet, precision) if isinstance(wavelet, str) else _centre(wavelet, precision)
+
+
+def scale2frequency(wavelet: ContinuousWaveletLike, scale: float | Tensor, precision: int = 8) -> Any:
+    """Frequency, in cycles per sample, that a scale of a continuous wavelet responds to.
+
+    Args:
+        wavelet: As in `cwt`.
+        scale: A positive number, or a tensor of them.
+        precision: The wavelet is tabulated at `2**precision` points.
+
+    Returns:
+        A number for a number, a tensor of the same shape for a tensor.
+
+    Raises:
+        ValueError: If `wavelet` is not a continuous wavelet.
+
+    Example:
+        >>> scale2frequency("morl", 2.0), scale2frequency("mexh", torch.tensor([1.0, 4.0]))
+        (0.40625, tensor([0.2500, 0.0625]))
+    """
+    return central_frequency(wavelet, precision) / scale
+
+
+def _check_scales(scales: float | Iterable[float]) -> tuple[float, ...]:
+    if isinstance(scales, Tensor) and scales.requires_grad:
+        raise ValueError("scales must not require a gradient: the transform is a step function of them; use .detach()")
+    numbers = tuple(float(s) for s in scales) if isinstance(scales, Iterable) else (float(scales),)
+    if not numbers or not all(s > 0 and math.isfinite(s) for s in numbers):
+        raise ValueError(f"scales must be one or more positive numbers, got {numbers}")
+    return numbers
+
+
+def _by_fft(x: Tensor, *, taps: Tensor, centre: int) -> Tensor:
+    """`(..., N)` to `(S, ..., N)`."""
+    kernel, centre = _within_reach(x, taps, centre)
+    if x.numel() == 0:  # the FFT library refuses an empty batch
+        return torch.empty_like(x, dtype=torch.result_type(x, kernel)).expand(kernel.shape[0], *x.shape)
+    length = x.shape[-1]
+    # Long enough that what wraps around stays clear of the N samples kept.
+    size = _fast_length(length + max(centre, kernel.shape[-1] - 1 - centre))
+    is_real = not (x.is_complex() or kernel.is_complex())
+    forward, backward = (torch.fft.rfft, torch.fft.irfft) if is_real else (torch.fft.fft, torch.fft.ifft)
+    response = forward(kernel, size).view(-1, *[1] * (x.ndim - 1), size // 2 + 1 if is_real else size)
+    spectrum = forward(x, size)
+    parts = response.split(max(1, _CHUNK // max(1, spectrum.numel())))
+    return torch.cat([backward(spectrum * part, size).narrow(-1, centre, length) for part in parts])
+
+
+def _by_convolution(x: Tensor, *, taps: Tensor, centre: int) -> Tensor:
+    """`(..., N)` to `(S, ..., N)`."""
+    if x.is_complex():
+        real, imag = (_by_convolution(part, taps=taps, centre=centre) for part in (x.real, x.imag))
+        return real + 1j * imag
+    if taps.is_complex():
+        return torch.complex(*(_by_convolution(x, taps=part, centre=centre) for part in (taps.real, taps.imag)))
+    kernel, centre = _within_reach(x, taps, centre)
+    padded = functional.pad(x, (kernel.shape[-1] - 1 - centre, centre))
+    rows = padded.reshape(math.prod(x.shape[:-1]), 1, padded.shape[-1])
+    bands = functional.conv1d(rows, kernel.flip(-1)[:, None])  # (B, S, N)
+    return bands.movedim(1, 0).reshape(kernel.shape[0], *x.shape)
+
+
+def _within_reach(x: Tensor, taps: Tensor, centre: int) -> tuple[Tensor, int]:
+    """The taps in the precision and place of `x`, without lags so large that they never meet a sample."""
+    length = x.shape[-1]
+    first, last = max(0, centre - length + 1), min(taps.shape[-1], centre + length)
+    dtype = x.real.dtype.to_complex() if taps.is_complex() else x.real.dtype
+    return taps[:, first:last].to(device=x.device, dtype=dtype), centre - first
+
+
+def _fast_length(minimum: int) -> int:
+    """Smallest even length from `minimum` on whose prime factors are 2, 3 and 5."""
+    best = 1 << max(1, minimum.bit_length())
+    for odd in (3**i * 5**j for i in range(5) for j in range(4)):
+        length = 2 * odd
+        while length < minimum:
+            length *= 2
+        best = min(best, length)
+    return best
+
+
+# The compiler does not trace these two calls; plain numbers decide the result, so it becomes a constant of the graph.
+@torch.compiler.assume_constant_result
+def _lags(wavelet: ContinuousWaveletLike, scales: tuple[float, ...], precision: int) -> Lags:
+    return (_lags_of_name if isinstance(wavelet, str) else _sample)(wavelet, scales, precision)
+
+
+@torch.compiler.assume_constant_result
+def _central_frequency_of_name(wavelet: str, precision: int) -> float:
+    return _cached_centre(wavelet, precision)
+
+
+@lru_cache(maxsize=8)
+def _lags_of_name(wavelet: str, scales: tuple[float, ...], precision: int) -> Lags:
+    return _sample(wavelet, scales, precision)
+
+
+@cache
+def _cached_centre(wavelet: str, precision: int) -> float:
+    return _centre(wavelet, precision)
+
+
+def _centre(wavelet: ContinuousWaveletLike, precision: int) -> float:
+    import pywt
+
+    return float(pywt.central_frequency(_resolve(wavelet), precision))
+
+
+def _sample(wavelet: ContinuousWaveletLike, scales: tuple[float, ...], precision: int) -> Lags:
+    """Impulse responses of all scales in float64, aligned at lag 0.
+
+    The coefficient of scale s is `-sqrt(s)` times the difference of the signal convolved with the integrated wavelet,
+    stretched by s and reversed; the difference is taken of the taps instead of the signal.
+    """
+    import numpy as np
+    import pywt
+
+    resolved = _resolve(wavelet)
+    integral, grid = pywt.integrate_wavelet(resolved, precision=precision)
+    support, step = grid[-1] - grid[0], grid[1] - grid[0]
+    responses = []
+    for scale in scales:
+        picked = (np.arange(scale * support + 1) / (scale * step)).astype(int)
+        picked = picked[picked < integral.size]
+        if picked.size < 2:
+            raise ValueError(f"scales must be larger than {1 / support:.3g} for wavelet {resolved.name}, got {scale}")
+        responses.append(-np.sqrt(scale) * np.diff(integral[picked[::-1]].conj(), prepend=0, append=0))
+    centre = max(response.size // 2 for response in responses)
+    taps = np.zeros((len(scales), 2 * centre + 1), integral.dtype)
+    for row, response in zip(taps, responses, strict=True):
+        first = centre - (response.size - 1) // 2
+        row[first : first + response.size] = response
+    return torch.from_numpy(taps), centre
+
+
+def _resolve(wavelet: ContinuousWaveletLike) -> Any:
+    import pywt
+
+    if isinstance(wavelet, pywt.ContinuousWavelet):
+        return wavelet
+    names = pywt.wavelist(kind="continuous")
+    try:
+        return pywt.ContinuousWavelet(wavelet)
+    except (ValueError, TypeError, AttributeError) as error:
+        closest = difflib.get_close_matches(str(wavelet), names, n=3, cutoff=0.3)
+        hint = f"closest are {', '.join(closest)}" if closest else f"choose from {', '.join(names)}"
+        raise ValueError(f"wavelet {wavelet!r} is not a continuous wavelet; {hint}") from error
