@@ -1,0 +1,198 @@
+"""Correlation of one axis with several short filters: the kernel under every filter bank of this package.
+
+On the CPU a single-channel convolution is slow in its obvious form. Two forms are fast, and which of them applies is a
+question of memory layout only:
+
+- **Blocks.** Along the contiguous axis a block of neighbouring outputs is one small matrix (a slice of the Toeplitz matrix
+  of the filters) times a window of the input, so outputs of a block become the channels of one strided convolution.
+- **Rows.** Along any other axis everything behind it in memory is a channel of a depthwise convolution in channels-last
+  layout, with the axis as its width.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+__all__ = ["along_blocks", "along_rows", "block_length", "correlate", "filtered_length", "shifted_sum"]
+
+Taps = Sequence[float]
+
+_LANES = 16  # float32 numbers in a vector register: outputs per block of short filters
+_LONG_FILTER = 24  # from this window on twice as many outputs share it
+_FEW_CHANNELS = 8  # below this a depthwise convolution leaves most of a vector register empty
+
+
+def filtered_length(length: int, num_taps: int, stride: int = 1, dilation: int = 1) -> int:
+    """Number of outputs of a correlation without padding.
+
+    Example:
+        >>> filtered_length(10, 4, stride=2)
+        4
+    """
+    return (length - (num_taps - 1) * dilation - 1) // stride + 1
+
+
+def correlate(x: Tensor, filters: Sequence[Taps], axis: int, *, stride: int = 1, dilation: int = 1) -> list[Tensor]:
+    """Filter one axis: `y[k] = sum_j taps[j] * x[stride * k + dilation * j]` for every complete window.
+
+    Args:
+        x: Any shape, real or complex.
+        filters: One or more filters with the same number of taps.
+        axis: Negative axis number.
+        stride: Distance of the windows.
+        dilation: Distance of the taps.
+
+    Returns:
+        One tensor per filter, with `filtered_length` samples along `axis`.
+
+    Example:
+        >>> correlate(torch.tensor([1.0, 2.0, 4.0]), [(1.0, 1.0), (-1.0, 1.0)], -1)
+        [tensor([3., 6.]), tensor([1., 2.])]
+    """
+    if torch.compiler.is_compiling() or x.device.type != "cpu" or not x.numel():
+        return [shifted_sum(x, taps, axis, stride=stride, dilation=dilation) for taps in filters]
+    if x.is_complex():
+        parts = correlate(torch.view_as_real(x), filters, axis - 1, stride=stride, dilation=dilation)
+        return [torch.view_as_complex(part.contiguous()) for part in parts]
+    x = x.contiguous()
+    before, length, after = x.shape[:axis], x.shape[axis], x.shape[x.ndim + axis + 1 :]
+    count = filtered_length(length, len(filters[0]), stride, dilation)
+    if after.numel() >= _FEW_CHANNELS:
+        rows = along_rows(x.reshape(-1, length, after.numel()), filters, stride=stride, dilation=dilation)
+        return [row.reshape(*before, count, *after) for row in rows]
+    moved = x.movedim(axis, -1).reshape(-1, length)
+    blocks = along_blocks(moved, filters, stride=stride, dilation=dilation).unflatten(-1, (len(filters), -1))
+    shape = (*before, *after, count)
+    return [part.flatten(-2)[:, :count].reshape(shape).movedim(-1, axis) for part in blocks.unbind(-2)]
+
+
+def shifted_sum(x: Tensor, taps: Taps | Tensor, axis: int, *, stride: int = 1, dilation: int = 1) -> Tensor:
+    """`correlate` with one filter as a sum of shifted views: plain operations for compilers, exporters and autograd.
+
+    Args:
+        x: Any shape.
+        taps: Numbers, or a 1-D tensor that may require a gradient.
+        axis: Negative axis number.
+        stride: Distance of the windows.
+        dilation: Distance of the taps.
+
+    Example:
+        >>> shifted_sum(torch.tensor([1.0, 2.0, 4.0]), (1.0, 1.0), -1)
+        tensor([3., 6.])
+    """
+    count = filtered_length(x.shape[axis], len(taps), stride, dilation)
+    lead = (slice(None),) * (x.ndim + axis)
+    terms = [
+        x[(*lead, slice(j * dilation, j * dilation + (count - 1) * stride + 1, stride))] * taps[j]
+        for j in range(len(taps))
+        if isinstance(taps, Tensor) or taps[j] != 0.0  # PyWavelets fills biorthogonal filters up with zeros
+    ]
+    return sum(terms[1:], start=terms[0])
+
+
+def along_rows(
+    x: Tensor, filters: Sequence[Taps], *, stride: int = 1, dilation: int = 1, padding: int = 0
+) -> list[Tensor]:
+    """Filter the middle axis of a contiguous tensor.
+
+    Args:
+        x: `(P, N, S)`, contiguous.
+        filters: Filters with the same number of taps.
+        stride: Distance of the windows.
+        dilation: Distance of the taps.
+        padding: Zeros on both sides.
+
+    Returns:
+        One `(P, K, S)` tensor per filter.
+
+    Example:
+        >>> along_rows(torch.ones(1, 5, 2), [(1.0, 2.0)], stride=2)[0].tolist()
+        [[[3.0, 3.0], [3.0, 3.0]]]
+    """
+    if x.dtype == torch.float32:
+        num_rows, _, channels = x.shape
+        image = x.view(num_rows, 1, -1, channels).permute(0, 3, 1, 2)
+        weights = x.new_tensor(filters).view(len(filters), 1, 1, 1, -1).expand(-1, channels, -1, -1, -1)
+        results = [
+            F.conv2d(image, w, stride=(1, stride), dilation=(1, dilation), padding=(0, padding), groups=channels)
+            for w in weights.contiguous()
+        ]
+        return [result.permute(0, 2, 3, 1).reshape(num_rows, -1, channels) for result in results]
+    if padding:
+        x = F.pad(x, (0, 0, padding, padding))
+    return [_accumulated(x, taps, stride, dilation) for taps in filters]
+
+
+def _accumulated(x: Tensor, taps: Taps, stride: int, dilation: int) -> Tensor:
+    """`shifted_sum` of the middle axis with one accumulator."""
+    count = filtered_length(x.shape[1], len(taps), stride, dilation)
+    total = x.new_zeros(x.shape[0], count, x.shape[2])
+    for j, tap in enumerate(taps):
+        if tap != 0.0:
+            total.add_(x[:, j * dilation : j * dilation + (count - 1) * stride + 1 : stride], alpha=tap)
+    return total
+
+
+def block_length(num_taps: int, num_filters: int, dilation: int = 1) -> int:
+    """Outputs per filter that `along_blocks` computes together.
+
+    Example:
+        >>> block_length(8, 2), block_length(76, 2)
+        (8, 16)
+    """
+    lanes = _LANES if (num_taps - 1) * dilation < _LONG_FILTER else 2 * _LANES
+    return max(lanes // num_filters, 1)
+
+
+def along_blocks(
+    x: Tensor, filters: Sequence[Taps], *, stride: int = 1, dilation: int = 1, interleaved: bool = False
+) -> Tensor:
+    """Filter the last axis of a contiguous tensor in blocks of outputs.
+
+    The input is filled up with zeros when its last window falls into an incomplete block, so callers that make room for
+    whole blocks themselves save a copy; outputs beyond the last window are of no use.
+
+    Args:
+        x: `(R, N)`, contiguous.
+        filters: F filters with the same number of taps.
+        stride: Distance of the windows.
+        dilation: Distance of the taps.
+        interleaved: Order within a block: the outputs of all filters side by side, instead of one filter after the other.
+
+    Returns:
+        `(R, nb, F * b)` with blocks of `b = block_length(...)` outputs per filter, in order of `(F, b)`, or of `(b, F)` if
+        interleaved.
+
+    Example:
+        >>> x = torch.arange(40.0).view(1, -1)
+        >>> along_blocks(x, [(1.0, 0.0), (0.0, 1.0)], stride=2).shape
+        torch.Size([1, 3, 16])
+    """
+    num_taps, block = len(filters[0]), block_length(len(filters[0]), len(filters), dilation)
+    count = filtered_length(x.shape[1], num_taps, stride, dilation)
+    num_blocks = -(-count // block)
+    window = (block - 1) * stride + (num_taps - 1) * dilation + 1
+    missing = (num_blocks - 1) * block * stride + window - x.shape[1]
+    if missing > 0:
+        x = F.pad(x, (0, missing))
+    matrix = _toeplitz(x, filters, block, stride, dilation, interleaved)  # (F * b, window)
+    if x.dtype != torch.float32:  # convolutions of other dtypes have no fast kernel, matrix products do
+        windows = x.unfold(-1, window, block * stride)
+        return torch.matmul(windows.reshape(-1, window), matrix.t()).view(x.shape[0], num_blocks, -1)
+    weight = matrix[:, None, None].contiguous(memory_format=torch.channels_last)
+    return F.conv2d(x[None, None], weight, stride=(1, block * stride))[0].permute(1, 2, 0).contiguous()
+
+
+def _toeplitz(
+    like: Tensor, filters: Sequence[Taps], block: int, stride: int, dilation: int, interleaved: bool
+) -> Tensor:
+    window = (block - 1) * stride + (len(filters[0]) - 1) * dilation + 1
+    rows = [[0.0] * window for _ in range(block * len(filters))]
+    for f, taps in enumerate(filters):
+        for k in range(block):
+            row = rows[k * len(filters) + f if interleaved else f * block + k]
+            first = k * stride
+            row[first : first + (len(taps) - 1) * dilation + 1 : dilation] = taps
+    return like.new_tensor(rows)
