@@ -5,6 +5,7 @@ from subband.transforms.filters import FilterBank, Wavelet, WaveletLike
 from subband.transforms.fourier import half_spectrum_weights, radial_bins, radial_frequency, radial_spectrum
 from subband.transforms.lengths import dwt_coeff_len, dwt_max_level, wavedecn_shapes
 from subband.transforms.multilevel import wavedec, wavedec2, wavedec3, wavedecn, waverec, waverec2, waverec3, waverecn
+from subband.transforms.packets import iwavelet_packet, packet_paths, wavelet_packet
 from subband.transforms.padding import MODES, BoundaryMode, crop, extend, pad_to_multiple
 from subband.transforms.pyramid import Coeffs, Details
 from subband.transforms.stationary import undecimated_haar2
@@ -28,6 +29,8 @@ __all__ = [
     "idwt",
     "idwt2",
     "idwtn",
+    "iwavelet_packet",
+    "packet_paths",
     "pad_to_multiple",
     "radial_bins",
     "radial_frequency",
@@ -42,4 +45,5 @@ __all__ = [
     "waverec2",
     "waverec3",
     "waverecn",
+    "wavelet_packet",
 ]
