@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import pywt
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch.autograd import gradcheck
 
-from subband.transforms import MODES, crop, extend, pad_to_multiple
+from subband.transforms import MODES, crop, extend, pad, pad_to_multiple
 
 PYWT_MODES = [mode for mode in MODES if mode != "periodization"]
 
@@ -96,3 +98,61 @@ def test_pad_and_crop_refuse_impossible_sizes() -> None:
         pad_to_multiple(torch.zeros(1, 1, 0, 5), 2)
     with pytest.raises(ValueError, match="larger than the image"):
         crop(torch.zeros(1, 1, 4, 4), (5, 4))
+
+
+@settings(max_examples=80, deadline=None)
+@given(shape=st.lists(st.integers(2, 5), min_size=1, max_size=3), mode=st.sampled_from(MODES), data=st.data())
+def test_pad_equals_pywavelets(shape: list[int], mode: str, data: st.DataObject) -> None:
+    # pywt.pad itself fails for a width of zero in the modes it implements in Python
+    smallest = 1 if mode in ("smooth", "antisymmetric") else 0
+    width = st.integers(smallest, 9)
+    pair = st.tuples(width, width)
+    widths = data.draw(st.one_of(width, pair, st.tuples(pair), st.tuples(*[pair] * len(shape))))
+    x = torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    expected = pywt.pad(x.numpy(), widths, mode)
+    np.testing.assert_allclose(pad(x, widths, mode).numpy(), expected, rtol=0, atol=1e-12 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_pad_of_some_axes(mode: str, rng: torch.Generator) -> None:
+    x = torch.randn(2, 3, 4, 5, generator=rng, dtype=torch.float64)
+    ours = pad(x, ((3, 1), (2, 6)), mode, axes=(-1, 1))
+    # Rolled so that the padded axes are alone at the end, where PyWavelets pads one image after the other.
+    images = x.permute(0, 2, 3, 1).reshape(8, 5, 3).numpy()
+    expected = np.stack([pywt.pad(image, ((3, 1), (2, 6)), mode) for image in images])
+    np.testing.assert_allclose(ours.permute(0, 2, 3, 1).flatten(0, 1).numpy(), expected, rtol=0, atol=1e-12)
+    assert torch.equal(pad(x, 2, mode, axes=2), extend(x, 2, 2, mode, -2))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_pad_is_differentiable_in_any_precision(mode: str, rng: torch.Generator) -> None:
+    x = torch.randn(3, 4, generator=rng, dtype=torch.float64, requires_grad=True)
+    assert gradcheck(lambda x: pad(x, ((2, 3), (5, 1)), mode), (x,), check_forward_ad=True)
+    half = x.detach().bfloat16()
+    assert torch.equal(pad(half, 3, mode), pad(half.float(), 3, mode).bfloat16())
+    images = torch.randn(2, 3, 4, generator=rng, dtype=torch.complex64)
+    expected = torch.complex(pad(images.real, 2, mode, (1, 2)), pad(images.imag, 2, mode, (1, 2)))
+    torch.testing.assert_close(torch.vmap(lambda x: pad(x, 2, mode))(images), expected)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((-1,), "pad_widths must not be negative, got -1"),
+        ((((1, 1), (1, 1)),), r"one pair per axis \(3\)"),
+        (((1, 2, 3),), r"pad_widths must be a number, a pair, or one pair per axis \(3\)"),
+        ((1, "mirror"), "mode must be one of zero, constant"),
+        ((1, "zero", (1, -2)), "axes must be different"),
+        ((1, "zero", 3), "axes must lie within"),
+        ((1, "zero", 1), "at least one sample along axis -2"),
+        ((1, "reflect", 0), "at least two samples along axis -3"),
+    ],
+)
+def test_pad_errors(arguments: tuple, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        pad(torch.zeros(1, 0, 5), *arguments)
+
+
+def test_pad_refuses_integers() -> None:
+    with pytest.raises(TypeError, match=r"convert it with \.float\(\)"):
+        pad(torch.zeros(3, dtype=torch.int64), 1)

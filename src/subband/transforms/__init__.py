@@ -6,7 +6,7 @@ from subband.transforms.fourier import half_spectrum_weights, radial_bins, radia
 from subband.transforms.lengths import dwt_coeff_len, dwt_max_level, wavedecn_shapes
 from subband.transforms.multilevel import wavedec, wavedec2, wavedec3, wavedecn, waverec, waverec2, waverec3, waverecn
 from subband.transforms.packets import iwavelet_packet, packet_paths, wavelet_packet
-from subband.transforms.padding import MODES, BoundaryMode, crop, extend, pad_to_multiple
+from subband.transforms.padding import MODES, BoundaryMode, crop, extend, pad, pad_to_multiple
 from subband.transforms.pyramid import Coeffs, Details
 from subband.transforms.stationary import undecimated_haar2
 
@@ -31,6 +31,7 @@ __all__ = [
     "idwtn",
     "iwavelet_packet",
     "packet_paths",
+    "pad",
     "pad_to_multiple",
     "radial_bins",
     "radial_frequency",

@@ -4,12 +4,15 @@ Every extension is linear in the signal. It is built from slices of the signal j
 gathering by index, works in every dtype, and leaves the adjoint to autograd.
 """
 
-from typing import Literal, get_args
+from collections.abc import Sequence
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
 
-__all__ = ["MODES", "BoundaryMode", "check_mode", "crop", "extend", "fold", "pad_to_multiple"]
+from subband.transforms._arguments import check_dtype, in_float32, negative_axes
+
+__all__ = ["MODES", "BoundaryMode", "check_mode", "crop", "extend", "fold", "pad", "pad_to_multiple"]
 
 BoundaryMode = Literal[
     "zero",
@@ -131,7 +134,7 @@ def _ramp(x: Tensor, count: int, mode: str, axis: int, *, end: bool) -> list[Ten
 
 def _steps(x: Tensor, count: int, axis: int, *, end: bool) -> Tensor:
     """Distances of the samples beyond one end from that end, along `axis`."""
-    steps = torch.arange(1, count + 1, device=x.device, dtype=x.dtype)
+    steps = torch.arange(1, count + 1, device=x.device).to(x.dtype)  # arange itself knows no complex numbers
     return (steps if end else steps.flip(0)).reshape([-1] + [1] * (-axis - 1 if axis < 0 else x.ndim - axis - 1))
 
 
@@ -194,6 +197,64 @@ def _fold_copies(target: Tensor, beyond: Tensor, mode: str, axis: int, *, end: b
             target.narrow(axis, start, count).add_(piece.flip(axis), alpha=-1 if mode.startswith("anti") else 1)
         else:
             target.narrow(axis, first, count).add_(piece)
+
+
+def pad(
+    x: Tensor,
+    pad_widths: int | Sequence[int] | Sequence[Sequence[int]],
+    mode: str = "symmetric",
+    axes: int | Sequence[int] | None = None,
+) -> Tensor:
+    """Extend a signal beyond the ends of several axes.
+
+    Args:
+        x: Signal, floating or complex, any range.
+        pad_widths: Samples to add: one number for all ends, `(before, after)` for all axes, or one such pair per axis.
+        mode: Boundary mode, see `MODES`. `periodization` first makes odd lengths even by repeating the last sample.
+        axes: Axes to extend, each at most once; all axes if not given.
+
+    Returns:
+        The extended signal.
+
+    Raises:
+        TypeError: If `x` is neither floating nor complex.
+        ValueError: If a width is negative or there are not as many as axes, `mode` or an axis is unknown, an axis is
+            repeated or empty, or is too short for the mode.
+
+    Example:
+        >>> pad(torch.tensor([1.0, 2.0, 3.0]), (2, 1), "antireflect").tolist()
+        [-1.0, 0.0, 1.0, 2.0, 3.0, 4.0]
+        >>> pad(torch.rand(2, 3, 5, 5), ((1, 1), (0, 2)), axes=(-2, -1)).shape
+        torch.Size([2, 3, 7, 7])
+    """
+    check_dtype(x, "x")
+    check_mode(mode)
+    axes = negative_axes((axes,) if isinstance(axes, int) else axes, x.ndim)
+    pairs = _pairs(pad_widths, len(axes))
+    if min(min(pair) for pair in pairs) < 0:
+        raise ValueError(f"pad_widths must not be negative, got {pad_widths}")
+    for axis in axes:
+        if x.shape[axis] == 0:
+            raise ValueError(f"x must have at least one sample along axis {axis}, got shape {tuple(x.shape)}")
+    result: Tensor = in_float32(_pad, x, pairs=pairs, mode=mode, axes=axes)
+    return result
+
+
+def _pad(x: Tensor, *, pairs: list[tuple[int, int]], mode: str, axes: tuple[int, ...]) -> Tensor:
+    for axis, (before, after) in zip(axes, pairs, strict=True):
+        x = extend(x, before, after, mode, axis)
+    return x
+
+
+def _pairs(widths: int | Sequence[Any], num_axes: int) -> list[tuple[int, int]]:
+    """One `(before, after)` per axis, by NumPy's rules for `pad_width`."""
+    if isinstance(widths, int):
+        return [(widths, widths)] * num_axes
+    rows = [widths] if all(isinstance(item, int) for item in widths) else list(widths)
+    if len(rows) not in (1, num_axes) or not all(1 <= len(row) <= 2 for row in rows):
+        raise ValueError(f"pad_widths must be a number, a pair, or one pair per axis ({num_axes}), got {widths}")
+    pairs = [(row[0], row[-1]) for row in rows]
+    return pairs * num_axes if len(pairs) == 1 else pairs
 
 
 def pad_to_multiple(
