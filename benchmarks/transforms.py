@@ -170,8 +170,9 @@ def main() -> None:
     for case in cases:
         try:
             found = measure(case, options, device)
-        except (DisagreementError, AttributeError) as error:
-            failures.append(f"{case.name}: {error}")
+        except Exception as error:  # whatever a library or the compiler raises; the other cases go on
+            reason = str(error).strip().split("\n")[0]
+            failures.append(f"{case.name}: {type(error).__name__}: {reason}")
             continue
         for row in found:
             print(row.summary(options.compile), flush=True)

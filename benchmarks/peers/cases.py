@@ -75,7 +75,7 @@ def _cases() -> list[Case]:
     for wavelet in ("haar", "db4"):
         options = {"wavelet": wavelet, "level": 3}
         cases.append(Case(f"{wavelet} 2-D, 3 levels", FEATURES, partial(multilevel_2d, **options)))
-        cases.append(Case(f"{wavelet} 2-D, 3 levels and back", FEATURES, partial(multilevel_inverse_2d, **options)))
+        cases.append(Case(f"{wavelet} 2-D, 3 levels, inverse", FEATURES, partial(multilevel_inverse_2d, **options)))
     cases += [
         Case("db2 1-D undecimated, 3 levels", (8, 8, 16384), partial(stationary_1d, "db2", 3)),
         Case("haar 2-D undecimated, 2 levels", (4, 3, 256, 256), partial(stationary_2d, "haar", 2)),

@@ -170,30 +170,36 @@ def multilevel_2d(wavelet: str, level: int) -> list[Contestant]:
 
 def _coarsest_first(coeffs: Any) -> list[Tensor]:
     approx, *details = coeffs
-    return [approx, *[band for level in details for band in (level.h, level.v, level.d)]]
+    return [approx, *[band for h, v, d in details for band in (h, v, d)]]
 
 
 def multilevel_inverse_2d(wavelet: str, level: int) -> list[Contestant]:
-    """Analysis and synthesis, whose result is the input itself: the coefficients have no common form."""
+    """Synthesis from several levels of coefficients, those of the input of the case."""
     options = {"wavelet": wavelet, "mode": MODE}
 
-    def round_trip(analysis: Callable[..., Any], synthesis: Callable[..., Any]) -> Callable[[Any], Any]:
-        return lambda x: synthesis(analysis(x, level=level, **options), wavelet)
+    def coefficients(x: Tensor) -> tuple[Tensor, ...]:
+        approx, *details = transforms.wavedec2(x, level=level, **options)
+        return (approx, *[band for h, v, d in details for band in (h, v, d)])
 
+    def nested(function: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda approx, *bands: function([approx, *zip(*[iter(bands)] * 3, strict=True)], wavelet)
+
+    pywavelets = as_array(nested(partial(pywt.waverec2, mode=MODE)))
     contestants = [
+        Contestant("PyWavelets", pywavelets, arguments=coefficients, is_tensor_program=False),
         Contestant(
-            "PyWavelets",
-            as_array(round_trip(pywt.wavedec2, partial(pywt.waverec2, mode=MODE))),
-            is_tensor_program=False,
-        ),
-        Contestant(
-            "subband", lambda x: transforms.waverec2(transforms.wavedec2(x, level=level, **options)), can_compile=True
+            "subband", nested(partial(transforms.waverec2, mode=MODE)), arguments=coefficients, can_compile=True
         ),
     ]
     if (ptwt := optional("ptwt")) is not None:
-        contestants.append(Contestant("ptwt", round_trip(ptwt.wavedec2, ptwt.waverec2), tolerance=1e-9))
+        contestants.append(Contestant("ptwt", nested(ptwt.waverec2), arguments=coefficients))
     if (library := optional("pytorch_wavelets")) is not None:
-        analysis = library.DWTForward(J=level, wave=wavelet, mode=MODE)
         synthesis = library.DWTInverse(wave=wavelet, mode=MODE)
-        contestants.append(Contestant("pytorch_wavelets", lambda x: synthesis(analysis(x)), tolerance=FLOAT32_TAPS))
+
+        def finest_first(x: Tensor) -> tuple[Tensor, ...]:
+            approx, *bands = coefficients(x)
+            return (approx, *[torch.stack(level, 2) for level in zip(*[iter(bands)] * 3, strict=True)][::-1])
+
+        run = lambda low, *highs: synthesis((low, list(highs)))  # noqa: E731
+        contestants.append(Contestant("pytorch_wavelets", run, arguments=finest_first, tolerance=FLOAT32_TAPS))
     return contestants
