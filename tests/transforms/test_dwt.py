@@ -213,7 +213,7 @@ def test_perfect_reconstruction(shape: list[int], wavelet: str, mode: str, data:
         (lambda x: dwt(x, mode="mirror"), "mode must be one of"),
         (lambda x: dwt(x, axis=4), "axes must lie within"),
         (lambda x: dwtn(x, axes=(1, -1)), "axes must be different"),
-        (lambda x: dwtn(x, ["haar"]), "wavelet must be one name or one per axis"),
+        (lambda x: dwtn(x, ["haar"]), r"wavelet must be one wavelet or one per axis"),
         (lambda x: dwtn(x[:, :0]), "at least one sample"),
         (lambda x: dwtn(x[:, :1], mode="reflect"), "at least two samples"),
         (lambda x: dwtn(x, stack=3), "stack must lie within"),

@@ -13,18 +13,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from subband.transforms import _maps
 from subband.transforms._arguments import Names, check_dtype, in_float32, negative_axes, per_axis
-from subband.transforms.filters import FilterBank, filter_banks
+from subband.transforms._filter_bank import Axis, signal_length
+from subband.transforms.filters import HAAR, FilterBank, WaveletLike, filter_banks
 from subband.transforms.haar import haar_analysis, haar_synthesis
 from subband.transforms.padding import check_mode, extend
-from subband.transforms.separable import analyze, signal_length, synthesize
 
 __all__ = ["dwt", "dwt2", "dwtn", "idwt", "idwt2", "idwtn"]
 
 Details2 = tuple[Tensor | None, Tensor | None, Tensor | None]
 
 
-def dwt(x: Tensor, wavelet: str = "haar", mode: str = "symmetric", axis: int = -1) -> tuple[Tensor, Tensor]:
+def dwt(x: Tensor, wavelet: WaveletLike = "haar", mode: str = "symmetric", axis: int = -1) -> tuple[Tensor, Tensor]:
     """One level of the wavelet transform along one axis.
 
     Args:
@@ -53,7 +54,7 @@ def dwt(x: Tensor, wavelet: str = "haar", mode: str = "symmetric", axis: int = -
 def idwt(
     approx: Tensor | None,
     detail: Tensor | None,
-    wavelet: str = "haar",
+    wavelet: WaveletLike = "haar",
     mode: str = "symmetric",
     axis: int = -1,
     size: int | None = None,
@@ -85,7 +86,7 @@ def idwt(
 
 def dwt2(
     x: Tensor,
-    wavelet: Names = "haar",
+    wavelet: WaveletLike = "haar",
     mode: Names = "symmetric",
     axes: tuple[int, int] = (-2, -1),
     stack: int | None = -3,
@@ -121,7 +122,7 @@ def dwt2(
 
 def idwt2(
     coeffs: Tensor | tuple[Tensor | None, Details2 | None],
-    wavelet: Names = "haar",
+    wavelet: WaveletLike = "haar",
     mode: Names = "symmetric",
     axes: tuple[int, int] = (-2, -1),
     size: tuple[int, int] | None = None,
@@ -158,7 +159,7 @@ def idwt2(
 
 def dwtn(
     x: Tensor,
-    wavelet: Names = "haar",
+    wavelet: WaveletLike = "haar",
     mode: Names = "symmetric",
     axes: Sequence[int] | None = None,
     stack: int | None = None,
@@ -202,7 +203,7 @@ def dwtn(
 
 def idwtn(
     coeffs: Mapping[str, Tensor | None] | Tensor,
-    wavelet: Names = "haar",
+    wavelet: WaveletLike = "haar",
     mode: Names = "symmetric",
     axes: Sequence[int] | None = None,
     size: Sequence[int] | None = None,
@@ -262,28 +263,26 @@ def _keys(num_axes: int) -> list[str]:
 def _analysis(
     x: Tensor, *, banks: tuple[FilterBank, ...], modes: tuple[str, ...], axes: tuple[int, ...], stack: int | None
 ) -> dict[str, Tensor] | Tensor:
-    if all(len(bank.dec_lo) == 2 for bank in banks):  # every wavelet with two taps is Haar
+    if all(bank == HAAR for bank in banks):
         for axis, mode in zip(axes, modes, strict=True):
             if x.shape[axis] % 2:
                 x = extend(x, 0, 0 if mode == "periodization" else 1, mode, axis)
         bands = haar_analysis(x, axes, stack)
         return bands if isinstance(bands, Tensor) else dict(zip(_keys(len(axes)), bands, strict=True))
-    named = {"": x}
-    for bank, mode, axis in zip(banks, modes, axes, strict=True):
-        pairs = {key: analyze(band, bank, mode, axis) for key, band in named.items()}
-        named = {key + letter: band for key, pair in pairs.items() for letter, band in zip("ad", pair, strict=True)}
-    return named if stack is None else torch.stack(list(named.values()), stack)
+    result = _maps.analysis(x, _axes(axes, banks, modes), stack)
+    return result if isinstance(result, Tensor) else dict(zip(_keys(len(axes)), result, strict=True))
 
 
 def _synthesis(
     *bands: Tensor, banks: tuple[FilterBank, ...], modes: tuple[str, ...], axes: tuple[int, ...], stack: int | None
 ) -> Tensor:
-    if all(len(bank.dec_lo) == 2 for bank in banks):  # every wavelet with two taps is Haar
+    if all(bank == HAAR for bank in banks):
         return haar_synthesis(bands[0] if stack is not None else bands, axes, stack)
-    parts: Sequence[Tensor] = bands if stack is None else bands[0].unbind(stack)
-    for bank, mode, axis in zip(reversed(banks), reversed(modes), reversed(axes), strict=True):
-        parts = [synthesize(a, d, bank, mode, axis) for a, d in zip(parts[::2], parts[1::2], strict=True)]
-    return parts[0]
+    return _maps.synthesis(bands, _axes(axes, banks, modes), stack)
+
+
+def _axes(axes: tuple[int, ...], banks: tuple[FilterBank, ...], modes: tuple[str, ...]) -> tuple[Axis, ...]:
+    return tuple(Axis(*parts) for parts in zip(axes, banks, modes, strict=True))
 
 
 def _complete(

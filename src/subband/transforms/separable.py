@@ -1,7 +1,7 @@
-"""Analysis and synthesis along one axis with any filter bank.
+"""Analysis and synthesis along one axis with any filter bank, as plain expressions.
 
-Both are sums of shifted copies of the even and the odd samples, times the taps: plain operations that exist for every
-dtype and device, and that a compiler fuses into one loop.
+These are the forms for compilers, exporters, devices other than the CPU, and taps that are learned: sums of shifted copies
+of the even and the odd samples, which exist for every dtype and fuse into one loop. The CPU has `_filter_bank`.
 """
 
 from collections.abc import Iterable
@@ -9,41 +9,12 @@ from collections.abc import Iterable
 import torch  # noqa: F401  the examples below use it
 from torch import Tensor
 
+from subband.transforms._filter_bank import extension, signal_length
 from subband.transforms.filters import FilterBank
 from subband.transforms.haar import halves, interleave
-from subband.transforms.padding import extend
+from subband.transforms.padding import extend, fold
 
-__all__ = ["analyze", "band_length", "signal_length", "synthesize"]
-
-
-def band_length(length: int, num_taps: int, mode: str) -> int:
-    """Number of coefficients per band of a signal.
-
-    Args:
-        length: Samples of the signal.
-        num_taps: Taps of the filter.
-        mode: Boundary mode.
-
-    Example:
-        >>> band_length(13, 8, "symmetric"), band_length(13, 8, "periodization")
-        (10, 7)
-    """
-    return (length + 1) // 2 if mode == "periodization" else (length + num_taps - 1) // 2
-
-
-def signal_length(length: int, num_taps: int, mode: str) -> int:
-    """Number of samples that `length` coefficients per band give back.
-
-    Args:
-        length: Coefficients of one band.
-        num_taps: Taps of the filter.
-        mode: Boundary mode.
-
-    Example:
-        >>> signal_length(10, 8, "symmetric"), signal_length(7, 8, "periodization")
-        (14, 14)
-    """
-    return 2 * length if mode == "periodization" else 2 * length - num_taps + 2
+__all__ = ["analyze", "analyze_adjoint", "synthesize"]
 
 
 def analyze(x: Tensor, bank: FilterBank, mode: str, axis: int) -> tuple[Tensor, Tensor]:
@@ -59,24 +30,52 @@ def analyze(x: Tensor, bank: FilterBank, mode: str, axis: int) -> tuple[Tensor, 
         Two tensors with `band_length` samples along `axis`.
 
     Example:
-        >>> from subband.transforms.filters import filter_bank
-        >>> low, high = analyze(torch.ones(8), filter_bank("db2"), "symmetric", -1)
+        >>> from subband.transforms import Wavelet
+        >>> low, high = analyze(torch.ones(8), Wavelet("db2").filter_bank, "symmetric", -1)
         >>> low.shape, torch.allclose(high, torch.zeros(5), atol=1e-6)
         (torch.Size([5]), True)
     """
-    num_taps = len(bank.dec_lo)
+    left, right = extension(x.shape[axis], bank.num_taps, mode)
     if mode == "periodization":
-        x = extend(x, num_taps // 2 - 1, num_taps // 2 - 1, mode, axis)
-    else:
-        x = extend(x, num_taps - 2, num_taps - 2 + x.shape[axis] % 2, mode, axis)
+        right -= x.shape[axis] % 2  # `extend` makes the length even by itself
+    x = extend(x, left, right, mode, axis)
     phases = halves(x, axis)
-    if axis == -1:
-        phases = phases[0].contiguous(), phases[1].contiguous()  # strided loads would cost more in every term below
-    count = x.shape[axis] // 2 - num_taps // 2 + 1
-    return (
-        _weighted_sum((phases[j % 2].narrow(axis, j // 2, count), tap) for j, tap in enumerate(bank.dec_lo[::-1])),
-        _weighted_sum((phases[j % 2].narrow(axis, j // 2, count), tap) for j, tap in enumerate(bank.dec_hi[::-1])),
+    count = x.shape[axis] // 2 - bank.num_taps // 2 + 1
+    low, high = (
+        _weighted_sum(
+            (phases[j % 2].narrow(axis, j // 2, count), taps[bank.num_taps - 1 - j]) for j in range(bank.num_taps)
+        )
+        for taps in (bank.dec_lo, bank.dec_hi)
     )
+    return low, high
+
+
+def analyze_adjoint(low: Tensor, high: Tensor, bank: FilterBank, mode: str, axis: int, length: int) -> Tensor:
+    """Transposed map of `analyze`.
+
+    Args:
+        low: Low band.
+        high: High band, of the same shape.
+        bank: The filters given to `analyze`.
+        mode: Boundary mode.
+        axis: Negative axis number.
+        length: Samples of the signal that was analysed.
+
+    Returns:
+        A tensor with `length` samples along `axis`.
+
+    Example:
+        >>> from subband.transforms import Wavelet
+        >>> analyze_adjoint(torch.ones(2), torch.zeros(2), Wavelet("haar").filter_bank, "zero", -1, 3)
+        tensor([0.7071, 0.7071, 0.7071])
+    """
+    reach = bank.num_taps // 2 - 1
+    if mode == "periodization":
+        signal = synthesize(low, high, bank.time_reversed(), mode, axis)
+        return fold(signal, 0, length % 2, "constant", axis)
+    low, high = extend(low, reach, reach, "zero", axis), extend(high, reach, reach, "zero", axis)
+    signal = synthesize(low, high, bank.time_reversed(), mode, axis)
+    return fold(signal, *extension(length, bank.num_taps, mode), mode, axis)
 
 
 def synthesize(low: Tensor, high: Tensor, bank: FilterBank, mode: str, axis: int) -> Tensor:
@@ -93,13 +92,13 @@ def synthesize(low: Tensor, high: Tensor, bank: FilterBank, mode: str, axis: int
         The signal, `signal_length` samples along `axis`.
 
     Example:
-        >>> from subband.transforms.filters import filter_bank
-        >>> x, bank = torch.rand(3, 9), filter_bank("db2")
+        >>> from subband.transforms import Wavelet
+        >>> x, bank = torch.rand(3, 9), Wavelet("db2").filter_bank
         >>> y = synthesize(*analyze(x, bank, "zero", -1), bank, "zero", -1)
         >>> y.shape, torch.allclose(y[:, :9], x, atol=1e-5)
         (torch.Size([3, 10]), True)
     """
-    num_taps = len(bank.rec_lo)
+    num_taps = bank.num_taps
     length = signal_length(low.shape[axis], num_taps, mode)
     first = 0
     if mode == "periodization":
@@ -120,10 +119,7 @@ def synthesize(low: Tensor, high: Tensor, bank: FilterBank, mode: str, axis: int
     return signal.narrow(axis, first, length) if signal.shape[axis] != length else signal
 
 
-def _weighted_sum(terms: Iterable[tuple[Tensor, float]]) -> Tensor:
+def _weighted_sum(terms: Iterable[tuple[Tensor, float | Tensor]]) -> Tensor:
     """Sum of tensors times numbers; zeros, with which PyWavelets fills up biorthogonal filters, cost nothing."""
-    used = [(part, weight) for part, weight in terms if weight != 0.0]
-    total = used[0][0] * used[0][1]
-    for part, weight in used[1:]:
-        total.add_(part, alpha=weight)
-    return total
+    products = [part * weight for part, weight in terms if isinstance(weight, Tensor) or weight != 0.0]
+    return sum(products[1:], start=products[0])
