@@ -1,0 +1,161 @@
+"""The two filter steps of the dual-tree transform along one axis, and their inverses.
+
+Both steps extend the signal symmetrically. With that, a step and the inverse step with the same filters are adjoint to each
+other: at level 1 because the filters are symmetric, later because tree b is the mirror image of tree a and a Q-shift filter
+is orthogonal to its own even shifts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from subband.transforms._correlate import correlate
+from subband.transforms._dtcwt_filters import LaterLevels
+from subband.transforms._linear import LinearMap
+from subband.transforms.padding import extend
+
+__all__ = ["MergeFirst", "MergeTrees", "SplitFirst", "SplitTrees", "interleave"]
+
+Taps = tuple[float, ...]
+
+
+def interleave(parts: Sequence[Tensor], axis: int) -> Tensor:
+    """Samples of several tensors in turn.
+
+    Args:
+        parts: Tensors of one shape.
+        axis: Negative axis number.
+
+    Example:
+        >>> interleave([torch.tensor([0, 2]), torch.tensor([1, 3])], -1).tolist()
+        [0, 1, 2, 3]
+    """
+    return torch.stack(list(parts), axis).flatten(axis - 1, axis)
+
+
+class _Traceable(LinearMap):
+    """A map whose eager form is made of plain expressions once the compiler traces it, since `correlate` is."""
+
+    def traced(self, *tensors: Tensor) -> Tensor | tuple[Tensor, ...]:
+        return self.eager(*tensors)
+
+
+@dataclass(frozen=True)
+class SplitFirst(_Traceable):
+    """Level 1: an axis of N samples to a low and a high band of N samples.
+
+    Attributes:
+        low: Symmetric low-pass taps.
+        high: Symmetric high-pass taps, as many.
+        axis: Negative axis number.
+    """
+
+    low: Taps
+    high: Taps
+    axis: int
+
+    def eager(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """From x to low and high."""
+        return tuple(correlate(_margins(tensors[0], len(self.low) // 2, self.axis), (self.low, self.high), self.axis))
+
+    def adjoint(self, *shapes: torch.Size) -> LinearMap:
+        """Merge with the same taps."""
+        return MergeFirst(self.low, self.high, self.axis)
+
+
+@dataclass(frozen=True)
+class MergeFirst(_Traceable):
+    """Level 1: sum of the filtered low and high band; the inverse of `SplitFirst` with the synthesis taps.
+
+    Attributes:
+        low: Symmetric low-pass taps.
+        high: Symmetric high-pass taps, as many.
+        axis: Negative axis number.
+    """
+
+    low: Taps
+    high: Taps
+    axis: int
+
+    def eager(self, *tensors: Tensor) -> Tensor:
+        """From low and high to x."""
+        low, high = (_margins(band, len(self.low) // 2, self.axis) for band in tensors)
+        return correlate(low, (self.low,), self.axis)[0] + correlate(high, (self.high,), self.axis)[0]
+
+    def adjoint(self, *shapes: torch.Size) -> LinearMap:
+        """Split with the same taps."""
+        return SplitFirst(self.low, self.high, self.axis)
+
+
+@dataclass(frozen=True)
+class SplitTrees(_Traceable):
+    """Later levels: an axis of N samples, N divisible by four, to a low and a high band of N / 2 samples.
+
+    Tree a reads the even samples of the axis and tree b the odd ones. The low band has the outputs of tree a at its even
+    places; the high band has them at its odd places, because the high-pass filters lean the other way.
+
+    Attributes:
+        bank: Filters of both trees.
+        axis: Negative axis number.
+    """
+
+    bank: LaterLevels
+    axis: int
+
+    def eager(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """From x to low and high."""
+        bank, axis = self.bank, self.axis
+        wide = _margins(tensors[0], len(bank.low_a) - 2, axis)
+        low_a, high_a = correlate(_from(wide, 0, axis), (bank.low_a, bank.high_a), axis, stride=4, dilation=2)
+        low_b, high_b = correlate(_from(wide, 1, axis), (bank.low_b, bank.high_b), axis, stride=4, dilation=2)
+        return interleave([low_a, low_b], axis), interleave([high_b, high_a], axis)
+
+    def adjoint(self, *shapes: torch.Size) -> LinearMap:
+        """The inverse, since the filters are orthogonal."""
+        return MergeTrees(self.bank, self.axis)
+
+
+@dataclass(frozen=True)
+class MergeTrees(_Traceable):
+    """Later levels: the inverse of `SplitTrees`.
+
+    Attributes:
+        bank: Filters of both trees.
+        axis: Negative axis number.
+    """
+
+    bank: LaterLevels
+    axis: int
+
+    def eager(self, *tensors: Tensor) -> Tensor:
+        """From low and high to x."""
+        bank, axis = self.bank, self.axis
+        low, high = (_margins(band, len(bank.low_a) // 2 - 1, axis) for band in tensors)
+        even_a, odd_a = self._tree(_from(low, 0, axis), bank.low_a, _from(high, 1, axis), bank.high_a)
+        even_b, odd_b = self._tree(_from(low, 1, axis), bank.low_b, _from(high, 0, axis), bank.high_b)
+        return interleave([even_a, even_b, odd_a, odd_b], axis)
+
+    def adjoint(self, *shapes: torch.Size) -> LinearMap:
+        """The analysis, since the filters are orthogonal."""
+        return SplitTrees(self.bank, self.axis)
+
+    def _tree(self, low: Tensor, low_taps: Taps, high: Tensor, high_taps: Taps) -> tuple[Tensor, Tensor]:
+        """The even and the odd samples of one tree; each sees every second tap."""
+        bands = [
+            correlate(band, (taps[-2::-2], taps[::-2]), self.axis, stride=2, dilation=2)
+            for band, taps in ((low, low_taps), (high, high_taps))
+        ]
+        return bands[0][0] + bands[1][0], bands[0][1] + bands[1][1]
+
+
+def _margins(x: Tensor, width: int, axis: int) -> Tensor:
+    return extend(x, width, width, "symmetric", axis)
+
+
+def _from(x: Tensor, first: int, axis: int) -> Tensor:
+    """All samples but one: without the last one (`first` 0), or without the first one (`first` 1)."""
+    return x.narrow(axis, first, x.shape[axis] - 1)
