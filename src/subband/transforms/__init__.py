@@ -1,8 +1,10 @@
 """Pure functions of tensors: wavelet and Fourier transforms, boundary extension and padding."""
 
+from subband.transforms.coefficient_arrays import from_array, from_vector, to_array, to_vector
 from subband.transforms.dwt import dwt, dwt2, dwtn, idwt, idwt2, idwtn
 from subband.transforms.filters import FilterBank, Wavelet, WaveletLike
 from subband.transforms.fourier import half_spectrum_weights, radial_bins, radial_frequency, radial_spectrum
+from subband.transforms.fully_separable import SeparableCoeffs, fswavedecn, fswaverecn
 from subband.transforms.lengths import dwt_coeff_len, dwt_max_level, wavedecn_shapes
 from subband.transforms.multilevel import wavedec, wavedec2, wavedec3, wavedecn, waverec, waverec2, waverec3, waverecn
 from subband.transforms.packets import iwavelet_packet, packet_paths, wavelet_packet
@@ -16,6 +18,7 @@ __all__ = [
     "Coeffs",
     "Details",
     "FilterBank",
+    "SeparableCoeffs",
     "Wavelet",
     "WaveletLike",
     "crop",
@@ -25,6 +28,10 @@ __all__ = [
     "dwt_max_level",
     "dwtn",
     "extend",
+    "from_array",
+    "from_vector",
+    "fswavedecn",
+    "fswaverecn",
     "half_spectrum_weights",
     "idwt",
     "idwt2",
@@ -36,15 +43,17 @@ __all__ = [
     "radial_bins",
     "radial_frequency",
     "radial_spectrum",
+    "to_array",
+    "to_vector",
     "undecimated_haar2",
     "wavedec",
     "wavedec2",
     "wavedec3",
     "wavedecn",
     "wavedecn_shapes",
+    "wavelet_packet",
     "waverec",
     "waverec2",
     "waverec3",
     "waverecn",
-    "wavelet_packet",
 ]

@@ -7,33 +7,16 @@ import torch
 from torch import Tensor
 
 from subband.transforms._arguments import Names, check_dtype, negative_axes, per_axis
+from subband.transforms._static import static_wavelet
 from subband.transforms.dwt import dwtn, idwtn
-from subband.transforms.filters import FilterBank, WaveletLike, filter_banks
+from subband.transforms.filters import WaveletLike, filter_banks
 from subband.transforms.lengths import check_level
 from subband.transforms.padding import check_mode
-from subband.transforms.pyramid import Coeffs, Details, StaticWavelet
+from subband.transforms.pyramid import Coeffs, Details
 
-__all__ = ["decompose", "detail_bands", "reconstruct", "static_wavelet"]
+__all__ = ["decompose", "detail_bands", "parse", "reconstruct", "transformed_axes"]
 
 _HALF = (torch.float16, torch.bfloat16)
-
-
-def static_wavelet(wavelet: WaveletLike, banks: tuple[FilterBank, ...]) -> StaticWavelet:
-    """What a container can remember of a wavelet: names as they are, anything else by its taps, learnable taps not.
-
-    Args:
-        wavelet: What the user gave.
-        banks: Its filter banks, one per axis.
-
-    Example:
-        >>> static_wavelet("db2", filter_banks("db2", 1)), static_wavelet(["haar", "db2"], ())
-        ('db2', ('haar', 'db2'))
-    """
-    if isinstance(wavelet, str):
-        return wavelet
-    if isinstance(wavelet, Sequence) and all(isinstance(item, str) for item in wavelet):
-        return tuple(wavelet)
-    return None if any(bank.is_learnable for bank in banks) else banks
 
 
 def decompose(
@@ -119,12 +102,12 @@ def reconstruct(
     Returns:
         The signal.
     """
-    approx, levels = _levels(coeffs)
+    approx, levels = parse(coeffs)
     known = coeffs if isinstance(coeffs, Coeffs) else None
     bands = [band for item in levels for band in item.values()] + ([] if approx is None else [approx])
     if not bands:
         raise ValueError("coeffs must hold at least one band")
-    axes = _axes(axes, known, levels, bands[0].ndim)
+    axes = transformed_axes(axes, coeffs, levels, bands[0].ndim)
     if wavelet is None and known is not None:
         wavelet = known.wavelet
     if wavelet is None and levels:
@@ -146,7 +129,20 @@ def reconstruct(
     return approx.to(dtype) if dtype in _HALF else approx
 
 
-def _levels(coeffs: Any) -> tuple[Tensor | None, list[dict[str, Tensor]]]:
+def parse(coeffs: Any) -> tuple[Tensor | None, list[dict[str, Tensor]]]:
+    """Approximation and bands of every level of a container or of PyWavelets' plain structure.
+
+    Args:
+        coeffs: `[approx, details, ..., details]`, coarsest first.
+
+    Raises:
+        TypeError: If `coeffs` or a part of it is of another type, or integers.
+
+    Example:
+        >>> approx, (coarse, fine) = parse([torch.ones(2), None, torch.ones(4)])
+        >>> list(coarse), list(fine)
+        ([], ['d'])
+    """
     if not isinstance(coeffs, (Coeffs, list, tuple)) or not len(coeffs):
         raise TypeError(f"coeffs must be Coeffs or a non-empty list or tuple, got {type(coeffs).__name__}")
     approx, *details = coeffs
@@ -155,15 +151,26 @@ def _levels(coeffs: Any) -> tuple[Tensor | None, list[dict[str, Tensor]]]:
     return approx, [detail_bands(item) for item in details]
 
 
-def _axes(
-    axes: Sequence[int] | None, known: Coeffs | None, levels: list[dict[str, Tensor]], ndim: int
+def transformed_axes(
+    axes: Sequence[int] | None, coeffs: Any, levels: list[dict[str, Tensor]], ndim: int
 ) -> tuple[int, ...]:
-    if axes is not None:
-        return negative_axes(axes, ndim)
-    if known is not None:
-        return negative_axes(known.axes, ndim)
-    num_axes = next((len(key) for item in levels for key in item), ndim)
-    return negative_axes(range(-num_axes, 0), ndim)
+    """The axes given, else those remembered, else the last ones, as many as a key has letters.
+
+    Args:
+        axes: What the user gave.
+        coeffs: `Coeffs` or a plain structure.
+        levels: Its bands, see `parse`.
+        ndim: Dimensions of a band.
+
+    Example:
+        >>> transformed_axes(None, [], [{"da": torch.ones(2, 3, 3)}], 3)
+        (-2, -1)
+    """
+    if axes is None and isinstance(coeffs, Coeffs):
+        axes = coeffs.axes
+    if axes is None:
+        axes = range(-next((len(key) for bands in levels for key in bands), ndim), 0)
+    return negative_axes(axes, ndim)
 
 
 def _one_level(

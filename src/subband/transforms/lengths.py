@@ -6,9 +6,9 @@ from itertools import product
 from typing import Any
 
 from subband.transforms._arguments import Names, negative_axes, per_axis
+from subband.transforms._filter_bank import band_length
 from subband.transforms.filters import WaveletLike, filter_banks
 from subband.transforms.padding import check_mode
-from subband.transforms.separable import band_length
 
 __all__ = ["check_level", "dwt_coeff_len", "dwt_max_level", "wavedecn_shapes"]
 

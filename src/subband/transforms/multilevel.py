@@ -44,7 +44,7 @@ def wavedec(
     Example:
         >>> approx, coarse, fine = wavedec(torch.tensor([4.0, 2.0, 1.0, 1.0]))
         >>> [band.round(decimals=4).tolist() for band in (approx, coarse, fine)]
-        [[4.0], [2.0], [1.4142..., 0.0]]
+        [[4.0], [2.0], [1.414..., 0.0]]
     """
     return decompose(x, wavelet, mode, level, (axis,), bare=True)
 

@@ -17,11 +17,9 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from subband.transforms.filters import FilterBank
+from subband.transforms._static import StaticWavelet, from_json, plain_sizes, to_json
 
-__all__ = ["Coeffs", "Details", "StaticWavelet"]
-
-StaticWavelet = str | FilterBank | tuple[str | FilterBank, ...] | None
+__all__ = ["Coeffs", "Details"]
 
 _NAMES_2D = ("da", "ad", "dd")  # the order of PyWavelets' tuples: cH, cV, cD
 
@@ -299,8 +297,7 @@ def _flatten_details_with_keys(details: Details) -> tuple[list[Any], tuple[str, 
 
 
 def _context(coeffs: Coeffs) -> tuple[Any, ...]:
-    sizes = tuple(tuple(None if isinstance(n, torch.SymInt) else n for n in level) for level in coeffs.sizes)
-    return coeffs.wavelet, coeffs.mode, coeffs.axes, sizes
+    return coeffs.wavelet, coeffs.mode, coeffs.axes, plain_sizes(coeffs.sizes)
 
 
 def _flatten_coeffs(coeffs: Coeffs) -> tuple[list[Any], tuple[Any, ...]]:
@@ -317,26 +314,13 @@ def _flatten_coeffs_with_keys(coeffs: Coeffs) -> tuple[list[Any], tuple[Any, ...
     return children, _context(coeffs)
 
 
-def _to_json(value: Any) -> Any:
-    """Nested lists of names and numbers; a filter bank is marked as such, since it is a tuple as well."""
-    if isinstance(value, FilterBank):
-        return {"taps": [list(taps) for taps in value]}
-    return [_to_json(item) for item in value] if isinstance(value, tuple) else value
-
-
-def _from_json(value: Any) -> Any:
-    if isinstance(value, dict):
-        return FilterBank(*(tuple(taps) for taps in value["taps"]))
-    return tuple(_from_json(item) for item in value) if isinstance(value, list) else value
-
-
 pytree.register_pytree_node(
     Details,
     _flatten_details,
     _unflatten_details,
     serialized_type_name="subband.transforms.Details",
-    to_dumpable_context=_to_json,
-    from_dumpable_context=_from_json,
+    to_dumpable_context=to_json,
+    from_dumpable_context=from_json,
     flatten_with_keys_fn=_flatten_details_with_keys,
 )
 pytree.register_pytree_node(
@@ -344,7 +328,7 @@ pytree.register_pytree_node(
     _flatten_coeffs,
     _unflatten_coeffs,
     serialized_type_name="subband.transforms.Coeffs",
-    to_dumpable_context=_to_json,
-    from_dumpable_context=_from_json,
+    to_dumpable_context=to_json,
+    from_dumpable_context=from_json,
     flatten_with_keys_fn=_flatten_coeffs_with_keys,
 )
