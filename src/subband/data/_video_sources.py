@@ -85,7 +85,7 @@ class _FolderSource:
 
     def __init__(self, path: Path) -> None:
         names = [file for file in path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES and file.name[0] != "."]
-        self.files = sorted(names, key=_natural_key)
+        self.files = sorted(names, key=natural_key)
         if not self.files:
             raise ValueError(f"{path} holds no pictures ({', '.join(sorted(IMAGE_SUFFIXES))}).")
         width, height = _picture_size(self.files[0])
@@ -252,6 +252,6 @@ def _check_frame_size(path: Path, width: int, height: int) -> None:
         )
 
 
-def _natural_key(file: Path) -> list[tuple[int, int | str]]:
+def natural_key(file: Path) -> list[tuple[int, int | str]]:
     parts = re.split(r"(\d+)", file.name.lower())
     return [(0, int(part)) if part.isdigit() else (1, part) for part in parts]

@@ -1,0 +1,21 @@
+"""The classics of wavelet image processing as pure functions of tensors: noise removal, fusion, coding, decomposition."""
+
+from subband.imaging.coder import RatePoint, decode_image, encode_image, rate_distortion
+from subband.imaging.decomposition import BandBox, BandEnergy, band_energies, coefficient_mosaic, mosaic_layout
+from subband.imaging.denoise import denoise_wavelet, estimate_sigma
+from subband.imaging.fusion import fuse
+
+__all__ = [
+    "BandBox",
+    "BandEnergy",
+    "RatePoint",
+    "band_energies",
+    "coefficient_mosaic",
+    "decode_image",
+    "denoise_wavelet",
+    "encode_image",
+    "estimate_sigma",
+    "fuse",
+    "mosaic_layout",
+    "rate_distortion",
+]
