@@ -1,27 +1,33 @@
 """Pure functions of tensors: wavelet and Fourier transforms, boundary extension and padding."""
 
 from subband.transforms.coefficient_arrays import from_array, from_vector, to_array, to_vector
+from subband.transforms.cwt import central_frequency, cwt, scale2frequency
+from subband.transforms.dtcwt import DTCWTCoeffs, dtcwt2, idtcwt2
 from subband.transforms.dwt import dwt, dwt2, dwtn, idwt, idwt2, idwtn
 from subband.transforms.filters import FilterBank, Wavelet, WaveletLike
-from subband.transforms.fourier import half_spectrum_weights, radial_bins, radial_frequency, radial_spectrum
 from subband.transforms.fully_separable import SeparableCoeffs, fswavedecn, fswaverecn
 from subband.transforms.lengths import dwt_coeff_len, dwt_max_level, wavedecn_shapes
 from subband.transforms.multilevel import wavedec, wavedec2, wavedec3, wavedecn, waverec, waverec2, waverec3, waverecn
 from subband.transforms.packets import iwavelet_packet, packet_paths, wavelet_packet
 from subband.transforms.padding import MODES, BoundaryMode, crop, extend, pad, pad_to_multiple
 from subband.transforms.pyramid import Coeffs, Details
+from subband.transforms.spectrum import half_spectrum_weights, radial_bins, radial_frequency, radial_spectrum
 from subband.transforms.stationary import undecimated_haar2
 
 __all__ = [
-    "MODES",
     "BoundaryMode",
     "Coeffs",
+    "DTCWTCoeffs",
     "Details",
     "FilterBank",
+    "MODES",
     "SeparableCoeffs",
     "Wavelet",
     "WaveletLike",
+    "central_frequency",
     "crop",
+    "cwt",
+    "dtcwt2",
     "dwt",
     "dwt2",
     "dwt_coeff_len",
@@ -33,6 +39,7 @@ __all__ = [
     "fswavedecn",
     "fswaverecn",
     "half_spectrum_weights",
+    "idtcwt2",
     "idwt",
     "idwt2",
     "idwtn",
@@ -43,6 +50,7 @@ __all__ = [
     "radial_bins",
     "radial_frequency",
     "radial_spectrum",
+    "scale2frequency",
     "to_array",
     "to_vector",
     "undecimated_haar2",
