@@ -1,0 +1,44 @@
+"""Running exported graphs of modules."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.utils._pytree import tree_leaves, tree_map_only
+
+
+@pytest.fixture
+def check_onnx() -> Callable[[nn.Module, Any], None]:
+    """Export for any batch size, run the graph in onnxruntime on another batch, and compare all outputs."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+
+    def check(module: nn.Module, x: Any, tolerance: float = 1e-5) -> None:
+        batch = tree_map_only(torch.Tensor, lambda _: {0: torch.export.Dim.DYNAMIC}, (x,))
+        with torch.no_grad():
+            program = torch.onnx.export(module, (x,), dynamo=True, dynamic_shapes=batch, verbose=False)
+            other = tree_map_only(torch.Tensor, lambda t: torch.cat([0.5 * t.flip(0), t, -t]), x)
+            expected = tree_leaves(module(other))
+        session = onnxruntime.InferenceSession(program.model_proto.SerializeToString())
+        names = [node.name for node in session.get_inputs()]
+        given = {name: t.numpy() for name, t in zip(names, tree_leaves(other), strict=True)}
+        outputs = session.run(None, given)
+        for output, wanted in zip(outputs, expected, strict=True):
+            torch.testing.assert_close(torch.from_numpy(output), wanted, rtol=tolerance, atol=tolerance)
+
+    return check
+
+
+@pytest.fixture
+def check_export() -> Callable[[nn.Module, Any], None]:
+    """Export for any batch size and compare the program with the module on another batch."""
+
+    def check(module: nn.Module, x: Any) -> None:
+        batch = tree_map_only(torch.Tensor, lambda _: {0: torch.export.Dim.DYNAMIC}, (x,))
+        program = torch.export.export(module, (x,), dynamic_shapes=batch)
+        other = tree_map_only(torch.Tensor, lambda t: torch.cat([0.5 * t.flip(0), t, -t]), x)
+        torch.testing.assert_close(tree_leaves(program.module()(other)), tree_leaves(module(other)))
+
+    return check
