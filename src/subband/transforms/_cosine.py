@@ -8,7 +8,6 @@ cosine transform in one and two dimensions, IEEE Trans. ASSP 28, 1980).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -17,7 +16,7 @@ from torch import Tensor
 
 from subband.transforms._linear import LinearMap, apply
 
-__all__ = ["Scale", "cosine_matrix", "cosine_sums", "on_parts"]
+__all__ = ["Scale", "cosine_matrix", "cosine_sums"]
 
 _LONGEST_MATRIX = 128
 _CHUNK = 2**18  # elements; the passes over one chunk stay in the cache of a core
@@ -29,16 +28,6 @@ class Scale(NamedTuple):
     first: float
     rest: float
     power: float
-
-
-def on_parts(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """Apply a real-linear function to a real tensor, or to the real and the imaginary part of a complex one.
-
-    Example:
-        >>> on_parts(lambda part: part.sum(0), torch.tensor([1 + 2j, 3 + 4j]))
-        tensor(4.+6.j)
-    """
-    return torch.complex(function(x.real), function(x.imag)) if x.is_complex() else function(x)
 
 
 def cosine_matrix(length: int, scale: Scale, like: Tensor) -> Tensor:

@@ -13,8 +13,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from subband.transforms._arguments import check_dtype, in_float32
-from subband.transforms._cosine import Scale, cosine_matrix, on_parts
+from subband.transforms._cosine import Scale, cosine_matrix
 from subband.transforms._linear import LinearMap, apply
+from subband.transforms._parts import on_parts
 from subband.transforms.padding import crop, pad_to_multiple
 
 __all__ = ["BlockLayout", "BlockOrder", "block_dct2", "block_frequencies", "block_idct2", "zigzag_order"]

@@ -14,7 +14,8 @@ import torch  # noqa: F401  the examples below use it
 from torch import Tensor
 
 from subband.transforms._arguments import check_dtype, in_float32, negative_axes
-from subband.transforms._cosine import Scale, cosine_sums, on_parts
+from subband.transforms._cosine import Scale, cosine_sums
+from subband.transforms._parts import on_parts
 
 __all__ = ["DctNorm", "DctType", "dct", "dct2", "dctn", "idct", "idct2", "idctn"]
 
