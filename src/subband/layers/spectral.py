@@ -1,0 +1,120 @@
+"""Learned filters in the Fourier domain.
+
+Source: Rao et al., Global Filter Networks for Image Classification, NeurIPS 2021, section 3.2.
+"""
+
+from typing import Literal
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from subband.transforms import fourier_filter
+
+__all__ = ["FilterLayout", "FourierFilter2d", "resize_fourier_filter"]
+
+FilterLayout = Literal["channels_first", "channels_last"]
+
+_AXES: dict[str, tuple[int, int]] = {"channels_first": (-2, -1), "channels_last": (-3, -2)}
+_INIT_STD = 0.02  # of the published code
+
+
+def resize_fourier_filter(weight: Tensor, size: tuple[int, int], *, layout: FilterLayout = "channels_first") -> Tensor:
+    """Filter for images of another size, as GFNet makes it.
+
+    Real and imaginary parts are interpolated bicubically, corner entries onto corner entries. Rows keep the order of the
+    spectrum, so positive and negative vertical frequencies mix in the middle.
+
+    Args:
+        weight: `(C, H, W // 2 + 1, 2)`, or `(H, W // 2 + 1, C, 2)` for channels last, real dtype.
+        size: Height H' and width W' of the images that the result filters.
+        layout: Where the channels are.
+
+    Returns:
+        `(C, H', W' // 2 + 1, 2)` or `(H', W' // 2 + 1, C, 2)`.
+
+    Raises:
+        ValueError: If `layout` is unknown or a side is below one.
+
+    Example:
+        >>> resize_fourier_filter(torch.rand(14, 8, 5, 2), (24, 24), layout="channels_last").shape
+        torch.Size([24, 13, 5, 2])
+    """
+    _check_layout(layout)
+    height, width = size
+    if height < 1 or width < 1:
+        raise ValueError(f"size must be at least 1x1, got {height}x{width}")
+    pattern = "c h w p" if layout == "channels_first" else "h w c p"
+    plane = rearrange(weight, f"{pattern} -> 1 (c p) h w")
+    plane = F.interpolate(plane, (height, width // 2 + 1), mode="bicubic", align_corners=True)
+    return rearrange(plane, f"1 (c p) h w -> {pattern}", p=2)
+
+
+class FourierFilter2d(nn.Module):
+    """Multiply the spectrum of every channel by a learned filter: a circular convolution as large as the image.
+
+    The filter has real and imaginary parts in one real parameter, `complex_weight`, which begins as noise with a standard
+    deviation of 0.02. For `channels_last` it is laid out as in GFNet's checkpoints. Images of another size are filtered by
+    `resize_fourier_filter` of it. The imaginary parts of entries that are real for every real image have no effect and no
+    gradient, and the transforms run in float32 at least, also under autocast.
+
+    Args:
+        channels: Channels C.
+        size: Height and width of the images that the filter is stored for, or one number for both.
+        layout: Where the channels of images are.
+        method: Fast Fourier transform, or matrix products without complex numbers, for export to ONNX and similar; sides
+            up to 64.
+
+    Shape:
+        Input and output `(B, C, H, W)`, or `(B, H, W, C)` for `channels_last`.
+
+    Raises:
+        ValueError: If `layout` or `method` is unknown, or a size is not positive.
+
+    Example:
+        >>> layer = FourierFilter2d(3, (14, 14), layout="channels_last")
+        >>> layer.complex_weight.shape, layer(torch.rand(2, 14, 14, 3)).shape
+        (torch.Size([14, 8, 3, 2]), torch.Size([2, 14, 14, 3]))
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        size: int | tuple[int, int],
+        *,
+        layout: FilterLayout = "channels_first",
+        method: Literal["fft", "matrix"] = "fft",
+    ) -> None:
+        super().__init__()
+        _check_layout(layout)
+        if method not in ("fft", "matrix"):
+            raise ValueError(f"method must be 'fft' or 'matrix', got {method!r}")
+        height, width = (size, size) if isinstance(size, int) else size
+        if min(channels, height, width) < 1:
+            raise ValueError(f"channels and size must be positive, got {channels} and {height}x{width}")
+        self.channels, self.size, self.layout, self.method = channels, (height, width), layout, method
+        plane = (height, width // 2 + 1)
+        shape = (channels, *plane, 2) if layout == "channels_first" else (*plane, channels, 2)
+        self.complex_weight = nn.Parameter(torch.randn(shape) * _INIT_STD)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Filter images `(B, C, H, W)`, or `(B, H, W, C)` for `channels_last`."""
+        rows, columns = _AXES[self.layout]
+        channels = x.shape[-3 if self.layout == "channels_first" else -1]
+        if channels != self.channels:
+            raise ValueError(f"x must have {self.channels} channels, got shape {tuple(x.shape)}")
+        weight: Tensor = self.complex_weight
+        size = (x.shape[rows], x.shape[columns])
+        if size != self.size:
+            weight = resize_fourier_filter(weight, size, layout=self.layout)
+        return fourier_filter(x, weight, axes=(rows, columns), method=self.method)
+
+    def extra_repr(self) -> str:
+        """What `print` shows."""
+        return f"{self.channels}, size={self.size}, layout={self.layout!r}, method={self.method!r}"
+
+
+def _check_layout(layout: str) -> None:
+    if layout not in _AXES:
+        raise ValueError(f"layout must be 'channels_first' or 'channels_last', got {layout!r}")
