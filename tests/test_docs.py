@@ -1,0 +1,67 @@
+"""What the pages claim in code is true: their Python blocks run, beside the libraries that they speak of."""
+
+import importlib.resources
+import re
+import sys
+import types
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+DOCS = Path(__file__).parent.parent / "docs"
+PEERS = {"ptwt", "pytorch_wavelets", "torch_dct", "dtcwt"}
+
+
+def python_blocks(page, heading=None):
+    """Python blocks of a page, or those under one heading of level two."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    if heading is not None:
+        text = text.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    return re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+def headings(page):
+    return re.findall(r"^## (.*)$", (DOCS / page).read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def run(blocks, page):
+    namespace = {}
+    for number, block in enumerate(blocks):
+        exec(compile(block, f"{page} block {number}", "exec"), namespace)
+
+
+@pytest.fixture
+def old_environment(monkeypatch):
+    """What pytorch_wavelets 1.3.0 and dtcwt 0.14.0 expect of setuptools and NumPy, for the time of a test."""
+    resources = types.ModuleType("pkg_resources")
+    resources.resource_stream = lambda package, name: (importlib.resources.files(package) / name).open("rb")
+    monkeypatch.setitem(sys.modules, "pkg_resources", resources)
+    monkeypatch.setattr(np, "asfarray", lambda x, dtype=np.float64: np.asarray(x, dtype), raising=False)
+    monkeypatch.setattr(np, "issubsctype", np.issubdtype, raising=False)
+
+
+def test_the_page_on_transforms_runs():
+    blocks = python_blocks("transforms.md")
+    assert len(blocks) >= 10
+    run(blocks, "transforms.md")
+
+
+@pytest.mark.parametrize("heading", headings("migration.md"))
+def test_the_migration_page_tells_the_truth(heading, old_environment):
+    first, *_ = headings("migration.md")
+    blocks = python_blocks("migration.md", heading)
+    for name in sorted(PEERS & set(re.findall(r"^(?:import|from) (\w+)", "\n".join(blocks), re.MULTILINE))):
+        pytest.importorskip(name, reason=f"{name} is not installed")
+    if heading != first:  # imports, data and `same` are shared
+        blocks = [python_blocks("migration.md", first)[0], "picture = x[0, 0]", *blocks]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the other libraries
+        run(blocks, "migration.md")
+
+
+@pytest.mark.parametrize("page", sorted(path.name for path in DOCS.glob("*.md")))
+def test_pictures_exist_and_are_small(page):
+    for picture in re.findall(r"!\[[^\]]*\]\((images/[^)]+)\)", (DOCS / page).read_text(encoding="utf-8")):
+        assert (DOCS / picture).stat().st_size < (150_000 if "transforms/" in picture else 500_000)
