@@ -22,24 +22,15 @@ from subband.transforms.spectrum import (
     radial_spectrum,
     spectral_energy,
 )
-from subband.transforms.stationary import (
-    iswt,
-    iswt2,
-    iswtn,
-    swt,
-    swt2,
-    swt_max_level,
-    swtn,
-    undecimated_haar2,
-)
+from subband.transforms.stationary import iswt, iswt2, iswtn, swt, swt2, swt_max_level, swtn, undecimated_haar2
 
 __all__ = [
+    "MODES",
     "BoundaryMode",
     "Coeffs",
     "DTCWTCoeffs",
     "Details",
     "FilterBank",
-    "MODES",
     "SeparableCoeffs",
     "Wavelet",
     "WaveletLike",
