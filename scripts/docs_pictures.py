@@ -306,7 +306,13 @@ def orientations() -> Figure:
     return figure
 
 
-def show_wave(axis: Axes, wave: Tensor) -> None:
+def show_wave(axis: Axes, wave: Tensor, shown: int = 36) -> None:
+    """A wavelet in the middle of a small square."""
+    energy = wave.square()
+    places = torch.arange(len(wave), dtype=wave.dtype)
+    middle = [int((energy.sum(1 - axis) * places).sum() / energy.sum() + 0.5) for axis in (0, 1)]
+    first = (len(wave) - shown) // 2
+    wave = wave.roll([len(wave) // 2 - place for place in middle], (0, 1))[first : first + shown, first : first + shown]
     largest = float(wave.abs().max())
     axis.imshow(wave, cmap=SIGNED, interpolation="bicubic", vmin=-largest, vmax=largest)
     bare(axis)
@@ -314,7 +320,7 @@ def show_wave(axis: Axes, wave: Tensor) -> None:
 
 def block_cosine() -> Figure:
     """The 64 patterns of an 8x8 block, and the photograph from the first few of them."""
-    figure = plt.figure(figsize=(11, 3.85), layout="constrained")
+    figure = plt.figure(figsize=(11, 4.0), layout="constrained")
     grid = figure.add_gridspec(1, 3)
     axis = figure.add_subplot(grid[0])
     patterns = transforms.idct2(torch.eye(64).view(8, 8, 8, 8))
@@ -339,7 +345,7 @@ def scalogram() -> Figure:
     signal = torch.sin(2 * math.pi * (20 * time + 90 * time**2))
     signal[300] += 4
     signal[700] += 4
-    scales = 2 ** torch.linspace(2, 6.5, 90, dtype=torch.float64)
+    scales = 2 ** torch.linspace(2, 6, 90, dtype=torch.float64)
     coeffs, frequencies = transforms.cwt(signal, scales, "cmor1.5-1.0", sampling_period=1 / 1024)
     figure, axes = plt.subplots(2, 1, figsize=(10.5, 5), sharex=True, layout="constrained", height_ratios=[1, 2.6])
     axes[0].plot(time, signal, color=BLUE, lw=1)
