@@ -41,7 +41,7 @@ def decompose(
     modes = per_axis(mode, len(axes), "mode")
     for name in modes:
         check_mode(name)
-    level = check_level([x.shape[axis] for axis in axes], [bank.num_taps for bank in banks], level)
+    level = check_level([x.shape[axis] for axis in axes], [len(bank.dec_lo) for bank in banks], level)
     approx = x.float() if x.dtype in _HALF and level else x
     details: list[Any] = []
     sizes: list[tuple[int, ...]] = []

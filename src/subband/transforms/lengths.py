@@ -29,7 +29,7 @@ def dwt_max_level(data_len: int, filter_len: int | WaveletLike) -> int:
         >>> dwt_max_level(224, "haar"), dwt_max_level(224, "db5"), dwt_max_level(224, 10), dwt_max_level(5, 10)
         (7, 4, 4, 0)
     """
-    num_taps = filter_len if isinstance(filter_len, int) else filter_banks(filter_len, 1)[0].num_taps
+    num_taps = filter_len if isinstance(filter_len, int) else len(filter_banks(filter_len, 1)[0].dec_lo)
     if num_taps < 2:
         raise ValueError(f"filter_len must be at least 2, got {num_taps}")
     level = 0
@@ -110,7 +110,7 @@ def wavedecn_shapes(
         [(10, 32), {'d': (10, 32)}, {'d': (18, 32)}, {'d': (33, 32)}]
     """
     axes = negative_axes((axes,) if isinstance(axes, int) else axes, len(shape))
-    filter_lens = [bank.num_taps for bank in filter_banks(wavelet, len(axes))]
+    filter_lens = [len(bank.dec_lo) for bank in filter_banks(wavelet, len(axes))]
     modes = per_axis(mode, len(axes), "mode")
     sizes = list(shape)
     shapes: list[Any] = []
