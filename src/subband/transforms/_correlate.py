@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["along_blocks", "along_rows", "block_length", "correlate", "filtered_length", "shifted_sum"]
+__all__ = ["BlockFilter", "RowFilter", "correlate", "filtered_length", "shifted_sum"]
 
 Taps = Sequence[float]
 
@@ -60,10 +60,10 @@ def correlate(x: Tensor, filters: Sequence[Taps], axis: int, *, stride: int = 1,
     before, length, after = x.shape[:axis], x.shape[axis], x.shape[x.ndim + axis + 1 :]
     count = filtered_length(length, len(filters[0]), stride, dilation)
     if after.numel() >= _FEW_CHANNELS:
-        rows = along_rows(x.reshape(-1, length, after.numel()), filters, stride=stride, dilation=dilation)
+        rows = RowFilter(filters, stride=stride, dilation=dilation)(x.reshape(-1, length, after.numel()))
         return [row.reshape(*before, count, *after) for row in rows]
     moved = x.movedim(axis, -1).reshape(-1, length)
-    blocks = along_blocks(moved, filters, stride=stride, dilation=dilation).unflatten(-1, (len(filters), -1))
+    blocks = BlockFilter(filters, stride=stride, dilation=dilation)(moved).unflatten(-1, (len(filters), -1))
     shape = (*before, *after, count)
     return [part.flatten(-2)[:, :count].reshape(shape).movedim(-1, axis) for part in blocks.unbind(-2)]
 
@@ -92,37 +92,41 @@ def shifted_sum(x: Tensor, taps: Taps | Tensor, axis: int, *, stride: int = 1, d
     return sum(terms[1:], start=terms[0])
 
 
-def along_rows(
-    x: Tensor, filters: Sequence[Taps], *, stride: int = 1, dilation: int = 1, padding: int = 0
-) -> list[Tensor]:
-    """Filter the middle axis of a contiguous tensor.
+class RowFilter:
+    """Filters the middle axis of contiguous tensors; made once for many tensors of the same dtype.
 
     Args:
-        x: `(P, N, S)`, contiguous.
         filters: Filters with the same number of taps.
         stride: Distance of the windows.
         dilation: Distance of the taps.
         padding: Zeros on both sides.
 
-    Returns:
-        One `(P, K, S)` tensor per filter.
-
     Example:
-        >>> along_rows(torch.ones(1, 5, 2), [(1.0, 2.0)], stride=2)[0].tolist()
+        >>> RowFilter([(1.0, 2.0)], stride=2)(torch.ones(1, 5, 2))[0].tolist()
         [[[3.0, 3.0], [3.0, 3.0]]]
     """
-    if x.dtype == torch.float32:
+
+    def __init__(self, filters: Sequence[Taps], *, stride: int = 1, dilation: int = 1, padding: int = 0) -> None:
+        self.filters, self.stride, self.dilation, self.padding = filters, stride, dilation, padding
+        self._weights: Tensor | None = None
+
+    def __call__(self, x: Tensor) -> list[Tensor]:
+        """Filter `(P, N, S)` to one `(P, K, S)` per filter."""
+        if x.dtype == torch.float32:
+            return self._depthwise(x)
+        if self.padding:
+            x = F.pad(x, (0, 0, self.padding, self.padding))
+        return [_accumulated(x, taps, self.stride, self.dilation) for taps in self.filters]
+
+    def _depthwise(self, x: Tensor) -> list[Tensor]:
         num_rows, _, channels = x.shape
+        if self._weights is None or self._weights.shape[1] != channels:
+            taps = x.new_tensor(self.filters).view(len(self.filters), 1, 1, 1, -1)
+            self._weights = taps.expand(-1, channels, -1, -1, -1).contiguous()
         image = x.view(num_rows, 1, -1, channels).permute(0, 3, 1, 2)
-        weights = x.new_tensor(filters).view(len(filters), 1, 1, 1, -1).expand(-1, channels, -1, -1, -1)
-        results = [
-            F.conv2d(image, w, stride=(1, stride), dilation=(1, dilation), padding=(0, padding), groups=channels)
-            for w in weights.contiguous()
-        ]
+        options = {"stride": (1, self.stride), "dilation": (1, self.dilation), "padding": (0, self.padding)}
+        results = [F.conv2d(image, weight, groups=channels, **options) for weight in self._weights]
         return [result.permute(0, 2, 3, 1).reshape(num_rows, -1, channels) for result in results]
-    if padding:
-        x = F.pad(x, (0, 0, padding, padding))
-    return [_accumulated(x, taps, stride, dilation) for taps in filters]
 
 
 def _accumulated(x: Tensor, taps: Taps, stride: int, dilation: int) -> Tensor:
@@ -135,64 +139,57 @@ def _accumulated(x: Tensor, taps: Taps, stride: int, dilation: int) -> Tensor:
     return total
 
 
-def block_length(num_taps: int, num_filters: int, dilation: int = 1) -> int:
-    """Outputs per filter that `along_blocks` computes together.
-
-    Example:
-        >>> block_length(8, 2), block_length(76, 2)
-        (8, 16)
-    """
-    lanes = _LANES if (num_taps - 1) * dilation < _LONG_FILTER else 2 * _LANES
-    return max(lanes // num_filters, 1)
-
-
-def along_blocks(
-    x: Tensor, filters: Sequence[Taps], *, stride: int = 1, dilation: int = 1, interleaved: bool = False
-) -> Tensor:
-    """Filter the last axis of a contiguous tensor in blocks of outputs.
-
-    The input is filled up with zeros when its last window falls into an incomplete block, so callers that make room for
-    whole blocks themselves save a copy; outputs beyond the last window are of no use.
+class BlockFilter:
+    """Filters the last axis of contiguous tensors in blocks of outputs; made once for many tensors of the same dtype.
 
     Args:
-        x: `(R, N)`, contiguous.
         filters: F filters with the same number of taps.
         stride: Distance of the windows.
         dilation: Distance of the taps.
         interleaved: Order within a block: the outputs of all filters side by side, instead of one filter after the other.
 
-    Returns:
-        `(R, nb, F * b)` with blocks of `b = block_length(...)` outputs per filter, in order of `(F, b)`, or of `(b, F)` if
-        interleaved.
+    Attributes:
+        block: Outputs per filter in a block.
 
     Example:
-        >>> x = torch.arange(40.0).view(1, -1)
-        >>> along_blocks(x, [(1.0, 0.0), (0.0, 1.0)], stride=2).shape
+        >>> BlockFilter([(1.0, 0.0), (0.0, 1.0)], stride=2)(torch.arange(40.0).view(1, -1)).shape
         torch.Size([1, 3, 16])
     """
-    num_taps, block = len(filters[0]), block_length(len(filters[0]), len(filters), dilation)
-    count = filtered_length(x.shape[1], num_taps, stride, dilation)
-    num_blocks = -(-count // block)
-    window = (block - 1) * stride + (num_taps - 1) * dilation + 1
-    missing = (num_blocks - 1) * block * stride + window - x.shape[1]
-    if missing > 0:
-        x = F.pad(x, (0, missing))
-    matrix = _toeplitz(x, filters, block, stride, dilation, interleaved)  # (F * b, window)
-    if x.dtype != torch.float32:  # convolutions of other dtypes have no fast kernel, matrix products do
-        windows = x.unfold(-1, window, block * stride)
-        return torch.matmul(windows.reshape(-1, window), matrix.t()).view(x.shape[0], num_blocks, -1)
-    weight = matrix[:, None, None].contiguous(memory_format=torch.channels_last)
-    return F.conv2d(x[None, None], weight, stride=(1, block * stride))[0].permute(1, 2, 0).contiguous()
 
+    def __init__(
+        self, filters: Sequence[Taps], *, stride: int = 1, dilation: int = 1, interleaved: bool = False
+    ) -> None:
+        self.filters, self.stride, self.dilation, self.interleaved = filters, stride, dilation, interleaved
+        reach = (len(filters[0]) - 1) * dilation
+        self.block = max((_LANES if reach < _LONG_FILTER else 2 * _LANES) // len(filters), 1)
+        self._window = (self.block - 1) * stride + reach + 1
+        self._matrix: Tensor | None = None
 
-def _toeplitz(
-    like: Tensor, filters: Sequence[Taps], block: int, stride: int, dilation: int, interleaved: bool
-) -> Tensor:
-    window = (block - 1) * stride + (len(filters[0]) - 1) * dilation + 1
-    rows = [[0.0] * window for _ in range(block * len(filters))]
-    for f, taps in enumerate(filters):
-        for k in range(block):
-            row = rows[k * len(filters) + f if interleaved else f * block + k]
-            first = k * stride
-            row[first : first + (len(taps) - 1) * dilation + 1 : dilation] = taps
-    return like.new_tensor(rows)
+    def __call__(self, x: Tensor) -> Tensor:
+        """Filter `(R, N)` to `(R, nb, F * b)`, blocks of b outputs in order of `(F, b)`, or of `(b, F)` if interleaved.
+
+        The input is filled up with zeros when its last window falls into an incomplete block, so callers that make room
+        for whole blocks themselves save a copy; outputs beyond the last window are of no use.
+        """
+        count = filtered_length(x.shape[1], len(self.filters[0]), self.stride, self.dilation)
+        num_blocks, step = -(-count // self.block), self.block * self.stride
+        missing = (num_blocks - 1) * step + self._window - x.shape[1]
+        if missing > 0:
+            x = F.pad(x, (0, missing))
+        if self._matrix is None:
+            self._matrix = self._toeplitz(x)  # (F * b, window)
+        if x.dtype != torch.float32:  # convolutions of other dtypes have no fast kernel, matrix products do
+            windows = x.unfold(-1, self._window, step)
+            return torch.matmul(windows.reshape(-1, self._window), self._matrix.t()).view(x.shape[0], num_blocks, -1)
+        weight = self._matrix[:, None, None].contiguous(memory_format=torch.channels_last)
+        return F.conv2d(x[None, None], weight, stride=(1, step))[0].permute(1, 2, 0).contiguous()
+
+    def _toeplitz(self, like: Tensor) -> Tensor:
+        num_filters = len(self.filters)
+        rows = [[0.0] * self._window for _ in range(self.block * num_filters)]
+        for f, taps in enumerate(self.filters):
+            for k in range(self.block):
+                row = rows[k * num_filters + f if self.interleaved else f * self.block + k]
+                first = k * self.stride
+                row[first : first + (len(taps) - 1) * self.dilation + 1 : self.dilation] = taps
+        return like.new_tensor(rows)

@@ -1,7 +1,7 @@
 """Two-channel filter banks over any number of axes, written for the CPU caches.
 
 Leading axes are cut into chunks that stay in the cache through all steps. In every chunk the innermost axis is filtered
-in blocks (see `_correlate`) and the others as rows; what blocks leave in an unusual order is put right by the copy into
+in blocks and the others as rows (see `_correlate`); what blocks leave in an unusual order is put right by the copy into
 the result, which is needed anyway.
 
 Analysis of one axis filters the extended signal with stride two. Synthesis is the same operation on the interleaved
@@ -18,13 +18,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from subband.transforms._correlate import along_blocks, along_rows, block_length
+from subband.transforms._correlate import BlockFilter, RowFilter
+from subband.transforms._layout import Layout, chunks
 from subband.transforms.filters import FilterBank
 from subband.transforms.padding import extend, fold
 
-__all__ = ["Axis", "analysis", "band_length", "signal_length", "synthesis"]
-
-_CHUNK_BYTES = 1 << 21  # what a chunk of the input may take of the second-level cache, with room for its bands
+__all__ = ["Axis", "analysis", "band_length", "extension", "signal_length", "synthesis"]
 
 
 class Axis(NamedTuple):
@@ -74,10 +73,16 @@ def signal_length(length: int, num_taps: int, mode: str) -> int:
 def extension(length: int, num_taps: int, mode: str) -> tuple[int, int]:
     """Samples that the analysis adds before and after a signal.
 
-    The one that makes an odd length even counts among those after it; in mode `periodization` it repeats the last sample.
+    Those after it include the one that makes an odd length even. In mode `periodization`, where that one repeats the
+    last sample, `extend` adds it by itself.
+
+    Example:
+        >>> extension(13, 8, "symmetric"), extension(13, 8, "periodization")
+        ((6, 7), (3, 3))
     """
-    reach = num_taps // 2 - 1 if mode == "periodization" else num_taps - 2
-    return reach, reach + length % 2
+    if mode == "periodization":
+        return num_taps // 2 - 1, num_taps // 2 - 1
+    return num_taps - 2, num_taps - 2 + length % 2
 
 
 def analysis(x: Tensor, axes: Sequence[Axis], stack: int | None) -> Tensor | tuple[Tensor, ...]:
@@ -90,33 +95,25 @@ def analysis(x: Tensor, axes: Sequence[Axis], stack: int | None) -> Tensor | tup
 
     Returns:
         Bands in sorted key order, letter i of the key standing for `axes[i]`.
+
+    Example:
+        >>> from subband.transforms.filters import HAAR
+        >>> low, high = analysis(torch.tensor([3.0, 1.0]), [Axis(-1, HAAR, "zero")], None)
+        >>> low.tolist(), high.tolist()
+        ([2.828427...], [1.414213...])
     """
-    layout = _Layout.of(x, [a.axis for a in axes])
-    counts = [band_length(x.shape[a.axis], a.bank.num_taps, a.mode) for a in axes]
-    results = layout.allocate(x, counts, 1 << len(axes))
-    flat_results = [layout.flat(result) for result in results]
-    source = layout.flat(x.permute(layout.order).contiguous())
-    steps = sorted(zip(layout.places, axes, range(len(axes)), strict=True), reverse=True)
-    for first, last in _chunks(source):
-        parts = {(0,) * len(axes): source[first:last]}
-        block = 0
-        for place, axis, i in steps:
-            if place == source.ndim - 1:
-                parts = {key: _analyze_last(part, axis) for key, part in parts.items()}
-                block = block_length(axis.bank.num_taps, 2)
-            else:
-                parts = {
-                    (*key[:i], bit, *key[i + 1 :]): band
-                    for key, part in parts.items()
-                    for bit, band in enumerate(_analyze_rows(part, axis, place))
-                }
-        targets = (flat_result[first:last] for flat_result in flat_results)
-        for key, target in zip(product((0, 1), repeat=len(axes)), targets, strict=True):
-            if block:
-                _copy_blocks(target, parts[(*key[: steps[0][2]], 0, *key[steps[0][2] + 1 :])], block, key[steps[0][2]])
-            else:
-                target.copy_(parts[key])
-    return layout.finish(results, stack)
+    layout = Layout.of(x, [a.axis for a in axes])
+    bands, result = _band_memory(x, axes, layout, stack)
+    source = layout.flat(x)
+    steps = [_AnalysisStep(axis, i, layout.places[i], source.ndim) for i, axis in enumerate(axes)]
+    steps.sort(key=lambda step: -step.place)
+    for chunk in chunks(source):
+        parts = {(0,) * len(axes): source[chunk]}
+        for step in steps:
+            parts = {new_key: band for key, part in parts.items() for new_key, band in step(key, part)}
+        for key, band in zip(product((0, 1), repeat=len(axes)), bands, strict=True):
+            steps[0].deliver(parts, key, band[chunk])
+    return result if isinstance(result, Tensor) or stack is None else torch.stack(result, stack)
 
 
 def synthesis(bands: Sequence[Tensor], axes: Sequence[Axis], lengths: Sequence[int] | None = None) -> Tensor:
@@ -124,113 +121,152 @@ def synthesis(bands: Sequence[Tensor], axes: Sequence[Axis], lengths: Sequence[i
 
     Args:
         bands: In sorted key order, any common shape, real.
-        axes: The transformed axes, with the synthesis filters to use.
-        lengths: Without it the inverse of `analysis`. With it, its adjoint for signals of these lengths along `axes`: the
-            bands go on with zeros, and what arrives beyond the ends is folded back.
+        axes: The transformed axes.
+        lengths: Without it the inverse of `analysis`. With it, for signals of these lengths along `axes`, the adjoint of
+            the analysis with the time-reversed filters: the bands go on with zeros, and what arrives beyond the ends is
+            folded back.
 
     Returns:
         The signal.
+
+    Example:
+        >>> from subband.transforms.filters import HAAR
+        >>> synthesis([torch.tensor([1.0]), torch.tensor([1.0])], [Axis(-1, HAAR, "zero")])
+        tensor([1.4142, 0.0000])
     """
-    layout = _Layout.of(bands[0], [a.axis for a in axes])
-    sources = [layout.flat(band.permute(layout.order).contiguous()) for band in bands]
+    layout = Layout.of(bands[0], [a.axis for a in axes])
+    sources = [layout.flat(band) for band in bands]
     wanted = lengths or [signal_length(bands[0].shape[a.axis], a.bank.num_taps, a.mode) for a in axes]
-    (result,) = layout.allocate(bands[0], wanted, 1)
-    flat_result = layout.flat(result)
-    steps = sorted(zip(layout.places, axes, wanted, strict=True), reverse=True)
-    for first, last in _chunks(flat_result):
-        z = _interleaved([source[first:last] for source in sources], layout.places)
+    result = layout.empty(bands[0], wanted)
+    target = layout.flat_view(result)
+    is_adjoint = lengths is not None
+    parts = zip(axes, wanted, layout.places, strict=True)
+    steps = [_SynthesisStep(axis, length, place, target.ndim, is_adjoint=is_adjoint) for axis, length, place in parts]
+    steps.sort(key=lambda step: -step.place)
+    for chunk in chunks(target):
+        z = _interleaved([source[chunk] for source in sources], layout.places)
         keep: list[slice] = [slice(None)] * z.ndim
-        for place, axis, length in steps:
-            z, keep[place] = _synthesize(z, axis, place, length, is_adjoint=lengths is not None)
-        flat_result[first:last] = z[tuple(keep)]
+        for step in steps:
+            z, keep[step.place] = step(z)
+        target[chunk] = z[tuple(keep)]
     return layout.logical(result)
 
 
-class _Layout(NamedTuple):
-    """Order of the axes in memory.
+def _band_memory(
+    x: Tensor, axes: Sequence[Axis], layout: Layout, stack: int | None
+) -> tuple[list[Tensor], Tensor | tuple[Tensor, ...]]:
+    """Flat views to write the bands to, and what they are views of: the stacked result or separate bands."""
+    counts = [band_length(x.shape[a.axis], a.bank.num_taps, a.mode) for a in axes]
+    number = 1 << len(axes)
+    if stack is not None and layout.can_stack(x.ndim + 1 + stack):
+        shape = list(x.shape)
+        for axis, count in zip(axes, counts, strict=True):
+            shape[axis.axis] = count
+        shape.insert(x.ndim + 1 + stack, number)
+        result = x.new_empty(shape)
+        return [layout.flat_view(band) for band in result.unbind(stack)], result
+    bands = [layout.empty(x, counts) for _ in range(number)]
+    return [layout.flat_view(band) for band in bands], tuple(layout.logical(band) for band in bands)
 
-    Attributes:
-        order: Axes from the outermost to the innermost.
-        num_leading: How many of them, all of the untransformed ones before the first transformed one, are chunked.
-        places: Where the transformed axes lie in the flattened tensor `(P, ...)`.
+
+_Key = tuple[int, ...]
+
+
+class _AnalysisStep:
+    """Analysis of one axis, prepared once for all chunks.
+
+    Args:
+        axis: The axis.
+        position: Its position in the keys.
+        place: Its number in the flat tensor.
+        ndim: Axes of the flat tensor.
     """
 
-    order: tuple[int, ...]
-    num_leading: int
-    places: tuple[int, ...]
+    def __init__(self, axis: Axis, position: int, place: int, ndim: int) -> None:
+        self.axis, self.position, self.place = axis, position, place
+        filters = (axis.bank.dec_lo[::-1], axis.bank.dec_hi[::-1])
+        self.rows = RowFilter(filters, stride=2) if place < ndim - 1 else None
+        self.blocks = BlockFilter(filters, stride=2) if place == ndim - 1 else None
 
-    @classmethod
-    def of(cls, x: Tensor, axes: Sequence[int]) -> _Layout:
-        order = tuple(range(x.ndim))
-        if not x.is_contiguous():
-            by_stride = tuple(sorted(order, key=x.stride, reverse=True))
-            order = by_stride if x.permute(by_stride).is_contiguous() else order
-        positions = [order.index(x.ndim + axis) for axis in axes]
-        num_leading = min(positions)
-        return cls(order, num_leading, tuple(position - num_leading + 1 for position in positions))
+    def __call__(self, key: _Key, x: Tensor) -> list[tuple[_Key, Tensor]]:
+        """Both bands of a part, with bit 0 and 1 in their keys; the innermost axis leaves them together, in blocks."""
+        length, mode = x.shape[self.place], self.axis.mode
+        left, right = extension(length, self.axis.bank.num_taps, mode)
+        if self.blocks is not None:
+            count = band_length(length, self.axis.bank.num_taps, mode)
+            wide = extend(x, left, right + 2 * (-count % self.blocks.block), mode, -1)
+            return [(key, self.blocks(wide.view(-1, wide.shape[-1])).view(*x.shape[:-1], -1))]
+        assert self.rows is not None
+        wide = extend(x.reshape(prod(x.shape[: self.place]), length, -1), left, right, mode, -2)
+        shape = (*x.shape[: self.place], -1, *x.shape[self.place + 1 :])
+        return [(self._with_bit(key, bit), band.view(shape)) for bit, band in enumerate(self.rows(wide))]
 
-    def flat(self, physical: Tensor) -> Tensor:
-        """View `(P, ...)` of a tensor whose axes are in memory order."""
-        return physical.reshape(prod(physical.shape[: self.num_leading]), *physical.shape[self.num_leading :])
+    def deliver(self, parts: dict[_Key, Tensor], key: _Key, target: Tensor) -> None:
+        """Copy one band to its place; called for the step of the innermost transformed axis."""
+        if self.blocks is None:
+            target.copy_(parts[key])
+            return
+        block, bit = self.blocks.block, key[self.position]
+        half = parts[self._with_bit(key, 0)].unflatten(-1, (-1, 2, block))[..., bit, :]  # (..., nb, block)
+        num_whole, rest = divmod(target.shape[-1], block)
+        if num_whole:
+            target[..., : num_whole * block].unflatten(-1, (num_whole, block)).copy_(half[..., :num_whole, :])
+        if rest:
+            target[..., num_whole * block :].copy_(half[..., num_whole, :rest])
 
-    def allocate(self, like: Tensor, lengths: Sequence[int], number: int) -> list[Tensor]:
-        """Tensors in memory order with other lengths along the transformed axes."""
-        shape = [like.shape[i] for i in self.order]
-        for place, length in zip(self.places, lengths, strict=True):
-            shape[place - 1 + self.num_leading] = length
-        return [like.new_empty(shape) for _ in range(number)]
-
-    def logical(self, physical: Tensor) -> Tensor:
-        """Back from memory order."""
-        return physical.permute(tuple(self.order.index(i) for i in range(len(self.order))))
-
-    def finish(self, results: list[Tensor], stack: int | None) -> Tensor | tuple[Tensor, ...]:
-        bands = tuple(self.logical(result) for result in results)
-        return bands if stack is None else torch.stack(bands, stack)
-
-
-def _chunks(source: Tensor) -> list[tuple[int, int]]:
-    """Ranges of the first axis that fit into the cache of every thread."""
-    if source.shape[0] == 0 or source[0].numel() == 0:
-        return []
-    room = _CHUNK_BYTES * torch.get_num_threads()
-    size = max(1, room // (source[0].numel() * source.element_size()))
-    return [(first, min(first + size, source.shape[0])) for first in range(0, source.shape[0], size)]
+    def _with_bit(self, key: _Key, bit: int) -> _Key:
+        return (*key[: self.position], bit, *key[self.position + 1 :])
 
 
-def _extended(x: Tensor, axis: Axis, spare: int, at: int) -> Tensor:
-    """The signal with what the filters reach beyond its ends, and `spare` samples more."""
-    length, num_taps = x.shape[at], axis.bank.num_taps
-    left, right = extension(length, num_taps, axis.mode)
-    if axis.mode == "periodization":
-        right -= length % 2  # `extend` makes the length even by itself
-    return extend(x, left, right + spare, axis.mode, at)
+class _SynthesisStep:
+    """Synthesis of one axis of interleaved bands, prepared once for all chunks.
 
+    Args:
+        axis: The axis.
+        length: Samples of the signal along it.
+        place: Its number in the flat tensor.
+        ndim: Axes of the flat tensor.
+        is_adjoint: Whether the bands go on with zeros beyond their ends, and the signal is folded back.
+    """
 
-def _analyze_last(x: Tensor, axis: Axis) -> Tensor:
-    """Both bands of the innermost axis in blocks, `(..., nb * 2b)`."""
-    block = block_length(axis.bank.num_taps, 2)
-    count = band_length(x.shape[-1], axis.bank.num_taps, axis.mode)
-    wide = _extended(x, axis, 2 * (-count % block), -1)
-    filters = (axis.bank.dec_lo[::-1], axis.bank.dec_hi[::-1])
-    return along_blocks(wide.view(-1, wide.shape[-1]), filters, stride=2).view(*x.shape[:-1], -1)
+    def __init__(self, axis: Axis, length: int, place: int, ndim: int, *, is_adjoint: bool) -> None:
+        self.axis, self.length, self.place, self.is_adjoint = axis, length, place, is_adjoint
+        num_taps, self.is_periodic = axis.bank.num_taps, axis.mode == "periodization"
+        # With L/4 coefficients of the neighbouring periods on both sides every periodic sum is complete.
+        self.wrap = 2 * (num_taps // 4) if self.is_periodic else num_taps - 2 if is_adjoint else 0
+        filters = _synthesis_filters(axis.bank)
+        padding = 0 if self.is_periodic else self.wrap
+        self.rows = RowFilter(filters, stride=2, padding=padding) if place < ndim - 1 else None
+        self.blocks = BlockFilter(filters, stride=2, interleaved=True) if place == ndim - 1 else None
 
+    def __call__(self, z: Tensor) -> tuple[Tensor, slice]:
+        """The filtered tensor, and where along the axis the signal lies in it."""
+        if self.blocks is not None:
+            num_samples = z.shape[-1] + 2 * self.wrap - self.axis.bank.num_taps + 2
+            spare = -num_samples % (2 * self.blocks.block)
+            z_wide = extend(z, self.wrap, self.wrap + spare, "periodic" if self.is_periodic else "zero", -1)
+            signal = self.blocks(z_wide.view(-1, z_wide.shape[-1])).view(*z.shape[:-1], -1)
+            return signal, self._kept(signal, -1)
+        assert self.rows is not None
+        flat = z.view(prod(z.shape[: self.place]), z.shape[self.place], -1)
+        if self.is_periodic:
+            flat = extend(flat, self.wrap, self.wrap, "periodic", -2)
+        even, odd = self.rows(flat)
+        signal = torch.stack((even, odd), 2).flatten(1, 2)
+        kept = self._kept(signal, -2)
+        return signal.view(*z.shape[: self.place], -1, *z.shape[self.place + 1 :]), kept
 
-def _analyze_rows(x: Tensor, axis: Axis, place: int) -> list[Tensor]:
-    """Both bands of an axis that is not the innermost one."""
-    wide = _extended(x.reshape(prod(x.shape[:place]), x.shape[place], -1), axis, 0, -2)
-    bands = along_rows(wide, (axis.bank.dec_lo[::-1], axis.bank.dec_hi[::-1]), stride=2)
-    return [band.view(*x.shape[:place], -1, *x.shape[place + 1 :]) for band in bands]
-
-
-def _copy_blocks(target: Tensor, blocks: Tensor, block: int, bit: int) -> None:
-    """Put one band of the innermost axis, given in blocks of `(2, block)`, into its order."""
-    half = blocks.unflatten(-1, (-1, 2, block))[..., bit, :]  # (..., nb, block)
-    num_whole, rest = divmod(target.shape[-1], block)
-    if num_whole:
-        target[..., : num_whole * block].unflatten(-1, (num_whole, block)).copy_(half[..., :num_whole, :])
-    if rest:
-        target[..., num_whole * block :].copy_(half[..., num_whole, :rest])
+    def _kept(self, signal: Tensor, at: int) -> slice:
+        """Fold back what lies beyond the ends, and say where the signal starts and stops."""
+        num_taps, mode = self.axis.bank.num_taps, self.axis.mode
+        start = 1 - num_taps // 2 + self.wrap if self.is_periodic else 0
+        if self.is_adjoint:
+            # A repeated last sample (odd length, periodization) folds like one that mode `constant` has added.
+            left, right = (0, self.length % 2) if self.is_periodic else extension(self.length, num_taps, mode)
+            whole = signal.narrow(at, start, left + self.length + right)
+            fold(whole, left, right, "constant" if self.is_periodic else mode, at)
+            start += left
+        return slice(start, start + self.length)
 
 
 def _interleaved(bands: Sequence[Tensor], places: Sequence[int]) -> Tensor:
@@ -247,40 +283,10 @@ def _interleaved(bands: Sequence[Tensor], places: Sequence[int]) -> Tensor:
     return z
 
 
-def _synthesize(z: Tensor, axis: Axis, place: int, length: int, *, is_adjoint: bool) -> tuple[Tensor, slice]:
-    """Filter one axis of interleaved bands; also where along the axis the signal of the given length lies."""
-    num_taps, is_last = axis.bank.num_taps, place == z.ndim - 1
-    is_periodic = axis.mode == "periodization"
-    flat = z.view(-1, z.shape[-1]) if is_last else z.view(prod(z.shape[:place]), z.shape[place], -1)
-    at = -1 if is_last else -2
-    wrap = 2 * (num_taps // 4) if is_periodic else num_taps - 2 if is_adjoint else 0
-    num_samples = flat.shape[at] + 2 * wrap - num_taps + 2
-    spare = -num_samples % (2 * block_length(num_taps, 2)) if is_last else 0
-    filters = _synthesis_filters(axis.bank)
-    if is_last:
-        flat = extend(flat, wrap, wrap + spare, "periodic" if is_periodic else "zero", -1)
-        signal = along_blocks(flat, filters, stride=2, interleaved=True).flatten(1)
-    else:
-        if is_periodic:
-            flat = extend(flat, wrap, wrap, "periodic", -2)
-        even, odd = along_rows(flat, filters, stride=2, padding=0 if is_periodic else wrap)
-        signal = torch.stack((even, odd), 2).flatten(1, 2)
-    start = 1 - num_taps // 2 + wrap if is_periodic else 0
-    if is_adjoint:
-        # A repeated last sample (odd length, periodization) folds like one that mode `constant` has added.
-        left, right = (0, length % 2) if is_periodic else extension(length, num_taps, axis.mode)
-        fold(signal.narrow(at, start, left + length + right), left, right, "constant" if is_periodic else axis.mode, at)
-        start += left
-    shape = (*z.shape[:place], -1, *z.shape[place + 1 :])
-    return signal.view(shape), slice(start, start + length)
-
-
 def _synthesis_filters(bank: FilterBank) -> tuple[list[float], list[float]]:
     """Filters of the interleaved bands that give the even and the odd samples."""
-    filters = []
+    filters: tuple[list[float], list[float]] = ([], [])
     for phase in (0, 1):
-        taps: list[float] = []
         for t in range(bank.num_taps - 2, -1, -2):
-            taps += (bank.rec_lo[t + phase], bank.rec_hi[t + phase])
-        filters.append(taps)
-    return filters[0], filters[1]
+            filters[phase].extend((bank.rec_lo[t + phase], bank.rec_hi[t + phase]))
+    return filters

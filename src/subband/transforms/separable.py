@@ -36,8 +36,6 @@ def analyze(x: Tensor, bank: FilterBank, mode: str, axis: int) -> tuple[Tensor, 
         (torch.Size([5]), True)
     """
     left, right = extension(x.shape[axis], bank.num_taps, mode)
-    if mode == "periodization":
-        right -= x.shape[axis] % 2  # `extend` makes the length even by itself
     x = extend(x, left, right, mode, axis)
     phases = halves(x, axis)
     count = x.shape[axis] // 2 - bank.num_taps // 2 + 1
