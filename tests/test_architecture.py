@@ -19,12 +19,13 @@ TYPICAL_FUNCTION_LINES, LONG_FUNCTION_LINES = 15, 45
 CORE = {"transforms", "layers", "models"}
 BESIDE_MODELS = {"losses", "metrics", "data"}
 ROOT_MODULES = {"config", "environment", "_torchvision"}
-EVERYTHING_BELOW_TASKS = CORE | BESIDE_MODELS | ROOT_MODULES | {"convert", "predictors", "visual"}
+EVERYTHING_BELOW_TASKS = CORE | BESIDE_MODELS | ROOT_MODULES | {"convert", "imaging", "predictors", "visual"}
 
 # Package -> the parts of subband that its files may import. The root package (version, create_model) is open to all but
 # the transforms and layers; nothing outside cli imports cli.
 ALLOWED = {
     "transforms": {"transforms"},
+    "imaging": {"transforms", "imaging"},
     "layers": {"transforms", "layers"},
     "models": CORE | {""},
     "convert": CORE | {"convert", ""},
@@ -32,7 +33,7 @@ ALLOWED = {
     "metrics": {"transforms", "metrics"},
     "data": {"transforms", "data"},
     "predictors": CORE | {"metrics", "data", "predictors", ""},
-    "visual": CORE | {"metrics", "data", "visual", "environment", ""},
+    "visual": CORE | {"imaging", "metrics", "data", "visual", "environment", ""},
     "tasks": EVERYTHING_BELOW_TASKS | {"tasks", ""},
     "cli": EVERYTHING_BELOW_TASKS | {"tasks", "cli", ""},
     "": {"models", "convert", "layers", ""} | ROOT_MODULES,

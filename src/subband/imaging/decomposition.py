@@ -13,6 +13,7 @@ __all__ = ["BandBox", "BandEnergy", "band_energies", "coefficient_mosaic", "mosa
 _NAMES = {"aa": "LL", "da": "LH", "ad": "HL", "dd": "HH"}
 _OFFSETS = {"aa": (0, 0), "ad": (0, 1), "da": (1, 0), "dd": (1, 1)}  # row and column in the square of a level
 _EMPTY = 0.3
+_GAMMA = 0.7  # lifts weak coefficients
 _BRIGHTEST = 0.995  # quantile of the magnitudes of a band that is shown as white
 
 
@@ -133,7 +134,7 @@ def mosaic_layout(coeffs: Coeffs) -> tuple[int, int, list[BandBox]]:
 def coefficient_mosaic(coeffs: Coeffs, separator: int = 1) -> Tensor:
     """All coefficients as one picture: the approximation at the top left, ever finer details to the right and below.
 
-    The approximation is shown as the small image that it is, details by the root of their magnitude, black for zero; every
+    The approximation is shown as the small image that it is, details by their magnitude, black for zero; every
     band is scaled by itself so that its structure can be seen. The picture does not show which band is the strongest;
     `band_energies` says that. Where long filters make a band smaller than the square beside it, the rest is grey.
 
@@ -192,4 +193,4 @@ def _as_magnitudes(band: Tensor) -> Tensor:
     white = magnitudes.flatten().topk(rank).values[-1]
     # A band that holds nothing but rounding errors stays black.
     white = white.clamp_min(1e-5)
-    return (magnitudes / white).clamp(0, 1).sqrt()
+    return (magnitudes / white).clamp(0, 1) ** _GAMMA

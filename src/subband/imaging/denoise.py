@@ -57,9 +57,7 @@ def estimate_sigma(x: Tensor, wavelet: WaveletLike = "db2", mode: str = "symmetr
     ordered = diagonal.sort(-1).values  # zeros first
     count = (diagonal > 0).sum(-1, keepdim=True)
     first = diagonal.shape[-1] - count
-    middle = torch.cat(
-        (first + (count - 1).clamp_min(0) // 2, (first + count // 2).clamp_max(diagonal.shape[-1] - 1)), -1
-    )
+    middle = torch.cat((first + (count - 1) // 2, first + count // 2), -1).clamp(0, diagonal.shape[-1] - 1)
     median = ordered.gather(-1, middle).mean(-1)
     return (median / _QUARTILE).to(x.dtype)
 
