@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
+import torch
+
 from subband.transforms._arguments import Names, negative_axes, per_axis
 from subband.transforms._filter_bank import band_length
 from subband.transforms.filters import WaveletLike, filter_banks
@@ -60,7 +62,7 @@ def dwt_coeff_len(data_len: int, filter_len: int, mode: str = "symmetric") -> in
 
 
 def check_level(lengths: Sequence[int], filter_lens: Sequence[int], level: int | None) -> int:
-    """The level to use, with a warning if it is larger than useful.
+    """The level to use, with a warning if it is larger than useful, except in compiled code.
 
     Args:
         lengths: Samples along every transformed axis.
@@ -78,6 +80,8 @@ def check_level(lengths: Sequence[int], filter_lens: Sequence[int], level: int |
         return min(dwt_max_level(n, taps) for n, taps in zip(lengths, filter_lens, strict=True))
     if level < 0:
         raise ValueError(f"level must not be negative, got {level}")
+    if torch.compiler.is_compiling():  # a warning would break the graph
+        return level
     if level and any(n < (taps - 1) << level for n, taps in zip(lengths, filter_lens, strict=True)):
         warnings.warn(f"level {level} is so high that the border reaches every coefficient", UserWarning, stacklevel=4)
     return level
