@@ -15,7 +15,7 @@ from subband.transforms.multilevel import wavedec, wavedecn, waverecn
 from subband.transforms.padding import check_mode
 from subband.transforms.pyramid import Coeffs
 
-__all__ = ["FilterBankModule", "Names", "Size", "WaveletModule", "as_tuple", "check_levels"]
+__all__ = ["FilterBankModule", "Names", "Size", "WaveletModule", "as_tuple", "check_levels", "check_modes"]
 
 Size = int | Sequence[int]
 Names = str | tuple[str, ...]
@@ -30,6 +30,16 @@ def check_levels(levels: int) -> int:
     if levels < 1:
         raise ValueError(f"levels must be at least 1, got {levels}")
     return levels
+
+
+def check_modes(mode: Names, num_axes: int) -> None:
+    """Refuse unknown boundary modes.
+
+    Raises:
+        ValueError: If a mode is unknown, or there is neither one nor one per axis.
+    """
+    for name in per_axis(mode, num_axes, "mode"):
+        check_mode(name)
 
 
 def as_tuple(size: Size | None) -> tuple[int, ...] | None:
@@ -66,8 +76,7 @@ class WaveletModule(nn.Module):
         scale: float,
     ) -> None:
         super().__init__()
-        for name in per_axis(mode, self.num_axes, "mode"):
-            check_mode(name)
+        check_modes(mode, self.num_axes)
         self.mode = mode
         self.levels = check_levels(levels)
         self.layout: BandLayout = band_layout(self.num_axes, layout, order, signs, scale)

@@ -84,7 +84,11 @@ class WaveletEmbedding(nn.Module):
         return Embedded(self.after(carried) + self.frames(by_last), self._split(frame_bands)[0], kept)
 
     def _analyze(self, clip: Tensor) -> Tensor:
-        """`(B, D, T, H, W)` to `(B, 8, T/2, H/2, W/2, D)`; the transform is fastest with the channels last."""
+        """`(B, D, T, H, W)` to `(B, 8, T/2, H/2, W/2, D)`.
+
+        Not a `DWT3d`: its layouts keep the channels of a band in the second axis or the bands next to each other in memory.
+        Here every band lies in one piece with the channels last, in which everything that follows is fastest.
+        """
         return dwtn(clip.movedim(1, -1), axes=self.axes, stack=1)
 
     def _split(self, bands: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,12 +1,13 @@
 """The frame-wise half of SimVP: encoder, decoder and the wavelet stem, each on `(B*T, C, H, W)`."""
 
 from collections.abc import Callable
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from subband.layers.layout import channels_last_on_cpu
-from subband.transforms import undecimated_haar2
+from subband.layers.stationary import SWT2d
 
 BlockRunner = Callable[..., Tensor]
 """Calls a block on its inputs, with or without gradient checkpointing (`VideoModel.checkpointed`)."""
@@ -135,14 +136,20 @@ class WaveletStem(nn.Module):
 
     def __init__(self, in_chans: int) -> None:
         super().__init__()
+        published: dict[str, Any] = {
+            "layout": "channels",
+            "order": ("aa", "da", "ad", "dd"),
+            "signs": (1, -1, -1, 1),  # the published high-pass is later minus earlier sample
+        }
+        self.periodic, self.zero = SWT2d(mode="periodic", **published), SWT2d(mode="zero", **published)
         self.norm = nn.BatchNorm2d(4 * in_chans)
 
     def forward(self, frames: Tensor) -> Tensor:
         """Transform `frames`, `(B*T, C, H, W)`."""
         height, width = frames.shape[-2:]
         is_power_of_two = height & (height - 1) == 0
-        bands = undecimated_haar2(frames, "periodic" if height == width and is_power_of_two else "zero")
-        return F.relu(self.norm(bands))
+        transform = self.periodic if height == width and is_power_of_two else self.zero
+        return F.relu(self.norm(transform(frames)))
 
 
 def _init_conv(conv: nn.Conv2d) -> None:

@@ -17,16 +17,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from subband.layers.conv3d import Conv3d, ConvNormGELU
+from subband.layers.wavelet import DWT3d, IDWT3d
 from subband.layers.wavelet3d import Carry, GateKind, SubbandAxes, WaveletEmbedding, WaveletReconstruction
 from subband.models._registry import ModelSpec
 from subband.models._video import VideoModel
 from subband.models._wast_blocks import TimeFrequencyBlock, Translator
 from subband.models._wast_options import FrequencyAttention, TemporalMixer, Variant, resolve_options
-from subband.transforms import dwtn, idwtn
 
 __all__ = ["MODELS", "WaST"]
-
-CLIP_AXES = (-3, -2, -1)
 
 
 class WaST(VideoModel):
@@ -129,6 +127,7 @@ class WaST(VideoModel):
         self.encoders = nn.ModuleList(self._translator(level, blocks[level]) for level in range(num_levels))
         self.embeddings = nn.ModuleList(WaveletEmbedding(width, channels, **bands) for width in widths)
         self.bottleneck = self._translator(num_levels, blocks[num_levels])
+        self.dwt, self.idwt = DWT3d(layout="channels"), IDWT3d(layout="channels")  # around the bottleneck, if at all
         self.reconstructions = nn.ModuleList(
             WaveletReconstruction(width, gate=options.subband_gate, **bands) for width in widths
         )
@@ -177,10 +176,9 @@ class WaST(VideoModel):
     def _run_bottleneck(self, x: Tensor) -> Tensor:
         if self.options.bottleneck == "plain":
             return self.bottleneck(x, run=self.checkpointed)
-        low, high = dwtn(x, axes=CLIP_AXES, stack=1).tensor_split([1], 1)  # LLL, then the seven others
-        low = self.bottleneck(low.squeeze(1), run=self.checkpointed)
-        bands = torch.cat([low.unsqueeze(1), high], 1)
-        return idwtn(bands, axes=CLIP_AXES, stack=1)[:, :, : x.shape[2]]
+        low, high = self.dwt(x).tensor_split([x.shape[1]], 1)  # LLL, then the seven others
+        bands = torch.cat([self.bottleneck(low, run=self.checkpointed), high], 1)
+        return self.idwt(bands, x.shape[-3:])
 
     def set_drop_path_rate(self, rate: float) -> None:
         """Let stochastic depth rise linearly from 0 at the first block to `rate` at the last.
