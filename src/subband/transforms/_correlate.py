@@ -83,12 +83,12 @@ def shifted_sum(x: Tensor, taps: Taps | Tensor, axis: int, *, stride: int = 1, d
         tensor([3., 6.])
     """
     count = filtered_length(x.shape[axis], len(taps), stride, dilation)
-    lead = (slice(None),) * (x.ndim + axis)
-    terms = [
-        x[(*lead, slice(j * dilation, j * dilation + (count - 1) * stride + 1, stride))] * taps[j]
-        for j in range(len(taps))
-        if isinstance(taps, Tensor) or taps[j] != 0.0  # PyWavelets fills biorthogonal filters up with zeros
-    ]
+    index = [slice(None)] * x.ndim
+    terms = []
+    for j in range(len(taps)):
+        if isinstance(taps, Tensor) or taps[j] != 0.0:  # PyWavelets fills biorthogonal filters up with zeros
+            index[axis] = slice(j * dilation, j * dilation + (count - 1) * stride + 1, stride)
+            terms.append(x[tuple(index)] * taps[j])
     return sum(terms[1:], start=terms[0])
 
 
@@ -124,8 +124,8 @@ class RowFilter:
             taps = x.new_tensor(self.filters).view(len(self.filters), 1, 1, 1, -1)
             self._weights = taps.expand(-1, channels, -1, -1, -1).contiguous()
         image = x.view(num_rows, 1, -1, channels).permute(0, 3, 1, 2)
-        options = {"stride": (1, self.stride), "dilation": (1, self.dilation), "padding": (0, self.padding)}
-        results = [F.conv2d(image, weight, groups=channels, **options) for weight in self._weights]
+        stride, padding, dilation = (1, self.stride), (0, self.padding), (1, self.dilation)
+        results = [F.conv2d(image, w, None, stride, padding, dilation, channels) for w in self._weights]
         return [result.permute(0, 2, 3, 1).reshape(num_rows, -1, channels) for result in results]
 
 

@@ -49,7 +49,8 @@ class _Analysis(LinearMap):
     axes: tuple[Axis, ...]
     stack: int | None
 
-    def eager(self, x: Tensor) -> Tensors:
+    def eager(self, *tensors: Tensor) -> Tensors:
+        (x,) = tensors
         if not _has_fast_path(x):
             return self.traced(x)
         if x.is_complex():
@@ -57,8 +58,8 @@ class _Analysis(LinearMap):
             return _stacked([torch.view_as_complex(part.contiguous()) for part in parts], self.stack)
         return _filter_bank.analysis(x, self.axes, self.stack)
 
-    def traced(self, x: Tensor) -> Tensors:
-        return _plain_analysis(x, self.axes, self.stack)
+    def traced(self, *tensors: Tensor) -> Tensors:
+        return _plain_analysis(tensors[0], self.axes, self.stack)
 
     def adjoint(self, *shapes: torch.Size) -> LinearMap:
         return _AnalysisAdjoint(self.axes, self.stack, tuple(shapes[0][axis.axis] for axis in self.axes))

@@ -1,23 +1,23 @@
 """Fast path of the Haar wavelet: sums and differences of neighbours instead of convolutions.
 
 One level over n axes works on even lengths only and needs no boundary rule. The eager kernels write every band straight
-into its place; since writing into given memory is not differentiable, analysis and synthesis form a pair of autograd
-functions. The transform is orthonormal, so each one is the adjoint of the other and serves as its backward.
+into its place; since writing into given memory is not differentiable, analysis and synthesis form a pair of linear
+maps. The transform is orthonormal, so each one is the adjoint of the other and serves as its backward.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import product
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from subband.transforms._linear import LinearMap, Tensors, apply
+
 __all__ = ["haar_analysis", "haar_synthesis", "halves", "interleave"]
 
-_Bands = Tensor | tuple[Tensor, ...]
 
-
-def haar_analysis(x: Tensor, axes: tuple[int, ...], stack: int | None = None) -> _Bands:
+def haar_analysis(x: Tensor, axes: tuple[int, ...], stack: int | None = None) -> Tensors:
     """All `2^n` Haar bands of one level over n axes.
 
     Args:
@@ -34,7 +34,7 @@ def haar_analysis(x: Tensor, axes: tuple[int, ...], stack: int | None = None) ->
         >>> low.tolist(), high.tolist()
         ([2.828427..., 2.828427...], [-1.414213..., 0.0])
     """
-    return _apply_analysis(x, axes, stack)
+    return apply(_Analysis(axes, stack), x)
 
 
 def haar_synthesis(bands: Tensor | Sequence[Tensor], axes: tuple[int, ...], stack: int | None = None) -> Tensor:
@@ -53,89 +53,37 @@ def haar_synthesis(bands: Tensor | Sequence[Tensor], axes: tuple[int, ...], stac
         >>> torch.allclose(haar_synthesis(haar_analysis(x, (-2, -1)), (-2, -1)), x)
         True
     """
-    return _apply_synthesis(axes, stack, *((bands,) if isinstance(bands, Tensor) else bands))
+    return apply(_Synthesis(axes, stack), *((bands,) if isinstance(bands, Tensor) else bands))
 
 
-def _apply_analysis(x: Tensor, axes: tuple[int, ...], stack: int | None) -> _Bands:
-    function = _TracedAnalysis if torch.compiler.is_compiling() else _EagerAnalysis
-    return function.apply(x, axes, stack)
+@dataclass(frozen=True)
+class _Analysis(LinearMap):
+    axes: tuple[int, ...]
+    stack: int | None
+
+    def eager(self, *tensors: Tensor) -> Tensors:
+        return _analysis_eager(tensors[0], self.axes, self.stack)
+
+    def traced(self, *tensors: Tensor) -> Tensors:
+        return _analysis_traced(tensors[0], self.axes, self.stack)
+
+    def adjoint(self, *shapes: torch.Size) -> LinearMap:
+        return _Synthesis(self.axes, self.stack)
 
 
-def _apply_synthesis(axes: tuple[int, ...], stack: int | None, *bands: Tensor) -> Tensor:
-    function = _TracedSynthesis if torch.compiler.is_compiling() else _EagerSynthesis
-    return function.apply(axes, stack, *bands)
+@dataclass(frozen=True)
+class _Synthesis(LinearMap):
+    axes: tuple[int, ...]
+    stack: int | None
 
+    def eager(self, *bands: Tensor) -> Tensor:
+        return _synthesis_eager(bands, self.axes, self.stack)
 
-class _TracedAnalysis(torch.autograd.Function):
-    """Plain expressions for a compiler to fuse. Dynamo refuses functions that define `jvp` or `vmap` themselves."""
+    def traced(self, *bands: Tensor) -> Tensor:
+        return _synthesis_traced(bands if self.stack is None else bands[0].unbind(self.stack), self.axes)
 
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(x: Tensor, axes: tuple[int, ...], stack: int | None) -> _Bands:
-        return _analysis_traced(x, axes, stack)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, tuple[int, ...], int | None], output: _Bands) -> None:
-        _, ctx.axes, ctx.stack = inputs
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        return _apply_synthesis(ctx.axes, ctx.stack, *grads), None, None
-
-
-class _EagerAnalysis(_TracedAnalysis):
-    generate_vmap_rule = False
-
-    @staticmethod
-    def forward(x: Tensor, axes: tuple[int, ...], stack: int | None) -> _Bands:
-        return _analysis_eager(x, axes, stack)
-
-    @staticmethod
-    def jvp(ctx: Any, tangent: Tensor, *_: None) -> _Bands:
-        return _apply_analysis(tangent, ctx.axes, ctx.stack)
-
-    @staticmethod
-    def vmap(info: Any, in_dims: tuple[Any, ...], x: Tensor, axes: tuple[int, ...], stack: int | None) -> Any:
-        out = _apply_analysis(x.movedim(in_dims[0], 0), axes, stack)
-        return out, 0 if stack is not None else (0,) * len(out)
-
-
-class _TracedSynthesis(torch.autograd.Function):
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(axes: tuple[int, ...], stack: int | None, *bands: Tensor) -> Tensor:
-        return _synthesis_traced(bands if stack is None else bands[0].unbind(stack), axes)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        ctx.axes, ctx.stack = inputs[:2]
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        grads = _apply_analysis(grad, ctx.axes, ctx.stack)
-        return (None, None, *((grads,) if isinstance(grads, Tensor) else grads))
-
-
-class _EagerSynthesis(_TracedSynthesis):
-    generate_vmap_rule = False
-
-    @staticmethod
-    def forward(axes: tuple[int, ...], stack: int | None, *bands: Tensor) -> Tensor:
-        return _synthesis_eager(bands, axes, stack)
-
-    @staticmethod
-    def jvp(ctx: Any, _axes: None, _stack: None, *tangents: Tensor) -> Tensor:
-        return _apply_synthesis(ctx.axes, ctx.stack, *tangents)
-
-    @staticmethod
-    def vmap(info: Any, in_dims: tuple[Any, ...], axes: tuple[int, ...], stack: int | None, *bands: Tensor) -> Any:
-        moved = [
-            band.expand(info.batch_size, *band.shape) if dim is None else band.movedim(dim, 0)
-            for band, dim in zip(bands, in_dims[2:], strict=True)
-        ]
-        return _apply_synthesis(axes, stack, *moved), 0
+    def adjoint(self, *shapes: torch.Size) -> LinearMap:
+        return _Analysis(self.axes, self.stack)
 
 
 def halves(x: Tensor, axis: int) -> tuple[Tensor, Tensor]:
@@ -176,7 +124,7 @@ def _scale(axes: tuple[int, ...]) -> float:
     return 0.5 ** (len(axes) / 2)
 
 
-def _analysis_eager(x: Tensor, axes: tuple[int, ...], stack: int | None) -> _Bands:
+def _analysis_eager(x: Tensor, axes: tuple[int, ...], stack: int | None) -> Tensors:
     """Few calls on large tensors: every axis puts its low and its high half side by side in a new leading axis."""
     *outer, last = sorted(axes)
     parts = x
@@ -209,7 +157,7 @@ def _separate(even: Tensor, odd: Tensor, axes: tuple[int, ...]) -> tuple[Tensor,
     return tuple(bands)
 
 
-def _analysis_traced(x: Tensor, axes: tuple[int, ...], stack: int | None) -> _Bands:
+def _analysis_traced(x: Tensor, axes: tuple[int, ...], stack: int | None) -> Tensors:
     """The same butterflies as plain expressions, for a compiler to fuse."""
     parts = [x]
     for axis in axes:
