@@ -1,11 +1,12 @@
-"""Radial view of spectra."""
+"""Energies and frequencies of spectra."""
 
 import numpy as np
 import pytest
 import torch
-from torch.autograd import gradcheck
+from torch.autograd import gradcheck, gradgradcheck
+from torch.func import vmap
 
-from subband.transforms import half_spectrum_weights, radial_bins, radial_frequency, radial_spectrum
+from subband.transforms import half_spectrum_weights, radial_bins, radial_frequency, radial_spectrum, spectral_energy
 
 SIZES = [(8, 8), (7, 9), (5, 12), (16, 6)]
 
@@ -68,3 +69,37 @@ def test_errors() -> None:
         radial_spectrum(torch.zeros(8, 8, dtype=torch.complex64))
     with pytest.raises(TypeError, match=r"\.float\(\)"):
         radial_spectrum(torch.zeros(8, 8, dtype=torch.uint8))
+
+
+@pytest.mark.parametrize("size", [*SIZES, (1, 1), (1, 2), (2, 1)])
+def test_total_energy_is_the_sum_of_squares(size: tuple[int, int], rng: torch.Generator) -> None:
+    x = torch.randn(2, 3, *size, generator=rng, dtype=torch.float64)
+    spectrum = torch.fft.rfft2(x, norm="ortho")
+    expected = x.square().sum((-2, -1))
+    torch.testing.assert_close(spectral_energy(spectrum, size[1]), expected)
+    torch.testing.assert_close(spectral_energy(spectrum.abs(), size[1]), expected)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_energy_per_band_equals_the_full_spectrum(size: tuple[int, int], rng: torch.Generator) -> None:
+    x = torch.randn(2, *size, generator=rng, dtype=torch.float64)
+    edges = [0.05, 0.25, 0.3, 0.9]
+    energy = spectral_energy(torch.fft.rfft2(x, norm="ortho"), size[1], edges)
+    power = np.abs(np.fft.fft2(x.numpy(), norm="ortho")) ** 2
+    radius = np.hypot(np.fft.fftfreq(size[0])[:, None], np.fft.fftfreq(size[1])[None, :])
+    for band, (low, high) in enumerate(zip([0, *edges], [*edges, np.inf], strict=True)):
+        expected = power[:, (radius >= low) & (radius < high)].sum(-1)
+        np.testing.assert_allclose(energy[:, band].numpy(), expected, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(energy.sum(-1), x.square().sum((-2, -1)))
+
+
+def test_energy_gradient_and_errors(rng: torch.Generator) -> None:
+    z = torch.randn(2, 4, 3, generator=rng, dtype=torch.complex128, requires_grad=True)
+    assert gradcheck(lambda t: spectral_energy(t, 5, [0.2]), (z,), check_forward_ad=True)
+    assert gradgradcheck(lambda t: spectral_energy(t, 4), (z,))
+    torch.testing.assert_close(vmap(lambda t: spectral_energy(t, 5, [0.2]))(z), spectral_energy(z, 5, [0.2]))
+    with pytest.raises(ValueError, match=r"width 6 does not belong to a half spectrum of shape \(2, 4, 3\)"):
+        spectral_energy(z, 6)
+    for edges in ([], [0.2, 0.1], [0.1, 0.1]):
+        with pytest.raises(ValueError, match="edges must be increasing frequencies"):
+            spectral_energy(z, 5, edges)

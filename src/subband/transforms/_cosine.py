@@ -150,19 +150,17 @@ class _LongSums(LinearMap):
 
     def _outer(self, length: int, axis: int, like: Tensor) -> _Axis:
         index = torch.arange(length, device=like.device)
-        phase = self._phase(length, length, like) / 2
-        phase = phase.conj().resolve_conj() if self.kind == 2 else phase
+        phase = self._phase(length, length, like, -1 if self.kind == 2 else 1) / 2
         mirror = -index % length
         return _Axis(self._order(index), phase.view(-1, *(1,) * (-axis - 1)), mirror)
 
     def _last(self, length: int, like: Tensor) -> _Axis:
         index, half = torch.arange(length, device=like.device), length // 2 + 1
-        phase = self._phase(half, length, like)
+        phase = self._phase(half, length, like, 1 if self.kind == 2 else -1)
         if self.kind == 2:
             partner = torch.where(index < half, 2 * index, 2 * (length - index) + 1)
             return _Axis(self._order(-index % length), phase, partner)
-        phase = phase.conj().resolve_conj() / 2
-        phase[0] *= 2
+        phase[1:] /= 2
         partner = torch.stack([index[:half], -index[:half] % length], -1).flatten()
         return _Axis(-self._order(index) % length, phase, partner)
 
@@ -172,10 +170,10 @@ class _LongSums(LinearMap):
             return torch.where(2 * index < length, 2 * index, 2 * (length - index) - 1)
         return torch.where(index % 2 == 0, index // 2, length - (index + 1) // 2)
 
-    def _phase(self, count: int, length: int, like: Tensor) -> Tensor:
+    def _phase(self, count: int, length: int, like: Tensor, sign: int) -> Tensor:
         factors = _factors(count, length, self.scale, like)
-        angle = torch.arange(count, dtype=factors.dtype, device=like.device) * (math.pi / (2 * length))
-        return torch.polar(factors, angle).to(like.dtype.to_complex())
+        angle = torch.arange(count, dtype=factors.dtype, device=like.device) * (sign * math.pi / (2 * length))
+        return torch.complex((factors * angle.cos()).to(like.dtype), (factors * angle.sin()).to(like.dtype))
 
     def _compute(self, x: Tensor, tables: list[_Axis], out: Tensor | None) -> Tensor:
         return (self._analyze if self.kind == 2 else self._synthesize)(x, tables, out)

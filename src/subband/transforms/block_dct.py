@@ -116,6 +116,7 @@ def block_dct2(
         >>> block_dct2(x, layout="channels", order="zigzag", keep=range(10)).shape
         torch.Size([1, 30, 2, 3])
     """
+    check_dtype(x, "x")
     _check(x, block, layout, order, keep)
     if pad not in (None, "replicate"):
         raise ValueError(f"pad must be 'replicate' or None, got {pad!r}")
@@ -165,6 +166,7 @@ def block_idct2(
         >>> coeffs.shape, torch.allclose(block_idct2(coeffs, layout="channels", size=(21, 30)), x, atol=1e-5)
         (torch.Size([2, 192, 3, 4]), True)
     """
+    check_dtype(coeffs, "coeffs")
     _check(coeffs, block, layout, order, keep)
     if layout == "spatial":
         if coeffs.shape[-2] % block or coeffs.shape[-1] % block:
@@ -187,7 +189,6 @@ def _check_block(block: int) -> int:
 
 
 def _check(x: Tensor, block: int, layout: str, order: str, keep: Sequence[int] | None) -> None:
-    check_dtype(x, "x")
     _check_block(block)
     if layout not in ("spatial", "channels"):
         raise ValueError(f"layout must be 'spatial' or 'channels', got {layout!r}")
