@@ -73,7 +73,7 @@ class _Traced(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        result = apply(ctx.linear_map.adjoint(*ctx.shapes), *grads)
+        result = ctx.linear_map.adjoint(*ctx.shapes).traced(*grads)
         return (None, *((result,) if isinstance(result, Tensor) else result))
 
 
@@ -83,6 +83,11 @@ class _Eager(_Traced):
     @staticmethod
     def forward(linear_map: LinearMap, *tensors: Tensor) -> Tensors:
         return linear_map.eager(*tensors)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        result = apply(ctx.linear_map.adjoint(*ctx.shapes), *grads)
+        return (None, *((result,) if isinstance(result, Tensor) else result))
 
     @staticmethod
     def jvp(ctx: Any, _: None, *tangents: Tensor) -> Tensors:
