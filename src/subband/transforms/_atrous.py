@@ -48,7 +48,7 @@ def decompose(
     if level < 1:
         raise ValueError(f"level must be at least 1, got {level} for the shape {tuple(x.shape)}")
     _check_lengths(x, axes, start_level + level)
-    if norm:
+    if norm and not torch.compiler.is_compiling():  # a warning would break the graph
         _warn_unless_orthogonal(banks)
     factor = math.sqrt(0.5) if norm else 1.0
     filters = tuple((_correlated(bank.dec_lo, factor), _correlated(bank.dec_hi, factor)) for bank in banks)

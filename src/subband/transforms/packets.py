@@ -29,7 +29,7 @@ from subband.transforms.dwt import dwtn, idwtn
 from subband.transforms.filters import FilterBank, WaveletLike, filter_banks
 from subband.transforms.lengths import check_level
 from subband.transforms.padding import check_mode
-from subband.transforms.separable import band_length
+from subband.transforms._filter_bank import band_length
 
 __all__ = ["iwavelet_packet", "packet_paths", "wavelet_packet"]
 
