@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from subband.transforms._arguments import check_dtype, in_float32, negative_axes
+from subband.transforms._compiling import constant_result
 
 if TYPE_CHECKING:
     import pywt
@@ -174,7 +175,9 @@ def _within_reach(x: Tensor, taps: Tensor, centre: int) -> tuple[Tensor, int]:
     """The taps in the precision and place of `x`, without lags so large that they never meet a sample."""
     length = x.shape[-1]
     first, last = max(0, centre - length + 1), min(taps.shape[-1], centre + length)
-    dtype = x.real.dtype.to_complex() if taps.is_complex() else x.real.dtype
+    dtype = x.real.dtype
+    if taps.is_complex():
+        dtype = torch.complex128 if dtype == torch.float64 else torch.complex64
     return taps[:, first:last].to(device=x.device, dtype=dtype), centre - first
 
 
@@ -190,12 +193,12 @@ def _fast_length(minimum: int) -> int:
 
 
 # The compiler does not trace these two calls; plain numbers decide the result, so it becomes a constant of the graph.
-@torch.compiler.assume_constant_result
+@constant_result
 def _lags(wavelet: ContinuousWaveletLike, scales: tuple[float, ...], precision: int) -> Lags:
     return (_lags_of_name if isinstance(wavelet, str) else _sample)(wavelet, scales, precision)
 
 
-@torch.compiler.assume_constant_result
+@constant_result
 def _central_frequency_of_name(wavelet: str, precision: int) -> float:
     return _cached_centre(wavelet, precision)
 
