@@ -26,7 +26,8 @@ def check_onnx() -> Callable[[nn.Module, Any], None]:
         given = {name: t.numpy() for name, t in zip(names, tree_leaves(other), strict=True)}
         outputs = session.run(None, given)
         for output, wanted in zip(outputs, expected, strict=True):
-            torch.testing.assert_close(torch.from_numpy(output), wanted, rtol=tolerance, atol=tolerance)
+            largest = float(wanted.abs().max())  # sums of float32 numbers in another order
+            torch.testing.assert_close(torch.from_numpy(output), wanted, rtol=0, atol=tolerance * largest)
 
     return check
 

@@ -22,7 +22,7 @@ from subband.transforms.spectrum import (
     radial_spectrum,
     spectral_energy,
 )
-from subband.transforms.stationary import iswt, iswt2, iswtn, swt, swt2, swt_max_level, swtn, undecimated_haar2
+from subband.transforms.stationary import iswt, iswt2, iswtn, swt, swt2, swt_max_level, swtn
 
 __all__ = [
     "MODES",
@@ -91,7 +91,6 @@ __all__ = [
     "swtn",
     "to_array",
     "to_vector",
-    "undecimated_haar2",
     "wavedec",
     "wavedec2",
     "wavedec3",
