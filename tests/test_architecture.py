@@ -36,7 +36,7 @@ ALLOWED = {
     "visual": CORE | {"imaging", "metrics", "data", "visual", "environment", ""},
     "tasks": EVERYTHING_BELOW_TASKS | {"tasks", ""},
     "cli": EVERYTHING_BELOW_TASKS | {"tasks", "cli", ""},
-    "": {"models", "convert", "layers", ""} | ROOT_MODULES,
+    "": {"models", "convert", "layers", "transforms", ""} | ROOT_MODULES,
 }
 NETWORK_IMPORTS = {"torch", "einops", "subband"}  # of layers and of every public model file
 

@@ -1,6 +1,7 @@
 """Frequency-domain vision in PyTorch.
 
-Importing this package imports torch and nothing heavier; every name below loads what it needs when it is called.
+The transforms of `subband.transforms` are names of this package too: `subband.dwt2(x)`. Importing it imports torch and
+nothing heavier; every name below loads what it needs when it is called.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from subband import transforms
 from subband._torchvision import register_fallback_ops
+from subband.transforms import *  # noqa: F403  the list of names is kept in one place, there
 
 __version__ = "0.1.0"
 
@@ -23,7 +26,9 @@ __all__ = [
     "load_model",
     "load_published",
     "save_model",
+    "transforms",
 ]
+__all__ += transforms.__all__
 
 # Must run before anything imports torchvision (lightning and torchmetrics do); see subband._torchvision.
 register_fallback_ops()

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any, NamedTuple, TypeAlias
 
-import torch
 from torch import Tensor
+
+from subband.transforms._compiling import constant_result
 
 __all__ = ["HAAR", "FilterBank", "Wavelet", "WaveletLike", "filter_banks"]
 
@@ -196,8 +197,8 @@ def _bank_of_taps(filters: Any) -> FilterBank:
     return FilterBank(*filters) if learnable else FilterBank(*(tuple(map(float, taps)) for taps in filters))
 
 
-# The compiler does not trace this call; names decide the result, so the taps become constants of the graph.
-@torch.compiler.assume_constant_result
+# The names decide the result, so the taps become constants of a compiled graph.
+@constant_result
 def _lookup_all(wavelets: tuple[str, ...]) -> tuple[FilterBank, ...]:
     return tuple(HAAR if wavelet in _HAAR_NAMES else _lookup(wavelet) for wavelet in wavelets)
 

@@ -25,11 +25,12 @@ import torch
 from torch import Tensor
 
 from subband.transforms._arguments import Names, check_dtype, in_float32, negative_axes, per_axis
+from subband.transforms._compiling import constant_result
+from subband.transforms._filter_bank import band_length
 from subband.transforms.dwt import dwtn, idwtn
 from subband.transforms.filters import FilterBank, WaveletLike, filter_banks
 from subband.transforms.lengths import check_level
 from subband.transforms.padding import check_mode
-from subband.transforms._filter_bank import band_length
 
 __all__ = ["iwavelet_packet", "packet_paths", "wavelet_packet"]
 
@@ -245,7 +246,7 @@ def _level_of(counts: Sequence[int], num_axes: int, order: str) -> int:
 
 
 # The compiler does not trace this call: numbers decide the result, which becomes a constant of the graph.
-@torch.compiler.assume_constant_result
+@constant_result
 def _natural_positions(level: int, num_axes: int) -> list[int]:
     """Positions in natural order of the nodes of the frequency grid, row by row."""
     gray = [index ^ (index >> 1) for index in range(1 << level)]
