@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 import torch
 
-__all__ = ["keep_memory", "shortest"]
+__all__ = ["describe_clock", "keep_memory", "shortest"]
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # from glibc's malloc.h
 ENOUGH_SECONDS = 0.03  # of one function per round
@@ -23,16 +23,24 @@ def keep_memory() -> str:
     under test touches them: a copy of 50 MB then takes more than ten times as long, and fast and slow functions look alike.
     """
     if platform.libc_ver()[0] != "glibc":
-        return "memory policy: the system's (no glibc)"
+        return "as the system does it (no glibc)"
     libc = ctypes.CDLL(None)
     done = libc.mallopt(M_MMAP_MAX, 0) and libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
-    return "memory policy: freed memory is kept (mallopt)" if done else "memory policy: the system's (mallopt refused)"
+    return "freed memory is kept for the next tensor (mallopt)" if done else "as the system does it (mallopt refused)"
+
+
+def describe_clock(device: torch.device) -> str:
+    """Which clock `shortest` reads."""
+    if device.type == "cuda":
+        return "GPU events around a queue of calls"
+    return "processor time of the one thread" if torch.get_num_threads() == 1 else "wall time"
 
 
 def shortest(functions: Mapping[str, Callable[[], object]], rounds: int, device: torch.device) -> dict[str, float]:
     """Shortest time of one call of each in milliseconds, over rounds in which all take turns, after a warm-up.
 
-    On a GPU, calls are queued behind each other and the mean over a queue counts as one time.
+    With one thread, the clock is the time that the thread had a processor, which other programs hardly disturb. On a GPU,
+    calls are queued behind each other and the mean over a queue counts as one time.
     """
     measure = _queue_on_gpu if device.type == "cuda" else _calls_on_cpu
     for function in functions.values():
@@ -46,11 +54,12 @@ def shortest(functions: Mapping[str, Callable[[], object]], rounds: int, device:
 
 
 def _calls_on_cpu(function: Callable[[], object]) -> float:
+    clock = time.thread_time if torch.get_num_threads() == 1 else time.perf_counter
     best, total, calls = float("inf"), 0.0, 0
     while total < ENOUGH_SECONDS and calls < MOST_CALLS:
-        started = time.perf_counter()
+        started = clock()
         result = function()
-        elapsed = time.perf_counter() - started
+        elapsed = clock() - started
         del result  # before the next call, so that its memory can be used again
         best, total, calls = min(best, elapsed), total + elapsed, calls + 1
     return 1e3 * best

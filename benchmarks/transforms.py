@@ -1,5 +1,7 @@
 """Time of the transforms against `clone`, which is what reading and writing costs, and against other libraries.
 
+`clone` copies the input, or as many values as the result has where those are more (undecimated and continuous transforms).
+
 Every case first checks in double precision that all contestants compute the numbers of PyWavelets (scipy for cosine
 transforms, dtcwt for dual-tree wavelets) and, where they have gradients, the right ones; a library that does not is
 measured all the same and marked. Then all take turns on the same single-precision input, and the shortest time counts.
@@ -14,6 +16,7 @@ import argparse
 import re
 import statistics
 import sys
+import warnings
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -24,10 +27,10 @@ from torch import Tensor
 
 from peers.cases import CASES, Case
 from peers.checks import ForwardBackward, gradient_error, value_error
-from peers.contestant import Contestant
+from peers.contestant import Contestant, flat
 from peers.table import Row, headings, write_csv, write_json, write_markdown, write_plot
 from subband.environment import describe_environment
-from timing import keep_memory, shortest
+from timing import describe_clock, keep_memory, shortest
 
 LIBRARIES = ("PyWavelets", "ptwt", "pytorch_wavelets", "torch_dct", "scipy", "dtcwt", "numpy")
 SINGLE_PRECISION = 2e-5  # relative error allowed to compiled and GPU variants, which are checked on the timed input
@@ -82,25 +85,55 @@ def field(case: Case, device: torch.device, with_compiled: bool, own_only: bool)
     return everyone
 
 
-def measure(case: Case, options: argparse.Namespace, device: torch.device) -> list[Row]:
-    """Check and time one case in the wanted directions."""
+def measure(case: Case, options: argparse.Namespace, device: torch.device, failures: list[str]) -> list[Row]:
+    """Check and time one case in the wanted directions; what could not run is added to `failures`."""
     remarks = check(case, device)
     mine = {key: remark for key, remark in remarks.items() if is_ours(key[0])}
     if mine:
         raise DisagreementError(f"{case.name}: {mine}")
     torch._dynamo.reset()
-    contestants = field(case, device, options.compile, options.own)
     x = case.input(torch.float32, device)
+    contestants, reasons = runnable(field(case, device, options.compile, options.own), x)
+    failures += [f"{case.name}, {reason}" for reason in reasons]
     check_on_timed_input(case, contestants, x)
+    floor = x.flatten().repeat(redundancy(contestants[0], x))
     rows = []
     for direction in DIRECTIONS:
         if not re.search(options.cases, f"{case.name} {direction}"):
             continue
-        functions = {"clone": x.clone, **prepared(contestants, x, direction)}
+        functions = {"clone": floor.clone, **prepared(contestants, x, direction)}
         with torch.set_grad_enabled(direction == "f+b"):
             times = shortest(functions, options.rounds, device)
         rows.append(Row(case.name, direction, times, {n: r for (n, d), r in remarks.items() if d == direction}))
     return rows
+
+
+def redundancy(contestant: Contestant, x: Tensor) -> int:
+    """How many times as many real values as the input the result has, to the nearest whole number."""
+    with torch.no_grad():
+        tensors = flat(contestant.run(*contestant.arguments(x)))
+    return max(1, round(sum(t.numel() * (1 + t.is_complex()) for t in tensors) / x.numel()))
+
+
+def runnable(contestants: list[Contestant], x: Tensor) -> tuple[list[Contestant], list[str]]:
+    """Contestants whose first forward and backward pass succeed, and why the others fail: compilers refuse this and that."""
+    kept, reasons = [], []
+    for contestant in contestants:
+        try:
+            contestant.run(*contestant.arguments(x))
+            if contestant.is_tensor_program:
+                ForwardBackward(contestant, x)()
+        except Exception as error:
+            reasons.append(f"{contestant.name}: {first_line(error)}")
+        else:
+            kept.append(contestant)
+    return kept, reasons
+
+
+def first_line(error: Exception) -> str:
+    text = str(error).strip().split("\n")
+    context = [line.split("context:")[1] for line in text if "context:" in line]
+    return f"{type(error).__name__}: {text[0]}{''.join(context)}"
 
 
 def check_on_timed_input(case: Case, contestants: list[Contestant], x: Tensor) -> None:
@@ -122,14 +155,19 @@ def prepared(contestants: list[Contestant], x: Tensor, direction: str) -> dict[s
     return {c.name: partial(c.run, *c.arguments(x)) for c in contestants}
 
 
-def environment(memory: str) -> dict[str, str | int]:
+def environment(memory: str, device: torch.device) -> dict[str, str | int]:
     versions = []
     for library in LIBRARIES:
         try:
             versions.append(f"{library} {version(library)}")
         except PackageNotFoundError:
             versions.append(f"{library} not installed")
-    return {**describe_environment(), "libraries": ", ".join(versions), "memory": memory}
+    return {
+        **describe_environment(),
+        "libraries": ", ".join(versions),
+        "memory": memory,
+        "clock": describe_clock(device),
+    }
 
 
 def parse() -> argparse.Namespace:
@@ -162,17 +200,17 @@ def main() -> None:
     cases = [case for case in cases if any(re.search(options.cases, f"{case.name} {d}") for d in DIRECTIONS)]
     if options.list:
         sys.exit("\n".join(case.name for case in cases))
-    memory = "memory policy: the system's" if options.system_memory else keep_memory()
-    facts = environment(memory)
+    memory = "as the system does it" if options.system_memory else keep_memory()
+    facts = environment(memory, device)
+    warnings.filterwarnings("ignore", "Torchinductor does not support code generation for complex operators")
     print("\n".join(f"{key}: {value}" for key, value in facts.items()), end="\n\n")
     print(headings(options.compile), flush=True)
     rows, failures = [], []
     for case in cases:
         try:
-            found = measure(case, options, device)
-        except Exception as error:  # whatever a library or the compiler raises; the other cases go on
-            reason = str(error).strip().split("\n")[0]
-            failures.append(f"{case.name}: {type(error).__name__}: {reason}")
+            found = measure(case, options, device, failures)
+        except Exception as error:  # whatever a library raises; the other cases go on
+            failures.append(f"{case.name}: {first_line(error)}")
             continue
         for row in found:
             print(row.summary(options.compile), flush=True)

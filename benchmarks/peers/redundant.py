@@ -81,28 +81,33 @@ def dual_tree(level: int) -> list[Contestant]:
             return [band.reshape(*x.shape[:-2], *band.shape[1:]) for band in bands]
 
         contestants.append(Contestant("dtcwt", as_array(by_dtcwt), is_tensor_program=False))
-    contestants.append(Contestant("subband", lambda x: transforms.dtcwt2(x, level=level), _complex_bands))
+    contestants.append(Contestant("subband", lambda x: transforms.dtcwt2(x, level=level), _our_bands, can_compile=True))
     if (library := optional("pytorch_wavelets")) is not None:
         forward = library.DTCWTForward(biort="near_sym_a", qshift="qshift_a", J=level)
         contestants.append(Contestant("pytorch_wavelets", forward, _complex_bands, tolerance=FLOAT32_TAPS))
     return contestants
 
 
+def _our_bands(coeffs: transforms.DTCWTCoeffs) -> list[Tensor]:
+    return [coeffs.low, *coeffs.highs]
+
+
 def _complex_bands(result: Any) -> list[Tensor]:
     low, highs = result
-    return [low, *[high if high.is_complex() else torch.view_as_complex(high.contiguous()) for high in highs]]
+    return [low, *[torch.view_as_complex(high.contiguous()) for high in highs]]
 
 
 def continuous(wavelet: str, num_scales: int) -> list[Contestant]:
     """Continuous wavelet transform of `(B, N)`, `(scales, B, N)`."""
     scales = np.arange(1, num_scales + 1)
+    numbers = scales.tolist()
 
     def by_pywavelets(x: np.ndarray) -> np.ndarray:
         return pywt.cwt(x, scales, wavelet, method="fft", axis=-1)[0]
 
     contestants = [
         Contestant("PyWavelets", as_array(by_pywavelets), is_tensor_program=False),
-        Contestant("subband", lambda x: transforms.cwt(x, scales.tolist(), wavelet)[0], can_compile=True),
+        Contestant("subband", lambda x: transforms.cwt(x, numbers, wavelet)[0], can_compile=True),
     ]
     if (ptwt := optional("ptwt")) is not None:
         contestants.append(Contestant("ptwt", lambda x: ptwt.cwt(x, scales, wavelet)[0]))
