@@ -201,3 +201,17 @@ def test_errors() -> None:
             block_idct2(x, size=size)
     with pytest.raises(TypeError, match=r"coeffs must be floating or complex.*\.float\(\)"):
         block_idct2(torch.zeros(8, 8, dtype=torch.int16))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_compiles_for_any_size() -> None:
+    torch._dynamo.reset()
+
+    def both(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return block_dct2(x), block_dct2(x, layout="channels", keep=[0, 9])
+
+    compiled = torch.compile(both, fullgraph=True, dynamic=True)
+    for size in ((16, 24), (32, 40)):
+        x = noise(2, 3, *size)
+        torch.testing.assert_close(compiled(x), both(x))

@@ -198,10 +198,11 @@ class _LongSums(LinearMap):
 
     def _add_mirrored(self, z: Tensor, tables: list[_Axis]) -> Tensor:
         for axis, table in zip(range(-self.num_axes, -1), tables[:-1], strict=True):
+            conjugate = table.phase.conj_physical()  # lazily conjugated factors would slow the product down
             if self.kind == 2:
-                mirrored = _take(z, table.partner, axis).mul_(table.phase.conj())
+                mirrored = _take(z, table.partner, axis).mul_(conjugate)
             else:
-                mirrored = _take(z * table.phase.conj(), table.partner, axis)
+                mirrored = _take(z * conjugate, table.partner, axis)
             z = z.mul_(table.phase).add_(mirrored)
         return z
 

@@ -243,9 +243,10 @@ class _Channels(LinearMap):
     def _filters(self, like: Tensor) -> Tensor:
         """Outer products of cosines, `(K, 1, b, b)`."""
         matrix = cosine_matrix(self.block, _ORTHONORMAL, like)
-        rows = matrix[[index // self.block for index in self.frequencies]]
-        columns = matrix[[index % self.block for index in self.frequencies]]
-        return (rows[:, :, None] * columns[:, None, :])[:, None]
+        products = (matrix[:, None, :, None] * matrix[:, None, :]).view(-1, 1, self.block, self.block)
+        if self.frequencies == tuple(range(self.block**2)):
+            return products
+        return products.index_select(0, torch.tensor(self.frequencies, device=like.device))
 
 
 def _crop(x: Tensor, size: tuple[int, int], block: int) -> Tensor:
