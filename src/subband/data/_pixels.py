@@ -185,18 +185,13 @@ def _by_profile(picture: Any) -> Any:
     from PIL import ImageCms
 
     profile = picture.info.get("icc_profile")
-    if picture.mode == "LAB":
-        source: Any = ImageCms.createProfile("LAB")
-    elif profile is None:
+    if picture.mode == "CMYK" and profile is None:
         return picture.convert("RGB")
-    else:
-        try:
-            source = ImageCms.getOpenProfile(io.BytesIO(profile))
-        except OSError:
-            return picture.convert("RGB")
     try:
+        is_lab = picture.mode == "LAB"
+        source: Any = ImageCms.createProfile("LAB") if is_lab else ImageCms.getOpenProfile(io.BytesIO(profile))
         return ImageCms.profileToProfile(picture, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
-    except ImageCms.PyCMSError:
+    except ImageCms.PyCMSError:  # the profile is damaged or belongs to other colours
         return picture.convert("RGB")
 
 

@@ -1,0 +1,128 @@
+"""The code decodes to what was measured, and costs about what information theory says."""
+
+import io
+import math
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from scipy.stats import entropy
+from skimage import data
+from skimage.metrics import peak_signal_noise_ratio
+
+from subband.imaging import decode_image, encode_image, rate_distortion
+from subband.imaging.coder import MIN_STEP
+from subband.transforms import wavedec2, waverec2
+
+KEEP = (0.01, 0.1)
+
+
+def test_table_is_true(camera, astronaut):
+    for picture in (camera, astronaut):
+        points = rate_distortion(picture, KEEP)
+        for keep, point in zip(KEEP, points, strict=True):
+            decoded = decode_image(point.data)
+            assert decoded.shape == picture.shape
+            assert point.keep == keep
+            assert point.num_kept == round(keep * picture.numel())
+            assert point.num_bytes == len(point.data)
+            assert point.bits_per_pixel == 8 * len(point.data) / picture[0].numel()
+            expected = peak_signal_noise_ratio(picture.numpy(), decoded.numpy().astype(float), data_range=1)
+            assert point.psnr == pytest.approx(expected, abs=1e-3)
+        assert [point.psnr for point in points] == sorted(point.psnr for point in points)
+        assert [point.num_bytes for point in points] == sorted(point.num_bytes for point in points)
+
+
+def test_quantiser_by_hand(camera):
+    picture = camera.float()
+    coeffs = wavedec2(picture, "haar", "periodization", 2)
+    everything = torch.cat([coeffs.approx.flatten(), *(band.flatten() for item in coeffs.details for band in item)])
+    step = everything.abs().sort(descending=True).values[round(0.05 * picture.numel()) - 1]
+    (point,) = rate_distortion(picture, [0.05], "haar", 2)
+    assert point.step == pytest.approx(step.item())
+
+    def quantised(band: torch.Tensor) -> torch.Tensor:
+        number = (band.abs() / point.step * (1 + 1e-6)).floor()
+        return torch.where(number > 0, (number + 0.45) * band.sign() * point.step, 0)
+
+    expected = waverec2(coeffs.map_all(quantised)).clamp(0, 1)
+    torch.testing.assert_close(decode_image(point.data), expected, rtol=0, atol=1e-5)
+
+
+def test_size_is_near_the_entropy_of_the_numbers(camera):
+    (point,) = rate_distortion(camera, [0.1], "sym4", 3)
+    coeffs = wavedec2(camera.float(), "sym4", "periodization", 3)
+    bands = [coeffs.approx, *(band for item in coeffs.details for band in item)]
+    numbers = [(band.abs() / point.step * (1 + 1e-6)).floor() * band.sign() for band in bands]
+    bits = sum(entropy(np.unique(n.numpy(), return_counts=True)[1], base=2) * n.numel() for n in numbers)
+    assert 0.7 * bits < 8 * point.num_bytes < 1.15 * bits
+
+
+def test_better_than_jpeg_at_the_same_size():
+    pixels = data.astronaut()[:352, 80:432]
+    picture = torch.from_numpy(pixels.copy()).permute(2, 0, 1) / 255
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=40, optimize=True)
+    jpeg = torch.from_numpy(np.array(Image.open(file))).permute(2, 0, 1) / 255
+    psnr = -10 * math.log10((jpeg - picture).square().mean())
+    points = rate_distortion(picture, [0.03, 0.035])
+    best = max(point.psnr for point in points if point.num_bytes <= file.tell())
+    assert best > psnr + 0.5
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5, 3), (1, 64), (33, 47)])
+@pytest.mark.parametrize("mode", ["periodization", "symmetric"])
+def test_any_size(size, mode, rng):
+    picture = torch.rand(3, *size, generator=rng)
+    (point,) = rate_distortion(picture, [1.0], mode=mode)
+    assert decode_image(point.data).shape == picture.shape
+    assert point.psnr > 20
+
+
+def test_keeping_everything_is_nearly_perfect_and_flat_pictures_are_short(rng):
+    picture = torch.rand(1, 32, 32, generator=rng)
+    (point,) = rate_distortion(picture, [1.0], "haar")
+    assert point.psnr > 60
+    assert point.step >= MIN_STEP
+    (black,) = rate_distortion(torch.zeros(3, 64, 64), [0.5])
+    assert black.psnr == math.inf
+    assert black.num_kept == 0
+    assert black.num_bytes < 100
+
+
+def test_values_outside_the_range_are_clipped():
+    picture = torch.tensor([[[-1.0, 2.0], [0.0, 1.0]]])
+    (point,) = rate_distortion(picture, [1.0], "haar")
+    torch.testing.assert_close(decode_image(point.data), picture.clamp(0, 1), rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("picture", "options", "message"),
+    [
+        (torch.rand(1, 8, 8), {"keep": 0.0}, r"keep must lie in \(0, 1\], got 0.0"),
+        (torch.rand(1, 8, 8), {"keep": 1.5}, r"keep must lie in"),
+        (torch.rand(2, 8, 8), {"keep": 0.5}, r"C = 1 or 3"),
+        (torch.rand(8, 8), {"keep": 0.5}, r"\(C, H, W\)"),
+        (torch.rand(1, 0, 8), {"keep": 0.5}, r"at least one pixel"),
+        (torch.rand(1, 1, 70000), {"keep": 0.5}, r"at most 65535 pixels"),
+        (torch.rand(1, 8, 8), {"keep": 0.5, "wavelet": "bior44"}, r"bior44"),
+    ],
+)
+def test_wrong_input(picture, options, message):
+    with pytest.raises(ValueError, match=message):
+        encode_image(picture, **options)
+
+
+def test_whole_numbers_are_refused():
+    with pytest.raises(TypeError, match=r"convert it with .float\(\)"):
+        encode_image(torch.zeros(1, 8, 8, dtype=torch.uint8), 0.5)
+
+
+def test_damaged_codes(camera):
+    code = encode_image(camera, 0.05)
+    for wrong in (b"", b"GIF89a", code[:20]):
+        with pytest.raises(ValueError, match=r"must be the code of a picture"):
+            decode_image(wrong)
+    with pytest.raises(ValueError, match=r"cut off or damaged"):
+        decode_image(code[: len(code) // 2])

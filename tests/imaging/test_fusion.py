@@ -1,0 +1,112 @@
+"""Foci with a known truth, exposures with known properties."""
+
+import pytest
+import torch
+from skimage.filters import gaussian
+from torch import Tensor
+
+from subband.imaging import fuse
+
+
+def psnr(x: Tensor, y: Tensor) -> float:
+    return -10 * torch.log10((x - y).square().mean()).item()
+
+
+def foci(scene: Tensor, blur: float = 2.5) -> list[Tensor]:
+    """Two pictures, each sharp on one side and blurred on the other."""
+    blurred = torch.from_numpy(gaussian(scene.numpy(), (0, blur, blur)))
+    is_left = torch.sigmoid((scene.shape[-1] / 2 - torch.arange(scene.shape[-1])) / 2)
+    return [is_left * scene + (1 - is_left) * blurred, is_left * blurred + (1 - is_left) * scene]
+
+
+def exposures(scene: Tensor) -> list[Tensor]:
+    return [(scene**2.2 * gain).clamp(0, 1) ** (1 / 2.2) for gain in (0.25, 1, 4)]
+
+
+@pytest.mark.parametrize("wavelet", ["haar", "sym4", "bior4.4"])
+def test_foci_become_sharp(camera, astronaut, wavelet):
+    for scene in (camera, astronaut):
+        pictures = foci(scene)
+        before = max(psnr(picture, scene) for picture in pictures)
+        assert psnr(fuse(pictures, wavelet=wavelet), scene) > before + 10
+
+
+def test_the_window_and_the_vote_help(camera):
+    pictures = foci(camera)
+    assert psnr(fuse(pictures, window=3), camera) > psnr(fuse(pictures, window=1), camera) + 1
+
+
+def test_exposures_show_what_each_of_them_lost(astronaut):
+    pictures = exposures(astronaut)
+    fused = fuse(pictures, rule="exposure")
+    is_dark = pictures[0].mean(0) < 0.08
+    is_white = pictures[2].amin(0) > 0.999
+    assert is_dark.sum() > 100 < is_white.sum()
+    contrast = torch.stack([picture.mean(0)[is_white].std() for picture in (*pictures, fused)])
+    assert contrast[3] > 5 * contrast[2], "structure where the long exposure is white"
+    assert fused.mean(0)[is_dark].mean() > 1.5 * pictures[0].mean(0)[is_dark].mean()
+    assert pictures[0].mean() < fused.mean() < pictures[2].mean()
+    assert fused.amin() > -0.3
+    assert fused.amax() < 1.3
+
+
+@pytest.mark.parametrize("rule", ["largest", "exposure"])
+def test_equal_pictures_give_that_picture(astronaut, rule):
+    torch.testing.assert_close(fuse([astronaut] * 3, rule=rule), astronaut, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("rule", ["largest", "exposure"])
+def test_the_order_does_not_matter(astronaut, rule):
+    pictures = exposures(astronaut)
+    torch.testing.assert_close(fuse(pictures, rule=rule), fuse(pictures[::-1], rule=rule), rtol=0, atol=1e-9)
+
+
+def test_largest_takes_each_detail_from_one_picture():
+    first, second = torch.zeros(2, 1, 16, 16, dtype=torch.float64)
+    first[..., 2, 2], second[..., 12, 12] = 1, -1
+    fused = fuse([first, second], wavelet="haar", level=1, window=1)
+    # Details are kept whole, the approximation is halved: 3/4 + 1/4 * 1/2 ...
+    assert fused[0, 2, 2].item() == pytest.approx(1 - 0.25 / 2)
+    assert fused[0, 12, 12].item() == pytest.approx(-1 + 0.25 / 2)
+
+
+def test_batches_and_odd_sizes(astronaut):
+    pictures = [torch.stack((picture, picture.flip(-1))).float() for picture in exposures(astronaut[:, :71, :63])]
+    for rule in ("largest", "exposure"):
+        fused = fuse(pictures, rule=rule)
+        assert fused.dtype == torch.float32
+        torch.testing.assert_close(fused[1], fuse([picture[1] for picture in pictures], rule=rule))
+
+
+def test_half_precision(camera):
+    pictures = [picture.half() for picture in foci(camera)]
+    assert fuse(pictures).dtype == torch.float16
+    torch.testing.assert_close(fuse(pictures), fuse([picture.float() for picture in pictures]).half())
+
+
+def test_gradient(rng):
+    pictures = [torch.rand(1, 6, 8, generator=rng, dtype=torch.float64, requires_grad=True) for _ in range(2)]
+    assert torch.autograd.gradcheck(lambda *x: fuse(x, wavelet="haar", level=1), pictures)
+    assert torch.autograd.gradcheck(lambda *x: fuse(x, rule="exposure", wavelet="haar", level=1), pictures)
+
+
+@pytest.mark.parametrize(
+    ("pictures", "options", "message"),
+    [
+        ([torch.rand(1, 8, 8)], {}, r"at least two pictures, got 1"),
+        ([torch.rand(1, 8, 8), torch.rand(1, 8, 9)], {}, r"one shape, got \(1, 8, 8\), \(1, 8, 9\)"),
+        ([torch.rand(8, 8)] * 2, {}, r"\(..., C, H, W\)"),
+        ([torch.rand(1, 0, 8)] * 2, {}, r"at least one pixel"),
+        ([torch.rand(1, 8, 8)] * 2, {"window": 4}, r"window must be odd and positive, got 4"),
+        ([torch.rand(1, 8, 8)] * 2, {"rule": "mean"}, r"rule must be largest or exposure"),
+        ([torch.rand(1, 8, 8)] * 2, {"level": -1}, r"level"),
+    ],
+)
+def test_wrong_input(pictures, options, message):
+    with pytest.raises(ValueError, match=message):
+        fuse(pictures, **options)
+
+
+def test_whole_numbers_are_refused():
+    with pytest.raises(TypeError, match=r"convert them with .float\(\)"):
+        fuse([torch.zeros(1, 8, 8, dtype=torch.uint8)] * 2)
