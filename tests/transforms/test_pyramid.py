@@ -200,17 +200,18 @@ def test_exported_programs_do_not_remember_dynamic_sizes(rng: torch.Generator) -
 @pytest.mark.slow
 @pytest.mark.parametrize("dynamic", [None, True])
 def test_compiled_functions_return_and_take_containers(dynamic: bool | None, rng: torch.Generator) -> None:
+    """Traced in full; what the compiler makes of one level is tested there."""
     torch._dynamo.reset()
 
     def decompose(x: Tensor) -> tuple[Coeffs, Coeffs]:
         batched = torch.vmap(lambda x: wavedec(x, level=1, axis=0))(x)
-        return wavedec2(x, "db2", level=2).map(lambda band: 0.5 * band), batched
+        return wavedec2(x, "haar", level=2).map(lambda band: 0.5 * band), batched
 
     def reconstruct(coeffs: Coeffs) -> Tensor:
         return coeffs.inverse()
 
     fast, fast_inverse = (
-        torch.compile(function, fullgraph=True, dynamic=dynamic, backend="aot_eager")
+        torch.compile(function, fullgraph=True, dynamic=dynamic, backend="eager")
         for function in (decompose, reconstruct)
     )
     for shape in ((2, 3, 17, 14), (2, 4, 20, 23)):
