@@ -110,8 +110,8 @@ class SplitTrees(_Traceable):
         """From x to low and high."""
         bank, axis = self.bank, self.axis
         wide = _margins(tensors[0], len(bank.low_a) - 2, axis)
-        low_a, high_a = correlate(_from(wide, 0, axis), (bank.low_a, bank.high_a), axis, stride=4, dilation=2)
-        low_b, high_b = correlate(_from(wide, 1, axis), (bank.low_b, bank.high_b), axis, stride=4, dilation=2)
+        low_a, high_a = correlate(wide, (bank.low_a, bank.high_a), axis, stride=4, dilation=2)
+        low_b, high_b = correlate(_odd(wide, axis), (bank.low_b, bank.high_b), axis, stride=4, dilation=2)
         return interleave([low_a, low_b], axis), interleave([high_b, high_a], axis)
 
     def adjoint(self, *shapes: torch.Size) -> LinearMap:
@@ -135,8 +135,8 @@ class MergeTrees(_Traceable):
         """From low and high to x."""
         bank, axis = self.bank, self.axis
         low, high = (_margins(band, len(bank.low_a) // 2 - 1, axis) for band in tensors)
-        even_a, odd_a = self._tree(_from(low, 0, axis), bank.low_a, _from(high, 1, axis), bank.high_a)
-        even_b, odd_b = self._tree(_from(low, 1, axis), bank.low_b, _from(high, 0, axis), bank.high_b)
+        even_a, odd_a = self._tree(low, bank.low_a, _odd(high, axis), bank.high_a)
+        even_b, odd_b = self._tree(_odd(low, axis), bank.low_b, high, bank.high_b)
         return interleave([even_a, even_b, odd_a, odd_b], axis)
 
     def adjoint(self, *shapes: torch.Size) -> LinearMap:
@@ -156,6 +156,6 @@ def _margins(x: Tensor, width: int, axis: int) -> Tensor:
     return extend(x, width, width, "symmetric", axis)
 
 
-def _from(x: Tensor, first: int, axis: int) -> Tensor:
-    """All samples but one: without the last one (`first` 0), or without the first one (`first` 1)."""
-    return x.narrow(axis, first, x.shape[axis] - 1)
+def _odd(x: Tensor, axis: int) -> Tensor:
+    """The signal from its second sample on: every second one of these belongs to the other tree."""
+    return x.narrow(axis, 1, x.shape[axis] - 1)

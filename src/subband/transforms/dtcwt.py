@@ -189,7 +189,7 @@ def _directions(horizontal: Tensor, diagonal: Tensor, vertical: Tensor) -> Tenso
         (a, b), (c, d) = ((band[..., i::2, 0::2], band[..., i::2, 1::2]) for i in (0, 1))
         real[position:position] = [a - d, a + d]
         imag[position:position] = [b + c, b - c]
-    return torch.complex(_S * torch.stack(real, -3), _S * torch.stack(imag, -3))
+    return torch.complex(torch.stack(real, -3).mul_(_S), torch.stack(imag, -3).mul_(_S))
 
 
 def _bands(high: Tensor) -> list[Tensor]:
