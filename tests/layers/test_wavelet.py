@@ -205,6 +205,19 @@ def test_autocast(rng):
     torch.testing.assert_close(inner.float(), network(x), rtol=0.05, atol=0.05)
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_function_transforms(layout, rng):
+    module = DWT2d("db2", layout=layout)
+    clips = torch.randn(4, 2, 3, 8, 9, generator=rng)
+    for batch in (clips, clips.transpose(1, 2).contiguous().transpose(1, 2)):
+        batched = tree_leaves(torch.vmap(module)(batch))
+        single = zip(*(tree_leaves(module(clip)) for clip in clips), strict=True)
+        torch.testing.assert_close(batched, [torch.stack(tensors) for tensors in single])
+    images = clips[0].to(memory_format=torch.channels_last)
+    value, tangent = torch.func.jvp(module, (images,), (3 * images,))
+    torch.testing.assert_close([3 * tensor for tensor in tree_leaves(value)], tree_leaves(tangent))
+
+
 def test_modules_survive_copies_and_have_no_state(rng):
     network = nn.Sequential(DWT2d("db2", layout="channels"), nn.Conv2d(4, 4, 1), IDWT2d("db2", layout="channels"))
     assert list(network.state_dict()) == ["1.weight", "1.bias"]
