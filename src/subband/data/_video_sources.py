@@ -253,5 +253,6 @@ def _check_frame_size(path: Path, width: int, height: int) -> None:
 
 
 def natural_key(file: Path) -> list[tuple[int, int | str]]:
+    """Key that sorts file names by the numbers in them, `frame2` before `frame10`."""
     parts = re.split(r"(\d+)", file.name.lower())
     return [(0, int(part)) if part.isdigit() else (1, part) for part in parts]
