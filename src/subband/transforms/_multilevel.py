@@ -9,7 +9,7 @@ from torch import Tensor
 from subband.transforms._arguments import Names, check_dtype, negative_axes, per_axis
 from subband.transforms._static import static_wavelet
 from subband.transforms.dwt import dwtn, idwtn
-from subband.transforms.filters import WaveletLike, filter_banks
+from subband.transforms.filters import FilterBank, WaveletLike, filter_banks
 from subband.transforms.lengths import check_level
 from subband.transforms.padding import check_mode
 from subband.transforms.pyramid import Coeffs, Details
@@ -122,9 +122,10 @@ def reconstruct(
         if not levels:
             return _crop(bands[0], axes, size, 0)
         sizes[-1] = size
+    banks = filter_banks(wavelet, len(axes)) if levels else ()
     dtype = bands[0].dtype
     for index, (item, kept) in enumerate(zip(levels, sizes, strict=True)):
-        approx = _one_level(approx, item, (wavelet, mode, axes), kept, len(levels) - index)
+        approx = _one_level(approx, item, (banks, mode, axes), kept, len(levels) - index)
     assert approx is not None
     return approx.to(dtype) if dtype in _HALF else approx
 
@@ -176,7 +177,7 @@ def transformed_axes(
 def _one_level(
     approx: Tensor | None,
     bands: dict[str, Tensor],
-    options: tuple[Any, Names, tuple[int, ...]],
+    options: tuple[tuple[FilterBank, ...], Names, tuple[int, ...]],
     size: Sequence[int | None] | None,
     level: int,
 ) -> Tensor | None:
