@@ -1,0 +1,59 @@
+"""Blocks that more than one network uses; the transforms as modules can be imported from here."""
+
+from subband.layers.block_dct import BlockDCT2d, BlockIDCT2d
+from subband.layers.dtcwt import DTCWT2d, IDTCWT2d
+from subband.layers.learnable_wavelet import (
+    LearnableDWT1d,
+    LearnableDWT2d,
+    LearnableDWT3d,
+    alias_loss,
+    reconstruction_loss,
+)
+from subband.layers.lifting import LiftingDWT1d, LiftingDWT2d, LiftingDWT3d
+from subband.layers.packets import (
+    IWaveletPacket1d,
+    IWaveletPacket2d,
+    IWaveletPacket3d,
+    WaveletPacket1d,
+    WaveletPacket2d,
+    WaveletPacket3d,
+)
+from subband.layers.spectral import FilterLayout, FourierFilter2d, resize_fourier_filter
+from subband.layers.stationary import ISWT1d, ISWT2d, ISWT3d, SWT1d, SWT2d, SWT3d
+from subband.layers.wavelet import DWT1d, DWT2d, DWT3d, IDWT1d, IDWT2d, IDWT3d
+
+__all__ = [
+    "BlockDCT2d",
+    "BlockIDCT2d",
+    "DTCWT2d",
+    "DWT1d",
+    "DWT2d",
+    "DWT3d",
+    "FilterLayout",
+    "FourierFilter2d",
+    "IDTCWT2d",
+    "IDWT1d",
+    "IDWT2d",
+    "IDWT3d",
+    "ISWT1d",
+    "ISWT2d",
+    "ISWT3d",
+    "IWaveletPacket1d",
+    "IWaveletPacket2d",
+    "IWaveletPacket3d",
+    "LearnableDWT1d",
+    "LearnableDWT2d",
+    "LearnableDWT3d",
+    "LiftingDWT1d",
+    "LiftingDWT2d",
+    "LiftingDWT3d",
+    "SWT1d",
+    "SWT2d",
+    "SWT3d",
+    "WaveletPacket1d",
+    "WaveletPacket2d",
+    "WaveletPacket3d",
+    "alias_loss",
+    "reconstruction_loss",
+    "resize_fourier_filter",
+]
