@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import pytest
 import torch
 from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
@@ -72,3 +73,15 @@ def test_gradients_of_batches(rng: torch.Generator) -> None:
     per_sample = torch.func.vmap(torch.func.grad(loss))(first, second)
     first.requires_grad_()
     torch.testing.assert_close(per_sample, torch.autograd.grad(loss(first, second), first)[0])
+
+
+@pytest.mark.slow
+def test_compiles_with_and_without_gradients(rng: torch.Generator) -> None:
+    inputs = [torch.randn(2, 5, generator=rng) for _ in range(2)]
+    compiled = torch.compile(both, fullgraph=True)
+    expected = both(*inputs)
+    torch.testing.assert_close(compiled(*inputs), expected)
+    for tensor in inputs:
+        tensor.requires_grad_()
+    sums = [sum(part.square().sum() for part in parts) for parts in (compiled(*inputs), both(*inputs))]
+    torch.testing.assert_close(torch.autograd.grad(sums[0], inputs), torch.autograd.grad(sums[1], inputs))

@@ -53,8 +53,12 @@ def apply(linear_map: LinearMap, *tensors: Tensor) -> Any:
     Returns:
         What `linear_map` returns.
     """
-    function = _Traced if torch.compiler.is_compiling() else _Eager
-    return function.apply(linear_map, *tensors)
+    if not torch.compiler.is_compiling():
+        return _Eager.apply(linear_map, *tensors)
+    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
+        return _Traced.apply(linear_map, *tensors)
+    # Without gradients the compiler inlines `forward` and takes the first of several tensors for its context.
+    return linear_map.traced(*tensors)
 
 
 class _Traced(torch.autograd.Function):
