@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -152,5 +153,7 @@ def _write_plot(path: Path, faint: list[list[RatePoint]], points: list[RatePoint
 
     curves = [*(curve(values, True) for values in faint), curve(points, False)]
     svg = line_plot(curves, "Quality over bits per pixel", "bits per pixel", "PSNR, dB")
+    # Alone in a file there is no page to say colours, and not every viewer of pictures knows CSS variables.
+    svg = re.sub(r"var\([^,()]*, *([^()]*)\)", r"\1", svg).replace("<svg ", '<svg style="background: white" ', 1)
     with new_path(path, overwrite=overwrite) as temporary:
         temporary.write_text(svg, "utf-8")

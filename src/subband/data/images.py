@@ -105,7 +105,7 @@ def read_image(path: Path | str) -> LoadedImage:
     path = Path(path)
     with open_picture(path, MAX_IMAGE_PIXELS) as picture:
         decoded = decode(picture)
-    values = torch.from_numpy(np.ascontiguousarray(decoded.values.transpose(2, 0, 1), dtype=np.float32))
+    values = torch.from_numpy(np.array(decoded.values.transpose(2, 0, 1), np.float32, order="C"))
     values /= decoded.white
     info = ImageInfo(path, decoded.file_format, 8 if decoded.white == 255 else 16, decoded.icc_profile)
     colours = 1 if len(values) < 3 else 3
