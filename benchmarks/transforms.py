@@ -75,11 +75,9 @@ def is_ours(name: str) -> bool:
 
 def field(case: Case, device: torch.device, with_compiled: bool, own_only: bool) -> list[Contestant]:
     """Contestants that are timed."""
-    everyone = [c for c in case.contestants() if c.is_tensor_program or device.type == "cpu"]
+    with device:  # filters of modules are made where they are used
+        everyone = [c for c in case.contestants() if c.is_tensor_program or device.type == "cpu"]
     everyone = [c for c in everyone if is_ours(c.name) or not own_only]
-    for contestant in everyone:
-        if isinstance(contestant.run, torch.nn.Module):
-            contestant.run.to(device)
     if with_compiled:
         everyone += [compiled(contestant) for contestant in everyone if contestant.can_compile]
     return everyone

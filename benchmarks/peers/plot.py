@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 __all__ = ["draw"]
 
 OURS, OURS_COMPILED, TRACK, INK = "#0b6e99", "#12a37f", "#d9dee3", "#2b2f33"
-PEERS = {
-    "PyWavelets": ("s", "#b4552d"),
-    "scipy": ("s", "#b4552d"),
-    "dtcwt": ("s", "#b4552d"),
-    "ptwt": ("^", "#8c6bb1"),
-    "ptwt separable": ("v", "#8c6bb1"),
-    "pytorch_wavelets": ("D", "#c79a1b"),
-    "torch_dct": ("D", "#c79a1b"),
-    "OpenSTL layer": ("P", "#7a8288"),
-    "VD-Diff layer": ("X", "#7a8288"),
+PEERS = {  # marker, colour, and the name in the legend; no case has two of the same marker
+    "PyWavelets": ("s", "#b4552d", "PyWavelets, scipy, dtcwt (NumPy)"),
+    "scipy": ("s", "#b4552d", "PyWavelets, scipy, dtcwt (NumPy)"),
+    "dtcwt": ("s", "#b4552d", "PyWavelets, scipy, dtcwt (NumPy)"),
+    "ptwt": ("^", "#8c6bb1", "ptwt"),
+    "ptwt separable": ("v", "#8c6bb1", "ptwt, separable"),
+    "pytorch_wavelets": ("D", "#c79a1b", "pytorch_wavelets, torch_dct"),
+    "torch_dct": ("D", "#c79a1b", "pytorch_wavelets, torch_dct"),
+    "OpenSTL layer": ("P", "#7a8288", "OpenSTL layer"),
+    "VD-Diff layer": ("X", "#7a8288", "VD-Diff layer"),
 }
 
 
@@ -47,7 +47,7 @@ def draw(file: Path, rows: list[Row], facts: Mapping[str, str | int]) -> None:
             "forward" if direction == "forward" else "forward and gradient of the input", fontsize=11, loc="left"
         )
     handles, labels = _legend(axes[0])
-    figure.legend(handles, labels, loc="outside lower center", ncols=6, frameon=False, fontsize=9)
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
     caption = "{hardware}, {threads} CPU thread(s), torch {torch}, subband {commit}, {date}".format_map(facts)
     figure.suptitle(
         f"Time of a transform as a multiple of copying its input ({caption})", fontsize=9, color=INK, x=0.01, ha="left"
@@ -62,9 +62,9 @@ def _panel(axis: Axes, rows: list[Row]) -> None:
         axis.plot([min(ratios.values()), max(ratios.values())], [height, height], color=TRACK, lw=2, zorder=1)
         for name, ratio in ratios.items():
             if name in PEERS:
-                marker, colour = PEERS[name]
+                marker, colour, label = PEERS[name]
                 fill = "white" if name in row.remarks else colour
-                axis.plot(ratio, height, marker, color=colour, mfc=fill, ms=5.5, label=name, zorder=2)
+                axis.plot(ratio, height, marker, color=colour, mfc=fill, ms=5.5, label=label, zorder=2)
         for is_compiled, marker, colour, label in (
             (False, "o", OURS, "subband"),
             (True, "*", OURS_COMPILED, "subband, compiled"),
@@ -101,6 +101,6 @@ def _legend(axes: list[Axes]) -> tuple[list, list[str]]:
         for handle, label in zip(handles, labels, strict=True):
             if handle.get_markerfacecolor() != "white" or label not in found:
                 found[label] = handle
-    order = ["subband", "subband, compiled", *PEERS]
+    order = ["subband", "subband, compiled", *dict.fromkeys(label for _, _, label in PEERS.values())]
     labels = [label for label in order if label in found]
     return [found[label] for label in labels], labels
