@@ -41,7 +41,7 @@ class DisagreementError(Exception):
     """Numbers of subband that are not those of the yardstick."""
 
 
-def check(case: Case, device: torch.device) -> dict[tuple[str, str], str]:
+def check(case: Case) -> dict[tuple[str, str], str]:
     """Remarks on contestants whose numbers or gradients are wrong; raises if they are ours."""
     x = case.input(torch.float64, torch.device("cpu"), small=True)
     remarks = {}
@@ -85,7 +85,7 @@ def field(case: Case, device: torch.device, with_compiled: bool, own_only: bool)
 
 def measure(case: Case, options: argparse.Namespace, device: torch.device, failures: list[str]) -> list[Row]:
     """Check and time one case in the wanted directions; what could not run is added to `failures`."""
-    remarks = check(case, device)
+    remarks = check(case)
     mine = {key: remark for key, remark in remarks.items() if is_ours(key[0])}
     if mine:
         raise DisagreementError(f"{case.name}: {mine}")
@@ -118,7 +118,8 @@ def runnable(contestants: list[Contestant], x: Tensor) -> tuple[list[Contestant]
     kept, reasons = [], []
     for contestant in contestants:
         try:
-            contestant.run(*contestant.arguments(x))
+            with torch.no_grad():
+                contestant.run(*contestant.arguments(x))
             if contestant.is_tensor_program:
                 ForwardBackward(contestant, x)()
         except Exception as error:
