@@ -82,7 +82,8 @@ def extension(length: int, num_taps: int, mode: str) -> tuple[int, int]:
     """
     if mode == "periodization":
         return num_taps // 2 - 1, num_taps // 2 - 1
-    return num_taps - 2, num_taps - 2 + length % 2
+    # The remainder is decided here, not carried along: symbolic sizes (compiler, exporter) then stay simple.
+    return num_taps - 2, num_taps - 1 if length % 2 else num_taps - 2
 
 
 def analysis(x: Tensor, axes: Sequence[Axis], stack: int | None) -> Tensor | tuple[Tensor, ...]:

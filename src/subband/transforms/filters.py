@@ -169,10 +169,6 @@ def _is_taps(value: Any) -> bool:
 
 
 def _resolve(wavelets: tuple[WaveletLike, ...]) -> tuple[FilterBank, ...]:
-    if all(isinstance(wavelet, str) and wavelet in _HAAR_NAMES for wavelet in wavelets):
-        return (HAAR,) * len(wavelets)
-    if all(isinstance(wavelet, str) for wavelet in wavelets):
-        return _lookup_all(wavelets)
     return tuple(_resolve_one(wavelet) for wavelet in wavelets)
 
 
@@ -180,7 +176,7 @@ def _resolve_one(wavelet: WaveletLike) -> FilterBank:
     if isinstance(wavelet, FilterBank):
         return wavelet
     if isinstance(wavelet, str):
-        return HAAR if wavelet in _HAAR_NAMES else _lookup_all((wavelet,))[0]
+        return HAAR if wavelet in _HAAR_NAMES else FilterBank(*_lookup(wavelet))
     return _bank_of_taps(getattr(wavelet, "filter_bank", wavelet))
 
 
@@ -197,14 +193,15 @@ def _bank_of_taps(filters: Any) -> FilterBank:
     return FilterBank(*filters) if learnable else FilterBank(*(tuple(map(float, taps)) for taps in filters))
 
 
-# The names decide the result, so the taps become constants of a compiled graph.
+# The name decides the result, so the taps become constants of a compiled graph. They are plain tuples there, since the
+# compiler loses the properties of a named tuple that it did not see being made.
 @constant_result
-def _lookup_all(wavelets: tuple[str, ...]) -> tuple[FilterBank, ...]:
-    return tuple(HAAR if wavelet in _HAAR_NAMES else _lookup(wavelet) for wavelet in wavelets)
+def _lookup(wavelet: str) -> tuple[tuple[float, ...], ...]:
+    return _published_taps(wavelet)
 
 
 @cache
-def _lookup(wavelet: str) -> FilterBank:
+def _published_taps(wavelet: str) -> tuple[tuple[float, ...], ...]:
     import pywt
 
     names = pywt.wavelist(kind="discrete")
@@ -212,4 +209,4 @@ def _lookup(wavelet: str) -> FilterBank:
         closest = difflib.get_close_matches(str(wavelet), names, n=3, cutoff=0.3)
         hint = f"closest are {', '.join(closest)}" if closest else "see pywt.wavelist(kind='discrete')"
         raise ValueError(f"wavelet {wavelet!r} is not a discrete wavelet; {hint}")
-    return FilterBank(*(tuple(taps) for taps in pywt.Wavelet(wavelet).filter_bank))
+    return tuple(tuple(taps) for taps in pywt.Wavelet(wavelet).filter_bank)

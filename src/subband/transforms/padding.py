@@ -148,7 +148,8 @@ def _copies(length: int, count: int, mode: str, *, end: bool) -> list[tuple[int,
     slices: list[tuple[int, int, int]] = []
     skipped = length - period if end else 0  # a reflected signal shares its last sample with its first copy
     while count > 0:
-        taken = min(count, period - skipped)
+        rest = period - skipped
+        taken = count if count <= rest else rest  # not `min`, which symbolic sizes would carry along unresolved
         copy = len(slices) + 1 if end else -len(slices) - 1
         slices.append((copy, skipped if end else period - taken, taken))
         count -= taken
