@@ -61,6 +61,7 @@ def test_colour_equals_scikit_image(astronaut, rng, sigma):
     torch.testing.assert_close(denoise_wavelet(x, sigma, colour="ycbcr"), expected, rtol=0, atol=5e-6)
 
 
+@pytest.mark.filterwarnings("ignore:The optional dask")
 def test_cycle_spinning_equals_scikit_image(camera, rng):
     x = noisy(camera, 0.1, rng)
     options = {"sigma": 0.1, "wavelet": "haar", "rescale_sigma": False}
@@ -155,3 +156,14 @@ def test_wrong_pictures():
             function(torch.zeros(1, 8, 8, dtype=torch.complex64))
         with pytest.raises(ValueError, match=r"at least one pixel"):
             function(torch.zeros(1, 0, 8))
+
+
+@pytest.mark.parametrize(
+    "function", [estimate_sigma, lambda y: denoise_wavelet(y, level=1), lambda y: denoise_wavelet(y, 0.1)]
+)
+def test_vmap_and_jvp(function, rng):
+    x, tangent = torch.rand(2, 4, 1, 20, 18, generator=rng, dtype=torch.float64)
+    torch.testing.assert_close(torch.func.vmap(function)(x), torch.stack([function(item) for item in x]))
+    _, found = torch.func.jvp(function, (x,), (tangent,))
+    expected = (function(x + 1e-6 * tangent) - function(x - 1e-6 * tangent)) / 2e-6
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)

@@ -110,3 +110,10 @@ def test_wrong_input(pictures, options, message):
 def test_whole_numbers_are_refused():
     with pytest.raises(TypeError, match=r"convert them with .float\(\)"):
         fuse([torch.zeros(1, 8, 8, dtype=torch.uint8)] * 2)
+
+
+@pytest.mark.parametrize("rule", ["largest", "exposure"])
+def test_vmap(rule, rng):
+    first, second = torch.rand(2, 4, 3, 20, 18, generator=rng, dtype=torch.float64)
+    mapped = torch.func.vmap(lambda *pictures: fuse(pictures, rule=rule, level=2))(first, second)
+    torch.testing.assert_close(mapped, fuse([first, second], rule=rule, level=2))
