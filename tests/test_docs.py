@@ -65,3 +65,10 @@ def test_the_migration_page_tells_the_truth(heading, old_environment):
 def test_pictures_exist_and_are_small(page):
     for picture in re.findall(r"!\[[^\]]*\]\((images/[^)]+)\)", (DOCS / page).read_text(encoding="utf-8")):
         assert (DOCS / picture).stat().st_size < (150_000 if "transforms/" in picture else 500_000)
+
+
+def test_the_script_draws_what_the_page_shows():
+    script = (DOCS.parent / "scripts" / "docs_pictures.py").read_text(encoding="utf-8")
+    drawn = set(re.findall(r'^    "(\w+)": \w+,$', script.split("PICTURES: ")[1], re.MULTILINE))
+    shown = set(re.findall(r"\(images/transforms/(\w+)\.png\)", (DOCS / "transforms.md").read_text(encoding="utf-8")))
+    assert drawn == shown == {path.stem for path in (DOCS / "images" / "transforms").glob("*.png")}
