@@ -36,13 +36,10 @@ def conv3d(x: Tensor, weight: Tensor, bias: Tensor | None = None, groups: int = 
     """
     if x.device.type != "cpu":
         return F.conv3d(x, weight, bias, padding=1, groups=groups)
+    if torch.is_autocast_enabled("cpu") or x.dtype in (torch.bfloat16, torch.float16):
+        return _in_float32(x, weight, bias, groups)
     x = x.contiguous(memory_format=torch.channels_last_3d)
-    if groups > 1 and (x.dtype != torch.float32 or torch.is_autocast_enabled("cpu")):
-        # In bfloat16 the weight gradient of grouped kernels reads memory that nobody wrote (torch 2.13): now and then NaN.
-        biases = [None] * groups if bias is None else bias.chunk(groups)
-        parts = zip(x.chunk(groups, 1), weight.chunk(groups), biases, strict=True)
-        out = torch.cat([F.conv3d(part, kernel, shift, padding=1) for part, kernel, shift in parts], 1)
-    elif torch.compiler.is_compiling() or groups > 1:  # a compiler chooses its own kernels
+    if torch.compiler.is_compiling() or groups > 1:  # a compiler chooses its own kernels
         out = F.conv3d(x, weight, bias, padding=1, groups=groups)
     elif weight.shape[0] <= FEW_OUTPUTS:
         out = _as_conv2d(x, weight, bias)
@@ -53,6 +50,16 @@ def conv3d(x: Tensor, weight: Tensor, bias: Tensor | None = None, groups: int = 
     # Not every dtype keeps the format. It must be kept: the batch norm of torch 2.13 gives a wrong gradient on CPU when a
     # single clip lies in the default format and its gradient in the other one.
     return out.contiguous(memory_format=torch.channels_last_3d)
+
+
+def _in_float32(x: Tensor, weight: Tensor, bias: Tensor | None, groups: int) -> Tensor:
+    """Half precision outside, float32 inside.
+
+    The bfloat16 weight gradient of the CPU library reads memory that nobody wrote (torch 2.13): now and then NaN.
+    """
+    dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
+    with torch.autocast("cpu", enabled=False):
+        return conv3d(x.float(), weight.float(), None if bias is None else bias.float(), groups).to(dtype)
 
 
 def _as_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
