@@ -284,3 +284,30 @@ def test_exports_with_dynamic_sizes(rng: torch.Generator) -> None:
     program = torch.export.export(RoundTrip(), (torch.randn(2, 2, 4, 6, 8, generator=rng),), dynamic_shapes=shapes)
     x = torch.randn(3, 2, 4, 10, 12, generator=rng)
     torch.testing.assert_close(program.module()(x), RoundTrip()(x))
+
+
+class ThereAndBack(nn.Module):
+    """One level with a longer filter, and back."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return idwt2(dwt2(x, "db2").tanh(), "db2", size=x.shape[-2:])
+
+
+@pytest.mark.slow
+def test_longer_filters_compile_with_dynamic_sizes(rng: torch.Generator) -> None:
+    compiled = torch.compile(ThereAndBack(), fullgraph=True, dynamic=True, backend="aot_eager")
+    for size in ((20, 30), (24, 32)):
+        x = torch.randn(2, 3, *size, generator=rng, requires_grad=True)
+        ours, expected = compiled(x), ThereAndBack()(x)
+        torch.testing.assert_close(ours, expected, rtol=1e-5, atol=1e-5)
+        grads = [torch.autograd.grad(out.square().sum(), x) for out in (ours, expected)]
+        torch.testing.assert_close(*grads, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_longer_filters_export_with_dynamic_even_sizes(rng: torch.Generator) -> None:
+    height, width = torch.export.Dim("half_height", min=8, max=99), torch.export.Dim("half_width", min=8, max=99)
+    shapes = ({0: torch.export.Dim("batch"), 2: 2 * height, 3: 2 * width},)
+    program = torch.export.export(ThereAndBack(), (torch.randn(2, 3, 40, 48, generator=rng),), dynamic_shapes=shapes)
+    x = torch.randn(3, 3, 50, 62, generator=rng)
+    torch.testing.assert_close(program.module()(x), ThereAndBack()(x), rtol=1e-5, atol=1e-5)
