@@ -157,7 +157,12 @@ class BlockFilter:
     """
 
     def __init__(
-        self, filters: Sequence[Taps], *, stride: int = 1, dilation: int = 1, interleaved: bool = False
+        self,
+        filters: Sequence[Taps],
+        *,
+        stride: int = 1,
+        dilation: int = 1,
+        interleaved: bool = False,
     ) -> None:
         self.filters, self.stride, self.dilation, self.interleaved = filters, stride, dilation, interleaved
         reach = (len(filters[0]) - 1) * dilation
@@ -166,7 +171,7 @@ class BlockFilter:
         self._matrix: Tensor | None = None
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Filter `(R, N)` to `(R, nb, F * b)`, blocks of b outputs in order of `(F, b)`, or of `(b, F)` if interleaved.
+        """Filter `(R, N)` to `(R, nb, F * b)`: blocks of b outputs, as `(F, b)` or, interleaved, as `(b, F)`.
 
         The input is filled up with zeros when its last window falls into an incomplete block, so callers that make room
         for whole blocks themselves save a copy; outputs beyond the last window are of no use.
@@ -177,14 +182,17 @@ class BlockFilter:
         if missing > 0:
             x = F.pad(x, (0, missing))
         if self._matrix is None:
-            self._matrix = self._toeplitz(x)  # (F * b, window)
+            self._matrix = x.new_tensor(self._toeplitz())  # (F * b, window)
         if x.dtype != torch.float32:  # convolutions of other dtypes have no fast kernel, matrix products do
-            windows = x.unfold(-1, self._window, step)
-            return torch.matmul(windows.reshape(-1, self._window), self._matrix.t()).view(x.shape[0], num_blocks, -1)
-        weight = self._matrix[:, None, None].contiguous(memory_format=torch.channels_last)
-        return F.conv2d(x[None, None], weight, stride=(1, step))[0].permute(1, 2, 0).contiguous()
+            return torch.matmul(x.unfold(-1, self._window, step), self._matrix.t())
+        # Views with the single channel innermost: in this layout, and only in this one, the library writes the blocks as
+        # they shall be instead of rearranging them afterwards.
+        image = x[None, ..., None].permute(0, 3, 1, 2)
+        weight = self._matrix[:, None, :, None].permute(0, 3, 1, 2)
+        return F.conv2d(image, weight, stride=(1, step))[0].permute(1, 2, 0).contiguous()
 
-    def _toeplitz(self, like: Tensor) -> Tensor:
+    def _toeplitz(self) -> list[list[float]]:
+        """One row per output of a block: its taps, where it finds them in the window."""
         num_filters = len(self.filters)
         rows = [[0.0] * self._window for _ in range(self.block * num_filters)]
         for f, taps in enumerate(self.filters):
@@ -192,4 +200,4 @@ class BlockFilter:
                 row = rows[k * num_filters + f if self.interleaved else f * self.block + k]
                 first = k * self.stride
                 row[first : first + (len(taps) - 1) * self.dilation + 1 : self.dilation] = taps
-        return like.new_tensor(rows)
+        return rows

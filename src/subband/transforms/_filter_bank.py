@@ -137,19 +137,24 @@ def synthesis(bands: Sequence[Tensor], axes: Sequence[Axis], lengths: Sequence[i
     """
     layout = Layout.of(bands[0], [a.axis for a in axes])
     sources = [layout.flat(band) for band in bands]
-    wanted = lengths or [signal_length(bands[0].shape[a.axis], a.bank.num_taps, a.mode) for a in axes]
+    counts = [bands[0].shape[a.axis] for a in axes]
+    wanted = lengths or [signal_length(n, a.bank.num_taps, a.mode) for n, a in zip(counts, axes, strict=True)]
     result = layout.empty(bands[0], wanted)
     target = layout.flat_view(result)
-    is_adjoint = lengths is not None
-    parts = zip(axes, wanted, layout.places, strict=True)
-    steps = [_SynthesisStep(axis, length, place, target.ndim, is_adjoint=is_adjoint) for axis, length, place in parts]
+    is_adjoint, is_last = lengths is not None, [place == target.ndim - 1 for place in layout.places]
+    steps = [
+        _SynthesisStep(*parts, is_adjoint=is_adjoint)
+        for parts in zip(axes, counts, wanted, layout.places, is_last, strict=True)
+    ]
     steps.sort(key=lambda step: -step.place)
+    keep: list[slice] = [slice(None)] * target.ndim
+    for step in steps:
+        keep[step.place] = step.kept
     for chunk in chunks(target):
-        z = _interleaved([source[chunk] for source in sources], layout.places)
-        keep: list[slice] = [slice(None)] * z.ndim
-        for step in steps:
-            z, keep[step.place] = step(z)
-        target[chunk] = z[tuple(keep)]
+        z = _interleaved([source[chunk] for source in sources], layout.places, steps[0].margins)
+        for step in steps[:-1]:
+            z = step(z)
+        steps[-1].deliver(z, target[chunk], keep)
     return layout.logical(result)
 
 
@@ -224,63 +229,100 @@ class _SynthesisStep:
 
     Args:
         axis: The axis.
+        count: Coefficients per band along it.
         length: Samples of the signal along it.
         place: Its number in the flat tensor.
-        ndim: Axes of the flat tensor.
+        is_last: Whether it is the innermost axis of the flat tensor.
         is_adjoint: Whether the bands go on with zeros beyond their ends, and the signal is folded back.
+
+    Attributes:
+        margins: Zeros that the interleaved bands need before and after them along the innermost axis.
+        kept: Where the signal lies along the filtered axis.
     """
 
-    def __init__(self, axis: Axis, length: int, place: int, ndim: int, *, is_adjoint: bool) -> None:
-        self.axis, self.length, self.place, self.is_adjoint = axis, length, place, is_adjoint
-        num_taps, self.is_periodic = axis.bank.num_taps, axis.mode == "periodization"
+    def __init__(self, axis: Axis, count: int, length: int, place: int, is_last: bool, *, is_adjoint: bool) -> None:
+        num_taps, self.length, self.place, self.is_last = axis.bank.num_taps, length, place, is_last
+        self.is_periodic = axis.mode == "periodization"
+        zeros = num_taps - 2 if is_adjoint and not self.is_periodic else 0
         # With L/4 coefficients of the neighbouring periods on both sides every periodic sum is complete.
-        self.wrap = 2 * (num_taps // 4) if self.is_periodic else num_taps - 2 if is_adjoint else 0
+        self.wrap = 2 * (num_taps // 4) if self.is_periodic else 0
         filters = _synthesis_filters(axis.bank)
-        padding = 0 if self.is_periodic else self.wrap
-        self.rows = RowFilter(filters, stride=2, padding=padding) if place < ndim - 1 else None
-        self.blocks = BlockFilter(filters, stride=2, interleaved=True) if place == ndim - 1 else None
+        self.rows = RowFilter(filters, stride=2, padding=zeros)
+        self.blocks = BlockFilter(filters, stride=2, interleaved=True)
+        num_samples = 2 * (count + self.wrap + zeros) - num_taps + 2
+        self.spare = -num_samples % (2 * self.blocks.block)
+        self.margins = (zeros, zeros + self.spare) if is_last and not self.is_periodic else (0, 0)
+        # How much is folded back, and by which rule. A repeated last sample (odd length, periodization) folds like one
+        # that mode `constant` has added.
+        self.left, self.right, self.mode = 0, length % 2 if is_adjoint else 0, "constant"
+        if is_adjoint and not self.is_periodic:
+            self.mode = axis.mode
+            self.left, self.right = extension(length, num_taps, axis.mode)
+        start = 1 - num_taps // 2 + self.wrap if self.is_periodic else self.left
+        self.kept = slice(start, start + length)
 
-    def __call__(self, z: Tensor) -> tuple[Tensor, slice]:
-        """The filtered tensor, and where along the axis the signal lies in it."""
-        if self.blocks is not None:
-            num_samples = z.shape[-1] + 2 * self.wrap - self.axis.bank.num_taps + 2
-            spare = -num_samples % (2 * self.blocks.block)
-            z_wide = extend(z, self.wrap, self.wrap + spare, "periodic" if self.is_periodic else "zero", -1)
-            signal = self.blocks(z_wide.view(-1, z_wide.shape[-1])).view(*z.shape[:-1], -1)
-            return signal, self._kept(signal, -1)
-        assert self.rows is not None
-        flat = z.view(prod(z.shape[: self.place]), z.shape[self.place], -1)
+    def __call__(self, z: Tensor) -> Tensor:
+        """The signal along the axis in place of its bands; `kept` says where in the result."""
+        if self.is_last:
+            if self.is_periodic:
+                z = extend(z, self.wrap, self.wrap + self.spare, "periodic", -1)
+            signal = self.blocks(z.view(-1, z.shape[-1])).view(*z.shape[:-1], -1)
+        else:
+            signal = torch.stack(self._phases(z), self.place + 1).flatten(self.place, self.place + 1)
+        whole = signal.narrow(self.place, self.kept.start - self.left, self.left + self.length + self.right)
+        before, kept, after = whole.split([self.left, self.length, self.right], self.place)
+        fold(before, kept, after, self.mode, self.place)
+        return signal
+
+    def deliver(self, z: Tensor, target: Tensor, keep: Sequence[slice]) -> None:
+        """The same for the last step, written to its place without a detour where that is possible."""
+        if self.is_last or self.is_periodic:
+            target.copy_(self(z)[tuple(keep)])
+            return
+        others = list(keep)
+        others[self.place] = slice(None)
+        even, odd = (phase[tuple(others)] for phase in self._phases(z))
+        half, at = self.left // 2, self.place
+        for bit, phase in enumerate((even, odd)):
+            part = target[(slice(None),) * at + (slice(bit, None, 2),)]
+            part.copy_(phase.narrow(at, half, part.shape[at]))
+        if self.left + self.right:
+            before = torch.stack((even.narrow(at, 0, half), odd.narrow(at, 0, half)), at + 1).flatten(at, at + 1)
+            rest = half + self.length // 2
+            ends = [phase.narrow(at, rest, phase.shape[at] - rest) for phase in (even, odd)]
+            after = torch.stack(ends, at + 1).flatten(at, at + 1)
+            fold(before, target, after.narrow(at, self.length % 2, self.right), self.mode, at)
+
+    def _phases(self, z: Tensor) -> list[Tensor]:
+        """Even and odd samples of any other axis, from interleaved bands."""
         if self.is_periodic:
-            flat = extend(flat, self.wrap, self.wrap, "periodic", -2)
-        even, odd = self.rows(flat)
-        signal = torch.stack((even, odd), 2).flatten(1, 2)
-        kept = self._kept(signal, -2)
-        return signal.view(*z.shape[: self.place], -1, *z.shape[self.place + 1 :]), kept
-
-    def _kept(self, signal: Tensor, at: int) -> slice:
-        """Fold back what lies beyond the ends, and say where the signal starts and stops."""
-        num_taps, mode = self.axis.bank.num_taps, self.axis.mode
-        start = 1 - num_taps // 2 + self.wrap if self.is_periodic else 0
-        if self.is_adjoint:
-            # A repeated last sample (odd length, periodization) folds like one that mode `constant` has added.
-            left, right = (0, self.length % 2) if self.is_periodic else extension(self.length, num_taps, mode)
-            whole = signal.narrow(at, start, left + self.length + right)
-            fold(whole, left, right, "constant" if self.is_periodic else mode, at)
-            start += left
-        return slice(start, start + self.length)
+            z = extend(z, self.wrap, self.wrap, "periodic", self.place - z.ndim)
+        flat = z.view(prod(z.shape[: self.place]), z.shape[self.place], -1)
+        return [phase.view(*z.shape[: self.place], -1, *z.shape[self.place + 1 :]) for phase in self.rows(flat)]
 
 
-def _interleaved(bands: Sequence[Tensor], places: Sequence[int]) -> Tensor:
-    """All bands in one tensor, twice as long along every transformed axis."""
-    shape = list(bands[0].shape)
-    for place in places:
-        shape[place] *= 2
+def _interleaved(bands: Sequence[Tensor], places: Sequence[int], margins: tuple[int, int]) -> Tensor:
+    """All bands in one tensor, twice as long along every transformed axis, and wider by zeros along the last axis."""
+    (before, after), last = margins, bands[0].ndim - 1
+    shape = [2 * n if i in places else n for i, n in enumerate(bands[0].shape)]
+    width = shape[-1]
+    shape[-1] += before + after
     z = bands[0].new_empty(shape)
-    for key, band in zip(product((0, 1), repeat=len(places)), bands, strict=True):
-        index: list[slice] = [slice(None)] * z.ndim
+    z[..., :before] = 0
+    z[..., before + width :] = 0
+    by_key = dict(zip(product((0, 1), repeat=len(places)), bands, strict=True))
+    for key, band in by_key.items():
+        index: list[slice] = [slice(None)] * band.ndim
         for place, bit in zip(places, key, strict=True):
             index[place] = slice(bit, None, 2)
-        z[tuple(index)] = band
+        if last not in places:
+            z[tuple(index)] = band
+        elif key[places.index(last)] == 0:
+            # Neighbours in memory are the parts of one complex number: much faster than writing every other number.
+            other = tuple(1 if place == last else bit for place, bit in zip(places, key, strict=True))
+            index[last] = slice(before // 2, (before + width) // 2)
+            target = torch.view_as_complex(z.unflatten(-1, (-1, 2)))[tuple(index)]
+            torch.complex(band, by_key[other], out=target)
     return z
 
 

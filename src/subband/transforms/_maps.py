@@ -136,7 +136,8 @@ def _on_rows(run: Callable[..., Tensors], tensors: tuple[Tensor, ...], axis: int
     The compiler vectorises loads with a stride along rows only, which is worth two transpositions.
     """
     x = tensors[0]
-    if axis != -1 or x.ndim < 2 or x.device.type != "cpu" or not torch.compiler.is_dynamo_compiling():
+    is_innermost = axis == -1 and x.ndim > 1 and x.stride(-1) == 1
+    if not is_innermost or x.device.type != "cpu" or not torch.compiler.is_dynamo_compiling():
         result = run(*tensors, axis=axis)
         return (result,) if isinstance(result, Tensor) else result
     turned = (tensor.transpose(-1, -2).contiguous() for tensor in tensors)

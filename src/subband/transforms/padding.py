@@ -82,38 +82,31 @@ def extend(x: Tensor, left: int, right: int, mode: str, axis: int) -> Tensor:
     return x if len(pieces) == 1 else torch.cat(pieces, axis)
 
 
-def fold(y: Tensor, left: int, right: int, mode: str, axis: int) -> Tensor:
-    """Adjoint of `extend`: what lies beyond the ends is added to the samples it was made from.
+def fold(before: Tensor, x: Tensor, after: Tensor, mode: str, axis: int) -> None:
+    """Adjoint of `extend`: add what lies beyond the ends of a signal to the samples it was made from, in place.
 
     Args:
-        y: Extended signal, any shape; its memory is used for the result.
-        left: Samples that `extend` added before the first one.
-        right: Samples that it added after the last one.
+        before: What lies before the first sample, as many samples as `extend` added there.
+        x: The signal, any shape.
+        after: What lies after the last sample.
         mode: Boundary mode; `periodization` for signals of even length only.
         axis: Extended axis.
 
-    Returns:
-        The signal without its extension, a view of `y`.
-
     Example:
-        >>> fold(torch.tensor([1.0, 2.0, 3.0, 4.0]), 1, 1, "symmetric", -1).tolist()
+        >>> x = torch.tensor([2.0, 3.0])
+        >>> fold(torch.tensor([1.0]), x, torch.tensor([4.0]), "symmetric", -1)
+        >>> x.tolist()
         [3.0, 7.0]
     """
-    length = y.shape[axis] - left - right
-    target = y.narrow(axis, left, length)
     if mode == "zero":
-        return target
-    for beyond, count, end in (
-        (y.narrow(axis, 0, left), left, False),
-        (y.narrow(axis, left + length, right), right, True),
-    ):
-        if count == 0:
+        return
+    for beyond, end in ((before, False), (after, True)):
+        if beyond.shape[axis] == 0:
             continue
         if mode in ("constant", "smooth"):
-            _fold_ramp(target, beyond, mode, axis, end=end)
+            _fold_ramp(x, beyond, mode, axis, end=end)
         else:
-            _fold_copies(target, beyond, "periodic" if mode == "periodization" else mode, axis, end=end)
-    return target
+            _fold_copies(x, beyond, "periodic" if mode == "periodization" else mode, axis, end=end)
 
 
 def _ramp(x: Tensor, count: int, mode: str, axis: int, *, end: bool) -> list[Tensor]:

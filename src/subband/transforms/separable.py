@@ -70,10 +70,17 @@ def analyze_adjoint(low: Tensor, high: Tensor, bank: FilterBank, mode: str, axis
     reach = bank.num_taps // 2 - 1
     if mode == "periodization":
         signal = synthesize(low, high, bank.time_reversed(), mode, axis)
-        return fold(signal, 0, length % 2, "constant", axis)
+        return _folded(signal, 0, length, "constant", axis)
     low, high = extend(low, reach, reach, "zero", axis), extend(high, reach, reach, "zero", axis)
     signal = synthesize(low, high, bank.time_reversed(), mode, axis)
-    return fold(signal, *extension(length, bank.num_taps, mode), mode, axis)
+    return _folded(signal, extension(length, bank.num_taps, mode)[0], length, mode, axis)
+
+
+def _folded(signal: Tensor, left: int, length: int, mode: str, axis: int) -> Tensor:
+    """The `length` samples after the first `left` ones, with all others folded back."""
+    before, kept, after = signal.split((left, length, signal.shape[axis] - left - length), axis)
+    fold(before, kept, after, mode, axis)
+    return kept
 
 
 def synthesize(low: Tensor, high: Tensor, bank: FilterBank, mode: str, axis: int) -> Tensor:
