@@ -1,6 +1,7 @@
 """Rules about the source tree itself: who imports whom, what an import costs, sizes, docstrings, annotations."""
 
 import ast
+import inspect
 import statistics
 import subprocess
 import sys
@@ -168,3 +169,8 @@ def test_every_argument_has_a_type():
             names = [item.arg for item in arguments if item is not None and item.annotation is None]
             untyped += [f"{name_of(path)}: {node.name}({name})" for name in names if name not in ("self", "cls")]
     assert not untyped
+
+
+def test_every_public_transform_has_an_example():
+    functions = {name: getattr(subband.transforms, name) for name in subband.transforms.__all__}
+    assert not [name for name, item in functions.items() if inspect.isfunction(item) and ">>>" not in item.__doc__]
