@@ -28,7 +28,7 @@ from torch import Tensor
 from peers.cases import CASES, Case
 from peers.checks import ForwardBackward, gradient_error, value_error
 from peers.contestant import Contestant, flat
-from peers.table import Row, headings, write_csv, write_json, write_markdown, write_plot
+from peers.table import Row, headings, write_csv, write_json, write_markdown
 from subband.environment import describe_environment
 from timing import describe_clock, keep_memory, shortest
 
@@ -189,6 +189,12 @@ def parse() -> argparse.Namespace:
     options = parser.parse_args()
     options.rounds = options.rounds or (2 if options.quick else 5)
     return options
+
+
+def write_plot(file: Path, rows: list[Row], facts: dict[str, str | int], with_compiled: bool) -> None:
+    from peers.plot import draw
+
+    draw(file, rows, facts)
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Row", "headings", "write_csv", "write_json", "write_markdown", "write_plot"]
+__all__ = ["Row", "headings", "write_csv", "write_json", "write_markdown"]
 
 Facts = dict[str, str | int]
 
@@ -91,9 +91,3 @@ def write_markdown(file: Path, rows: list[Row], facts: Facts, with_compiled: boo
         lines.append(f"| {row.case} | {row.direction} | {' | '.join(cells)} |")
     remarks = {f"\\* {name}, {row.case} {row.direction}: {text}" for row in rows for name, text in row.remarks.items()}
     file.write_text("\n".join([*lines, "", *sorted(remarks)]) + "\n")
-
-
-def write_plot(file: Path, rows: list[Row], facts: Facts, with_compiled: bool) -> None:
-    from peers.plot import draw
-
-    draw(file, rows, facts)
