@@ -43,3 +43,28 @@ def check_export() -> Callable[[nn.Module, Any], None]:
         torch.testing.assert_close(tree_leaves(program.module()(other)), tree_leaves(module(other)))
 
     return check
+
+
+@pytest.fixture
+def compare_layers() -> Callable[[nn.Module, nn.Module, torch.Tensor], None]:
+    """Two layers with the same weights: outputs and gradients of the input and of all weights, in both modes.
+
+    The weights of the second may come in another order and include some that are never used.
+    """
+
+    def check(ours: nn.Module, theirs: nn.Module, x: torch.Tensor, tolerance: float = 1e-4) -> None:
+        for training in (True, False):
+            results = []
+            for layer in (ours, theirs):
+                layer.train(training).zero_grad()
+                image = x.clone().requires_grad_()
+                y = layer(image)
+                slope = torch.randn(y.shape, generator=torch.Generator().manual_seed(0))
+                y.backward(slope)
+                grads = [p.grad for p in layer.parameters() if p.grad is not None]
+                results.append([y.detach(), image.grad, *sorted(grads, key=lambda g: (g.shape, float(g.norm())))])
+            for found, wanted in zip(*results, strict=True):
+                assert found.shape == wanted.shape
+                assert (found - wanted).abs().max() <= tolerance * wanted.abs().max().clamp(min=1e-3)
+
+    return check

@@ -2,6 +2,8 @@
 
 from subband.layers.block_dct import BlockDCT2d, BlockIDCT2d
 from subband.layers.dtcwt import DTCWT2d, IDTCWT2d
+from subband.layers.fourier_convolution import FFC, FFCNormAct, FFCResidualBlock
+from subband.layers.fourier_unit import FourierUnit
 from subband.layers.learnable_wavelet import (
     LearnableDWT1d,
     LearnableDWT2d,
@@ -19,7 +21,9 @@ from subband.layers.packets import (
     WaveletPacket3d,
 )
 from subband.layers.spectral import FilterLayout, FourierFilter2d, resize_fourier_filter
+from subband.layers.spectral_transform import SpectralTransform
 from subband.layers.stationary import ISWT1d, ISWT2d, ISWT3d, SWT1d, SWT2d, SWT3d
+from subband.layers.unbiased_fourier_unit import UnbiasedFourierUnit
 from subband.layers.wavelet import DWT1d, DWT2d, DWT3d, IDWT1d, IDWT2d, IDWT3d
 
 __all__ = [
@@ -29,8 +33,12 @@ __all__ = [
     "DWT1d",
     "DWT2d",
     "DWT3d",
+    "FFC",
+    "FFCNormAct",
+    "FFCResidualBlock",
     "FilterLayout",
     "FourierFilter2d",
+    "FourierUnit",
     "IDTCWT2d",
     "IDWT1d",
     "IDWT2d",
@@ -50,6 +58,8 @@ __all__ = [
     "SWT1d",
     "SWT2d",
     "SWT3d",
+    "SpectralTransform",
+    "UnbiasedFourierUnit",
     "WaveletPacket1d",
     "WaveletPacket2d",
     "WaveletPacket3d",

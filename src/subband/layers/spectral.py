@@ -64,7 +64,7 @@ class FourierFilter2d(nn.Module):
         size: Height and width of the images that the filter is stored for, or one number for both.
         layout: Where the channels of images are.
         method: Fast Fourier transform, or matrix products without complex numbers, for export to ONNX and similar; sides
-            up to 64.
+            up to 128.
 
     Shape:
         Input and output `(B, C, H, W)`, or `(B, H, W, C)` for `channels_last`.

@@ -26,7 +26,7 @@ __all__ = [
     "rfftn",
 ]
 
-_LONGEST_MATRIX = 64
+_LONGEST_MATRIX = 128
 
 
 def rfft2(x: Tensor) -> Tensor:
@@ -143,7 +143,7 @@ def rfft2_parts(x: Tensor) -> Tensor:
     """`rfft2` as real numbers and by matrix products, for exporters and devices without complex tensors.
 
     Args:
-        x: Images, `(..., H, W)`, real, sides of at most 64.
+        x: Images, `(..., H, W)`, real, sides of at most 128.
 
     Returns:
         Real and imaginary parts, `(..., H, W // 2 + 1, 2)`, in the dtype of `x`; what `torch.view_as_real` makes of
@@ -151,7 +151,7 @@ def rfft2_parts(x: Tensor) -> Tensor:
 
     Raises:
         TypeError: If `x` is not real and floating.
-        ValueError: If a side is empty or longer than 64.
+        ValueError: If a side is empty or longer than 128.
 
     Example:
         >>> x = torch.rand(3, 4, 5)
@@ -168,14 +168,14 @@ def irfft2_parts(parts: Tensor, size: tuple[int, int]) -> Tensor:
 
     Args:
         parts: Real and imaginary parts, `(..., H, W // 2 + 1, 2)`, real dtype.
-        size: Height and width of the image, at most 64.
+        size: Height and width of the image, at most 128.
 
     Returns:
         Images, `(..., H, W)`, in the dtype of `parts`.
 
     Raises:
         TypeError: If `parts` is not real and floating.
-        ValueError: If `size` does not fit the spectrum, or a side is longer than 64.
+        ValueError: If `size` does not fit the spectrum, or a side is longer than 128.
 
     Example:
         >>> x = torch.rand(3, 4, 5)
@@ -204,7 +204,7 @@ def fourier_filter(
             `x`, that is `(H, W // 2 + 1, 2)` for one filter, `(C, H, W // 2 + 1, 2)` for channels before the image
             axes, `(H, W // 2 + 1, C, 2)` for channels behind them.
         axes: Height and width.
-        method: Fast Fourier transform, or matrix products without complex numbers for export, sides up to 64.
+        method: Fast Fourier transform, or matrix products without complex numbers for export, sides up to 128.
 
     Returns:
         Filtered images, shape and dtype of `x`; computed in at least float32.
