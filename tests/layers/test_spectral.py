@@ -9,7 +9,12 @@ import torch
 from fill import fill_tensor, make_input, state_dict_from_manifest
 from torch.autograd import gradcheck
 
-from subband.layers.spectral import FourierFilter2d, resize_fourier_filter
+from subband.layers.spectral import (
+    FourierFilter2d,
+    fourier_filter_kernel,
+    fourier_filter_magnitude,
+    resize_fourier_filter,
+)
 from subband.transforms import fourier_filter
 
 
@@ -37,6 +42,21 @@ def test_published_resizing(published: dict[str, np.ndarray]) -> None:
     torch.testing.assert_close(resized, torch.from_numpy(published["up_weight"]), rtol=1e-5, atol=1e-7)
     first = resize_fourier_filter(weight.permute(2, 0, 1, 3), (20, 20))
     torch.testing.assert_close(first, resized.permute(2, 0, 1, 3))
+
+
+def test_published_pictures(published: dict[str, np.ndarray]) -> None:
+    weight = fill_tensor("complex_weight", [14, 8, 3, 2], "small")
+    for function, name in ((fourier_filter_kernel, "viz_spatial"), (fourier_filter_magnitude, "viz")):
+        picture = function(weight, (14, 14), layout="channels_last")
+        torch.testing.assert_close(picture, torch.from_numpy(published[name]), rtol=1e-5, atol=1e-6)
+        assert torch.equal(function(weight.movedim(2, 0), (14, 14)), picture)
+
+
+@pytest.mark.parametrize("size", [(6, 8), (7, 5)])
+def test_the_kernel_is_that_of_the_circular_convolution(size: tuple[int, int]) -> None:
+    layer, impulse = FourierFilter2d(2, size), torch.zeros(1, 2, *size)
+    impulse[..., 0, 0] = 1
+    torch.testing.assert_close(fourier_filter_kernel(layer.complex_weight, size)[None], layer(impulse))
 
 
 @pytest.mark.parametrize("size", [(6, 8), (7, 5), (6, 9)])
@@ -100,6 +120,8 @@ def test_errors() -> None:
         resize_fourier_filter(torch.zeros(3, 8, 5, 2), (0, 4))
     with pytest.raises(ValueError, match="layout must be"):
         resize_fourier_filter(torch.zeros(3, 8, 5, 2), (4, 4), layout="last")
+    with pytest.raises(ValueError, match=r"size \(8, 12\) does not belong to a half spectrum of \(8, 5\)"):
+        fourier_filter_kernel(torch.zeros(3, 8, 5, 2), (8, 12))
 
 
 @pytest.mark.slow

@@ -20,7 +20,13 @@ from subband.layers.packets import (
     WaveletPacket2d,
     WaveletPacket3d,
 )
-from subband.layers.spectral import FilterLayout, FourierFilter2d, resize_fourier_filter
+from subband.layers.spectral import (
+    FilterLayout,
+    FourierFilter2d,
+    fourier_filter_kernel,
+    fourier_filter_magnitude,
+    resize_fourier_filter,
+)
 from subband.layers.spectral_transform import SpectralTransform
 from subband.layers.stationary import ISWT1d, ISWT2d, ISWT3d, SWT1d, SWT2d, SWT3d
 from subband.layers.unbiased_fourier_unit import UnbiasedFourierUnit
@@ -64,6 +70,8 @@ __all__ = [
     "WaveletPacket2d",
     "WaveletPacket3d",
     "alias_loss",
+    "fourier_filter_kernel",
+    "fourier_filter_magnitude",
     "reconstruction_loss",
     "resize_fourier_filter",
 ]

@@ -10,9 +10,15 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from subband.transforms import fourier_filter
+from subband.transforms import fourier_filter, irfft2
 
-__all__ = ["FilterLayout", "FourierFilter2d", "resize_fourier_filter"]
+__all__ = [
+    "FilterLayout",
+    "FourierFilter2d",
+    "fourier_filter_kernel",
+    "fourier_filter_magnitude",
+    "resize_fourier_filter",
+]
 
 FilterLayout = Literal["channels_first", "channels_last"]
 
@@ -49,6 +55,55 @@ def resize_fourier_filter(weight: Tensor, size: tuple[int, int], *, layout: Filt
     plane = rearrange(weight, f"{pattern} -> 1 (c p) h w")
     plane = F.interpolate(plane, (height, width // 2 + 1), mode="bicubic", align_corners=True)
     return rearrange(plane, f"1 (c p) h w -> {pattern}", p=2)
+
+
+def fourier_filter_kernel(weight: Tensor, size: tuple[int, int], *, layout: FilterLayout = "channels_first") -> Tensor:
+    """Kernels of the circular convolutions that a filter stands for.
+
+    Args:
+        weight: `(C, H, W // 2 + 1, 2)`, or `(H, W // 2 + 1, C, 2)` for channels last, real dtype.
+        size: H and W of the images that the filter is stored for.
+        layout: Where the channels are.
+
+    Returns:
+        `(C, H, W)`, the weight of the pixel itself in the corner.
+
+    Raises:
+        ValueError: If `layout` is unknown, or `size` does not fit.
+
+    Example:
+        >>> identity = torch.tensor([1.0, 0.0]).expand(1, 4, 3, 2)
+        >>> fourier_filter_kernel(identity, (4, 4))[0, 0]
+        tensor([1., 0., 0., 0.])
+    """
+    _check_layout(layout)
+    if layout == "channels_last":
+        weight = weight.movedim(2, 0)
+    spectrum = torch.view_as_complex(weight.to(torch.promote_types(weight.dtype, torch.float32)).contiguous())
+    return irfft2(spectrum, size) / (size[0] * size[1]) ** 0.5
+
+
+def fourier_filter_magnitude(
+    weight: Tensor, size: tuple[int, int], *, layout: FilterLayout = "channels_first"
+) -> Tensor:
+    """How much a filter lets through of every frequency: the pictures of GFNet's paper.
+
+    Args:
+        weight: As for `fourier_filter_kernel`.
+        size: As there.
+        layout: As there.
+
+    Returns:
+        `(C, H, W)`, not negative, zero frequency in the middle.
+
+    Example:
+        >>> identity = torch.tensor([1.0, 0.0]).expand(1, 2, 3, 2)
+        >>> fourier_filter_magnitude(identity, (2, 4))[0]
+        tensor([[1., 1., 1., 1.],
+                [1., 1., 1., 1.]])
+    """
+    spectrum = torch.fft.fft2(fourier_filter_kernel(weight, size, layout=layout))
+    return torch.fft.fftshift(spectrum, (-2, -1)).abs()
 
 
 class FourierFilter2d(nn.Module):
