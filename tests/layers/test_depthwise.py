@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from subband.layers.depthwise import DepthwiseConv2d, depthwise_conv2d
+from subband.layers.depthwise import DepthwiseConv2d, depthwise_conv2d, halving_depthwise_conv2d
 
 SHAPES = [  # B, C, H, W, K1, K2
     (1, 3, 9, 8, 3, 3),
@@ -84,3 +84,18 @@ def test_module_is_a_convolution(rng):
 def test_even_kernels_are_refused(kernel_size):
     with pytest.raises(ValueError, match="kernel_size must be odd"):
         DepthwiseConv2d(4, kernel_size)
+
+
+@pytest.mark.parametrize("size", [(8, 8), (7, 8), (8, 5), (7, 9), (2, 1)])
+def test_halving_equals_a_padded_convolution(rng, size):
+    x = torch.randn(2, 3, *size, generator=rng).to(memory_format=torch.channels_last).requires_grad_()
+    weight = torch.randn(3, 1, 3, 3, generator=rng).requires_grad_()
+    pads = [(side % 2, 1) for side in reversed(size)]
+    results = []
+    for convolve in (
+        lambda: halving_depthwise_conv2d(x, weight),
+        lambda: F.conv2d(F.pad(x, [*pads[0], *pads[1]]), weight, stride=2, groups=3),
+    ):
+        y = convolve()
+        results.append((y, *torch.autograd.grad(y.pow(3).sum(), (x, weight))))
+    torch.testing.assert_close(*results, rtol=1e-4, atol=1e-4)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
@@ -22,11 +23,17 @@ class KeyMap:
         ignored: Published prefixes (same notation) that are knowingly dropped on load.
         constants: Entries only the published layout has (filter banks, unused parameters): accepted and dropped on
             load, computed from the model on export.
+        fit: Turns a value of another shape into one of the wanted shape, called with our key, the value and that shape;
+            None where that cannot be done.
+        publish: Turns a value of ours into its published form, called with our key and the value; for values that `fit`
+            lays out in another way.
     """
 
     rules: tuple[tuple[str, str], ...]
     ignored: tuple[str, ...] = ()
     constants: Callable[[nn.Module], dict[str, Tensor]] | None = None
+    fit: Callable[[str, Tensor, torch.Size], Tensor | None] | None = None
+    publish: Callable[[str, Tensor], Tensor] | None = None
 
     def to_own(self, key: str) -> str | None:
         """Our key for a published one; None if the table does not know it."""

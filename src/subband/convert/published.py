@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from subband.convert._keymap import KeyMap
 from subband.models._registry import create_model, list_models, model_spec
 
-WRAPPERS = ("state_dict", "params_ema", "params", "model")
+WRAPPERS = ("state_dict", "params_ema", "params", "model", "state_dict_ema")
 PREFIXES = ("module.", "method.model.", "model.")
 LISTED = 10  # keys of each kind that an error message shows
 
@@ -27,7 +27,7 @@ def load_published(name: str, checkpoint: str | Path | Mapping[str, Tensor], **o
     source = "the state dict" if isinstance(checkpoint, Mapping) else str(checkpoint)
     state = unwrap(checkpoint if isinstance(checkpoint, Mapping) else read_checkpoint(Path(checkpoint)))
     model = create_model(name, **overrides)
-    own = _rename(state, table, model, source)
+    own = rename_state(state, table, model, source)
     model.load_state_dict(own)
     model.metadata = {"source": "published layout"}  # type: ignore[assignment]
     return model.eval()
@@ -38,15 +38,23 @@ def export_published(model: nn.Module) -> dict[str, Tensor]:
     config = getattr(model, "model_config", None)
     if config is None:
         raise ValueError("model has no model_config; export networks made by subband.create_model.")
-    table = _layout(config["name"])
+    return export_state(model, _layout(config["name"]))
+
+
+def export_state(model: nn.Module, table: KeyMap) -> dict[str, Tensor]:
+    """State dict of a network under published names.
+
+    Raises:
+        ValueError: If it has a value that the published layout does not know.
+    """
     state = dict(table.constants(model)) if table.constants else {}
     for key, value in model.state_dict().items():
         published = table.to_published(key)
         if published is None:
-            raise ValueError(
-                f"model {config['name']!r} with these options has no published layout: {key} is ours alone."
-            )
-        state[published] = value.detach().clone()
+            name = getattr(model, "model_config", {"name": type(model).__name__})["name"]
+            raise ValueError(f"model {name!r} with these options has no published layout: {key} is ours alone.")
+        value = value.detach().clone()
+        state[published] = table.publish(key, value) if table.publish else value
     return state
 
 
@@ -103,7 +111,18 @@ def _layout(name: str) -> KeyMap:
     return getattr(importlib.import_module(module), attribute)
 
 
-def _rename(state: Mapping[str, Tensor], table: KeyMap, model: nn.Module, source: str) -> dict[str, Tensor]:
+def rename_state(state: Mapping[str, Tensor], table: KeyMap, model: nn.Module, source: str) -> dict[str, Tensor]:
+    """A published state dict under our names.
+
+    Args:
+        state: Published names and values.
+        table: Which name stands for which.
+        model: Network that is to take the values.
+        source: What error messages call the checkpoint.
+
+    Raises:
+        ValueError: If names are missing or left over, or shapes differ; up to ten of each are listed.
+    """
     wanted = model.state_dict()
     constants = table.constants(model) if table.constants else {}
     own: dict[str, Tensor] = {}
@@ -112,12 +131,14 @@ def _rename(state: Mapping[str, Tensor], table: KeyMap, model: nn.Module, source
         if key in constants or table.is_ignored(key):
             continue
         target = table.to_own(key)
-        if target not in wanted:
+        if target is None or target not in wanted:
             unexpected.append(key)
-        elif wanted[target].shape != value.shape:
+            continue
+        fitting = _fitting(table, target, value, wanted[target].shape)
+        if fitting is None:
             misshapen.append(f"{key} {tuple(value.shape)}, model has {tuple(wanted[target].shape)}")
         else:
-            own[target] = value
+            own[target] = fitting
     named = {table.to_own(key) for key in state}
     missing = [table.to_published(key) or key for key in wanted if key not in named]
     found = {"missing": missing, "unexpected": unexpected, "wrongly shaped": misshapen}
@@ -126,6 +147,12 @@ def _rename(state: Mapping[str, Tensor], table: KeyMap, model: nn.Module, source
             f"{source} does not fit the model: " + "; ".join(_listing(*item) for item in found.items() if item[1])
         )
     return own
+
+
+def _fitting(table: KeyMap, key: str, value: Tensor, wanted: torch.Size) -> Tensor | None:
+    if value.shape == wanted:
+        return value
+    return table.fit(key, value, wanted) if table.fit else None
 
 
 def _listing(kind: str, keys: list[str]) -> str:

@@ -6,8 +6,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from subband.layers.drop import DropPath
+from subband.layers.fused import Gelu, linear, linear_gelu
 
-__all__ = ["ChannelAttention", "ChannelAttentionBlock", "Mlp", "PartitionAttentionBlock", "RelativeAttention"]
+__all__ = [
+    "ChannelAttention",
+    "ChannelAttentionBlock",
+    "Mlp",
+    "PartitionAttentionBlock",
+    "RelativeAttention",
+    "SwinAttention",
+]
 
 POSITION_BIAS_STD = 0.02
 NEIGHBOURS = "b (h p) (w q) d"  # windows of adjacent pixels
@@ -17,61 +25,120 @@ GRID_ROLES = (1, 2, 0)  # published so; a checkpoint means nothing with the usua
 
 
 class Mlp(nn.Module):
-    """Two linear layers with an exact GELU between them.
+    """Two linear layers with a GELU between them.
 
     Args:
         dim: D.
         hidden_dim: Width in between.
+        gelu: `none` for the exact GELU, `tanh` for its approximation.
 
     Shape:
         Input and output `(..., D)`.
     """
 
-    def __init__(self, dim: int, hidden_dim: int) -> None:
+    def __init__(self, dim: int, hidden_dim: int, *, gelu: Gelu = "none") -> None:
         super().__init__()
+        self.gelu = gelu
         self.fc1 = nn.Linear(dim, hidden_dim)
         self.fc2 = nn.Linear(hidden_dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         """Mix channels of `x`, `(..., D)`."""
-        return self.fc2(F.gelu(self.fc1(x)))
+        hidden = linear_gelu(x, self.fc1.weight, self.fc1.bias, gelu=self.gelu)
+        return linear(hidden, self.fc2.weight, self.fc2.bias)
 
 
 class RelativeAttention(nn.Module):
-    """Multi-head attention in square windows, biased by a learned function of the distance between two tokens.
+    """Multi-head attention in windows, biased by a learned function of the distance between two tokens.
 
-    The bias is that of Swin (Liu et al., ICCV 2021): row `(yq - yk + P - 1) * (2P - 1) + (xq - xk + P - 1)` of a table for
-    query `(yq, xq)` and key `(yk, xk)`.
+    The bias is that of MaxViT (Tu et al., ECCV 2022): `table[head, yk - yq + P - 1, xk - xq + Q - 1]` for query `(yq, xq)` and
+    key `(yk, xk)`.
 
     Args:
         dim: D, a multiple of `head_dim`.
-        window: P, side of a window.
+        window: Sides `(P, Q)` of a window.
         head_dim: Width of a head.
-        roles: Which third of a head's joint projection serves as query, key and value.
+        roles: Which third of the joint projection serves as query, key and value.
 
     Shape:
-        Input and output `(B, P*P, D)`.
+        Input and output `(B, P*Q, D)`.
     """
 
     position_index: Tensor
 
-    def __init__(self, dim: int, *, window: int, head_dim: int, roles: tuple[int, int, int] = LOCAL_ROLES) -> None:
+    def __init__(
+        self, dim: int, *, window: tuple[int, int], head_dim: int, roles: tuple[int, int, int] = LOCAL_ROLES
+    ) -> None:
         super().__init__()
-        self.head_dim = head_dim
-        self.roles = roles
+        if dim % head_dim:
+            raise ValueError(f"dim must be a multiple of head_dim, got {dim} and {head_dim}.")
+        self.window, self.num_heads, self.roles = window, dim // head_dim, roles
         self.qkv = nn.Linear(dim, 3 * dim)
-        self.position_bias = nn.Parameter(torch.zeros((2 * window - 1) ** 2, dim // head_dim))
+        self.position_bias = nn.Parameter(self.new_table())
         self.proj = nn.Linear(dim, dim)
-        self.register_buffer("position_index", relative_position_index(window), persistent=False)
-        nn.init.trunc_normal_(self.position_bias, std=POSITION_BIAS_STD)
+        self.register_buffer("position_index", relative_position_index(window).mT.contiguous(), persistent=False)
+
+    def new_table(self) -> Tensor:
+        """Initial table of biases."""
+        rows, columns = self.window
+        return torch.empty(self.num_heads, 2 * rows - 1, 2 * columns - 1).normal_(std=POSITION_BIAS_STD)
+
+    def thirds(self, tokens: Tensor) -> Tensor:
+        """The joint projection of `tokens`, `(3, B, heads, N, d)`."""
+        return (
+            linear(tokens, self.qkv.weight, self.qkv.bias).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        )
+
+    def bias(self) -> Tensor:
+        """What is added to the scores of every window, `(heads, N, N)`."""
+        return self.position_bias.flatten(1)[:, self.position_index]
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Attend among `tokens`, `(B, P*P, D)`."""
-        thirds = rearrange(self.qkv(tokens), "b n (h three d) -> three b h n d", three=3, d=self.head_dim)
+        """Attend among `tokens`, `(B, P*Q, D)`."""
+        thirds = self.thirds(tokens)
         query, key, value = (thirds[role] for role in self.roles)
-        bias = self.position_bias[self.position_index].permute(2, 0, 1).to(query.dtype)  # (heads, N, N)
-        out = F.scaled_dot_product_attention(query, key, value, attn_mask=bias.unsqueeze(0))
-        return self.proj(rearrange(out, "b h n d -> b n (h d)"))
+        bias = self.bias().to(query.dtype).unsqueeze(0)
+        out = _attend(query, key, value, bias)
+        return linear(out.transpose(1, 2).flatten(2), self.proj.weight, self.proj.bias)
+
+
+class SwinAttention(RelativeAttention):
+    """`RelativeAttention` with weights arranged as in Swin (Liu et al., ICCV 2021).
+
+    A head's query, key and value lie side by side in the joint projection, and the bias of query `(yq, xq)` and key
+    `(yk, xk)` is in row `(yq - yk + P - 1) * (2Q - 1) + (xq - xk + Q - 1)` of a table with a column per head.
+
+    Args:
+        dim: As for `RelativeAttention`.
+        window: As for `RelativeAttention`.
+        head_dim: As for `RelativeAttention`.
+        roles: As for `RelativeAttention`.
+
+    Shape:
+        Input and output `(B, P*Q, D)`.
+    """
+
+    def __init__(
+        self, dim: int, *, window: tuple[int, int], head_dim: int, roles: tuple[int, int, int] = LOCAL_ROLES
+    ) -> None:
+        super().__init__(dim, window=window, head_dim=head_dim, roles=roles)
+        self.register_buffer("position_index", relative_position_index(window), persistent=False)
+
+    def new_table(self) -> Tensor:
+        """Initial table of biases."""
+        rows, columns = self.window
+        table = torch.empty((2 * rows - 1) * (2 * columns - 1), self.num_heads)
+        return nn.init.trunc_normal_(table, std=POSITION_BIAS_STD)
+
+    def thirds(self, tokens: Tensor) -> Tensor:
+        """The joint projection of `tokens`, `(3, B, heads, N, d)`."""
+        return (
+            linear(tokens, self.qkv.weight, self.qkv.bias).unflatten(-1, (self.num_heads, 3, -1)).permute(3, 0, 2, 1, 4)
+        )
+
+    def bias(self) -> Tensor:
+        """What is added to the scores of every window, `(heads, N, N)`."""
+        return self.position_bias[self.position_index].permute(2, 0, 1)
 
 
 class PartitionAttentionBlock(nn.Module):
@@ -79,29 +146,38 @@ class PartitionAttentionBlock(nn.Module):
 
     Args:
         dim: D, a multiple of `head_dim`.
-        window: P, side of a part.
+        window: Sides `(P, Q)` of a part.
         head_dim: Width of a head.
-        is_dilated: Parts are grids of pixels `H/P` rows and `W/P` columns apart that span the map, instead of P x P
+        is_dilated: Parts are grids of pixels `H/P` rows and `W/Q` columns apart that span the map, instead of P x Q
             neighbours.
+        attention: Kind of attention.
         mlp_ratio: Width inside the MLP over D.
         eps: Of the LayerNorms.
+        gelu: See `Mlp`.
 
     Shape:
-        Input and output `(B, H, W, D)`, H and W multiples of P.
+        Input and output `(B, H, W, D)`, H a multiple of P, W of Q.
     """
 
     def __init__(
-        self, dim: int, *, window: int, head_dim: int, is_dilated: bool, mlp_ratio: float = 4.0, eps: float = 1e-6
+        self,
+        dim: int,
+        *,
+        window: tuple[int, int],
+        head_dim: int,
+        is_dilated: bool,
+        attention: type[RelativeAttention] = RelativeAttention,
+        mlp_ratio: float = 4.0,
+        eps: float = 1e-5,
+        gelu: Gelu = "tanh",
     ) -> None:
         super().__init__()
         self.window = window
         self.partition = DILATED if is_dilated else NEIGHBOURS
         self.norm1 = nn.LayerNorm(dim, eps=eps)
-        self.attn = RelativeAttention(
-            dim, window=window, head_dim=head_dim, roles=GRID_ROLES if is_dilated else LOCAL_ROLES
-        )
+        self.attn = attention(dim, window=window, head_dim=head_dim, roles=GRID_ROLES if is_dilated else LOCAL_ROLES)
         self.norm2 = nn.LayerNorm(dim, eps=eps)
-        self.mlp = Mlp(dim, int(mlp_ratio * dim))
+        self.mlp = Mlp(dim, int(mlp_ratio * dim), gelu=gelu)
         self.drop_path = DropPath()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -110,8 +186,9 @@ class PartitionAttentionBlock(nn.Module):
         return x + self.drop_path(self.mlp(self.norm2(x)))
 
     def _attend(self, x: Tensor) -> Tensor:
-        sides = {"p": self.window, "q": self.window}
-        grid = {"h": x.shape[1] // self.window, "w": x.shape[2] // self.window}
+        rows, columns = self.window
+        sides = {"p": rows, "q": columns}
+        grid = {"h": x.shape[1] // rows, "w": x.shape[2] // columns}
         tokens = rearrange(x, f"{self.partition} -> (b h w) (p q) d", **sides)
         return rearrange(self.attn(tokens), f"(b h w) (p q) d -> {self.partition}", **sides, **grid)
 
@@ -138,14 +215,15 @@ class ChannelAttention(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Attend across the channels of `tokens`, `(B, N, D)`."""
-        thirds = rearrange(self.qkv(tokens), "b n (three h d) -> three b h n d", three=3, h=self.num_heads)
+        joint = linear(tokens, self.qkv.weight, self.qkv.bias)
+        thirds = rearrange(joint, "b n (three h d) -> three b h n d", three=3, h=self.num_heads)
         value, query, key = thirds.unbind(0)  # (B, heads, N, d)
         with torch.autocast(tokens.device.type, enabled=False):
             precise = torch.promote_types(query.dtype, torch.float32)
             scaled = query.to(precise) * query.shape[-1] ** -0.5
             weights = (scaled.mT @ key.to(precise)).softmax(-1).to(value.dtype)  # (B, heads, d, d)
         out = value @ weights.mT  # (B, heads, N, d)
-        return self.proj(rearrange(out, "b h n d -> b n (h d)"))
+        return linear(rearrange(out, "b h n d -> b n (h d)"), self.proj.weight, self.proj.bias)
 
 
 class ChannelAttentionBlock(nn.Module):
@@ -180,13 +258,22 @@ class ChannelAttentionBlock(nn.Module):
         return x + self.drop_path(self.mlp(self.norm2(x)))
 
 
-def relative_position_index(window: int) -> Tensor:
-    """Row of the bias table for every query and key of a P x P window, `(P*P, P*P)`, int64."""
-    y, x = torch.meshgrid(torch.arange(window), torch.arange(window), indexing="ij")
+def _attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
+    """Scaled dot-product attention; `bias` is added to the scores."""
+    if query.device.type == "cpu" and bias.requires_grad and not torch.compiler.is_compiling():
+        # The fused kernel has no gradient for the bias there, and what replaces it looks for rows that are masked throughout.
+        scores = (query * query.shape[-1] ** -0.5) @ key.mT + bias
+        return scores.softmax(-1) @ value
+    return F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+
+
+def relative_position_index(window: tuple[int, int]) -> Tensor:
+    """Place of query minus key in a flattened table, for every query and key of a P x Q window, `(P*Q, P*Q)`, int64."""
+    y, x = torch.meshgrid(*map(torch.arange, window), indexing="ij")
     y, x = y.flatten(), x.flatten()
-    rows = y[:, None] - y + window - 1
-    columns = x[:, None] - x + window - 1
-    return rows * (2 * window - 1) + columns
+    rows = y[:, None] - y + window[0] - 1
+    columns = x[:, None] - x + window[1] - 1
+    return rows * (2 * window[1] - 1) + columns
 
 
 def _on_channels_last(conv: nn.Conv2d, x: Tensor) -> Tensor:

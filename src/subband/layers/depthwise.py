@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["DepthwiseConv2d", "depthwise_conv2d"]
+__all__ = ["DepthwiseConv2d", "depthwise_conv2d", "halving_depthwise_conv2d", "halving_kernel"]
 
 
 def depthwise_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -32,6 +32,45 @@ def depthwise_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> T
     if torch.is_grad_enabled() and weight.requires_grad and _library_is_slow(x):
         return _DepthwiseConv2d.apply(x, weight, bias)
     return _convolve(x, weight, bias)
+
+
+def halving_kernel(weight: Tensor, height: int, width: int) -> Tensor:
+    """Kernel for stride 2 and one zero on all sides that does what a 3 x 3 one does with TensorFlow's padding "SAME".
+
+    That rule pads even sides at the end alone. A zero before the taps has the same effect, without a padded copy of the map.
+
+    Args:
+        weight: `(C, 1, 3, 3)`.
+        height: Rows of the map.
+        width: Columns of the map.
+
+    Returns:
+        `(C, 1, 3 or 4, 3 or 4)`.
+
+    Example:
+        >>> halving_kernel(torch.ones(1, 1, 3, 3), 4, 5)[0, 0, 0].tolist()
+        [0.0, 0.0, 0.0]
+    """
+    return F.pad(weight, (1 - width % 2, 0, 1 - height % 2, 0))
+
+
+def halving_depthwise_conv2d(x: Tensor, weight: Tensor) -> Tensor:
+    """Depthwise 3 x 3 convolution with stride 2, padded by TensorFlow's rule "SAME".
+
+    Args:
+        x: `(B, C, H, W)`, any range.
+        weight: One kernel per channel, `(C, 1, 3, 3)`.
+
+    Returns:
+        `(B, C, ceil(H / 2), ceil(W / 2))`.
+
+    Example:
+        >>> halving_depthwise_conv2d(torch.ones(1, 1, 4, 4), torch.ones(1, 1, 3, 3))[0, 0].tolist()
+        [[9.0, 6.0], [6.0, 4.0]]
+    """
+    if torch.is_grad_enabled() and weight.requires_grad and _library_is_slow(x) and not torch.compiler.is_compiling():
+        return _HalvingDepthwiseConv2d.apply(x, weight)
+    return _halve(x, weight)
 
 
 class DepthwiseConv2d(nn.Conv2d):
@@ -106,3 +145,45 @@ def _rows_last(sample: Tensor) -> Tensor:
     if sample.is_contiguous():
         return sample
     return sample.movedim(1, -1).flatten(0, 2).t().contiguous().view(sample.shape)
+
+
+def _halve(x: Tensor, weight: Tensor) -> Tensor:
+    return F.conv2d(x, halving_kernel(weight, *x.shape[-2:]), None, 2, 1, groups=weight.shape[0])
+
+
+class _HalvingDepthwiseConv2d(torch.autograd.Function):
+    @staticmethod
+    def forward(x: Tensor, weight: Tensor) -> Tensor:
+        return _halve(x, weight)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor]:
+        x, weight = ctx.saved_tensors
+        grad_x = None
+        if ctx.needs_input_grad[0]:
+            kernel = halving_kernel(weight, *x.shape[-2:])
+            grad_x = F.conv_transpose2d(grad, kernel, None, 2, 1, groups=weight.shape[0])
+        rows, columns = _taps(x.shape[-2]), _taps(x.shape[-1])
+        x, grad = x.movedim(1, -1), grad.movedim(1, -1)  # (B, H, W, C)
+        taps = [
+            (grad[:, outputs_y, outputs_x] * x[:, inputs_y, inputs_x]).sum((0, 1, 2))
+            for outputs_y, inputs_y in rows
+            for outputs_x, inputs_x in columns
+        ]
+        return grad_x, torch.stack(taps, -1).unflatten(-1, (3, 3)).unsqueeze(1)
+
+
+def _taps(side: int) -> list[tuple[slice, slice]]:
+    """For every tap, which outputs have it within the map, and the inputs it meets there."""
+    before, outputs = side % 2, (side + 1) // 2
+    pairs = []
+    for tap in range(3):
+        first = 1 if tap < before else 0
+        last = min(outputs - 1, (side - 1 - tap + before) // 2)
+        start = 2 * first + tap - before
+        pairs.append((slice(first, last + 1), slice(start, 2 * last + tap - before + 1, 2)))
+    return pairs

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-__all__ = ["conv_bn", "fold_batch_norm", "uses_running_statistics"]
+__all__ = ["conv_bn", "fold_batch_norm", "fold_batch_norm_before", "uses_running_statistics"]
 
 
 def uses_running_statistics(bn: _BatchNorm) -> bool:
@@ -52,6 +52,30 @@ def fold_batch_norm(weight: Tensor, bias: Tensor | None, bn: _BatchNorm) -> tupl
     scale, shift = _affine_of(bn)
     merged = weight * scale.view(-1, *[1] * (weight.ndim - 1))
     return merged, shift if bias is None else torch.addcmul(shift, bias, scale)
+
+
+def fold_batch_norm_before(weight: Tensor, bias: Tensor | None, bn: _BatchNorm) -> tuple[Tensor, Tensor]:
+    """Weights of the linear layer equal to `linear(bn(x))` in eval mode, bn being over the last axis of x.
+
+    Args:
+        weight: `(D, C)`.
+        bias: `(D,)`, or None.
+        bn: The BatchNorm over the `C` inputs.
+
+    Returns:
+        weight: `(D, C)`.
+        bias: `(D,)`.
+
+    Example:
+        >>> linear, bn = nn.Linear(3, 4), nn.BatchNorm1d(3).eval()
+        >>> x = torch.rand(5, 3)
+        >>> weight, bias = fold_batch_norm_before(linear.weight, linear.bias, bn)
+        >>> torch.allclose(nn.functional.linear(x, weight, bias), linear(bn(x)), atol=1e-6)
+        True
+    """
+    scale, shift = _affine_of(bn)
+    offset = weight @ shift
+    return weight * scale, offset if bias is None else offset + bias
 
 
 def conv_bn(x: Tensor, conv: nn.Conv2d | nn.Conv3d, bn: _BatchNorm) -> Tensor:

@@ -2,9 +2,13 @@
 
 # Adding an architecture: write its file, name it here.
 MODEL_MODULES = (
+    "subband.models.dct_mobilenetv2",
+    "subband.models.dct_resnet",
+    "subband.models.gfnet",
     "subband.models.persistence",
     "subband.models.simvp",
     "subband.models.tau",
     "subband.models.wast",
+    "subband.models.wsfvit",
     "subband.models.wsfvit_video",
 )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
+
+from subband.models._checkpointing import checkpointed
 
 __all__ = ["Classifier", "Stage"]
 
@@ -34,6 +36,7 @@ class Classifier(nn.Module, ABC):
         num_classes: Logits K; 0 for pooled features instead.
         in_chans: Channels of the images.
         img_size: `(H, W)` the weights are made for.
+        drop_rate: Dropout before the last layer.
 
     Shape:
         images `(B, C, H, W)`, normalised as the weights were trained; logits `(B, K)`.
@@ -43,12 +46,13 @@ class Classifier(nn.Module, ABC):
     num_features: int
     head: nn.Module
 
-    def __init__(self, *, num_classes: int, in_chans: int, img_size: tuple[int, int]) -> None:
+    def __init__(self, *, num_classes: int, in_chans: int, img_size: tuple[int, int], drop_rate: float = 0.0) -> None:
         super().__init__()
         if num_classes < 0:
             raise ValueError(f"num_classes must not be negative, got {num_classes}.")
         self.num_classes, self.in_chans, self.img_size = num_classes, in_chans, img_size
         self.grad_checkpointing = False
+        self.head_drop = nn.Dropout(drop_rate)
 
     @abstractmethod
     def forward_stages(self, x: Tensor) -> list[Tensor]:
@@ -75,7 +79,7 @@ class Classifier(nn.Module, ABC):
             pre_logits: Stop before the last layer: pooled features `(B, num_features)`.
         """
         pooled = self.pool(features)
-        return pooled if pre_logits else self.head(pooled)
+        return pooled if pre_logits else self.head(self.head_drop(pooled))
 
     def forward(self, x: Tensor) -> Tensor:
         """Images `(B, C, H, W)` to logits `(B, K)`."""
@@ -129,3 +133,7 @@ class Classifier(nn.Module, ABC):
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         """Recompute blocks in the backward pass instead of keeping what they need."""
         self.grad_checkpointing = enable
+
+    def checkpointed(self, block: Callable[..., Tensor], *args: Tensor) -> Tensor:
+        """Run a block, under gradient checkpointing when that is on and gradients are wanted."""
+        return checkpointed(self, block, *args)

@@ -1,13 +1,12 @@
 """The frame-wise half of SimVP: encoder, decoder and the wavelet stem, each on `(B*T, C, H, W)`."""
 
 from collections.abc import Callable
-from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from subband.layers.haar_bands import HaarBands
 from subband.layers.layout import channels_last_on_cpu
-from subband.layers.stationary import SWT2d
 
 BlockRunner = Callable[..., Tensor]
 """Calls a block on its inputs, with or without gradient checkpointing (`VideoModel.checkpointed`)."""
@@ -124,9 +123,6 @@ class SpatialDecoder(nn.Module):
 class WaveletStem(nn.Module):
     """Undecimated Haar bands of every frame, BatchNorm, ReLU: the stem of the WSF-ViT video model.
 
-    The published transform runs on a square power of two, zero padded; hence the border is periodic on such squares and
-    zero elsewhere. (Where exactly one side is that power of two, the published code returns an empty tensor; zero, too, here.)
-
     Args:
         in_chans: C. The published model fixes C = 1.
 
@@ -136,20 +132,12 @@ class WaveletStem(nn.Module):
 
     def __init__(self, in_chans: int) -> None:
         super().__init__()
-        published: dict[str, Any] = {
-            "layout": "channels",
-            "order": ("aa", "da", "ad", "dd"),
-            "signs": (1, -1, -1, 1),  # the published high-pass is later minus earlier sample
-        }
-        self.periodic, self.zero = SWT2d(mode="periodic", **published), SWT2d(mode="zero", **published)
+        self.bands = HaarBands()
         self.norm = nn.BatchNorm2d(4 * in_chans)
 
     def forward(self, frames: Tensor) -> Tensor:
         """Transform `frames`, `(B*T, C, H, W)`."""
-        height, width = frames.shape[-2:]
-        is_power_of_two = height & (height - 1) == 0
-        transform = self.periodic if height == width and is_power_of_two else self.zero
-        return F.relu(self.norm(transform(frames)))
+        return F.relu(self.norm(self.bands(frames)))
 
 
 def _init_conv(conv: nn.Conv2d) -> None:

@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
+from subband.models._checkpointing import checkpointed
 from subband.transforms import pad_to_multiple
 
 GREY, COLOUR = 1, 3
-
-
-@contextmanager
-def frozen_averages(model: nn.Module) -> Iterator[None]:
-    """Leave the running averages of all batch norms alone: recomputing a block must not count a batch twice."""
-    norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.momentum = 0.0
-    try:
-        yield
-    finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
 
 
 class VideoModel(nn.Module, ABC):
@@ -121,11 +106,7 @@ class VideoModel(nn.Module, ABC):
 
     def checkpointed(self, block: Callable[..., Tensor], *args: Tensor) -> Tensor:
         """Run a block, under gradient checkpointing when that is on and gradients are wanted."""
-        if self.grad_checkpointing and torch.is_grad_enabled():
-            return checkpoint(
-                block, *args, use_reentrant=False, context_fn=lambda: (nullcontext(), frozen_averages(self))
-            )
-        return block(*args)
+        return checkpointed(self, block, *args)
 
     def _roll_out(self, frames: Tensor, num_frames: int) -> Tensor:
         passes = [self(frames)]

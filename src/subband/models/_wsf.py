@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from subband.layers.attention import ChannelAttentionBlock, PartitionAttentionBlock
+from subband.layers.attention import ChannelAttentionBlock, PartitionAttentionBlock, SwinAttention
 from subband.layers.mbconv import MBConv
 
 WINDOW = 8
@@ -29,12 +29,24 @@ class WSFBlock(nn.Module):
         if dim % HEAD_DIM or dim % NUM_CHANNEL_HEADS:
             raise ValueError(f"translator 'wsf' needs T * hid_S and hid_T to be multiples of {HEAD_DIM}, got {dim}.")
         self.mbconv = MBConv(dim)
-        self.local = PartitionAttentionBlock(dim, window=WINDOW, head_dim=HEAD_DIM, is_dilated=False)
+        self.local = _partition_block(dim, is_dilated=False)
         self.channel = ChannelAttentionBlock(dim, num_heads=NUM_CHANNEL_HEADS, mlp_ratio=mlp_ratio)
-        self.grid = PartitionAttentionBlock(dim, window=WINDOW, head_dim=HEAD_DIM, is_dilated=True)
+        self.grid = _partition_block(dim, is_dilated=True)
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the block to `x`, `(B, D, H, W)`."""
         x = self.mbconv(x).movedim(1, -1)  # (B, H, W, D)
         x = self.grid(self.channel(self.local(x)))
         return x.movedim(-1, 1)
+
+
+def _partition_block(dim: int, *, is_dilated: bool) -> PartitionAttentionBlock:
+    return PartitionAttentionBlock(
+        dim,
+        window=(WINDOW, WINDOW),
+        head_dim=HEAD_DIM,
+        is_dilated=is_dilated,
+        attention=SwinAttention,
+        eps=1e-6,
+        gelu="none",
+    )
