@@ -1,0 +1,121 @@
+"""Checkpoints of WSF-ViT: classifiers, and the backbones of its detectors.
+
+Files with the older names of the attention parts (`attn_block`, `attn_channel`, `attn_grid`) load too; export writes the
+current ones. Position tables for windows of another size are resized, as the published fine-tuning at 384 pixels does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from subband.convert._keymap import KeyMap
+from subband.convert.published import export_state, read_checkpoint, rename_state, unwrap
+from subband.convert.wsfvit_video import CHANNEL_NAMES, MBCONV_NAMES, SAME_NAMES
+from subband.layers.position_table import resize_position_table
+from subband.models._registry import create_model, model_spec
+from subband.models.wsfvit import WSFViT, WSFViTPyramid
+
+__all__ = ["WSFVIT", "WSFVIT_PYRAMID", "export_pyramid", "load_pyramid"]
+
+BLOCK = "stages.{s}.blocks.{b}"
+OWN_BLOCK = "trunk.levels.{s}.{b}"
+STEM_NAMES = {"norm1": "norm_in", "conv1": "conv1", "norm2": "norm1", "conv2": "conv2", "norm3": "norm2"}
+TABLE = "attn.rel_pos.relative_position_bias_table"
+# Current name, older name, ours.
+ATTENTION_NAMES = (
+    ("attn_local", "attn_block", "local"),
+    ("attn_inter", "attn_channel", "channel"),
+    ("attn_global", "attn_grid", "grid"),
+)
+
+
+def _block_rules() -> tuple[tuple[str, str], ...]:
+    """Current names first: export takes the first rule that fits."""
+    rules = [(f"{BLOCK}.conv.{theirs}", f"{OWN_BLOCK}.mbconv.{ours}") for theirs, ours in MBCONV_NAMES.items()]
+    rules.append((f"{BLOCK}.conv.shortcut.expand", f"{OWN_BLOCK}.mbconv.shortcut"))
+    for dialect in (0, 1):
+        for names in ATTENTION_NAMES:
+            theirs, ours = f"{BLOCK}.{names[dialect]}", f"{OWN_BLOCK}.{names[2]}"
+            rules += [(f"{theirs}.{name}", f"{ours}.{name}") for name in SAME_NAMES]
+            if names[2] == "channel":
+                rules += [(f"{theirs}.{name}", f"{ours}.{own}") for name, own in CHANNEL_NAMES.items()]
+            else:
+                rules.append((f"{theirs}.{TABLE}", f"{ours}.attn.position_bias"))
+    return tuple(rules)
+
+
+def haar_filters(model: nn.Module) -> dict[str, Tensor]:
+    """The stem's fixed taps, which the published layout stores."""
+    root = 0.5**0.5
+    return {"stem.dwt_l2.w_l": torch.tensor([[root, root]]), "stem.dwt_l2.w_h": torch.tensor([[root, -root]])}
+
+
+def fit_position_table(key: str, value: Tensor, wanted: torch.Size) -> Tensor | None:
+    """A position table for windows of another size; None for other tensors, which must have the right shape."""
+    if not key.endswith("position_bias") or value.ndim != 3 or value.shape[0] != wanted[0]:
+        return None
+    return resize_position_table(value, (wanted[1], wanted[2]))
+
+
+TRUNK_RULES = (
+    *((f"stem.{theirs}", f"trunk.stem.{ours}") for theirs, ours in STEM_NAMES.items()),
+    *_block_rules(),
+)
+
+WSFVIT = KeyMap(
+    rules=(
+        *TRUNK_RULES,
+        ("head.norm", "norm"),
+        ("head.pre_logits.fc", "hidden"),
+        ("head.fc", "head"),
+    ),
+    constants=haar_filters,
+    fit=fit_position_table,
+)
+
+# The backbone of a detector, without the prefix `backbone.`.
+WSFVIT_PYRAMID = KeyMap(
+    rules=(*TRUNK_RULES, ("norm{s}.norm", "norms.{s}")), constants=haar_filters, fit=fit_position_table
+)
+
+
+def load_pyramid(name: str, checkpoint: str | Path | Mapping[str, Tensor], **overrides: Any) -> WSFViTPyramid:
+    """The backbone of a published detector.
+
+    Args:
+        name: Size, e.g. `wsfvit_t`.
+        checkpoint: File or state dict of a detector, of which only the backbone is read, or of its backbone alone.
+        overrides: Arguments of `WSFViT`. Unless given, `num_heads` is `(4, 8, 16, 32)`, as in all published detectors.
+
+    Returns:
+        The network in evaluation mode.
+
+    Raises:
+        ValueError: If `name` is no WSF-ViT, or the checkpoint does not fit it.
+
+    Example:
+        >>> pyramid = WSFViTPyramid(create_model("wsfvit_p0", num_heads=(4, 8, 16, 32)).trunk)
+        >>> again = load_pyramid("wsfvit_p0", export_pyramid(pyramid))
+        >>> torch.equal(again.norms[0].weight, pyramid.norms[0].weight)
+        True
+    """
+    if model_spec(name).builder is not WSFViT:
+        raise ValueError(f"name must be a WSF-ViT, got {name!r}.")
+    is_state = isinstance(checkpoint, Mapping)
+    state = unwrap(checkpoint if is_state else read_checkpoint(Path(checkpoint)))  # type: ignore[arg-type]
+    parts = {key.removeprefix("backbone."): value for key, value in state.items() if key.startswith("backbone.")}
+    model = create_model(name, **{"num_heads": (4, 8, 16, 32), **overrides})
+    pyramid = WSFViTPyramid(model.trunk)  # type: ignore[arg-type]
+    source = "the state dict" if is_state else str(checkpoint)
+    pyramid.load_state_dict(rename_state(parts or state, WSFVIT_PYRAMID, pyramid, source))
+    return pyramid.eval()
+
+
+def export_pyramid(pyramid: WSFViTPyramid) -> dict[str, Tensor]:
+    """The weights of a pyramid under the names of published backbones (the current ones), without a prefix."""
+    return export_state(pyramid, WSFVIT_PYRAMID)
