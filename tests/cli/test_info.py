@@ -91,3 +91,12 @@ def test_stored_weights_take_no_overrides(capsys, tmp_path):
     save_model(create_model("simvp_gsta", **TINY), tmp_path / "model")
     assert main(["info", str(tmp_path / "model"), "--set", "hid_S=4"]) == 2
     assert "holds weights" in capsys.readouterr().err
+
+
+def test_images_instead_of_clips(capsys):
+    assert main(["info", "wsfvit_p0", "--set", "img_size=64", "--repeats", "1", "--width", "96", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["input_shape"] == [1, 3, 64, 96]
+    assert facts["task"] == "classification"
+    assert main(["info", "wsfvit_p0", "--set", "img_size=64", "--repeats", "1"]) == 0
+    assert "1 x 3 x 64 x 64 (B C H W)" in capsys.readouterr().out

@@ -154,3 +154,18 @@ def test_bad_images_are_named():
         JpegDCT2d()(torch.zeros(1, 1, 8, 8))
     with pytest.raises(ValueError, match=r"images must be \(\.\.\., 3, H, W\)"):
         jpeg_planes(torch.zeros(8, 8))
+
+
+def test_published_evaluation_pipeline_of_resnet(golden):
+    """Resized to 512, cropped to 448. OpenCV's resizing counts in integers, so a level of a pixel may differ."""
+    name = "dct_pipeline_448"
+    image = (make_input(name, [1, 3, 500, 620]) * 255).round()
+    resized = F.interpolate(image, (512, 634), mode="bilinear", align_corners=False).round()
+    crop = resized[..., 32:480, 93:541]
+    found = JpegDCT2d(normalize=False)(crop / 255)[0]
+    with np.load(golden / "fourier" / f"{name}.npz") as file:
+        stored = {key: torch.from_numpy(file[key]) for key in file.files}
+    assert (crop[0, :, :16, :16].flip(0).movedim(0, -1) - stored["crop_corner"]).abs().max() <= 1
+    within(found.flatten()[::31], stored["raw"], 4, 0.4)
+    torch.testing.assert_close(found.mean((1, 2)), stored["raw_mean"], rtol=0, atol=0.1)
+    torch.testing.assert_close(found.std((1, 2), correction=0), stored["raw_std"], rtol=0.01, atol=0.05)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from subband.layers.norm import conv_bn
+from subband.layers.norm import conv_bn, fold_batch_norm_before
 
 
 def norm_with_history(
@@ -53,3 +53,11 @@ def test_statistics_of_the_batch_are_never_folded(rng):
     conv, bn = nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3, track_running_stats=False).eval()
     x = torch.rand(4, 2, 8, 8, generator=rng)
     torch.testing.assert_close(conv_bn(x, conv, bn), bn(conv(x)))
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_norm_before_a_linear_layer(rng, bias):
+    linear, bn = nn.Linear(4, 3, bias=bias).double(), norm_with_history(4, rng, kind=nn.BatchNorm1d)
+    x = torch.rand(5, 4, generator=rng).double()
+    found = nn.functional.linear(x, *fold_batch_norm_before(linear.weight, linear.bias, bn))
+    torch.testing.assert_close(found, linear(bn(x)), rtol=1e-12, atol=1e-12)

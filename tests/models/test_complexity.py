@@ -165,3 +165,13 @@ def test_counts_agree_with_fvcore(rng):
     ).eval()
     x = torch.rand(2, 3, 16, 12, generator=rng)
     assert count_macs(model, x).macs == flop_count(model, x).unsupported_ops_warnings(False).total()
+
+
+def test_norms_that_are_folded_count_and_stay_folded():
+    model = create_model("wsfvit_p0", img_size=64)
+    norms = sum(isinstance(module, nn.BatchNorm2d) for module in model.modules())
+    counts = count_macs(model, torch.zeros(1, 3, 64, 64))
+    assert (
+        sum(name.rpartition(".")[2].startswith("norm_") for name in counts.by_module) == norms - 2
+    )  # those of the stem
+    assert all(module.track_running_stats for module in model.modules() if isinstance(module, nn.BatchNorm2d))

@@ -94,26 +94,28 @@ def open_model(source: str, overrides: Sequence[str] = ()) -> nn.Module:
 
 
 def example_input(model: nn.Module, *, batch: int = 1, height: int | None = None, width: int | None = None) -> Tensor:
-    """Random input of a video model, `(B, T, C, H, W)` in [0, 1], the same in every run.
+    """Random input in [0, 1], the same in every run: clips `(B, T, C, H, W)` or images `(B, C, H, W)`.
 
     Args:
-        model: Network with an `in_shape`.
+        model: Network with an `in_shape` (video), or an `img_size` and `in_chans` (images).
         batch: B.
-        height: H; that of `in_shape` by default.
-        width: W; that of `in_shape` by default.
+        height: H; that of training by default.
+        width: W; that of training by default.
 
     Raises:
         ValueError: If a size is not positive, or the model does not state its input.
     """
     import torch
 
-    in_shape = getattr(model, "in_shape", None)
-    if in_shape is None:
+    if hasattr(model, "in_shape"):
+        *before, default_height, default_width = model.in_shape  # type: ignore[misc]
+    elif hasattr(model, "img_size"):
+        before, (default_height, default_width) = [model.in_chans], model.img_size  # type: ignore[misc]
+    else:
         raise ValueError(f"{type(model).__name__} does not state the shape of its input.")
-    frames, channels, default_height, default_width = in_shape
-    shape = (batch, frames, channels, height or default_height, width or default_width)
+    shape = (batch, *before, height or default_height, width or default_width)
     if min(shape) < 1:
-        raise ValueError(f"batch, height and width must be positive, got {batch}, {shape[3]} and {shape[4]}.")
+        raise ValueError(f"batch, height and width must be positive, got {batch}, {shape[-2]} and {shape[-1]}.")
     return torch.rand(shape, generator=torch.Generator().manual_seed(0))
 
 

@@ -16,6 +16,7 @@ EXAMPLES = """examples:
   subband info wast
   subband info simvp_gsta --set in_shape=[10,3,128,160] --set hid_T=256 --batch 4
   subband info runs/wast --depth 3 --device cpu
+  subband info wsfvit_t --height 384 --width 384
 """
 
 
@@ -25,7 +26,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
     add_model_arguments(parser)
     parser.add_argument("--depth", type=int, default=2, help="Levels of the module tree.")
-    parser.add_argument("--batch", type=int, default=1, help="Clips in the measured batch.")
+    parser.add_argument("--batch", type=int, default=1, help="Clips or images in the measured batch.")
     parser.add_argument("--height", type=int, default=None, help="Height of the input; that of training by default.")
     parser.add_argument("--width", type=int, default=None, help="Width of the input; that of training by default.")
     parser.add_argument("--repeats", type=int, default=3, help="Timed passes; the median is shown.")
@@ -97,11 +98,12 @@ def _macs_below(name: str, module: nn.Module, macs: dict[str, float]) -> float:
 def _show(facts: dict[str, Any], modules: list[dict[str, Any]], cost: Complexity) -> None:
     from subband.cli._common import open_table, show_table
 
+    axes = "B T C H W" if len(facts["input_shape"]) == 5 else "B C H W"
     lines = {
         "model": f"{facts['name']} ({facts['task']})",
         "paper": facts["paper"],
         "published weights": "load with `subband convert`" if facts["loads_published"] else "none",
-        "input": " x ".join(map(str, facts["input_shape"])) + " (B T C H W)",
+        "input": " x ".join(map(str, facts["input_shape"])) + f" ({axes})",
         "parameters": f"{cost.params:,}",
         "MACs": f"{cost.macs / 1e9:.3f} G convolutions, products and norms, as published tables count",
         "  Fourier": cost.fft_macs

@@ -128,11 +128,11 @@ def _suits_onednn(x: Tensor, weight: Tensor) -> bool:
     if x.device.type != "cpu" or torch.compiler.is_compiling() or _is_observed(x):
         return False
     is_single = x.dtype == weight.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
-    return is_single and x.numel() > 0 and torch.backends.mkldnn.is_available() and torch.backends.mkldnn.enabled
+    return is_single and x.numel() > 0 and torch.backends.mkldnn.is_available() and bool(torch.backends.mkldnn.enabled)
 
 
 def _is_observed(x: Tensor) -> bool:
     """Whether operators are counted, traced or transformed, by what does not know those of oneDNN."""
     if type(x) not in (Tensor, torch.nn.Parameter) or torch._C._len_torch_dispatch_stack() > 0:
         return True
-    return bool(torch._C._functorch.peek_interpreter_stack() is not None)
+    return torch._C._functorch.peek_interpreter_stack() is not None

@@ -23,7 +23,7 @@ def frozen_averages(model: nn.Module) -> Iterator[None]:
     finally:
         for norm, momentum, count in zip(norms, momenta, counts, strict=True):
             norm.momentum = momentum
-            if count is not None:
+            if norm.num_batches_tracked is not None and count is not None:
                 norm.num_batches_tracked.copy_(count)
 
 

@@ -5,6 +5,7 @@ Conventions, since published figures differ in theirs:
 - One multiply-accumulate (MAC) is two operations. The column "FLOPs" of the papers here means MACs of convolutions,
   linear layers and matrix products, plus the rough price of fvcore for normalisation: 2 for each value of a batch norm, 5
   of a layer or group norm. `MacCounts.macs` follows this.
+- Batch norms count although networks here fold them into convolutions where they can: while counting, they do not.
 - A Fourier transform over n points in all its axes is counted as `5 n log2(n)` operations, `2.5 n log2(n)` when one side
   is real, half as many MACs.
 - The Haar transform runs as sums and differences of neighbours, one operation per sample and axis (its common scale is
@@ -129,7 +130,7 @@ def count_macs(model: nn.Module, inputs: Tensor) -> MacCounts:
     """
     counter = FlopCounterMode(display=False, custom_mapping=_OPERATIONS)
     # The fused attention kernels of CPU and MPS are unknown to FlopCounterMode, the products of the plain form are not.
-    with _mode(model, training=False), torch.no_grad(), sdpa_kernel(SDPBackend.MATH), counter:
+    with _mode(model, training=False), _norms_apart(model), torch.no_grad(), sdpa_kernel(SDPBackend.MATH), counter:
         model(inputs)
     totals = {name: sum(counts.values()) / 2 for name, counts in counter.get_flop_counts().items()}
     counts = counter.get_flop_counts().get("Global", {})
@@ -198,6 +199,23 @@ def median_ms(model: nn.Module, inputs: Tensor, *, repeats: int = 3) -> float:
             _synchronize(inputs.device)
             times.append(time.perf_counter() - start)
     return 1000 * statistics.median(times[1:])
+
+
+@contextmanager
+def _norms_apart(model: nn.Module) -> Iterator[None]:
+    """Have batch norms that would be folded run by themselves, with the same result.
+
+    In evaluation PyTorch reads the running statistics whatever this flag says; `uses_running_statistics` does not fold then.
+    """
+    norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    folded = [norm for norm in norms if norm.track_running_stats]
+    for norm in folded:
+        norm.track_running_stats = False
+    try:
+        yield
+    finally:
+        for norm in folded:
+            norm.track_running_stats = True
 
 
 @contextmanager
