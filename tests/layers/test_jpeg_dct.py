@@ -60,7 +60,8 @@ def test_statistics(golden, pipeline):
     settings = json.loads((golden / "fourier" / f"{NAME}.json").read_text())["built_with"]
     prefix = "detection_" if pipeline == "detection" else ""
     layer = JpegDCT2d(pipeline=pipeline)
-    assert torch.equal(layer.shift.flatten(), torch.tensor(settings[f"{prefix}mean"]))
+    plain = JpegDCT2d(pipeline=pipeline, normalize=False)
+    torch.testing.assert_close((layer.shift - plain.shift).flatten(), torch.tensor(settings[f"{prefix}mean"]))
     assert torch.equal(layer.scale.flatten(), torch.tensor(settings[f"{prefix}std"]))
 
 
@@ -99,12 +100,26 @@ def test_pixels_that_pillow_decodes_from_its_own_file(rng, size):
     within(block_idct2(luma, layout="channels", size=size)[0, 0], decoded[0], 2.5, 0.5)
 
 
+def rounding(images):
+    """Coefficients of the constant that stands for the rounding of halved chroma."""
+    columns = torch.tensor([-1.0, 1.0] * (images.shape[-1] // 2)).to(images) / 12
+    return block_dct2(columns.expand(1, 2, images.shape[-2], -1), layout="channels")
+
+
+def test_the_rounding_of_halved_chroma_has_a_mean(stored, image):
+    """All pixels of this noisy image differ, so the whole eighth is there, and two thirds of it are made up for."""
+    found, exact = JpegDCT2d(normalize=False)(image)[0], torch.cat([stored["cb_up"], stored["cr_up"]])
+    error = (found[64:] - exact).mean((1, 2))
+    assert error.abs().max() < 0.4
+    assert (error - rounding(image)[0].mean((1, 2))).abs().max() > 0.85  # without the constant
+
+
 def test_the_filter_is_doubling_and_averaging(rng):
     images = torch.rand(2, 3, 24, 40, generator=rng, dtype=torch.float64)
     doubled = F.interpolate(images, scale_factor=2, mode="bilinear", align_corners=False)
     wanted = block_dct2(F.avg_pool2d(jpeg_planes(doubled), 2), layout="channels")
     found = JpegDCT2d(normalize=False)(images)
-    torch.testing.assert_close(found[:, 64:], wanted[:, 64:])
+    torch.testing.assert_close(found[:, 64:], wanted[:, 64:] + rounding(images))
     torch.testing.assert_close(found[:, :64], block_dct2(jpeg_planes(images)[:, :1], layout="channels"))
 
 
@@ -167,5 +182,7 @@ def test_published_evaluation_pipeline_of_resnet(golden):
         stored = {key: torch.from_numpy(file[key]) for key in file.files}
     assert (crop[0, :, :16, :16].flip(0).movedim(0, -1) - stored["crop_corner"]).abs().max() <= 1
     within(found.flatten()[::31], stored["raw"], 4, 0.4)
-    torch.testing.assert_close(found.mean((1, 2)), stored["raw_mean"], rtol=0, atol=0.1)
-    torch.testing.assert_close(found.std((1, 2), correction=0), stored["raw_std"], rtol=0.01, atol=0.05)
+    means = (found.mean((1, 2)) - stored["raw_mean"]).abs()
+    assert means[0] < 1.1  # an eighth of a level of the resized pixels
+    assert means[1:].max() < 0.35
+    torch.testing.assert_close(found.std((1, 2), correction=0), stored["raw_std"], rtol=0.01, atol=0.15)

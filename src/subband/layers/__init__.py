@@ -4,6 +4,8 @@ from subband.layers.block_dct import BlockDCT2d, BlockIDCT2d
 from subband.layers.dtcwt import DTCWT2d, IDTCWT2d
 from subband.layers.fourier_convolution import FFC, FFCNormAct, FFCResidualBlock
 from subband.layers.fourier_unit import FourierUnit
+from subband.layers.frequency_gate import FrequencyGate, gate_penalty
+from subband.layers.jpeg_dct import JPEG_SUBSETS, JpegDCT2d, jpeg_planes
 from subband.layers.learnable_wavelet import (
     LearnableDWT1d,
     LearnableDWT2d,
@@ -45,6 +47,7 @@ __all__ = [
     "FilterLayout",
     "FourierFilter2d",
     "FourierUnit",
+    "FrequencyGate",
     "IDTCWT2d",
     "IDWT1d",
     "IDWT2d",
@@ -55,6 +58,8 @@ __all__ = [
     "IWaveletPacket1d",
     "IWaveletPacket2d",
     "IWaveletPacket3d",
+    "JPEG_SUBSETS",
+    "JpegDCT2d",
     "LearnableDWT1d",
     "LearnableDWT2d",
     "LearnableDWT3d",
@@ -72,6 +77,8 @@ __all__ = [
     "alias_loss",
     "fourier_filter_kernel",
     "fourier_filter_magnitude",
+    "gate_penalty",
+    "jpeg_planes",
     "reconstruction_loss",
     "resize_fourier_filter",
 ]

@@ -59,7 +59,9 @@ class Bottleneck(nn.Module):
         """One block on `(B, C, H, W)`."""
         y = F.relu(self.bn1(self.conv1(x)), inplace=True)
         y = F.relu(self.bn2(self.conv2(y)), inplace=True)
-        return F.relu(self.bn3(self.conv3(y)) + self.downsample(x), inplace=True)
+        y = self.bn3(self.conv3(y))
+        y += self.downsample(x)
+        return F.relu(y, inplace=True)
 
 
 class DCTResNet(DCTClassifier):
