@@ -100,5 +100,6 @@ def test_another_variant_is_refused(state):
     with pytest.raises(ValueError, match="does not fit the model") as error:
         subband.load_published("gfnet_xs", state)
     assert "pos_embed (1, 196, 256), model has (1, 14, 14, 384)" in str(error.value)
+    assert str(error.value).endswith("; it looks like gfnet_ti")
     with pytest.raises(ValueError, match=r"head\.weight \(1000, 256\), model has \(10, 256\)"):
         subband.load_published("gfnet_ti", state, num_classes=10)

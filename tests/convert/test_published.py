@@ -46,6 +46,13 @@ def test_what_does_not_fit_is_listed(state):
     assert "enc.enc.0.conv.conv.weight (4, 2, 3, 3), model has (4, 1, 3, 3)" in str(error.value)
 
 
+def test_a_checkpoint_of_another_size_is_recognised():
+    state = subband.export_published(subband.create_model("gfnet_h_s", num_classes=3, img_size=32))
+    for name in ("gfnet_h_ti", "gfnet_xs"):
+        with pytest.raises(ValueError, match=r"does not fit the model: .*; it looks like gfnet_h_s$"):
+            subband.load_published(name, state, num_classes=3)
+
+
 def test_long_lists_are_cut(state):
     with pytest.raises(ValueError, match=r"and \d+ more"):
         subband.load_published("tau", {"only.weight": torch.zeros(1)}, **SMALL)

@@ -18,6 +18,7 @@ from subband.models._registry import create_model, list_models, model_spec
 
 WRAPPERS = ("state_dict", "params_ema", "params", "model", "state_dict_ema")
 PREFIXES = ("module.", "method.model.", "model.")
+MOST_HINTS = 3  # sizes that fit a checkpoint of another one
 LISTED = 10  # keys of each kind that an error message shows
 
 
@@ -27,7 +28,12 @@ def load_published(name: str, checkpoint: str | Path | Mapping[str, Tensor], **o
     source = "the state dict" if isinstance(checkpoint, Mapping) else str(checkpoint)
     state = unwrap(checkpoint if isinstance(checkpoint, Mapping) else read_checkpoint(Path(checkpoint)))
     model = create_model(name, **overrides)
-    own = rename_state(state, table, model, source)
+    try:
+        own = rename_state(state, table, model, source)
+    except ValueError as error:
+        found = _look_alikes(name, state, overrides)
+        hint = f"; it looks like {' or '.join(found)}" if found else ""
+        raise ValueError(f"{error}{hint}") from None
     model.load_state_dict(own)
     model.metadata = {"source": "published layout"}  # type: ignore[assignment]
     return model.eval()
@@ -100,6 +106,24 @@ def unwrap(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
         if all(key.startswith(prefix) for key in state):
             return unwrap({key.removeprefix(prefix): value for key, value in state.items()})
     return state
+
+
+def _look_alikes(name: str, state: Mapping[str, Tensor], overrides: dict[str, Any]) -> list[str]:
+    """Other sizes of the same architecture that a published state dict fits."""
+    found = []
+    builder = model_spec(name).builder
+    for other in list_models():
+        spec = model_spec(other)
+        if other == name or spec.builder is not builder or spec.layout is None:
+            continue
+        try:
+            with torch.device("meta"):
+                model = create_model(other, **overrides)
+            rename_state(state, _layout(other), model, other)
+        except ValueError:
+            continue
+        found.append(other)
+    return found[:MOST_HINTS]
 
 
 def _layout(name: str) -> KeyMap:
