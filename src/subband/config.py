@@ -23,7 +23,8 @@ class ModelConfig:
     args: dict[str, Any] = field(default_factory=dict)
     """Constructor arguments that differ from the named configuration."""
     weights: str | None = None
-    """Start from these weights, not fresh ones: a run folder, a model folder or the name of bundled weights."""
+    """Start from these weights, not fresh ones: a run folder, a model folder or the name of bundled weights. The last layer
+    of a classifier with another number of classes starts fresh."""
 
 
 @dataclass(kw_only=True)
@@ -56,12 +57,12 @@ class LossTerm:
 class OptimConfig:
     """Optimiser and learning-rate schedule."""
 
-    name: Literal["adam", "adamw"] = "adam"
+    name: Literal["adam", "adamw", "sgd"] = "adam"
     """Optimiser of torch.optim."""
     lr: float = 1e-3
     """Largest learning rate."""
     betas: tuple[float, float] = (0.9, 0.999)
-    """Decay of the running averages."""
+    """Decay of the running averages; the first is the momentum of sgd."""
     weight_decay: float = 0.0
     """Weight decay; never applied to biases and other vectors."""
     schedule: Literal["onecycle", "cosine", "constant"] = "onecycle"

@@ -134,5 +134,5 @@ def test_test_files_of_another_form_are_refused(root):
 def test_pickles_with_code_are_refused(root):
     path = root / "cifar10" / "cifar-10-batches-py" / "test_batch"
     path.write_bytes(b"cos\nsystem\n(S'echo unsafe'\ntR.")
-    with pytest.raises(ValueError, match=r"test_batch is not a CIFAR-10 batch: os.system is not allowed"):
+    with pytest.raises(ValueError, match=r"test_batch is not a CIFAR batch: os.system is not allowed"):
         build_data("mmnist_cifar", {"root": str(root), "held_out": 4}, 0)

@@ -7,8 +7,10 @@ import pytest
 
 from subband.config import find_recipe, list_recipes, load_recipe
 from subband.data import DATASETS
+from subband.data.classification import IMAGE_DATASETS
 from subband.losses import build_loss
 from subband.models._registry import model_spec
+from subband.tasks.classification import loss_options
 from subband.tasks.training import train
 
 RECIPES = list_recipes()
@@ -18,6 +20,10 @@ SMALL = {
     "tau": {"hid_S": 4, "hid_T": 16, "N_T": 2, "mlp_ratio": 1.0},
     "wsfvit": {"hid_S": 32, "hid_T": 64, "mlp_ratio": 1.0},
     "wast": {"encoder_dim": 4, "block_list": [1, 1, 1], "large_kernel": [5, 3], "mlp_ratio": 1.0},
+}
+SMALL_CLASSIFIERS = {
+    "gfnet": {"dims": [8], "depths": [1], "patch_size": 4},
+    "wsfvit": {"dims": [8, 8, 16, 16], "depths": [1, 1, 1, 1], "num_heads": [2, 2, 2, 2], "head_dim": 4, "stem_dim": 8},
 }
 
 
@@ -35,9 +41,12 @@ def test_recipe_parses_and_names_what_exists(name):
     assert recipe.task == name.split("/")[0]
     builder = inspect.signature(model_spec(recipe.model.name).builder)
     assert set(recipe.model.args) <= set(builder.parameters)
-    for term in recipe.loss:
-        build_loss(term.name, term.args)
-    module, attribute = DATASETS[recipe.data.name].split(":")
+    if recipe.task == "classification":
+        loss_options(recipe.loss)
+    else:
+        for term in recipe.loss:
+            build_loss(term.name, term.args)
+    module, attribute = {**DATASETS, **IMAGE_DATASETS}[recipe.data.name].split(":")
     function = getattr(importlib.import_module(module), attribute)
     inspect.signature(function).bind(**recipe.data.args)
 
@@ -48,7 +57,21 @@ def test_recipe_states_where_its_numbers_come_from(name):
     assert any("Source:" in line or "Ours" in line for line in header), "say where the numbers come from"
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", [name for name in RECIPES if name.startswith("classification/")])
+def test_classifier_trains_two_steps(name, tmp_path):
+    recipe = load_recipe(name)
+    small = next(args for prefix, args in SMALL_CLASSIFIERS.items() if recipe.model.name.startswith(prefix))
+    recipe.model.args = {**recipe.model.args, **small, "img_size": 32}
+    recipe.data.name, recipe.data.batch_size, recipe.data.num_workers = "digits", 600, 0
+    recipe.data.args = {"img_size": 32}
+    recipe.trainer.epochs, recipe.trainer.device, recipe.trainer.tensorboard = 1, "cpu", False
+    recipe.trainer.precision, recipe.trainer.compile = "32", False
+    scores = train(recipe, tmp_path / "run", progress=False)
+    assert scores["rows"][0]["steps"] == 2
+    assert scores["rows"][0]["metrics"]["cross_entropy"] > 0
+
+
+@pytest.mark.parametrize("name", [name for name in RECIPES if name.startswith("video_prediction/")])
 def test_recipe_trains_two_steps(name, tmp_path):
     recipe = load_recipe(name)
     if recipe.model.name == "persistence":

@@ -58,3 +58,20 @@ def test_vectors_are_not_decayed():
 )
 def test_stochastic_depth_schedule(config, epoch, expected):
     assert drop_path_rate(config, epoch) == (None if expected is None else pytest.approx(expected))
+
+
+def test_what_a_model_exempts_does_not_decay():
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer, self.table = nn.Linear(2, 3), nn.Parameter(torch.ones(4, 4))
+
+        def no_weight_decay(self):
+            return {"table"}
+
+    model = Model()
+    decayed, others = build_optimizer(model, OptimConfig(name="sgd", lr=0.1, weight_decay=0.5)).param_groups
+    assert [len(p) for p in decayed["params"]] == [3]
+    assert decayed["params"][0] is model.layer.weight
+    assert {id(p) for p in others["params"]} == {id(model.layer.bias), id(model.table)}
+    assert (decayed["weight_decay"], others["weight_decay"], decayed["momentum"]) == (0.5, 0.0, 0.9)

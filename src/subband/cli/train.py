@@ -14,6 +14,7 @@ EXAMPLES = """examples:
   subband train video_prediction/wast_digits --out runs/wast
   subband train video_prediction/wast_digits --optim.lr 3e-4 --trainer.epochs 5 --print-config
   subband train video_prediction/wast_footage --data.args.folder my_videos --out runs/mine
+  subband train classification/gfnet_digits --out runs/digits
   subband train runs/wast/config.yaml --out runs/wast --resume
 """
 
@@ -74,7 +75,9 @@ def run(args: Namespace) -> None:
         from subband.cli._scores import show_scores
 
         show_scores(scores)
-        print(f"run folder: {folder}\nreport:     subband report {folder}")
+        print(f"run folder: {folder}")
+        if recipe.task == "video_prediction":
+            print(f"report:     subband report {folder}")
 
 
 def recipe_from(args: Namespace) -> RecipeConfig:

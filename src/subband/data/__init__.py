@@ -1,4 +1,7 @@
-"""Clips for video prediction: generated data sets, readers of published ones, the user's own videos, and the loader."""
+"""Clips for video prediction: generated data sets, readers of published ones, the user's own videos, and the loader.
+
+Labelled images for classification are in `subband.data.classification`.
+"""
 
 from __future__ import annotations
 

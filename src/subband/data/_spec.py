@@ -4,7 +4,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -123,7 +123,7 @@ class SupportsBatch(Protocol):
 class ClipSource(Protocol):
     """What the loader and the tasks need of a data set; `Clips` is a convenient base, not a condition."""
 
-    spec: ClipSpec
+    spec: Any  # a ClipSpec, or what another task promises, with a `data_range`
 
     def __len__(self) -> int:
         """Number of samples of one epoch."""

@@ -1,4 +1,4 @@
-"""CIFAR-10 pictures from the files torchvision unpacks, without labels."""
+"""CIFAR pictures and labels from the files torchvision unpacks."""
 
 import pickle
 from pathlib import Path
@@ -39,12 +39,66 @@ def read_cifar10(root: str | Path) -> Tensor:
     return torch.cat([_read_batch(folder / name) for name in _FILES])
 
 
+def read_labelled_batch(path: Path, key: str) -> tuple[Tensor, list[int]]:
+    """Pictures and labels of one file of CIFAR-10 or CIFAR-100.
+
+    Args:
+        path: The file.
+        key: Its entry with the labels: `labels` or `fine_labels`.
+
+    Returns:
+        `(N, 3, 32, 32)` uint8, and N labels.
+
+    Raises:
+        FileNotFoundError: If the file is missing.
+        ValueError: If it is not what it should be.
+    """
+    content = _read_dict(path)
+    labels = content.get(key.encode())
+    if not isinstance(labels, list):
+        raise ValueError(f"{path} is not a CIFAR batch: it has no {key}")
+    pixels = _pixels(content, path)
+    if len(pixels) != len(labels):
+        raise ValueError(f"{path} is not a CIFAR batch: {len(pixels)} pictures, {len(labels)} labels")
+    return pixels, labels
+
+
+def read_names(path: Path, key: str) -> tuple[str, ...]:
+    """Names of the classes, from the file beside the batches.
+
+    Args:
+        path: `batches.meta` or `meta`.
+        key: Its entry: `label_names` or `fine_label_names`.
+
+    Raises:
+        FileNotFoundError: If the file is missing.
+        ValueError: If it is not what it should be.
+    """
+    names = _read_dict(path).get(key.encode())
+    if not isinstance(names, list):
+        raise ValueError(f"{path} is not a CIFAR file of class names: it has no {key}")
+    return tuple(name.decode() if isinstance(name, bytes) else name for name in names)
+
+
 def _read_batch(path: Path) -> Tensor:
+    return _pixels(_read_dict(path), path)
+
+
+def _read_dict(path: Path) -> dict[bytes, Any]:
     if not path.is_file():
-        raise FileNotFoundError(f"CIFAR-10 batch not found: {path}")
+        raise FileNotFoundError(f"CIFAR batch not found: {path}")
     try:
         with path.open("rb") as file:
-            pixels = _ArrayUnpickler(file, encoding="bytes").load()[b"data"]
-        return torch.from_numpy(np.array(pixels, dtype=np.uint8)).view(-1, 3, 32, 32)
-    except (pickle.UnpicklingError, KeyError, TypeError, RuntimeError, EOFError) as error:
-        raise ValueError(f"{path} is not a CIFAR-10 batch: {error}") from error
+            content = _ArrayUnpickler(file, encoding="bytes").load()
+    except (pickle.UnpicklingError, TypeError, EOFError) as error:
+        raise ValueError(f"{path} is not a CIFAR batch: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} is not a CIFAR batch: it holds a {type(content).__name__}")
+    return content
+
+
+def _pixels(content: dict[bytes, Any], path: Path) -> Tensor:
+    try:
+        return torch.from_numpy(np.array(content[b"data"], dtype=np.uint8)).view(-1, 3, 32, 32)
+    except (KeyError, TypeError, RuntimeError, ValueError) as error:
+        raise ValueError(f"{path} is not a CIFAR batch: {error}") from error

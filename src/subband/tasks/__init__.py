@@ -10,7 +10,10 @@ if TYPE_CHECKING:
     from subband.tasks._base import Task
 
 # Adding a task: write its file, name it here.
-TASKS = {"video_prediction": "subband.tasks.video_prediction:VideoPredictionTask"}
+TASKS = {
+    "classification": "subband.tasks.classification:ClassificationTask",
+    "video_prediction": "subband.tasks.video_prediction:VideoPredictionTask",
+}
 
 
 def task_class(name: str) -> type[Task]:

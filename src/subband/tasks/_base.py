@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from abc import ABC, abstractmethod
 from typing import Any
@@ -11,6 +12,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
 from subband.config import RecipeConfig
+from subband.models._registry import model_spec
 from subband.tasks._evaluation import Evaluation
 from subband.tasks._schedule import build_optimizer, build_schedule, drop_path_rate
 
@@ -89,7 +91,9 @@ class Task(LightningModule, ABC):
         step = self.current_epoch * int(total) + batch_idx
         torch.manual_seed((self.recipe.seed * 1_000_003 + step) * 1_009 + self.global_rank)
         rate = drop_path_rate(self.recipe.drop_path, self.current_epoch + batch_idx / total)
-        if rate is not None:
+        if (
+            rate is not None and self.recipe.drop_path.mode != "standard"
+        ):  # a constant rate is an argument of the network
             self.model.set_drop_path_rate(rate)
 
     def on_fit_start(self) -> None:
@@ -109,3 +113,16 @@ class Task(LightningModule, ABC):
         per_epoch = math.ceil(len(loader) / config.accumulate)
         schedule = build_schedule(optimizer, self.recipe.optim, config.epochs * per_epoch, per_epoch)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def drop_path_argument(name: str, rate: float) -> dict[str, float]:
+    """The argument that sets the stochastic depth of a named network.
+
+    Raises:
+        ValueError: If it has none.
+    """
+    known = inspect.signature(model_spec(name).builder).parameters
+    for argument in ("drop_path_rate", "drop_path"):
+        if argument in known:
+            return {argument: rate}
+    raise ValueError(f"drop_path.rate is set, but model {name!r} has no stochastic depth.")

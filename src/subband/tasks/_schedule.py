@@ -5,21 +5,27 @@ from __future__ import annotations
 import math
 
 from torch import nn
-from torch.optim import Adam, AdamW, Optimizer
+from torch.optim import SGD, Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
 from subband.config import DropPathConfig, OptimConfig
 
 
 def build_optimizer(model: nn.Module, config: OptimConfig) -> Optimizer:
-    """Adam or AdamW; biases, norm weights and other vectors are never decayed."""
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    """Adam, AdamW or SGD; biases, norm weights, other vectors and what a model's `no_weight_decay` names never decay."""
+    exempt: set[str] = model.no_weight_decay() if hasattr(model, "no_weight_decay") else set()  # type: ignore[operator]
+    trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    decayed = [p for name, p in trained.items() if p.ndim > 1 and name not in exempt]
+    others = [p for name, p in trained.items() if p.ndim <= 1 or name in exempt]
     groups = [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": decayed, "weight_decay": config.weight_decay},
+        {"params": others, "weight_decay": 0.0},
     ]
+    groups = [group for group in groups if group["params"]]
+    if config.name == "sgd":
+        return SGD(groups, lr=config.lr, momentum=config.betas[0])
     kind = {"adam": Adam, "adamw": AdamW}[config.name]
-    return kind([group for group in groups if group["params"]], lr=config.lr, betas=config.betas)
+    return kind(groups, lr=config.lr, betas=config.betas)
 
 
 def build_schedule(optimizer: Optimizer, config: OptimConfig, num_steps: int, steps_per_epoch: float) -> LRScheduler:

@@ -306,8 +306,11 @@ def _history(files: RunFiles) -> list[dict[str, Any]]:
 
 
 def _start_from(model: nn.Module, source: str) -> None:
-    state = load_model(source).state_dict()
-    own = model.state_dict()
+    start = load_model(source)
+    num_classes = getattr(model, "num_classes", None)
+    if num_classes is not None and getattr(start, "num_classes", num_classes) != num_classes:
+        start.reset_classifier(num_classes)  # type: ignore[operator]
+    state, own = start.state_dict(), model.state_dict()
     unlike = sorted(
         key
         for key in own.keys() | state.keys()

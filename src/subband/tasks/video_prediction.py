@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,8 +14,8 @@ from subband.data.loader import ClipLoader
 from subband.losses import build_loss
 from subband.metrics.spectrum import SubbandEnergy
 from subband.metrics.video import VideoPredictionMetrics
-from subband.models._registry import create_model, model_spec
-from subband.tasks._base import Task
+from subband.models._registry import create_model
+from subband.tasks._base import Task, drop_path_argument
 from subband.tasks._evaluation import Evaluation
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ class VideoPredictionTask(Task):
                 f"model.args.in_shape is {tuple(wanted)}, but the data has (T, C, H, W) = {shape}; T and C must agree."
             )
         if recipe.drop_path.rate is not None:
-            args.update(_drop_path_argument(recipe.model.name, recipe.drop_path.rate))
+            args.update(drop_path_argument(recipe.model.name, recipe.drop_path.rate))
         return create_model(recipe.model.name, **args)
 
     def loss_terms(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
@@ -134,14 +133,6 @@ class VideoPredictionTask(Task):
             "data_range": spec.data_range,
         }
         return Evaluation(facts, rows, _to_bytes(samples, spec))
-
-
-def _drop_path_argument(name: str, rate: float) -> dict[str, float]:
-    known = inspect.signature(model_spec(name).builder).parameters
-    for argument in ("drop_path_rate", "drop_path"):
-        if argument in known:
-            return {argument: rate}
-    raise ValueError(f"drop_path.rate is set, but model {name!r} has no stochastic depth.")
 
 
 def _keep(samples: dict[str, list[Tensor]], name: str, frames: Tensor, wanted: int) -> None:

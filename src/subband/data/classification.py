@@ -1,0 +1,315 @@
+"""Labelled images for classification: how an image becomes the input of a network, the three splits, and the data sets."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from subband.data._arguments import check_arguments
+from subband.data._random import uniform
+from subband.data._spec import check_index
+
+__all__ = [
+    "IMAGE_DATASETS",
+    "Augment",
+    "ImageData",
+    "ImageSpec",
+    "LabelledImages",
+    "Preprocessing",
+    "StoredPixels",
+    "build_images",
+    "hold_out_per_class",
+]
+
+# Adding a data set: write its function, with keyword-only typed arguments (`seed` if anything is random), and name it here.
+IMAGE_DATASETS: dict[str, str] = {
+    "cifar10": "subband.data.labelled_cifar:cifar10",
+    "cifar100": "subband.data.labelled_cifar:cifar100",
+    "digits": "subband.data.labelled_digits:digits",
+    "image_folder": "subband.data.image_folder:image_folder",
+}
+
+Augment = Literal["none", "shift", "resized_crop"]
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+_MIN_AREA, _MAX_RATIO = 0.08, 4 / 3  # of random crops: Szegedy et al., Going Deeper with Convolutions, CVPR 2015
+_CROP_TRIES = 10
+_SPLIT_SEED = 20_261_121
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preprocessing:
+    """From an image of any size to the input of a network; it is stored beside the weights.
+
+    Args:
+        size: Height and width of the input.
+        crop_ratio: Share of the resized image, along one side, that the central crop keeps.
+        interpolation: How the image is resized; shrinking is anti-aliased.
+        mean: Subtracted from red, green and blue.
+        std: Divides red, green and blue.
+
+    Raises:
+        ValueError: If a size or a standard deviation is not positive, or the ratio is outside (0, 1].
+
+    Example:
+        >>> prepare = Preprocessing(size=(32, 32), crop_ratio=0.875)
+        >>> prepare(torch.rand(3, 50, 70)).shape
+        torch.Size([3, 32, 32])
+        >>> Preprocessing.from_dict(prepare.to_dict()) == prepare
+        True
+    """
+
+    size: tuple[int, int] = (224, 224)
+    crop_ratio: float = 0.875
+    interpolation: Literal["bilinear", "bicubic"] = "bicubic"
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+
+    def __post_init__(self) -> None:
+        if min(self.size) < 1 or not 0 < self.crop_ratio <= 1 or min(self.std) <= 0:
+            raise ValueError(
+                f"size and std must be positive and crop_ratio in (0, 1], got {self.size}, {self.std}, {self.crop_ratio}."
+            )
+
+    def __call__(self, image: Tensor) -> Tensor:
+        """Resize until the crop fits, crop the centre, normalise.
+
+        Args:
+            image: `(3, H, W)` in [0, 1].
+
+        Returns:
+            `(3, *size)`, normalised.
+        """
+        height, width = self.size
+        scale = max(height / image.shape[-2], width / image.shape[-1]) / self.crop_ratio
+        sides = [max(round(side * scale), wanted) for side, wanted in zip(image.shape[-2:], self.size, strict=True)]
+        image = self.resize(image, sides)
+        top, left = (sides[0] - height) // 2, (sides[1] - width) // 2
+        return self.normalise(image[:, top : top + height, left : left + width])
+
+    def resize(self, image: Tensor, size: Sequence[int]) -> Tensor:
+        """The image `(3, H, W)` at another size, in [0, 1]."""
+        if tuple(image.shape[-2:]) == tuple(size):
+            return image
+        resized = F.interpolate(image[None], tuple(size), mode=self.interpolation, antialias=True, align_corners=False)
+        return resized[0].clamp(0, 1)
+
+    def normalise(self, image: Tensor) -> Tensor:
+        """`(image - mean) / std` per channel."""
+        return (image - image.new_tensor(self.mean)[:, None, None]) / image.new_tensor(self.std)[:, None, None]
+
+    def denormalise(self, images: Tensor) -> Tensor:
+        """Inverse of `normalise` for `(..., 3, H, W)`."""
+        return images * images.new_tensor(self.std)[:, None, None] + images.new_tensor(self.mean)[:, None, None]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for a model's `config.json`."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Preprocessing:
+        """Inverse of `to_dict`; lists are taken for tuples."""
+        plain: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
+        }
+        return cls(**plain)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSpec:
+    """What a data set of labelled images promises.
+
+    Args:
+        classes: Names of the classes, in order of their labels.
+        preprocessing: How its images become inputs.
+
+    Raises:
+        ValueError: If there are fewer than two classes.
+    """
+
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing
+    data_range: None = None  # normalised inputs have no fixed bounds
+
+    def __post_init__(self) -> None:
+        if len(self.classes) < 2:
+            raise ValueError(f"classification needs at least two classes, got {list(self.classes)}.")
+
+
+class LabelledImages:
+    """A map-style data set of images and labels.
+
+    A key may exceed the length: the sample's index is `key % len`, its epoch `key // len`. The augmentation is a pure
+    function of (seed, key), so a run can be repeated and resumed, and worker processes agree.
+
+    Args:
+        read: The image of an index, `(3, H, W)` in [0, 1].
+        labels: Label of every image.
+        spec: Classes and preprocessing.
+        augment: Nothing; a shift by up to an eighth of the side; or a random part of the image, resized.
+        flip: Mirror half of the images (never without augmentation).
+        seed: Chooses the augmentation.
+
+    Raises:
+        ValueError: If there is no image.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[int], Tensor],
+        labels: Sequence[int],
+        spec: ImageSpec,
+        *,
+        augment: Augment = "none",
+        flip: bool = False,
+        seed: int = 0,
+    ) -> None:
+        if not len(labels):
+            raise ValueError("a split holds no image; hold out less of the images, or add some.")
+        self.spec, self.labels, self.seed = spec, tuple(labels), seed
+        self._read, self._augment, self._flip = read, augment, flip
+
+    def __len__(self) -> int:
+        """Images of one epoch."""
+        return len(self.labels)
+
+    def __getitem__(self, key: int) -> tuple[Tensor, Tensor]:
+        """Normalised image `(3, H, W)` and its label, int64."""
+        index = check_index(key) % len(self)
+        return self._input(self._read(index), key), torch.tensor(self.labels[index])
+
+    def _input(self, image: Tensor, key: int) -> Tensor:
+        prepare = self.spec.preprocessing
+        if self._augment == "none":
+            return prepare(image)
+        draws = uniform(self.seed, [key], 1 + 4 * _CROP_TRIES)[0].tolist()
+        if self._augment == "shift":
+            image = _shifted(prepare(image), draws[1:3])
+        else:
+            top, left, height, width = _random_part(image.shape[-2], image.shape[-1], draws[1:])
+            part = image[:, top : top + height, left : left + width]
+            image = prepare.normalise(prepare.resize(part, prepare.size))
+        return image.flip(-1) if self._flip and draws[0] < 0.5 else image
+
+
+class StoredPixels:
+    """Images that are held in memory, for `LabelledImages(read=...)`.
+
+    An object, not a closure, so that worker processes can be started afresh with it.
+
+    Args:
+        pixels: `(N, 1 or 3, H, W)`, any dtype.
+        white: Value of white.
+    """
+
+    def __init__(self, pixels: Tensor, white: float) -> None:
+        self.pixels, self.white = pixels, white
+
+    def __call__(self, index: int) -> Tensor:
+        """Image of an index, `(3, H, W)` in [0, 1]."""
+        return (self.pixels[index].float() / self.white).expand(3, -1, -1)
+
+
+@dataclass(frozen=True)
+class ImageData:
+    """The three splits of a data set; no image of one is in another.
+
+    Args:
+        train: Training images, augmented.
+        val: Images for choosing a checkpoint.
+        test: Images for the reported figures.
+        spec: Classes and preprocessing of all three.
+    """
+
+    train: LabelledImages
+    val: LabelledImages
+    test: LabelledImages
+    spec: ImageSpec
+
+
+def build_images(name: str, args: Mapping[str, Any], seed: int) -> ImageData:
+    """The splits of a data set of labelled images.
+
+    Args:
+        name: A key of `IMAGE_DATASETS`.
+        args: Arguments of its function, without `seed`.
+        seed: Seed of everything drawn at random.
+
+    Raises:
+        ValueError: If the name is unknown (the closest one is given), or an argument has an impossible value.
+        TypeError: If an argument is unknown or missing (the ones there are, are listed), or of another type.
+        FileNotFoundError: If a file is missing.
+
+    Example:
+        >>> data = build_images("digits", {}, seed=0)
+        >>> image, label = data.train[0]
+        >>> image.shape, len(data.spec.classes)
+        (torch.Size([3, 8, 8]), 10)
+    """
+    if name not in IMAGE_DATASETS:
+        close = difflib.get_close_matches(name, IMAGE_DATASETS, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(IMAGE_DATASETS))}"
+        raise ValueError(f"unknown data set of labelled images {name!r}; {hint}")
+    module, attribute = IMAGE_DATASETS[name].split(":")
+    function = getattr(importlib.import_module(module), attribute)
+    check_arguments(function, args, f"data set {name!r}")
+    drawn = {"seed": seed} if "seed" in inspect.signature(function).parameters else {}
+    return function(**args, **drawn)
+
+
+def hold_out_per_class(labels: Sequence[int], fraction: float) -> tuple[list[int], list[int]]:
+    """Split images in two so that every class is in both; the same split every time.
+
+    Args:
+        labels: Label of every image.
+        fraction: Share of each class to hold out, at least one image.
+
+    Returns:
+        Indices that stay, and indices held out, both ascending.
+
+    Raises:
+        ValueError: If the fraction is not between 0 and 1, or a class has no image left.
+    """
+    if not 0 < fraction < 1:
+        raise ValueError(f"the share of images held out must lie between 0 and 1, got {fraction}.")
+    order = sorted(range(len(labels)), key=uniform(_SPLIT_SEED, range(len(labels)), 1)[:, 0].tolist().__getitem__)
+    by_class: dict[int, list[int]] = {}
+    for index in order:
+        by_class.setdefault(labels[index], []).append(index)
+    counts = {label: max(1, round(len(members) * fraction)) for label, members in by_class.items()}
+    for label, members in by_class.items():
+        if counts[label] >= len(members):
+            raise ValueError(f"class {label} has {len(members)} image(s), too few to hold out {fraction:g} of them.")
+    held_out = {index for label, members in by_class.items() for index in members[: counts[label]]}
+    return [i for i in range(len(labels)) if i not in held_out], sorted(held_out)
+
+
+def _shifted(image: Tensor, draws: Sequence[float]) -> Tensor:
+    """The image moved by up to an eighth of its sides; what enters is its mirror image."""
+    height, width = image.shape[-2:]
+    down, right = height // 8, width // 8
+    padded = F.pad(image, (right, right, down, down), mode="reflect")
+    top, left = int(draws[0] * (2 * down + 1)), int(draws[1] * (2 * right + 1))
+    return padded[:, top : top + height, left : left + width]
+
+
+def _random_part(height: int, width: int, draws: Sequence[float]) -> tuple[int, int, int, int]:
+    """Top, left, height and width of a random part of an image: 8 to 100 % of its area, sides 3:4 to 4:3."""
+    for start in range(0, 4 * _CROP_TRIES, 4):
+        size, shape, down, right = draws[start : start + 4]
+        area = height * width * (_MIN_AREA + (1 - _MIN_AREA) * size)
+        ratio = math.exp(math.log(_MAX_RATIO) * (2 * shape - 1))
+        rows, columns = round(math.sqrt(area / ratio)), round(math.sqrt(area * ratio))
+        if 0 < rows <= height and 0 < columns <= width:
+            return int(down * (height - rows + 1)), int(right * (width - columns + 1)), rows, columns
+    return 0, 0, height, width

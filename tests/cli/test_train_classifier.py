@@ -1,0 +1,38 @@
+"""From a folder per class to a trained classifier and its scores, by commands alone."""
+
+import json
+
+import torch
+import yaml
+
+from subband.cli.main import main
+from subband.data.images import write_image
+
+SMALL = {
+    "task": "classification",
+    "model": {"name": "gfnet_ti", "args": {"dims": [8], "depths": [1], "patch_size": 4}},
+    "data": {"name": "image_folder", "batch_size": 4, "num_workers": 1, "args": {"path": "images", "img_size": 16}},
+    "loss": [{"name": "cross_entropy"}],
+    "optim": {"name": "adamw", "lr": 1e-2, "schedule": "constant"},
+    "trainer": {"epochs": 4, "device": "cpu", "tensorboard": False},
+}
+
+
+def test_folder_to_scores(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name, level in (("dark", 0.1), ("light", 0.9)):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for number in range(12):
+            write_image(tmp_path / "images" / name / f"{number}.png", torch.full((3, 20, 24), level + number / 200))
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(SMALL))
+    assert main(["train", "small.yaml", "--out", "run", "--quiet"]) == 0
+    shown = capsys.readouterr().out
+    assert "4 images, 2 classes" in shown
+    assert "report" not in shown
+    scores = json.loads((tmp_path / "run" / "scores.json").read_text())
+    assert scores["rows"][0]["metrics"]["top1"] == 1.0
+    assert scores["data"]["classes"] == ["dark", "light"]
+    assert main(["evaluate", "run", "--out", "again"]) == 0
+    assert "top-1" in capsys.readouterr().out
+    again = json.loads((tmp_path / "again" / "scores.json").read_text())
+    assert again["rows"][0]["metrics"] == scores["rows"][0]["metrics"]

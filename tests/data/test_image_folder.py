@@ -1,0 +1,78 @@
+import re
+
+import pytest
+import torch
+
+from subband.data.image_folder import image_folder
+from subband.data.images import write_image
+
+
+def fill(folder, classes=("cat", "dog"), number=10, channels=3):
+    for label, name in enumerate(classes):
+        (folder / name).mkdir(parents=True)
+        for index in range(number):
+            write_image(folder / name / f"{index}.png", torch.full((channels, 12, 10), (label * 100 + index) / 255))
+
+
+def values(split):
+    return {round(255 * split.spec.preprocessing.denormalise(split[i][0]).mean().item()) for i in range(len(split))}
+
+
+def test_a_folder_of_classes_is_split_the_same_way_every_time(tmp_path):
+    fill(tmp_path)
+    data = image_folder(path=str(tmp_path), img_size=8)
+    parts = [values(split) for split in (data.train, data.val, data.test)]
+    assert [len(part) for part in parts] == [14, 2, 4]
+    assert set.union(*parts) == {*range(10), *range(100, 110)}
+    again = image_folder(path=str(tmp_path), img_size=8, seed=5)
+    assert [values(split) for split in (again.train, again.val, again.test)] == parts
+    assert all(
+        label == (value >= 100) for value, label in zip(sorted(values(data.test)), data.test.labels, strict=True)
+    )
+
+
+def test_the_layout_of_imagenet_keeps_its_val_for_the_test(tmp_path):
+    fill(tmp_path / "train")
+    fill(tmp_path / "val", number=3)
+    data = image_folder(path=str(tmp_path), img_size=8, val_fraction=0.2)
+    assert [len(split) for split in (data.train, data.val, data.test)] == [16, 4, 6]
+    assert data.spec.classes == ("cat", "dog")
+
+
+def test_grey_images_become_three_equal_channels(tmp_path):
+    fill(tmp_path, channels=1)
+    image = image_folder(path=str(tmp_path), img_size=8).test[0][0]
+    assert image.shape == (3, 8, 8)
+
+
+def test_what_is_wrong_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"folder of images not found"):
+        image_folder(path=str(tmp_path / "nowhere"))
+    with pytest.raises(ValueError, match=r"holds 0 class folder\(s\); it needs at least two"):
+        image_folder(path=str(tmp_path))
+    fill(tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match=re.escape(f"{tmp_path / 'empty'} holds no photographs")):
+        image_folder(path=str(tmp_path))
+
+
+def test_classes_of_train_and_val_must_agree(tmp_path):
+    fill(tmp_path / "train")
+    fill(tmp_path / "val", classes=("cat", "mouse"))
+    with pytest.raises(ValueError, match=r"only one of them has 'dog'"):
+        image_folder(path=str(tmp_path))
+
+
+def test_a_class_too_small_for_the_split_is_refused(tmp_path):
+    fill(tmp_path, number=1)
+    with pytest.raises(ValueError, match=r"class 0 has 1 image\(s\)"):
+        image_folder(path=str(tmp_path))
+
+
+def test_a_corrupt_image_is_named(tmp_path):
+    fill(tmp_path)
+    for path in (tmp_path / "cat").iterdir():
+        path.write_bytes(path.read_bytes()[:40])
+    data = image_folder(path=str(tmp_path), img_size=8)
+    with pytest.raises(ValueError, match=r"cat/\d\.png"):
+        values(data.test)
