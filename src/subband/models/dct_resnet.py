@@ -18,7 +18,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from subband.layers.norm import conv_bn
 from subband.models._classifier import Stage
 from subband.models._dct import IMAGENET_MEAN, IMAGENET_STD, DCTClassifier, DCTInput
 from subband.models._registry import ModelSpec
@@ -50,7 +49,7 @@ class Bottleneck(nn.Module):
         self.bn2 = nn.BatchNorm2d(width)
         self.conv3 = nn.Conv2d(width, out_chans, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(out_chans)
-        self.downsample: nn.Sequential | None = None
+        self.downsample: nn.Module = nn.Identity()
         if stride > 1 or in_chans != out_chans:
             self.downsample = nn.Sequential(
                 nn.Conv2d(in_chans, out_chans, 1, stride, bias=False), nn.BatchNorm2d(out_chans)
@@ -58,10 +57,10 @@ class Bottleneck(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """One block on `(B, C, H, W)`."""
-        y = F.relu(conv_bn(x, self.conv1, self.bn1), inplace=True)
-        y = F.relu(conv_bn(y, self.conv2, self.bn2), inplace=True)
-        y = conv_bn(y, self.conv3, self.bn3)
-        y += x if self.downsample is None else conv_bn(x, *self.downsample)
+        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        y = F.relu(self.bn2(self.conv2(y)), inplace=True)
+        y = self.bn3(self.conv3(y))
+        y += self.downsample(x)
         return F.relu(y, inplace=True)
 
 
