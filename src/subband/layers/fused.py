@@ -128,7 +128,9 @@ def _suits_onednn(x: Tensor, weight: Tensor) -> bool:
     if x.device.type != "cpu" or torch.compiler.is_compiling() or _is_observed(x):
         return False
     is_single = x.dtype == weight.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
-    return is_single and x.numel() > 0 and torch.backends.mkldnn.is_available() and bool(torch.backends.mkldnn.enabled)
+    if not is_single or x.numel() == 0 or not torch.backends.mkldnn.enabled:
+        return False
+    return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")  # not in every build
 
 
 def _is_observed(x: Tensor) -> bool:
