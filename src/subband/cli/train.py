@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 EXAMPLES = """examples:
   subband train video_prediction/wast_digits --out runs/wast
   subband train video_prediction/wast_digits --optim.lr 3e-4 --trainer.epochs 5 --print-config
-  subband train video_prediction/wast_footage --data.args.folder my_videos --out runs/mine
+  subband train video_prediction/wast_footage --data.args.path my_videos --out runs/mine
   subband train classification/gfnet_digits --out runs/digits
   subband train runs/wast/config.yaml --out runs/wast --resume
 """
