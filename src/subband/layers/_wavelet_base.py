@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -13,7 +14,6 @@ from subband.transforms.dwt import dwtn, idwtn
 from subband.transforms.filters import FilterBank
 from subband.transforms.multilevel import wavedec, wavedecn, waverecn
 from subband.transforms.padding import check_mode
-from subband.transforms.pyramid import Coeffs
 
 __all__ = ["FilterBankModule", "Names", "Size", "WaveletModule", "as_tuple", "check_levels", "check_modes"]
 
@@ -49,7 +49,7 @@ def as_tuple(size: Size | None) -> tuple[int, ...] | None:
     return tuple(size) if isinstance(size, Sequence) else (size,)
 
 
-class WaveletModule(nn.Module):
+class WaveletModule(nn.Module, ABC):
     """Analysis and synthesis over several levels around a transform of one level.
 
     Args:
@@ -88,10 +88,11 @@ class WaveletModule(nn.Module):
         """Options that a printed model shows."""
         return f"mode={self.mode!r}, levels={self.levels}, layout={self.layout.layout!r}"
 
+    @abstractmethod
     def _transform(self, x: Tensor, axes: tuple[int, ...], stack: int | None) -> Any:
         """One level: a dictionary of bands, or all stacked in sorted order along a new axis `stack`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _inverse_transform(
         self,
         bands: Mapping[str, Tensor] | Tensor,
@@ -100,11 +101,8 @@ class WaveletModule(nn.Module):
         stack: int | None,
     ) -> Tensor:
         """Inverse of `_transform`."""
-        raise NotImplementedError
 
     def _analyze(self, x: Tensor) -> Any:
-        if self.has_container:
-            return self._decompose(x)
         layout = self.layout
         x, last = layout.signal_first(x)
         axes = layout.axes(last)
@@ -120,18 +118,8 @@ class WaveletModule(nn.Module):
             highs.insert(0, layout.join([bands[key] for key in layout.high], last))
         return layout.signal_last(x, last), highs[0] if self.levels == 1 else tuple(highs)
 
-    def _decompose(self, x: Tensor) -> Coeffs:
-        """Several levels in their container."""
-        raise NotImplementedError
-
-    def _compose(self, coeffs: Any, size: tuple[int, ...] | None) -> Tensor:
-        """Inverse of `_decompose`."""
-        raise NotImplementedError
-
     def _synthesize(self, coeffs: Any, size: Size | None) -> Tensor:
         layout, sizes = self.layout, as_tuple(size)
-        if self.has_container:
-            return self._compose(coeffs, sizes)
         if layout.layout != "split" and self.levels == 1:
             return self._synthesize_one(coeffs, sizes)
         low, highs = self._low_and_highs(coeffs)
@@ -175,9 +163,9 @@ class WaveletModule(nn.Module):
 class FilterBankModule(WaveletModule):
     """A transform by a filter bank per axis."""
 
+    @abstractmethod
     def _filter_banks(self) -> tuple[FilterBank, ...]:
         """One filter bank per axis."""
-        raise NotImplementedError
 
     def _transform(self, x: Tensor, axes: tuple[int, ...], stack: int | None) -> Any:
         return dwtn(x, self._filter_banks(), self.mode, axes, stack)
@@ -191,11 +179,15 @@ class FilterBankModule(WaveletModule):
     ) -> Tensor:
         return idwtn(bands, self._filter_banks(), self.mode, axes, size, stack)
 
-    def _decompose(self, x: Tensor) -> Coeffs:
+    def _analyze(self, x: Tensor) -> Any:
+        if not self.has_container:
+            return super()._analyze(x)
         banks = self._filter_banks()
         if self.num_axes == 1:  # details without a dictionary around them, as in PyWavelets
             return wavedec(x, banks[0], per_axis(self.mode, 1, "mode")[0], self.levels)
         return wavedecn(x, banks, self.mode, self.levels, self.layout.axes(last=False))
 
-    def _compose(self, coeffs: Any, size: tuple[int, ...] | None) -> Tensor:
-        return waverecn(coeffs, self._filter_banks(), self.mode, self.layout.axes(last=False), size)
+    def _synthesize(self, coeffs: Any, size: Size | None) -> Tensor:
+        if not self.has_container:
+            return super()._synthesize(coeffs, size)
+        return waverecn(coeffs, self._filter_banks(), self.mode, self.layout.axes(last=False), as_tuple(size))
