@@ -16,13 +16,24 @@ import torch
 from torch import Tensor, nn
 
 import subband
-from published.gfnet import GFNet
+from published.dct import MobileNetV2DCT, ResNetDCT
+from published.gfnet import GFNet, GFNetPyramid
 from published.wsfvit import PublishedWSFViT
 from subband.environment import describe_environment
 from subband.models._registry import model_spec
 from timing import describe_clock, shortest
 
-DEFAULT = ("wsfvit_p0", "wsfvit_t", "wsfvit_b", "wsfvit_t_384", "gfnet_xs")
+DEFAULT = (
+    "wsfvit_p0",
+    "wsfvit_t",
+    "wsfvit_b",
+    "wsfvit_t_384",
+    "gfnet_xs",
+    "gfnet_h_ti",
+    "dct_resnet50",
+    "dct_mobilenetv2",
+)
+CHANNELS = 24  # of the networks on cosine coefficients, which are given coefficients, as published
 
 
 def published(name: str) -> nn.Module:
@@ -31,16 +42,19 @@ def published(name: str) -> nn.Module:
     if name.startswith("wsfvit_"):
         side = subband.models.wsfvit.stage_windows(args.pop("img_size", 224), 224)[0][0]
         return PublishedWSFViT(**args, window=(side, side))
+    if name.startswith("dct_"):
+        return {"dct_resnet50": ResNetDCT, "dct_mobilenetv2": MobileNetV2DCT}[name](CHANNELS)
     if len(args["dims"]) == 1:
         return GFNet(args["dims"][0], args["depths"][0])
-    raise ValueError(f"there is no translation of {name} to compare with.")
+    return GFNetPyramid(args["dims"], args["depths"], layer_scale=args["layer_scale"])
 
 
 def build(name: str, device: torch.device) -> tuple[nn.Module, nn.Module]:
     """The published graph and ours with the same random weights."""
     torch.manual_seed(0)
     theirs = published(name)
-    return theirs.to(device), subband.load_published(name, theirs.state_dict()).to(device)
+    options = {"channels": CHANNELS, "inputs": "coefficients"} if name.startswith("dct_") else {}
+    return theirs.to(device), subband.load_published(name, theirs.state_dict(), **options).to(device)
 
 
 def forward(model: nn.Module, images: Tensor, is_mixed: bool) -> Callable[[], None]:
