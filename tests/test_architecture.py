@@ -39,6 +39,8 @@ ALLOWED = {
     "cli": EVERYTHING_BELOW_TASKS | {"tasks", "cli", ""},
     "": {"models", "convert", "layers", "transforms", ""} | ROOT_MODULES,
 }
+# The models as timm's, its augmentations, its list of ImageNet's class names.
+TIMM_USERS = {"timm.py", "data/augmentation.py", "data/imagenet_names.py"}
 NETWORK_IMPORTS = {"torch", "einops", "subband"}  # of layers and of every public model file
 
 
@@ -94,7 +96,7 @@ def test_third_party_imports_stay_in_their_places():
     misplaced = []
     for path in FILES:
         package, packages = package_of(path), {name.split(".")[0] for name in imported(path)}
-        forbidden = set() if name_of(path) == "timm.py" else {"timm"}  # the models as timm's
+        forbidden = set() if name_of(path) in TIMM_USERS else {"timm"}
         if path.name != "_torchvision.py":
             forbidden.add("torchvision")
         if package not in ("tasks", "cli"):
