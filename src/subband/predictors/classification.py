@@ -1,0 +1,126 @@
+"""Classes of any image: it is brought into the form a network was trained on, and logits become probabilities with names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from subband.data.classification import Preprocessing
+from subband.data.imagenet_names import NUM_IMAGENET_CLASSES, imagenet_names
+from subband.models._classifier import Classifier
+from subband.models._registry import model_spec
+
+
+class ImageClassifier:
+    """A classifier that takes images as they come out of a file.
+
+    Args:
+        model: Network; it is put into eval mode and stays on its device.
+        classes: Names in order of the logits. By default those stored beside the weights; else, for 1000 classes, ImageNet's
+            (their names come with timm); else `class 0`, `class 1` and so on.
+        preprocessing: How an image becomes an input. By default what is stored beside the weights, else that of the
+            published weights of this model name.
+
+    Attributes:
+        model: The network.
+        classes: Names in order of the logits.
+        preprocessing: How an image becomes an input.
+
+    Raises:
+        TypeError: If the network is no classifier.
+        ValueError: If it takes other images than colour ones, tells no classes apart, or another number than there are names.
+
+    Example:
+        >>> from subband import create_model
+        >>> classifier = ImageClassifier(create_model("wsfvit_p0", img_size=64, num_classes=2), classes=("cat", "dog"))
+        >>> inputs = classifier.prepare(torch.rand(3, 120, 90))[None]
+        >>> inputs.shape, classifier.predict(inputs).shape
+        (torch.Size([1, 3, 64, 64]), torch.Size([1, 2]))
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        classes: Sequence[str] | None = None,
+        preprocessing: Preprocessing | None = None,
+    ) -> None:
+        if not isinstance(model, Classifier):
+            raise TypeError(f"model must be a classifier, not a {type(model).__name__}.")
+        if model.in_chans != 3:
+            raise ValueError(f"classifying images needs a network for 3 channels, this one takes {model.in_chans}.")
+        if model.num_classes < 2:
+            raise ValueError(
+                f"classifying needs at least two classes, this network has num_classes={model.num_classes}."
+            )
+        facts: Any = getattr(model, "metadata", {})
+        names = classes or facts.get("classes") or _default_names(model.num_classes)
+        if len(names) != model.num_classes:
+            raise ValueError(f"got {len(names)} names for a network that tells {model.num_classes} classes apart.")
+        self.model = model.eval()
+        self.classes = tuple(map(str, names))
+        self.preprocessing = preprocessing or _stored_preprocessing(model, facts.get("preprocessing"))
+
+    @classmethod
+    def load(cls, source: str | Path, *, device: torch.device | str = "cpu") -> ImageClassifier:
+        """Classifier from weights on disk or in the package.
+
+        Args:
+            source: What `subband.load_model` takes: model folder, run folder or name of bundled weights.
+            device: Where to compute.
+
+        Raises:
+            FileNotFoundError: If there is nothing at `source`.
+            TypeError: If it holds no classifier.
+        """
+        from subband import load_model
+
+        return cls(load_model(source).to(device))
+
+    def prepare(self, image: Tensor) -> Tensor:
+        """The input of the network for one image.
+
+        Args:
+            image: `(C, H, W)` float in [0, 1], C = 1 or 3, of any size.
+
+        Returns:
+            `(3, h, w)`, resized, cropped and normalised.
+
+        Raises:
+            ValueError: If shape or type do not fit.
+        """
+        if image.ndim != 3 or image.shape[0] not in (1, 3) or 0 in image.shape:
+            raise ValueError(f"image must be (C, H, W) with C = 1 or 3, got {tuple(image.shape)}.")
+        if not image.is_floating_point():
+            raise ValueError(f"image must be floating point in [0, 1], got {image.dtype}; divide 8-bit values by 255.")
+        return self.preprocessing(image.expand(3, -1, -1))
+
+    @torch.no_grad()
+    def predict(self, inputs: Tensor) -> Tensor:
+        """Probabilities of the classes.
+
+        Args:
+            inputs: `(B, 3, h, w)`, made by `prepare`, on any device.
+
+        Returns:
+            `(B, K)` float32 on the CPU; every row sums to 1.
+        """
+        parameter = next(self.model.parameters())
+        return self.model(inputs.to(parameter)).float().softmax(1).cpu()
+
+
+def _default_names(num_classes: int) -> Sequence[str]:
+    names = imagenet_names() if num_classes == NUM_IMAGENET_CLASSES else None
+    return names or [f"class {index}" for index in range(num_classes)]
+
+
+def _stored_preprocessing(model: Classifier, stored: dict[str, Any] | None) -> Preprocessing:
+    if stored is not None:
+        return Preprocessing.from_dict(stored)
+    config: Any = getattr(model, "model_config", None)
+    differing = getattr(model_spec(config["name"]), "preprocessing", {}) if config else {}
+    return Preprocessing(**{"size": model.img_size, **differing})
