@@ -101,4 +101,4 @@ def test_errors():
 def test_export(rng, check_export, check_onnx):
     pair = maps(rng, (4, 12))
     check_export(FFCResidualBlock(16).eval(), pair)
-    check_onnx(FFCResidualBlock(16, method="matrix").eval(), pair)
+    check_onnx(FFCResidualBlock(16).eval(), pair)

@@ -142,7 +142,7 @@ def test_export(method: str, check_export: Callable) -> None:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("size", [(8, 8), (7, 9)])
-def test_onnx_by_matrices(size: tuple[int, int], check_onnx: Callable) -> None:
-    """At the stored size and at another one, which is resized within the graph."""
-    check_onnx(FourierFilter2d(3, 8, method="matrix"), noise(2, 3, *size))
+def test_onnx_takes_matrices(size: tuple[int, int], check_onnx: Callable) -> None:
+    """At the stored size and at another one, which is resized within the graph; whatever the method in PyTorch is."""
+    check_onnx(FourierFilter2d(3, 8), noise(2, 3, *size))
     check_onnx(FourierFilter2d(3, 8, layout="channels_last", method="matrix"), noise(2, *size, 3))

@@ -72,4 +72,4 @@ def test_errors():
 def test_export(rng, check_export, check_onnx):
     x = torch.randn(2, 3, 8, 8, generator=rng)
     check_export(UnbiasedFourierUnit(3, size=8), x)
-    check_onnx(UnbiasedFourierUnit(3, size=8, method="matrix"), x)
+    check_onnx(UnbiasedFourierUnit(3, size=8), x)

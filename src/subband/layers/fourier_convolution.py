@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from subband.layers.fourier_unit import FourierMethod
+from subband.layers.spectral import FourierMethod
 from subband.layers.spectral_transform import SpectralTransform
 
 __all__ = ["FFC", "FFCNormAct", "FFCResidualBlock", "LocalGlobal"]
@@ -41,7 +41,7 @@ class FFC(nn.Module):
         padding_mode: How convolutions continue maps beyond their border.
         gated: Weigh what crosses between the maps, pixel by pixel, by gates computed from all channels; needs a local and a
             global map at both ends.
-        method: Fast Fourier transform, or matrix products for export to ONNX.
+        method: Fast Fourier transform, or matrix products; export to ONNX takes these in any case.
 
     Shape:
         A pair of `(B, C_local, H, W)` and `(B, C_global, H, W)`, None for a map without channels, or one tensor, which is
@@ -172,7 +172,7 @@ class FFCResidualBlock(nn.Module):
         padding_mode: How convolutions continue maps beyond their border.
         gated: See `FFC`.
         act_layer: Makes the activation.
-        method: Fast Fourier transform, or matrix products for export to ONNX.
+        method: Fast Fourier transform, or matrix products; export to ONNX takes these in any case.
 
     Shape:
         As `FFC`; results have the shapes of the inputs.

@@ -3,18 +3,15 @@
 Source: Chi et al., Fast Fourier Convolution, NeurIPS 2020, in the form that LaMa (Suvorov et al., WACV 2022) uses.
 """
 
-from typing import Literal
-
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from subband.layers.spectral import FourierMethod, exportable
 from subband.transforms import irfft2, irfft2_parts, rfft2, rfft2_parts
 
 __all__ = ["FourierUnit", "image_from_spectrum_channels", "spectrum_channels"]
-
-FourierMethod = Literal["fft", "matrix"]
 
 
 def spectrum_channels(x: Tensor, *, method: FourierMethod = "fft") -> Tensor:
@@ -22,7 +19,8 @@ def spectrum_channels(x: Tensor, *, method: FourierMethod = "fft") -> Tensor:
 
     Args:
         x: `(B, C, H, W)`, real, any range.
-        method: Fast Fourier transform, or matrix products without complex numbers for export, sides up to 128.
+        method: Fast Fourier transform, or matrix products without complex numbers, for sides up to 128; export to ONNX
+            takes these in any case.
 
     Returns:
         `(B, 2C, H, W // 2 + 1)`: real and imaginary part of the first channel, of the second, and so on; in at least
@@ -33,7 +31,7 @@ def spectrum_channels(x: Tensor, *, method: FourierMethod = "fft") -> Tensor:
         torch.Size([2, 6, 8, 4])
     """
     x = x.to(torch.promote_types(x.dtype, torch.float32))
-    parts = torch.view_as_real(rfft2(x)) if method == "fft" else rfft2_parts(x)
+    parts = torch.view_as_real(rfft2(x)) if exportable(method) == "fft" else rfft2_parts(x)
     return rearrange(parts, "b c h w p -> b (c p) h w")
 
 
@@ -55,7 +53,7 @@ def image_from_spectrum_channels(spectrum: Tensor, size: tuple[int, int], *, met
     """
     spectrum = spectrum.to(torch.promote_types(spectrum.dtype, torch.float32))
     parts = rearrange(spectrum, "b (c p) h w -> b c h w p", p=2).contiguous()
-    return irfft2(torch.view_as_complex(parts), size) if method == "fft" else irfft2_parts(parts, size)
+    return irfft2(torch.view_as_complex(parts), size) if exportable(method) == "fft" else irfft2_parts(parts, size)
 
 
 class SqueezeExcite(nn.Module):
@@ -95,7 +93,7 @@ class FourierUnit(nn.Module):
         spatial_scale: Work on images resized by this factor, and resize the result back; None for neither.
         with_coordinates: Tell the convolution the vertical and horizontal frequency, from 0 to 1, as two channels in front.
         with_squeeze_excite: Scale the spectrum's channels by squeeze and excitation first.
-        method: Fast Fourier transform, or matrix products without complex numbers for export to ONNX; sides up to 128.
+        method: Fast Fourier transform, or matrix products without complex numbers; see `spectrum_channels`.
 
     Shape:
         `(B, C, H, W)` to `(B, C', H, W)`.

@@ -15,15 +15,26 @@ from subband.transforms import fourier_filter, irfft2
 __all__ = [
     "FilterLayout",
     "FourierFilter2d",
+    "FourierMethod",
+    "exportable",
     "fourier_filter_kernel",
     "fourier_filter_magnitude",
     "resize_fourier_filter",
 ]
 
 FilterLayout = Literal["channels_first", "channels_last"]
+FourierMethod = Literal["fft", "matrix"]
 
 _AXES: dict[str, tuple[int, int]] = {"channels_first": (-2, -1), "channels_last": (-3, -2)}
 _INIT_STD = 0.02  # of the published code
+
+# Older versions of PyTorch do not tell export from compilation.
+_is_exporting = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)
+
+
+def exportable(method: FourierMethod) -> FourierMethod:
+    """The method itself, but `matrix` while a graph is exported to ONNX, which has no complex numbers."""
+    return "matrix" if _is_exporting() and torch.onnx.is_in_onnx_export() else method
 
 
 def resize_fourier_filter(weight: Tensor, size: tuple[int, int], *, layout: FilterLayout = "channels_first") -> Tensor:
@@ -118,8 +129,8 @@ class FourierFilter2d(nn.Module):
         channels: Channels C.
         size: Height and width of the images that the filter is stored for, or one number for both.
         layout: Where the channels of images are.
-        method: Fast Fourier transform, or matrix products without complex numbers, for export to ONNX and similar; sides
-            up to 128.
+        method: Fast Fourier transform, or matrix products without complex numbers, for sides up to 128; export to ONNX
+            takes these in any case.
 
     Shape:
         Input and output `(B, C, H, W)`, or `(B, H, W, C)` for `channels_last`.
@@ -139,7 +150,7 @@ class FourierFilter2d(nn.Module):
         size: int | tuple[int, int],
         *,
         layout: FilterLayout = "channels_first",
-        method: Literal["fft", "matrix"] = "fft",
+        method: FourierMethod = "fft",
     ) -> None:
         super().__init__()
         _check_layout(layout)
@@ -163,7 +174,7 @@ class FourierFilter2d(nn.Module):
         size = (x.shape[rows], x.shape[columns])
         if size != self.size:
             weight = resize_fourier_filter(weight, size, layout=self.layout)
-        return fourier_filter(x, weight, axes=(rows, columns), method=self.method)
+        return fourier_filter(x, weight, axes=(rows, columns), method=exportable(self.method))
 
     def extra_repr(self) -> str:
         """What `print` shows."""

@@ -7,7 +7,8 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from subband.layers.fourier_unit import FourierMethod, FourierUnit
+from subband.layers.fourier_unit import FourierUnit
+from subband.layers.spectral import FourierMethod
 
 __all__ = ["SpectralTransform"]
 
@@ -24,7 +25,7 @@ class SpectralTransform(nn.Module):
         groups: Groups of all convolutions.
         with_local_unit: Add a Fourier unit over the four quarters of a part of the channels. Sides of the (halved) map must
             be even then, and C' a multiple of 8.
-        method: Fast Fourier transform, or matrix products for export to ONNX.
+        method: Fast Fourier transform, or matrix products; export to ONNX takes these in any case.
 
     Shape:
         `(B, C, H, W)` to `(B, C', H / stride, W / stride)`.

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from subband.layers.fourier_unit import FourierMethod, image_from_spectrum_channels, spectrum_channels
+from subband.layers.fourier_unit import image_from_spectrum_channels, spectrum_channels
+from subband.layers.spectral import FourierMethod
 
 __all__ = ["UnbiasedFourierUnit"]
 
@@ -28,7 +29,7 @@ class UnbiasedFourierUnit(nn.Module):
         spatial_scale: Work on images resized by this factor, and resize the result back; None for neither.
         batch_statistics: Mean and range of the whole batch, as published, so that results depend on which images share a
             batch; False for those of each image.
-        method: Fast Fourier transform, or matrix products without complex numbers for export to ONNX; sides up to 128.
+        method: Fast Fourier transform, or matrix products without complex numbers; see `spectrum_channels`.
 
     Shape:
         Input and output `(B, C, S, S)`, or of sides S / `spatial_scale`.

@@ -123,8 +123,8 @@ class GFNet(Classifier):
         in_chans: Channels of the images.
         drop_rate: Dropout before the last layer.
         drop_path_rate: Stochastic depth of the last block, rising linearly from 0 in the first.
-        filter_method: Fast Fourier transform, or matrix products for exporters without complex numbers (ONNX); maps of
-            at most 128 pixels a side.
+        filter_method: Fast Fourier transform, or matrix products without complex numbers, for maps of at most 128 pixels a
+            side; export to ONNX takes these in any case.
 
     Shape:
         images `(B, in_chans, H, W)` of any size, normalised as the weights were trained; logits `(B, K)`.
