@@ -66,3 +66,17 @@ def test_what_timm_asks_in_vain_is_named(options, message):
 def test_an_unknown_option_is_named():
     with pytest.raises(TypeError, match=r"model 'wsfvit_t' has no argument 'drop_path'; did you mean drop_path_rate\?"):
         timm.create_model("wsfvit_t", drop_path=0.1)
+
+
+@pytest.mark.parametrize("name", ["wsfvit_p0", "wsfvit_m", "wsfvit_s_384", "gfnet_h_ti", "dct_mobilenetv2"])
+def test_timm_prepares_images_as_published(name):
+    from subband.models._preprocessing import published_preprocessing
+
+    with torch.device("meta"):
+        model = timm.create_model(name, num_classes=4)
+    wanted = published_preprocessing(model)
+    found = timm.data.resolve_model_data_config(model)
+    assert found["input_size"] == (3, *wanted["size"])
+    assert found["crop_pct"] == wanted["crop_ratio"]
+    assert all(found[key] == wanted[key] for key in ("mean", "std", "interpolation", "crop_mode"))
+    assert model.default_cfg["num_classes"] == 4

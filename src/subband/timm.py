@@ -1,8 +1,8 @@
 """Classifiers of this package as timm models: `import subband.timm`, then `timm.create_model("wsfvit_t", ...)`.
 
 With `features_only=True` timm's users get a network whose forward pass returns the maps of the stages, with timm's
-`feature_info`. No weights are downloaded, so `pretrained=True` is an error; load them with `subband.load_published` or
-`subband.load_model`. Needs `pip install 'subband[timm]'`.
+`feature_info`. `timm.data.resolve_model_data_config(model)` gives the preprocessing of the published weights. No weights
+are downloaded, so `pretrained=True` is an error; load them with `subband.load_published` or `subband.load_model`. Needs `pip install 'subband[timm]'`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from subband.models._classifier import Classifier
+from subband.models._preprocessing import published_preprocessing
 from subband.models._registry import catalog, create_model
 
 try:
@@ -83,11 +84,28 @@ def _entry(name: str) -> Callable[..., nn.Module]:
             raise ValueError("out_indices needs features_only=True.")
         model = create_model(name, **options)
         assert isinstance(model, Classifier)
-        return StageFeatures(model, out_indices) if features_only else model
+        built = StageFeatures(model, out_indices) if features_only else model
+        built.pretrained_cfg = built.default_cfg = _description(name, model)  # type: ignore[assignment]
+        return built
 
     build.__name__ = build.__qualname__ = name
     build.__module__ = __name__
     return build
+
+
+def _description(name: str, model: Classifier) -> dict[str, Any]:
+    """What timm's data loaders and scripts ask a model: its input, and how images become that."""
+    description: dict[str, Any] = {
+        "architecture": name,
+        "num_classes": model.num_classes,
+        "input_size": (model.in_chans, *model.img_size),
+        "classifier": "head",
+    }
+    prepare = published_preprocessing(model)
+    if prepare is not None:
+        description |= {key: prepare[key] for key in ("mean", "std", "interpolation", "crop_mode")}
+        description["crop_pct"] = prepare["crop_ratio"]
+    return description
 
 
 # timm reads the names of a module's models from the module itself.

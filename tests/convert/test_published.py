@@ -53,6 +53,18 @@ def test_a_checkpoint_of_another_size_is_recognised():
             subband.load_published(name, state, num_classes=3)
 
 
+def test_classifiers_know_how_their_images_were_prepared(tmp_path):
+    state = subband.export_published(subband.create_model("gfnet_h_ti", num_classes=3, img_size=32))
+    model = subband.load_published("gfnet_h_ti", state, num_classes=3, img_size=64)
+    assert model.metadata["source"] == "published layout"
+    assert model.metadata["preprocessing"]["size"] == (64, 64)
+    assert model.metadata["preprocessing"]["crop_ratio"] == 0.875
+    subband.save_model(model, tmp_path / "model", metadata=model.metadata)
+    assert subband.load_model(tmp_path / "model").metadata["preprocessing"]["size"] == [64, 64]
+    video = subband.create_model("tau", **SMALL)
+    assert "preprocessing" not in subband.load_published("tau", subband.export_published(video), **SMALL).metadata
+
+
 def test_long_lists_are_cut(state):
     with pytest.raises(ValueError, match=r"and \d+ more"):
         subband.load_published("tau", {"only.weight": torch.zeros(1)}, **SMALL)

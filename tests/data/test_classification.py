@@ -1,7 +1,6 @@
 import pytest
 import torch
 from PIL import Image
-from torchvision.transforms.v2 import functional as tv
 
 from subband.data.classification import (
     ImageSpec,
@@ -18,30 +17,6 @@ def make(augment="none", flip=False, seed=0, size=16, number=6):
     spec = ImageSpec(classes=("a", "b"), preprocessing=Preprocessing(size=(size, size), crop_ratio=0.8))
     labels = [index % 2 for index in range(number)]
     return LabelledImages(StoredPixels(pixels, 1.0), labels, spec, augment=augment, flip=flip, seed=seed), pixels
-
-
-@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
-def test_preprocessing_equals_torchvision(interpolation):
-    image = torch.rand(3, 80, 60, generator=torch.Generator().manual_seed(0))
-    prepare = Preprocessing(size=(35, 35), crop_ratio=0.875, interpolation=interpolation)
-    resized = tv.resize(image, [40], interpolation=tv.InterpolationMode(interpolation), antialias=True).clamp(0, 1)
-    wanted = tv.normalize(tv.center_crop(resized, [35, 35]), list(prepare.mean), list(prepare.std))
-    got = prepare(image)
-    assert got.shape == (3, 35, 35)
-    torch.testing.assert_close(got, wanted, atol=1e-5, rtol=0)
-    torch.testing.assert_close(prepare.denormalise(prepare.normalise(image)), image)
-
-
-@pytest.mark.parametrize("size", [(9, 9), (7, 30), (33, 5)])
-def test_preprocessing_gives_the_size_from_any_image(size):
-    for shape in ((1, 1), (3, 50), (41, 8)):
-        assert Preprocessing(size=size)(torch.rand(3, *shape)).shape == (3, *size)
-
-
-@pytest.mark.parametrize("args", [{"size": (0, 4)}, {"crop_ratio": 1.5}, {"std": (1.0, 0.0, 1.0)}])
-def test_impossible_preprocessing_is_refused(args):
-    with pytest.raises(ValueError, match=r"size and std must be positive and crop_ratio"):
-        Preprocessing(**args)
 
 
 @pytest.mark.parametrize("augment", ["shift", "resized_crop"])

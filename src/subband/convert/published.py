@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from subband.convert._keymap import KeyMap
+from subband.models._preprocessing import published_preprocessing
 from subband.models._registry import create_model, list_models, model_spec
 
 WRAPPERS = ("state_dict", "params_ema", "params", "model", "state_dict_ema")
@@ -35,7 +36,9 @@ def load_published(name: str, checkpoint: str | Path | Mapping[str, Tensor], **o
         hint = f"; it looks like {' or '.join(found)}" if found else ""
         raise ValueError(f"{error}{hint}") from None
     model.load_state_dict(own)
-    model.metadata = {"source": "published layout"}  # type: ignore[assignment]
+    prepare = published_preprocessing(model)
+    known = {} if prepare is None else {"preprocessing": prepare}
+    model.metadata = {"source": "published layout", **known}  # type: ignore[assignment]
     return model.eval()
 
 

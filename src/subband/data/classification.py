@@ -7,7 +7,7 @@ import importlib
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from subband.data._arguments import check_arguments
 from subband.data._random import uniform
 from subband.data._spec import check_index
+from subband.data.preprocessing import Preprocessing
 
 __all__ = [
     "IMAGE_DATASETS",
@@ -40,89 +41,9 @@ IMAGE_DATASETS: dict[str, str] = {
 
 Augment = Literal["none", "shift", "resized_crop"]
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 _MIN_AREA, _MAX_RATIO = 0.08, 4 / 3  # of random crops: Szegedy et al., Going Deeper with Convolutions, CVPR 2015
 _CROP_TRIES = 10
 _SPLIT_SEED = 20_261_121
-
-
-@dataclass(frozen=True, kw_only=True)
-class Preprocessing:
-    """From an image of any size to the input of a network; it is stored beside the weights.
-
-    Args:
-        size: Height and width of the input.
-        crop_ratio: Share of the resized image, along one side, that the central crop keeps.
-        interpolation: How the image is resized; shrinking is anti-aliased.
-        mean: Subtracted from red, green and blue.
-        std: Divides red, green and blue.
-
-    Raises:
-        ValueError: If a size or a standard deviation is not positive, or the ratio is outside (0, 1].
-
-    Example:
-        >>> prepare = Preprocessing(size=(32, 32), crop_ratio=0.875)
-        >>> prepare(torch.rand(3, 50, 70)).shape
-        torch.Size([3, 32, 32])
-        >>> Preprocessing.from_dict(prepare.to_dict()) == prepare
-        True
-    """
-
-    size: tuple[int, int] = (224, 224)
-    crop_ratio: float = 0.875
-    interpolation: Literal["bilinear", "bicubic"] = "bicubic"
-    mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[float, float, float] = IMAGENET_STD
-
-    def __post_init__(self) -> None:
-        if min(self.size) < 1 or not 0 < self.crop_ratio <= 1 or min(self.std) <= 0:
-            raise ValueError(
-                f"size and std must be positive and crop_ratio in (0, 1], got {self.size}, {self.std}, {self.crop_ratio}."
-            )
-
-    def __call__(self, image: Tensor) -> Tensor:
-        """Resize until the crop fits, crop the centre, normalise.
-
-        Args:
-            image: `(3, H, W)` in [0, 1].
-
-        Returns:
-            `(3, *size)`, normalised.
-        """
-        height, width = self.size
-        scale = max(height / image.shape[-2], width / image.shape[-1]) / self.crop_ratio
-        sides = [max(round(side * scale), wanted) for side, wanted in zip(image.shape[-2:], self.size, strict=True)]
-        image = self.resize(image, sides)
-        top, left = (sides[0] - height) // 2, (sides[1] - width) // 2
-        return self.normalise(image[:, top : top + height, left : left + width])
-
-    def resize(self, image: Tensor, size: Sequence[int]) -> Tensor:
-        """The image `(3, H, W)` at another size, in [0, 1]."""
-        if tuple(image.shape[-2:]) == tuple(size):
-            return image
-        resized = F.interpolate(image[None], tuple(size), mode=self.interpolation, antialias=True, align_corners=False)
-        return resized[0].clamp(0, 1)
-
-    def normalise(self, image: Tensor) -> Tensor:
-        """`(image - mean) / std` per channel."""
-        return (image - image.new_tensor(self.mean)[:, None, None]) / image.new_tensor(self.std)[:, None, None]
-
-    def denormalise(self, images: Tensor) -> Tensor:
-        """Inverse of `normalise` for `(..., 3, H, W)`."""
-        return images * images.new_tensor(self.std)[:, None, None] + images.new_tensor(self.mean)[:, None, None]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for a model's `config.json`."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Preprocessing:
-        """Inverse of `to_dict`; lists are taken for tuples."""
-        plain: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
-        }
-        return cls(**plain)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ import functools
 import importlib
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import nn
@@ -26,6 +26,8 @@ class ModelSpec:
         args: Its arguments for this name.
         paper: Author, title, venue in one line.
         layout: `"module:ATTRIBUTE"` of the `KeyMap` to the published checkpoint layout, or None.
+        preprocessing: How images became inputs of the published weights of a classifier: the fields of
+            `subband.data.preprocessing.Preprocessing` that are not its defaults, without the size.
     """
 
     task: str
@@ -33,6 +35,7 @@ class ModelSpec:
     args: dict[str, Any]
     paper: str
     layout: str | None = None
+    preprocessing: dict[str, Any] = field(default_factory=dict)
 
 
 @functools.cache

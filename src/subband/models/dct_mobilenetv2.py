@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from subband.models._classifier import Stage
-from subband.models._dct import IMAGENET_MEAN, IMAGENET_STD, DCTClassifier, DCTInput
+from subband.models._dct import IMAGENET_MEAN, IMAGENET_STD, PREPROCESSING, DCTClassifier, DCTInput
 from subband.models._registry import ModelSpec
 
 __all__ = ["MODELS", "DCTMobileNetV2"]
@@ -171,5 +171,6 @@ MODELS: dict[str, ModelSpec] = {
         args={"img_size": 896},
         paper="Xu et al., Learning in the Frequency Domain, CVPR 2020",
         layout="subband.convert.dct_resnet:DCT_MOBILENETV2",
+        preprocessing=PREPROCESSING,
     )
 }

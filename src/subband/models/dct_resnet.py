@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from subband.models._classifier import Stage
-from subband.models._dct import IMAGENET_MEAN, IMAGENET_STD, DCTClassifier, DCTInput
+from subband.models._dct import IMAGENET_MEAN, IMAGENET_STD, PREPROCESSING, DCTClassifier, DCTInput
 from subband.models._registry import ModelSpec
 
 __all__ = ["MODELS", "DCTResNet"]
@@ -167,5 +167,6 @@ MODELS: dict[str, ModelSpec] = {
         args={"depths": (3, 4, 6, 3), "width": 64, "img_size": 448},
         paper="Xu et al., Learning in the Frequency Domain, CVPR 2020",
         layout="subband.convert.dct_resnet:DCT_RESNET",
+        preprocessing=PREPROCESSING,
     )
 }

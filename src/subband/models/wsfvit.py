@@ -240,6 +240,17 @@ LARGE: dict[str, dict[str, Any]] = {
     **{f"{size}_384": {**SIZES[size], "img_size": 384} for size in "smb"},
 }
 
+# Published with the weights; those for 384 pixels are neither centred on ImageNet's mean nor keep the shape of an image.
+CLOSE_CROP: dict[str, Any] = {"crop_ratio": 0.95}
+SQUASHED: dict[str, Any] = {**CLOSE_CROP, "crop_mode": "squash", "mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
+
+
+def _preprocessing(size: str) -> dict[str, Any]:
+    if size.endswith("_384"):
+        return SQUASHED
+    return {} if size in ("p0", "p1", "p2", "n") else CLOSE_CROP
+
+
 MODELS: dict[str, ModelSpec] = {
     f"wsfvit_{size}": ModelSpec(
         task="classification",
@@ -247,6 +258,7 @@ MODELS: dict[str, ModelSpec] = {
         args=args,
         paper=PAPER,
         layout="subband.convert.wsfvit:WSFVIT",
+        preprocessing=_preprocessing(size),
     )
     for size, args in {**SIZES, **LARGE}.items()
 }
