@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from torchmetrics.functional.classification import multiclass_accuracy
+from torchmetrics.functional.classification import multiclass_accuracy, multiclass_confusion_matrix
 
 import subband
 from subband.config import build_recipe, merge
@@ -44,6 +44,8 @@ def test_a_run_learns_and_its_weights_score_the_same_again(tmp_path, tiny_classi
     samples = np.load(tmp_path / "run" / "samples.npz")
     assert samples["inputs"].shape == (3, 3, 8, 8)
     assert samples["prediction/run"].sum(1) == pytest.approx(1, abs=1e-5)
+    labels = ClassificationTask.build_data(recipe).test.labels
+    assert samples["targets"].tolist() == [labels[0], labels[len(labels) // 3], labels[2 * len(labels) // 3]]
 
 
 def test_a_resumed_run_has_the_losses_of_an_uninterrupted_one(tmp_path, tiny_classifier, losses, monkeypatch):
@@ -136,3 +138,10 @@ def test_accuracy_is_that_of_torchmetrics(rng):
     row = scores(logits, labels, tuple(map(str, range(12))))
     wanted = multiclass_accuracy(logits, labels, 12, average="none")
     assert list(row["per_class"].values()) == pytest.approx(wanted.tolist())
+    assert row["confusion"] == multiclass_confusion_matrix(logits, labels, 12).tolist()
+
+
+def test_many_classes_have_no_confusion_table():
+    names = tuple(map(str, range(101)))
+    assert "confusion" not in scores(torch.eye(101), torch.arange(101), names)
+    assert "confusion" in scores(torch.eye(101)[:, :100], torch.arange(101).clamp(max=99), names[:100])

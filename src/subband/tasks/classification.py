@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from subband.data.classification import ImageData, ImageSpec
 
 TOP = 5
+_MAX_CONFUSION = 100  # classes; a table of more is neither read nor small
 
 
 class ClassificationTask(Task):
@@ -167,7 +168,17 @@ def top_hits(logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
 
 
 def scores(logits: Tensor, labels: Tensor, classes: tuple[str, ...]) -> dict[str, Any]:
-    """Metrics of a whole test set, and the accuracy of each class that occurs in it."""
+    """Metrics of a whole test set, the accuracy of each class that occurs in it, and which class was taken for which.
+
+    Args:
+        logits: `(N, K)`.
+        labels: `(N,)`.
+        classes: Names of the K classes.
+
+    Returns:
+        `metrics`; `per_class` by name; and, up to 100 classes, `confusion`: K rows of K counts, row i for the images of class
+        i, column j for the class they were taken for.
+    """
     hits = {name: right.double() for name, right in top_hits(logits, labels).items()}
     metrics = {name: right.mean().item() for name, right in hits.items()}
     metrics["cross_entropy"] = F.cross_entropy(logits.double(), labels).item()
@@ -176,7 +187,13 @@ def scores(logits: Tensor, labels: Tensor, classes: tuple[str, ...]) -> dict[str
         for index, name in enumerate(classes)
         if bool((labels == index).any())
     }
-    return {"metrics": metrics, "per_class": per_class}
+    row = {"metrics": metrics, "per_class": per_class}
+    return row | ({"confusion": _confusion(logits, labels)} if len(classes) <= _MAX_CONFUSION else {})
+
+
+def _confusion(logits: Tensor, labels: Tensor) -> list[list[int]]:
+    count = logits.shape[1]
+    return torch.bincount(labels * count + logits.argmax(1), minlength=count**2).view(count, count).tolist()
 
 
 def _check_heads(models: dict[str, Any], spec: ImageSpec) -> None:
@@ -195,10 +212,12 @@ def _check_heads(models: dict[str, Any], spec: ImageSpec) -> None:
 
 
 def _samples(data: ImageData, logits: dict[str, Tensor], wanted: int) -> dict[str, np.ndarray]:
+    """Test images at even distances, lest those of a folder per class all be of the first class."""
     count = min(wanted, len(data.test))
     if count == 0:
         return {}
-    images = torch.stack([data.test[index][0] for index in range(count)])
+    chosen = [index * len(data.test) // count for index in range(count)]
+    images = torch.stack([data.test[index][0] for index in chosen])
     pixels = (data.spec.preprocessing.denormalise(images) * 255).clamp(0, 255).round().to(torch.uint8)
-    samples = {"inputs": pixels.numpy(), "targets": np.array(data.test.labels[:count])}
-    return samples | {f"prediction/{name}": outputs[:count].softmax(1).numpy() for name, outputs in logits.items()}
+    samples = {"inputs": pixels.numpy(), "targets": np.array([data.test.labels[index] for index in chosen])}
+    return samples | {f"prediction/{name}": outputs[chosen].softmax(1).numpy() for name, outputs in logits.items()}
