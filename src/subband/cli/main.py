@@ -18,6 +18,7 @@ COMMANDS = {
     "evaluate": ("subband.cli.evaluate", "score a trained model on a test set"),
     "predict": ("subband.cli.predict", "predict the next frames of a clip"),
     "report": ("subband.cli.report", "one HTML page about one or more runs"),
+    "classify": ("subband.cli.classify", "say what photographs show"),
     "denoise": ("subband.cli.denoise", "remove noise from photographs"),
     "decompose": ("subband.cli.decompose", "wavelet subbands of photographs as a picture and a table"),
     "fuse": ("subband.cli.fuse", "several exposures or foci of a scene in one photograph"),

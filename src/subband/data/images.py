@@ -25,6 +25,7 @@ __all__ = [
     "LoadedImage",
     "check_image_path",
     "list_images",
+    "on_white",
     "read_image",
     "write_image",
 ]
@@ -110,6 +111,23 @@ def read_image(path: Path | str) -> LoadedImage:
     info = ImageInfo(path, decoded.file_format, 8 if decoded.white == 255 else 16, decoded.icc_profile)
     colours = 1 if len(values) < 3 else 3
     return LoadedImage(values[:colours], values[colours:] if len(values) > colours else None, info)
+
+
+def on_white(image: LoadedImage) -> Tensor:
+    """The pixels of a photograph as they look on white paper, for networks that know no opacity.
+
+    Args:
+        image: What `read_image` returns.
+
+    Returns:
+        `(C, H, W)` in `[0, 1]`.
+
+    Example:
+        >>> info = ImageInfo(Path("glass.png"), "PNG", 8, None)
+        >>> on_white(LoadedImage(torch.zeros(1, 1, 2), torch.tensor([[[1.0, 0.25]]]), info))
+        tensor([[[0.0000, 0.7500]]])
+    """
+    return image.pixels if image.alpha is None else 1 - image.alpha * (1 - image.pixels)
 
 
 def write_image(
