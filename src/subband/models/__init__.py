@@ -8,6 +8,7 @@ MODEL_MODULES = (
     "subband.models.persistence",
     "subband.models.simvp",
     "subband.models.tau",
+    "subband.models.vit",
     "subband.models.wast",
     "subband.models.wsfvit",
     "subband.models.wsfvit_video",
