@@ -154,7 +154,11 @@ def _classify(
 def _read(file: Path, classifier: ImageClassifier) -> Tensor:
     from subband.data.images import on_white, read_image
 
-    return classifier.prepare(on_white(read_image(file)))
+    pixels = on_white(read_image(file))
+    try:
+        return classifier.prepare(pixels)
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from None
 
 
 def _read_ahead(

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from subband.data.classification import Preprocessing
 from subband.data.imagenet_names import NUM_IMAGENET_CLASSES, imagenet_names
+from subband.data.preprocessing import Preprocessing
 from subband.models._classifier import Classifier
-from subband.models._registry import model_spec
+from subband.models._preprocessing import published_preprocessing
+
+_MAX_RATIO = 100  # resizing the shorter side to that of the input would make a huge image of a narrow one
 
 
 class ImageClassifier:
@@ -63,7 +65,7 @@ class ImageClassifier:
             raise ValueError(f"got {len(names)} names for a network that tells {model.num_classes} classes apart.")
         self.model = model.eval()
         self.classes = tuple(map(str, names))
-        self.preprocessing = preprocessing or _stored_preprocessing(model, facts.get("preprocessing"))
+        self.preprocessing = preprocessing or _known_preprocessing(model, facts.get("preprocessing"))
 
     @classmethod
     def load(cls, source: str | Path, *, device: torch.device | str = "cpu") -> ImageClassifier:
@@ -91,12 +93,18 @@ class ImageClassifier:
             `(3, h, w)`, resized, cropped and normalised.
 
         Raises:
-            ValueError: If shape or type do not fit.
+            ValueError: If shape or type do not fit, or one side is more than a hundred times the other.
         """
         if image.ndim != 3 or image.shape[0] not in (1, 3) or 0 in image.shape:
             raise ValueError(f"image must be (C, H, W) with C = 1 or 3, got {tuple(image.shape)}.")
         if not image.is_floating_point():
             raise ValueError(f"image must be floating point in [0, 1], got {image.dtype}; divide 8-bit values by 255.")
+        height, width = image.shape[-2:]
+        if max(height, width) > _MAX_RATIO * min(height, width):
+            raise ValueError(
+                f"an image of {width} x {height} pixels is too narrow to be classified; "
+                f"one side may be {_MAX_RATIO} times the other at most."
+            )
         return self.preprocessing(image.expand(3, -1, -1))
 
     @torch.no_grad()
@@ -118,9 +126,7 @@ def _default_names(num_classes: int) -> Sequence[str]:
     return names or [f"class {index}" for index in range(num_classes)]
 
 
-def _stored_preprocessing(model: Classifier, stored: dict[str, Any] | None) -> Preprocessing:
-    if stored is not None:
-        return Preprocessing.from_dict(stored)
-    config: Any = getattr(model, "model_config", None)
-    differing = getattr(model_spec(config["name"]), "preprocessing", {}) if config else {}
-    return Preprocessing(**{"size": model.img_size, **differing})
+def _known_preprocessing(model: Classifier, stored: Mapping[str, Any] | None) -> Preprocessing:
+    if stored is None and not hasattr(model, "model_config"):  # built without a name
+        return Preprocessing(size=model.img_size)
+    return Preprocessing.from_dict(stored or published_preprocessing(model) or {})
