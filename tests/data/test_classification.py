@@ -3,6 +3,7 @@ import torch
 from PIL import Image
 
 from subband.data.classification import (
+    Augmentation,
     ImageSpec,
     LabelledImages,
     Preprocessing,
@@ -16,7 +17,9 @@ def make(augment="none", flip=False, seed=0, size=16, number=6):
     pixels = torch.rand(number, 3, 20, 28, generator=torch.Generator().manual_seed(1))
     spec = ImageSpec(classes=("a", "b"), preprocessing=Preprocessing(size=(size, size), crop_ratio=0.8))
     labels = [index % 2 for index in range(number)]
-    return LabelledImages(StoredPixels(pixels, 1.0), labels, spec, augment=augment, flip=flip, seed=seed), pixels
+    return LabelledImages(
+        StoredPixels(pixels, 1.0), labels, spec, augmentation=Augmentation(crop=augment, flip=flip), seed=seed
+    ), pixels
 
 
 @pytest.mark.parametrize("augment", ["shift", "resized_crop"])
@@ -46,20 +49,6 @@ def test_shift_moves_by_at_most_an_eighth_and_flips_only_if_asked():
         assert len(matches) == 1
         seen.add(matches[0])
     assert len(seen) > 15
-
-
-def test_random_parts_cover_the_published_range():
-    from subband.data._random import uniform
-    from subband.data.classification import _random_part
-
-    parts = [_random_part(100, 100, row) for row in uniform(0, range(400), 40).tolist()]
-    areas = [height * width / 1e4 for _, _, height, width in parts]
-    ratios = [width / height for _, _, height, width in parts]
-    assert 0.07 < min(areas) < 0.12
-    assert max(areas) > 0.9
-    assert 0.7 < min(ratios) < 0.8
-    assert 1.25 < max(ratios) < 1.42
-    assert all(top + height <= 100 and left + width <= 100 for top, left, height, width in parts)
 
 
 def test_hold_out_is_per_class_and_complete():

@@ -3,6 +3,7 @@ import re
 import pytest
 import torch
 
+from subband.data.classification import Preprocessing, build_images
 from subband.data.image_folder import image_folder
 from subband.data.images import write_image
 
@@ -76,3 +77,27 @@ def test_a_corrupt_image_is_named(tmp_path):
     data = image_folder(path=str(tmp_path), img_size=8)
     with pytest.raises(ValueError, match=r"cat/\d\.png"):
         values(data.test)
+
+
+def test_preprocessing_and_augmentation_of_published_training_are_options(tmp_path):
+    pytest.importorskip("timm")
+    fill(tmp_path)
+    options = {
+        "crop_mode": "squash",
+        "interpolation": "bilinear",
+        "antialias": False,
+        "mean": [0.5] * 3,
+        "std": [0.25] * 3,
+    }
+    published = {"rand_augment": "rand-m7-mstd0.5-inc1", "erasing": 1.0, "train_interpolation": "random"}
+    data = build_images("image_folder", {"path": str(tmp_path), "img_size": 8, **options, **published}, seed=0)
+    wanted = Preprocessing(
+        size=(8, 8), crop_mode="squash", interpolation="bilinear", antialias=False, mean=(0.5,) * 3, std=(0.25,) * 3
+    )
+    assert data.spec.preprocessing == wanted
+    plain = build_images("image_folder", {"path": str(tmp_path), "img_size": 8, **options}, seed=0)
+    assert torch.equal(plain.test[0][0], data.test[0][0])
+    assert plain.train[0][0].std() < 1e-4  # one colour
+    assert data.train[0][0].std() > 0.2  # noise in a rectangle
+    with pytest.raises(TypeError, match=r"'mean' of data set 'image_folder' must be \(float, float, float\)"):
+        build_images("image_folder", {"path": str(tmp_path), "mean": 0.5}, seed=0)

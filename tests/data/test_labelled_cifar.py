@@ -56,3 +56,15 @@ def test_missing_and_damaged_files_are_named(tmp_path):
     (tmp_path / "train").write_bytes(pickle.dumps([1]))
     with pytest.raises(ValueError, match=r"it holds a list"):
         cifar100(path=str(tmp_path))
+
+
+def test_published_augmentation_and_statistics_are_options(tmp_path):
+    pytest.importorskip("timm")
+    batch(tmp_path, "train", b"fine_labels", 20, first=0)
+    batch(tmp_path, "test", b"fine_labels", 4, first=100)
+    names(tmp_path, "meta", b"fine_label_names")
+    half = (0.5, 0.5, 0.5)
+    data = cifar100(path=str(tmp_path), rand_augment="rand-m9-inc1", erasing=1.0, mean=half, std=half)
+    assert (data.spec.preprocessing.mean, data.spec.preprocessing.std) == (half, half)
+    assert data.train[0][0].std() > 0.2
+    torch.testing.assert_close(data.test[0][0], torch.full((3, 32, 32), 100 / 127.5 - 1))

@@ -5,23 +5,23 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from subband.data._arguments import check_arguments
 from subband.data._random import uniform
 from subband.data._spec import check_index
+from subband.data.augmentation import Augment, Augmentation
 from subband.data.preprocessing import Preprocessing
 
 __all__ = [
     "IMAGE_DATASETS",
     "Augment",
+    "Augmentation",
     "ImageData",
     "ImageSpec",
     "LabelledImages",
@@ -39,10 +39,6 @@ IMAGE_DATASETS: dict[str, str] = {
     "image_folder": "subband.data.image_folder:image_folder",
 }
 
-Augment = Literal["none", "shift", "resized_crop"]
-
-_MIN_AREA, _MAX_RATIO = 0.08, 4 / 3  # of random crops: Szegedy et al., Going Deeper with Convolutions, CVPR 2015
-_CROP_TRIES = 10
 _SPLIT_SEED = 20_261_121
 
 
@@ -77,8 +73,7 @@ class LabelledImages:
         read: The image of an index, `(3, H, W)` in [0, 1].
         labels: Label of every image.
         spec: Classes and preprocessing.
-        augment: Nothing; a shift by up to an eighth of the side; or a random part of the image, resized.
-        flip: Mirror half of the images (never without augmentation).
+        augmentation: How images are changed; not at all if it is not given.
         seed: Chooses the augmentation.
 
     Raises:
@@ -91,14 +86,13 @@ class LabelledImages:
         labels: Sequence[int],
         spec: ImageSpec,
         *,
-        augment: Augment = "none",
-        flip: bool = False,
+        augmentation: Augmentation | None = None,
         seed: int = 0,
     ) -> None:
         if not len(labels):
             raise ValueError("a split holds no image; hold out less of the images, or add some.")
         self.spec, self.labels, self.seed = spec, tuple(labels), seed
-        self._read, self._augment, self._flip = read, augment, flip
+        self._read, self._augmentation = read, augmentation or Augmentation()
 
     def __len__(self) -> int:
         """Images of one epoch."""
@@ -107,20 +101,8 @@ class LabelledImages:
     def __getitem__(self, key: int) -> tuple[Tensor, Tensor]:
         """Normalised image `(3, H, W)` and its label, int64."""
         index = check_index(key) % len(self)
-        return self._input(self._read(index), key), torch.tensor(self.labels[index])
-
-    def _input(self, image: Tensor, key: int) -> Tensor:
-        prepare = self.spec.preprocessing
-        if self._augment == "none":
-            return prepare(image)
-        draws = uniform(self.seed, [key], 1 + 4 * _CROP_TRIES)[0].tolist()
-        if self._augment == "shift":
-            image = _shifted(prepare(image), draws[1:3])
-        else:
-            top, left, height, width = _random_part(image.shape[-2], image.shape[-1], draws[1:])
-            part = image[:, top : top + height, left : left + width]
-            image = prepare.normalise(prepare.resize(part, prepare.size))
-        return image.flip(-1) if self._flip and draws[0] < 0.5 else image
+        image = self._augmentation(self._read(index), self.spec.preprocessing, seed=self.seed, key=key)
+        return image, torch.tensor(self.labels[index])
 
 
 class StoredPixels:
@@ -213,24 +195,3 @@ def hold_out_per_class(labels: Sequence[int], fraction: float) -> tuple[list[int
             raise ValueError(f"class {label} has {len(members)} image(s), too few to hold out {fraction:g} of them.")
     held_out = {index for label, members in by_class.items() for index in members[: counts[label]]}
     return [i for i in range(len(labels)) if i not in held_out], sorted(held_out)
-
-
-def _shifted(image: Tensor, draws: Sequence[float]) -> Tensor:
-    """The image moved by up to an eighth of its sides; what enters is its mirror image."""
-    height, width = image.shape[-2:]
-    down, right = height // 8, width // 8
-    padded = F.pad(image, (right, right, down, down), mode="reflect")
-    top, left = int(draws[0] * (2 * down + 1)), int(draws[1] * (2 * right + 1))
-    return padded[:, top : top + height, left : left + width]
-
-
-def _random_part(height: int, width: int, draws: Sequence[float]) -> tuple[int, int, int, int]:
-    """Top, left, height and width of a random part of an image: 8 to 100 % of its area, sides 3:4 to 4:3."""
-    for start in range(0, 4 * _CROP_TRIES, 4):
-        size, shape, down, right = draws[start : start + 4]
-        area = height * width * (_MIN_AREA + (1 - _MIN_AREA) * size)
-        ratio = math.exp(math.log(_MAX_RATIO) * (2 * shape - 1))
-        rows, columns = round(math.sqrt(area / ratio)), round(math.sqrt(area * ratio))
-        if 0 < rows <= height and 0 < columns <= width:
-            return int(down * (height - rows + 1)), int(right * (width - columns + 1)), rows, columns
-    return 0, 0, height, width

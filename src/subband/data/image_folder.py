@@ -9,8 +9,10 @@ from typing import NamedTuple
 from torch import Tensor
 
 from subband.data._video_sources import natural_key
+from subband.data.augmentation import TrainInterpolation
 from subband.data.classification import (
     Augment,
+    Augmentation,
     ImageData,
     ImageSpec,
     LabelledImages,
@@ -19,6 +21,7 @@ from subband.data.classification import (
 )
 from subband.data.images import list_images, read_image
 from subband.data.layout import existing
+from subband.data.preprocessing import IMAGENET_MEAN, IMAGENET_STD, CropMode, Interpolation
 
 
 class _Files(NamedTuple):
@@ -35,8 +38,17 @@ def image_folder(
     path: str,
     img_size: int | tuple[int, int] = 224,
     crop_ratio: float = 0.875,
+    crop_mode: CropMode = "center",
+    interpolation: Interpolation = "bicubic",
+    antialias: bool = True,
+    mean: tuple[float, float, float] = IMAGENET_MEAN,
+    std: tuple[float, float, float] = IMAGENET_STD,
     augment: Augment = "resized_crop",
     flip: bool = True,
+    rand_augment: str = "",
+    color_jitter: float = 0.0,
+    erasing: float = 0.0,
+    train_interpolation: TrainInterpolation = "bicubic",
     val_fraction: float = 0.1,
     test_fraction: float = 0.2,
     seed: int = 0,
@@ -49,16 +61,26 @@ def image_folder(
         path: Folder of class folders, or folder with `train` and `val`.
         img_size: Side or sides (height, width) of the inputs.
         crop_ratio: Share of a resized image, along one side, that is kept for validation and test.
-        augment: Augmentation of the training images.
+        crop_mode: `center` keeps the shape of an image before the crop, `squash` does not.
+        interpolation: How images are resized for validation and test.
+        antialias: Smooth before shrinking, in training too.
+        mean: Subtracted from red, green and blue.
+        std: Divides red, green and blue.
+        augment: What part of a training image is seen: all of it, unchanged; the usual crop, shifted; or any part, resized.
         flip: Mirror half of the training images.
+        rand_augment: RandAugment of the training images in timm's notation, e.g. `rand-m9-mstd0.5-inc1`.
+        color_jitter: Changes of brightness, contrast and saturation of the training images, instead of RandAugment.
+        erasing: Share of the training images that lose a rectangle.
+        train_interpolation: How training images are resized, where any part may be seen.
         val_fraction: Share of the training images of each class held out for validation.
         test_fraction: Share of all images of each class held out for the test; without effect if there is a `val` folder.
         seed: Chooses the augmentation.
 
     Raises:
         FileNotFoundError: If the folder does not exist.
-        ValueError: If it holds no class folders, one of them holds no images, `val` has other classes than `train`, or a
-            class has too few images for the split.
+        ValueError: If it holds no class folders, one of them holds no images, `val` has other classes than `train`, a
+            class has too few images for the split, or an argument is out of its range.
+        ImportError: If `rand_augment` or `erasing` is asked for and timm is not installed.
 
     Example:
         >>> import torch
@@ -72,9 +94,44 @@ def image_folder(
         >>> data.spec.classes, len(data.train), len(data.val), len(data.test)
         (('cat', 'dog'), 4, 2, 2)
     """
-    root = existing(Path(path), "folder of images")
-    size = (img_size, img_size) if isinstance(img_size, int) else (img_size[0], img_size[1])
-    prepare = Preprocessing(size=size, crop_ratio=crop_ratio)
+    train, val, test = _splits(existing(Path(path), "folder of images"), val_fraction, test_fraction)
+    prepare = {
+        "size": [img_size] * 2 if isinstance(img_size, int) else list(img_size),
+        "crop_ratio": crop_ratio,
+        "interpolation": interpolation,
+        "mean": list(mean),
+        "std": list(std),
+        "crop_mode": crop_mode,
+        "antialias": antialias,
+    }
+    spec = ImageSpec(classes=train.classes, preprocessing=Preprocessing.from_dict(prepare))
+    augmentation = Augmentation(
+        crop=augment,
+        flip=flip,
+        rand_augment=rand_augment,
+        color_jitter=color_jitter,
+        erasing=erasing,
+        interpolation=train_interpolation,
+    )
+
+    def split(files: _Files, how: Augmentation | None = None) -> LabelledImages:
+        return LabelledImages(_Reader(files.paths), files.labels, spec, augmentation=how, seed=seed)
+
+    return ImageData(split(train, augmentation), split(val), split(test), spec)
+
+
+class _Reader:
+    """Images by index; an object, not a closure, so that worker processes can be started afresh with it."""
+
+    def __init__(self, paths: list[Path]) -> None:
+        self.paths = paths
+
+    def __call__(self, index: int) -> Tensor:
+        return read_image(self.paths[index]).pixels.expand(3, -1, -1)
+
+
+def _splits(root: Path, val_fraction: float, test_fraction: float) -> tuple[_Files, _Files, _Files]:
+    """Images for training, validation and test, in either layout."""
     if (root / "train").is_dir() and (root / "val").is_dir():
         rest, test = _list_classes(root / "train"), _list_classes(root / "val")
         unlike = sorted(set(rest.classes) ^ set(test.classes))
@@ -86,22 +143,7 @@ def image_folder(
         files = _list_classes(root)
         rest, test = (files.select(part) for part in _split(files, test_fraction, root))
     train, val = (rest.select(part) for part in _split(rest, val_fraction, root))
-    spec = ImageSpec(classes=rest.classes, preprocessing=prepare)
-
-    def split(files: _Files, how: Augment) -> LabelledImages:
-        return LabelledImages(_Reader(files.paths), files.labels, spec, augment=how, flip=flip, seed=seed)
-
-    return ImageData(split(train, augment), split(val, "none"), split(test, "none"), spec)
-
-
-class _Reader:
-    """Images by index; an object, not a closure, so that worker processes can be started afresh with it."""
-
-    def __init__(self, paths: list[Path]) -> None:
-        self.paths = paths
-
-    def __call__(self, index: int) -> Tensor:
-        return read_image(self.paths[index]).pixels.expand(3, -1, -1)
+    return train, val, test
 
 
 def _list_classes(folder: Path) -> _Files:

@@ -6,6 +6,7 @@ import torch
 
 from subband.data.classification import (
     Augment,
+    Augmentation,
     ImageData,
     ImageSpec,
     LabelledImages,
@@ -47,8 +48,9 @@ def digits(*, img_size: int = 8, augment: Augment = "shift", seed: int = 0) -> I
     kept, held_out = hold_out_per_class([labels[index] for index in rest], _VAL_FRACTION)
     train, val = [rest[index] for index in kept], [rest[index] for index in held_out]
 
-    def split(indices: list[int], how: Augment) -> LabelledImages:
+    def split(indices: list[int], how: Augment = "none") -> LabelledImages:
         read = StoredPixels(pixels[indices], _WHITE)
-        return LabelledImages(read, [labels[index] for index in indices], spec, augment=how, seed=seed)
+        own = [labels[index] for index in indices]
+        return LabelledImages(read, own, spec, augmentation=Augmentation(crop=how), seed=seed)
 
-    return ImageData(split(train, augment), split(val, "none"), split(test, "none"), spec)
+    return ImageData(split(train, augment), split(val), split(test), spec)

@@ -76,9 +76,13 @@ class Preprocessing:
         Returns:
             `(3, *size)`, normalised.
         """
+        return self.normalise(self.fit(image))
+
+    def fit(self, image: Tensor) -> Tensor:
+        """The central crop of the resized image `(3, H, W)`: `(3, *size)` in [0, 1], not normalised."""
         image = self.resize(image, self._resized_sides(image.shape[-2], image.shape[-1]))
         top, left = (round((side - own) / 2) for side, own in zip(image.shape[-2:], self.size, strict=True))
-        return self.normalise(image[:, top : top + self.size[0], left : left + self.size[1]])
+        return image[:, top : top + self.size[0], left : left + self.size[1]]
 
     def resize(self, image: Tensor, size: Sequence[int], interpolation: Interpolation | None = None) -> Tensor:
         """The image `(3, H, W)` at another size, in [0, 1]; by another interpolation than usual if one is given."""
