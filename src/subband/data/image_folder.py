@@ -95,16 +95,10 @@ def image_folder(
         (('cat', 'dog'), 4, 2, 2)
     """
     train, val, test = _splits(existing(Path(path), "folder of images"), val_fraction, test_fraction)
-    prepare = {
-        "size": [img_size] * 2 if isinstance(img_size, int) else list(img_size),
-        "crop_ratio": crop_ratio,
-        "interpolation": interpolation,
-        "mean": list(mean),
-        "std": list(std),
-        "crop_mode": crop_mode,
-        "antialias": antialias,
-    }
-    spec = ImageSpec(classes=train.classes, preprocessing=Preprocessing.from_dict(prepare))
+    size = [img_size] * 2 if isinstance(img_size, int) else list(img_size)
+    fields = {"size": size, "crop_ratio": crop_ratio, "crop_mode": crop_mode, "antialias": antialias}
+    fields |= {"interpolation": interpolation, "mean": list(mean), "std": list(std)}
+    spec = ImageSpec(classes=train.classes, preprocessing=Preprocessing.from_dict(fields))
     augmentation = Augmentation(
         crop=augment,
         flip=flip,
@@ -113,11 +107,8 @@ def image_folder(
         erasing=erasing,
         interpolation=train_interpolation,
     )
-
-    def split(files: _Files, how: Augmentation | None = None) -> LabelledImages:
-        return LabelledImages(_Reader(files.paths), files.labels, spec, augmentation=how, seed=seed)
-
-    return ImageData(split(train, augmentation), split(val), split(test), spec)
+    changed, plain = _labelled(train, spec, augmentation, seed), Augmentation()
+    return ImageData(changed, _labelled(val, spec, plain, seed), _labelled(test, spec, plain, seed), spec)
 
 
 class _Reader:
@@ -128,6 +119,10 @@ class _Reader:
 
     def __call__(self, index: int) -> Tensor:
         return read_image(self.paths[index]).pixels.expand(3, -1, -1)
+
+
+def _labelled(files: _Files, spec: ImageSpec, augmentation: Augmentation, seed: int) -> LabelledImages:
+    return LabelledImages(_Reader(files.paths), files.labels, spec, augmentation=augmentation, seed=seed)
 
 
 def _splits(root: Path, val_fraction: float, test_fraction: float) -> tuple[_Files, _Files, _Files]:
