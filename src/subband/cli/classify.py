@@ -108,7 +108,7 @@ def _photographs(source: Path) -> list[Path]:
             raise
     raise ValueError(
         f"{source} holds folders but no photographs; name one of them, or, if each is a class, measure how often a model "
-        "is right by `subband evaluate` and a recipe with the data set image_folder."
+        f"is right: subband evaluate MODEL --data.args.path {source} --out FOLDER."
     )
 
 
