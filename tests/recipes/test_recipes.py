@@ -22,8 +22,10 @@ SMALL = {
     "wast": {"encoder_dim": 4, "block_list": [1, 1, 1], "large_kernel": [5, 3], "mlp_ratio": 1.0},
 }
 SMALL_CLASSIFIERS = {
+    "dct_resnet": {"depths": [1, 1, 1, 1], "width": 4},
     "gfnet": {"dims": [8], "depths": [1], "patch_size": 4},
     "wsfvit": {"dims": [8, 8, 16, 16], "depths": [1, 1, 1, 1], "num_heads": [2, 2, 2, 2], "head_dim": 4, "stem_dim": 8},
+    "vit": {"dim": 8, "depth": 1, "num_heads": 2, "patch_size": 4},
 }
 
 
