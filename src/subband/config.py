@@ -24,7 +24,7 @@ class ModelConfig:
     """Constructor arguments that differ from the named configuration."""
     weights: str | None = None
     """Start from these weights, not fresh ones: a run folder, a model folder or the name of bundled weights. The last layer
-    of a classifier with another number of classes starts fresh."""
+    of a classifier with another number of classes starts fresh; what depends on the image size is resized."""
 
 
 @dataclass(kw_only=True)
@@ -65,14 +65,20 @@ class OptimConfig:
     """Decay of the running averages; the first is the momentum of sgd."""
     weight_decay: float = 0.0
     """Weight decay; never applied to biases and other vectors."""
-    schedule: Literal["onecycle", "cosine", "constant"] = "onecycle"
-    """Learning rate per step: one cycle, or cosine after a linear warm-up, or constant."""
+    schedule: Literal["onecycle", "cosine", "steps", "constant"] = "onecycle"
+    """Learning rate: one cycle, or cosine or falling in steps after a linear warm-up, or constant."""
     warmup_epochs: float = 0.0
-    """Length of the linear warm-up of the cosine schedule."""
+    """Length of the linear warm-up of the cosine and steps schedules."""
     warmup_lr: float = 1e-5
     """Where the warm-up starts."""
     min_lr: float = 1e-6
     """Where the cosine ends."""
+    step_epochs: float = 30.0
+    """With steps: epochs between two falls of the rate."""
+    step_factor: float = 0.1
+    """With steps: what the rate is multiplied by."""
+    per_epoch: bool = False
+    """Change the rate between epochs only, not with every step; for cosine and steps."""
     grad_clip: float | None = None
     """Largest norm of the gradient."""
 
@@ -111,14 +117,18 @@ class TrainerConfig:
     """Compile the network with torch.compile."""
     grad_checkpointing: bool = False
     """Recompute activations to save memory."""
+    eval_mode: bool = False
+    """Keep the network in evaluation mode while it trains: no stochastic depth, no dropout, fixed batch norms."""
     accumulate: int = 1
     """Batches per optimiser step."""
     ema_decay: float | None = None
     """Keep an exponential moving average of the weights; it is what gets validated and saved."""
     val_every_epochs: int = 1
     """Epochs between validations."""
+    monitor: Literal["val_loss", "val_top1"] = "val_loss"
+    """What chooses the best weights: the lowest validation loss, or the highest accuracy of a classifier."""
     early_stop: int | None = None
-    """Stop after so many validations without a better loss."""
+    """Stop after so many validations that are no better than the best one."""
     checkpoint_every_steps: int | None = None
     """Also save for resuming every so many steps, not only after each validation."""
     log_every_steps: int = 10

@@ -181,7 +181,7 @@ def test_mixed_precision_stays_close(rng):
         ({"img_size": 100}, r"img_size must be a positive multiple of 32, got 100 x 100"),
         ({"depths": (1, 2)}, r"one each per stage, got \(64, 128, 256, 512\), \(1, 2\)"),
         ({"num_classes": -1}, r"num_classes must not be negative, got -1"),
-        ({"drop_path_rate": 1.5}, r"drop path rate must lie in \[0, 1\)"),
+        ({"drop_path_rate": 1.5}, r"drop_path_rate must be in \[0, 1\), got 1.5"),
         ({"filter_method": "dft"}, r"method must be 'fft' or 'matrix', got 'dft'"),
     ],
 )

@@ -38,12 +38,22 @@ def tiny():
 
 
 @pytest.fixture
-def losses():
-    """Training losses of a run by step, from its CSV file."""
+def table():
+    """Rows of a run's CSV file."""
     import csv
 
-    def read(folder: Path) -> dict[int, float]:
+    def read(folder: Path) -> list[dict[str, str]]:
         with open(folder / "metrics.csv") as file:
-            return {int(row["step"]): float(row["train_loss"]) for row in csv.DictReader(file) if row["train_loss"]}
+            return list(csv.DictReader(file))
+
+    return read
+
+
+@pytest.fixture
+def losses(table):
+    """Training losses of a run by step, from its CSV file."""
+
+    def read(folder: Path) -> dict[int, float]:
+        return {int(row["step"]): float(row["train_loss"]) for row in table(folder) if row["train_loss"]}
 
     return read

@@ -5,13 +5,24 @@ import json
 import numpy as np
 import pytest
 import torch
+from timm.data.mixup import mixup_target
+from timm.loss import SoftTargetCrossEntropy
 from torchmetrics.functional.classification import multiclass_accuracy, multiclass_confusion_matrix
 
 import subband
-from subband.config import build_recipe, merge
-from subband.tasks.classification import ClassificationTask, scores, top_hits
+from subband.config import LossTerm, build_recipe, merge
+from subband.tasks._mixing import mix_images
+from subband.tasks.classification import ClassificationTask, loss_options, scores, top_hits
 from subband.tasks.training import evaluate, train
 
+GATED = {
+    "model": {
+        "name": "dct_resnet50",
+        "args": {"channels": 192, "gated": True, "depths": [1, 1, 1, 1], "width": 2, "img_size": 16},
+    },
+    "data": {"args": {"img_size": 16}},
+    "drop_path": {"rate": None},
+}
 TINY = {
     "task": "classification",
     "model": {"name": "gfnet_ti", "args": {"dims": [16], "depths": [2], "patch_size": 2, "mlp_ratio": 2.0}},
@@ -115,12 +126,23 @@ def test_a_checkpoint_of_other_classes_is_refused(tmp_path, tiny_classifier):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"loss": [{"name": "mse"}]}, r"loss must be one term, cross_entropy, got mse"),
+        ({"loss": [{"name": "mse"}]}, r"loss must be cross_entropy, with gate beside it.*, got mse"),
+        ({"loss": [{"name": "gate"}]}, r"loss must be cross_entropy, with gate beside it.*, got gate"),
+        (
+            {"loss": [{"name": "cross_entropy"}, {"name": "gate"}]},
+            r"gate is for networks with a gate, which gfnet_ti has",
+        ),
+        (
+            {"loss": [{"name": "cross_entropy"}, {"name": "gate", "args": {"a": 1}}]},
+            r"gate has no argument 'a'; it takes a",
+        ),
         ({"loss": [{"name": "cross_entropy", "args": {"smooth": 1}}]}, r"cross_entropy has no argument 'smooth'"),
         ({"loss": [{"name": "cross_entropy", "args": {"label_smoothing": 1}}]}, r"must lie in \[0, 1\), got 1"),
         ({"model": {"args": {"num_classes": 7}}}, r"num_classes is 7, but the data has 10 classes"),
         ({"model": {"name": "tau", "args": {}}}, r"model 'tau' is for video_prediction"),
-        ({"drop_path": {"mode": "late"}}, r"drop_path.mode must be standard for classification, got late"),
+        ({"drop_path": {"mode": "late", "rate": None}}, r"drop_path.mode late needs a drop_path.rate"),
+        ({"model": {"name": "dct_resnet50", "args": {}}}, r"'dct_resnet50' has no stochastic depth"),
+        ({"optim": {"schedule": "onecycle", "per_epoch": True}}, r"per_epoch is for the schedules cosine and steps"),
     ],
 )
 def test_a_recipe_that_does_not_fit_is_refused(tmp_path, tiny_classifier, changes, message):
@@ -145,3 +167,111 @@ def test_many_classes_have_no_confusion_table():
     names = tuple(map(str, range(101)))
     assert "confusion" not in scores(torch.eye(101), torch.arange(101), names)
     assert "confusion" in scores(torch.eye(101)[:, :100], torch.arange(101).clamp(max=99), names[:100])
+
+
+def test_the_loss_of_mixtures_is_that_of_soft_targets(rng):
+    """timm, whose training script the published classifiers use, builds smoothed targets and mixes those."""
+    images, labels = torch.rand(8, 3, 16, 16, generator=rng), torch.randint(12, (8,), generator=rng)
+    logits = torch.randn(8, 12, generator=rng)
+
+    class Task:
+        options = loss_options(
+            [LossTerm(name="cross_entropy", args={"label_smoothing": 0.1, "mixup": 0.8, "cutmix": 1.0})]
+        )
+
+        def _logits(self, images):
+            return logits, None
+
+    for seed in range(8):  # Mixup and CutMix
+        torch.manual_seed(seed)
+        loss = ClassificationTask.loss_terms(Task(), (images, labels))["cross_entropy"]
+        torch.manual_seed(seed)
+        share = mix_images(images, labels, mixup=0.8, cutmix=1.0)[2]
+        wanted = SoftTargetCrossEntropy()(logits, mixup_target(labels, 12, lam=share, smoothing=0.1))
+        assert loss.item() == pytest.approx(wanted.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("mode", ["early", "late"])
+def test_stochastic_depth_may_change_during_training(tmp_path, tiny_classifier, monkeypatch, mode):
+    seen = []
+    original = ClassificationTask.loss_terms
+
+    def watch(self, batch):
+        seen.append(self.model.levels[0][-1].drop_path.rate)
+        return original(self, batch)
+
+    monkeypatch.setattr(ClassificationTask, "loss_terms", watch)
+    recipe = tiny_classifier(drop_path={"rate": 0.25, "mode": mode, "cutoff_epochs": 1})
+    train(recipe, tmp_path / "run", progress=False)
+    first, second = seen[: len(seen) // 2], seen[len(seen) // 2 :]
+    assert (set(first), set(second)) == (({0.25}, {0.0}) if mode == "early" else ({0.0}, {0.25}))
+
+
+@pytest.mark.parametrize(("monitor", "best"), [("val_top1", 1), ("val_loss", 0)])
+def test_the_best_weights_are_those_that_the_monitor_says(tmp_path, tiny_classifier, monkeypatch, monitor, best):
+    def validate(self, batch, batch_idx):
+        self.log("val_top1", [0.2, 0.9, 0.5][self.current_epoch])
+        self.log("val_loss", float(self.current_epoch))
+
+    def cut(self):
+        if self.current_epoch == 2:
+            raise KeyError("power cut")
+
+    monkeypatch.setattr(ClassificationTask, "validation_step", validate)
+    recipe = tiny_classifier(trainer={"epochs": 3, "monitor": monitor})
+    monkeypatch.setattr(ClassificationTask, "on_train_epoch_start", cut)
+    with pytest.raises(KeyError, match=r"power cut"):
+        train(recipe, tmp_path / "run", progress=False)
+    monkeypatch.delattr(ClassificationTask, "on_train_epoch_start")
+    train(recipe, tmp_path / "run", resume=True, progress=False)  # knows what was best before
+    assert torch.load(tmp_path / "run" / "checkpoints" / "best.ckpt", weights_only=True)["epoch"] == best
+
+
+def test_in_evaluation_mode_nothing_is_dropped(tmp_path, tiny_classifier, losses, monkeypatch):
+    modes = []
+    original = ClassificationTask.loss_terms
+
+    def watch(self, batch):
+        modes.append(self.model.training or self.model.levels[0][0].drop_path.training)
+        return original(self, batch)
+
+    monkeypatch.setattr(ClassificationTask, "loss_terms", watch)
+    dropping = {"drop_path": {"rate": 0.9}, "trainer": {"eval_mode": True, "epochs": 2}}
+    train(tiny_classifier(**dropping), tmp_path / "eval", progress=False)
+    assert modes
+    assert not any(modes)
+    train(tiny_classifier(drop_path={"rate": 0.0}, trainer={"epochs": 2}), tmp_path / "plain", progress=False)
+    assert losses(tmp_path / "eval") == losses(tmp_path / "plain")
+
+
+def test_a_gate_is_paid_for_and_its_choice_is_scored(tmp_path, tiny_classifier, table):
+    terms = [{"name": "cross_entropy"}, {"name": "gate", "weight": 20.0}]
+    recipe = tiny_classifier(**GATED, loss=terms, optim={"lr": 3e-2})
+    row = train(recipe, tmp_path / "run", progress=False)["rows"][0]
+    assert len(row["kept_channels"]) == 192
+    assert all(0 <= share <= 1 for share in row["kept_channels"])
+    log = table(tmp_path / "run")
+    kept = [float(line["train_kept"]) for line in log if line["train_kept"]]
+    prices = [float(line["train_gate"]) for line in log if line["train_gate"]]
+    assert prices == pytest.approx([20 * share for share in kept], rel=1e-5)
+    assert kept[0] > 0.8
+    assert kept[-1] < kept[0]
+    again = evaluate(recipe, tmp_path / "run", tmp_path / "again")["rows"][0]
+    assert again["kept_channels"] == row["kept_channels"]
+    assert [float(line["val_kept"]) for line in log if line["val_kept"]][-1] == pytest.approx(
+        np.mean(row["kept_channels"]), abs=0.1
+    )
+
+
+def test_a_gate_without_a_price_trains_too(tmp_path, tiny_classifier):
+    recipe = tiny_classifier(**GATED, loss=[{"name": "cross_entropy"}], trainer={"epochs": 1, "ema_decay": 0.9})
+    assert "kept_channels" in train(recipe, tmp_path / "run", progress=False)["rows"][0]
+
+
+def test_the_network_knows_how_its_images_were_normalised(tiny_classifier):
+    recipe = tiny_classifier(**GATED)
+    spec = ClassificationTask.build_data(recipe).spec
+    args = ClassificationTask.build_model(recipe, spec).model_config["args"]
+    assert (args["mean"], args["std"]) == (spec.preprocessing.mean, spec.preprocessing.std)
+    recipe.model.args["mean"] = [0.1, 0.2, 0.3]
+    assert ClassificationTask.build_model(recipe, spec).model_config["args"]["mean"] == (0.1, 0.2, 0.3)

@@ -2,10 +2,11 @@ import math
 
 import pytest
 import torch
+from timm.scheduler import CosineLRScheduler, StepLRScheduler
 from torch import nn
 
 from subband.config import DropPathConfig, OptimConfig
-from subband.tasks._schedule import build_optimizer, build_schedule, drop_path_rate
+from subband.tasks._schedule import build_optimizer, build_schedule, check_schedule, drop_path_rate
 
 
 def rates(config, num_steps, steps_per_epoch=1.0):
@@ -35,6 +36,51 @@ def test_cosine_with_warmup_follows_its_formula():
     for step in (10, 50, 99):
         cosine = 0.5 * (1 + math.cos(math.pi * step / 100))
         assert seen[step] == pytest.approx(1e-5 + (1e-2 - 1e-5) * cosine)
+
+
+def timm_rates(kind, num_epochs, **arguments):
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=3e-3)
+    schedule = kind(optimizer, **arguments)
+    seen = []
+    for epoch in range(num_epochs):
+        seen.append(optimizer.param_groups[0]["lr"])
+        schedule.step(epoch + 1)
+    return seen
+
+
+@pytest.mark.parametrize(("warmup_epochs", "min_lr"), [(30, 1e-5), (5, 3e-3), (0, 1e-5)])
+def test_cosine_by_epochs_has_the_rates_of_timm(warmup_epochs, min_lr):
+    settings = {"warmup_epochs": warmup_epochs, "warmup_lr": 1e-6, "min_lr": min_lr}
+    config = OptimConfig(lr=3e-3, schedule="cosine", per_epoch=True, **settings)
+    seen = rates(config, 300 * 7, steps_per_epoch=7)
+    wanted = timm_rates(
+        CosineLRScheduler, 300, t_initial=300, lr_min=min_lr, warmup_t=warmup_epochs, warmup_lr_init=1e-6
+    )
+    assert seen[::7] == pytest.approx(wanted, rel=1e-9)
+    assert all(len(set(seen[start : start + 7])) == 1 for start in range(0, len(seen), 7))
+
+
+def test_falling_in_steps_has_the_rates_of_timm():
+    config = OptimConfig(lr=3e-3, schedule="steps", step_epochs=30, step_factor=0.1, warmup_epochs=5, warmup_lr=1e-4)
+    seen = rates(config, 90 * 3, steps_per_epoch=3)
+    falls = {"decay_t": 30, "decay_rate": 0.1, "warmup_t": 5, "warmup_lr_init": 1e-4, "warmup_prefix": False}
+    wanted = timm_rates(StepLRScheduler, 90, **falls)
+    assert seen[::3] == pytest.approx(wanted, rel=1e-9)
+    assert seen[16:90] == pytest.approx([3e-3] * 74)  # from the end of the warm-up to the last step of epoch 29
+    assert seen[4] == pytest.approx(1e-4 + (3e-3 - 1e-4) * 4 / 15)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"schedule": "onecycle", "per_epoch": True}, "per_epoch is for the schedules cosine and steps"),
+        ({"schedule": "steps", "step_epochs": 0}, "must be positive, got 0 and 0.1"),
+        ({"schedule": "steps", "step_factor": -1.0}, "must be positive, got 30.0 and -1.0"),
+    ],
+)
+def test_a_schedule_that_cannot_be_is_refused(settings, words):
+    with pytest.raises(ValueError, match=words):
+        check_schedule(OptimConfig(**settings))
 
 
 def test_vectors_are_not_decayed():

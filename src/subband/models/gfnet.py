@@ -77,7 +77,6 @@ class FilterBlock(nn.Module):
         dim: Channels C.
         grid: Height and width that the filter is stored for.
         mlp_ratio: Channels inside the MLP per channel.
-        drop_path: Rate at which the branch is skipped in training.
         layer_scale: Initial value of gamma, one per channel; None leaves it out.
         filter_method: Fast Fourier transform, or matrix products.
 
@@ -91,7 +90,6 @@ class FilterBlock(nn.Module):
         grid: tuple[int, int],
         *,
         mlp_ratio: float,
-        drop_path: float,
         layer_scale: float | None,
         filter_method: Literal["fft", "matrix"],
     ) -> None:
@@ -100,7 +98,7 @@ class FilterBlock(nn.Module):
         self.filter = FourierFilter2d(dim, grid, layout="channels_last", method=filter_method)
         self.norm2 = nn.LayerNorm(dim, eps=NORM_EPS)
         self.mlp = MLP(dim, int(dim * mlp_ratio))
-        self.drop_path = DropPath(drop_path)
+        self.drop_path = DropPath()
         self.gamma = None if layer_scale is None else nn.Parameter(torch.full((dim,), layer_scale))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -172,14 +170,12 @@ class GFNet(Classifier):
             nn.Conv2d(before, dim, size, stride=size)
             for before, dim, size in zip((in_chans, *dims), dims, (patch_size, *[2] * len(dims)), strict=False)
         )
-        rates = iter(torch.linspace(0, drop_path_rate, sum(depths), device="cpu").tolist())
         self.levels = nn.ModuleList(
             nn.ModuleList(
                 FilterBlock(
                     dim,
                     (grid[0] >> level, grid[1] >> level),
                     mlp_ratio=mlp_ratio,
-                    drop_path=next(rates),
                     layer_scale=layer_scale,
                     filter_method=filter_method,
                 )
@@ -187,6 +183,7 @@ class GFNet(Classifier):
             )
             for level, (dim, depth) in enumerate(zip(dims, depths, strict=True))
         )
+        self.set_drop_path_rate(drop_path_rate)
         self.num_features = dims[-1]
         self.norm = nn.LayerNorm(self.num_features, eps=NORM_EPS)
         self._init_weights()
@@ -196,6 +193,18 @@ class GFNet(Classifier):
     def stages(self) -> list[Stage]:
         """The resolutions, finest first; one for the variants without a pyramid."""
         return [Stage(dim, self.patch_size << i, f"levels.{i}") for i, dim in enumerate(self.dims)]
+
+    def set_drop_path_rate(self, rate: float) -> None:
+        """Stochastic depth of the last block; rates rise linearly from 0 in the first.
+
+        Raises:
+            ValueError: If `rate` is outside `[0, 1)`.
+        """
+        if not 0.0 <= rate < 1.0:
+            raise ValueError(f"drop_path_rate must be in [0, 1), got {rate}.")
+        blocks = [block for level in self.levels for block in level]  # type: ignore[attr-defined]
+        for block, block_rate in zip(blocks, torch.linspace(0, rate, len(blocks), device="cpu").tolist(), strict=True):
+            block.drop_path.rate = block_rate
 
     def no_weight_decay(self) -> set[str]:
         """The position table; the filters do decay."""

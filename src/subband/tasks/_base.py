@@ -5,16 +5,16 @@ from __future__ import annotations
 import inspect
 import math
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
-from subband.config import RecipeConfig
+from subband.config import DropPathConfig, RecipeConfig
 from subband.models._registry import model_spec
 from subband.tasks._evaluation import Evaluation
-from subband.tasks._schedule import build_optimizer, build_schedule, drop_path_rate
+from subband.tasks._schedule import build_optimizer, build_schedule, check_schedule, drop_path_rate
 
 
 class DivergenceError(ValueError):
@@ -31,12 +31,23 @@ class Task(LightningModule, ABC):
         recipe: The whole recipe.
         model: The network it names.
         spec: What the data promises.
+
+    Raises:
+        ValueError: If the recipe asks for what the task or the network does not have.
     """
 
     model: Any  # an nn.Module with the methods of its task
+    monitors: ClassVar[tuple[str, ...]] = ("val_loss",)
+    """What validation logs that may choose the best weights."""
 
     def __init__(self, recipe: RecipeConfig, model: nn.Module, spec: Any) -> None:
         super().__init__()
+        if recipe.trainer.monitor not in self.monitors:
+            raise ValueError(
+                f"trainer.monitor must be {' or '.join(self.monitors)} for {recipe.task}, got {recipe.trainer.monitor}."
+            )
+        check_schedule(recipe.optim)
+        check_drop_path(recipe.drop_path, model)
         self.recipe = recipe
         self.model = model
         self.spec = spec
@@ -90,6 +101,8 @@ class Task(LightningModule, ABC):
         total = self.trainer.num_training_batches
         step = self.current_epoch * int(total) + batch_idx
         torch.manual_seed((self.recipe.seed * 1_000_003 + step) * 1_009 + self.global_rank)
+        if self.recipe.trainer.eval_mode:
+            self.model.eval()  # here, as Lightning goes back to training mode after validation and on resuming
         rate = drop_path_rate(self.recipe.drop_path, self.current_epoch + batch_idx / total)
         if (
             rate is not None and self.recipe.drop_path.mode != "standard"
@@ -101,7 +114,11 @@ class Task(LightningModule, ABC):
         if self.recipe.trainer.grad_checkpointing:
             self.model.set_grad_checkpointing(True)
         if self.recipe.trainer.compile:
-            self.model.compile()
+            self.compile_network()
+
+    def compile_network(self) -> None:
+        """Compile what `loss_terms` calls."""
+        self.model.compile()
 
     def configure_optimizers(self) -> Any:
         """Optimiser, and its schedule per step."""
@@ -113,6 +130,20 @@ class Task(LightningModule, ABC):
         per_epoch = math.ceil(len(loader) / config.accumulate)
         schedule = build_schedule(optimizer, self.recipe.optim, config.epochs * per_epoch, per_epoch)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def check_drop_path(config: DropPathConfig, model: nn.Module) -> None:
+    """Refuse a rate that shall change during training without a rate, or without a network that can change it.
+
+    Raises:
+        ValueError: If so.
+    """
+    if config.mode == "standard":
+        return
+    if config.rate is None:
+        raise ValueError(f"drop_path.mode {config.mode} needs a drop_path.rate.")
+    if not hasattr(model, "set_drop_path_rate"):
+        raise ValueError(f"drop_path.mode must be standard for {type(model).__name__}, got {config.mode}.")
 
 
 def drop_path_argument(name: str, rate: float) -> dict[str, float]:

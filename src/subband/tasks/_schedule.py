@@ -28,32 +28,62 @@ def build_optimizer(model: nn.Module, config: OptimConfig) -> Optimizer:
     return kind(groups, lr=config.lr, betas=config.betas)
 
 
+def check_schedule(config: OptimConfig) -> None:
+    """Refuse a schedule before a run begins.
+
+    Raises:
+        ValueError: If a length or factor is out of its range, or `per_epoch` is set for `onecycle`.
+    """
+    if config.per_epoch and config.schedule == "onecycle":
+        raise ValueError("optim.per_epoch is for the schedules cosine and steps, not for onecycle.")
+    if config.step_epochs <= 0 or config.step_factor <= 0:
+        raise ValueError(
+            f"optim.step_epochs and step_factor must be positive, got {config.step_epochs} and {config.step_factor}."
+        )
+
+
 def build_schedule(optimizer: Optimizer, config: OptimConfig, num_steps: int, steps_per_epoch: float) -> LRScheduler:
     """Learning rate per optimiser step.
 
     `onecycle` is PyTorch's with its defaults (from lr/25 up over 30 % of the steps, down to lr/250000; beta1 cycles
-    0.95 to 0.85), which is what the published video-prediction code uses. `cosine` runs over all steps; the linear
-    warm-up replaces its beginning.
+    0.95 to 0.85), which is what the published video-prediction code uses. `cosine` runs over the whole run, `steps` falls
+    after every `step_epochs`; the linear warm-up replaces the beginning of both. With `per_epoch` they have the rate of
+    an epoch's beginning throughout it, as timm's training script.
 
     Args:
         optimizer: Optimiser whose rate is set.
         config: Rates and lengths.
         num_steps: Optimiser steps of the whole run.
-        steps_per_epoch: Optimiser steps of one epoch, for the length of the warm-up.
+        steps_per_epoch: Optimiser steps of one epoch.
     """
     if config.schedule == "onecycle":
         return OneCycleLR(optimizer, max_lr=config.lr, total_steps=max(num_steps, 2))
-    if config.schedule == "constant":
-        return LambdaLR(optimizer, lambda step: 1.0)
-    warmup = config.warmup_epochs * steps_per_epoch
+    num_epochs = num_steps / steps_per_epoch
 
     def factor(step: int) -> float:
-        if step < warmup:
-            return (config.warmup_lr + (config.lr - config.warmup_lr) * step / warmup) / config.lr
-        cosine = 0.5 * (1 + math.cos(math.pi * min(step / num_steps, 1.0)))
-        return (config.min_lr + (config.lr - config.min_lr) * cosine) / config.lr
+        epoch = step / steps_per_epoch
+        return rate_at(config, math.floor(epoch) if config.per_epoch else epoch, num_epochs) / config.lr
 
-    return LambdaLR(optimizer, factor)
+    # A rate of zero has no factor; every schedule of it is constant.
+    return LambdaLR(optimizer, factor if config.lr else lambda step: 1.0)
+
+
+def rate_at(config: OptimConfig, epoch: float, num_epochs: float) -> float:
+    """Learning rate of the schedules `cosine`, `steps` and `constant` at a point of training.
+
+    Args:
+        config: Rates and lengths.
+        epoch: Epochs done, with fraction.
+        num_epochs: Epochs of the whole run.
+    """
+    if config.schedule == "constant":
+        return config.lr
+    if epoch < config.warmup_epochs:
+        return config.warmup_lr + (config.lr - config.warmup_lr) * epoch / config.warmup_epochs
+    if config.schedule == "steps":
+        return config.lr * config.step_factor ** math.floor(epoch / config.step_epochs)
+    cosine = 0.5 * (1 + math.cos(math.pi * min(epoch / num_epochs, 1.0)))
+    return config.min_lr + (config.lr - config.min_lr) * cosine
 
 
 def drop_path_rate(config: DropPathConfig, epoch: float) -> float | None:

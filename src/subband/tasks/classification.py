@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from torch.nn import functional as F
 from subband.config import LossTerm, RecipeConfig
 from subband.data.classification import build_images
 from subband.data.loader import ClipLoader
+from subband.layers.frequency_gate import gate_penalty
 from subband.models._registry import create_model, model_spec
 from subband.tasks._base import Task, drop_path_argument
 from subband.tasks._evaluation import Evaluation
@@ -28,7 +30,9 @@ _MAX_CONFUSION = 100  # classes; a table of more is neither read nor small
 class ClassificationTask(Task):
     """Trains a `Classifier` by cross-entropy, on mixtures of images if the recipe says so.
 
-    The one loss is `cross_entropy` with the arguments `label_smoothing`, `mixup` and `cutmix` (see `mix_images`).
+    The loss `cross_entropy` has the arguments `label_smoothing`, `mixup` and `cutmix` (see `mix_images`). A network with a
+    gate (`gated=True`) may have `gate` beside it: the share of channels that the gate keeps, its weight the price of all of
+    them. Without that term the gate learns from the cross-entropy alone, which has little reason to drop a channel.
 
     Args:
         recipe: The whole recipe.
@@ -36,12 +40,22 @@ class ClassificationTask(Task):
         spec: Classes and preprocessing of the data.
 
     Raises:
-        ValueError: If the recipe names another loss or an argument it does not have.
+        ValueError: If the recipe names another loss or an argument it does not have, or `gate` for a network without one.
     """
+
+    monitors: ClassVar[tuple[str, ...]] = ("val_loss", "val_top1")
 
     def __init__(self, recipe: RecipeConfig, model: nn.Module, spec: ImageSpec) -> None:
         super().__init__(recipe, model, spec)
-        self.weight, self.options = loss_options(recipe.loss)
+        self.options = loss_options(recipe.loss)
+        self.forward_gated: Callable[[Tensor], tuple[Tensor, Tensor]] | None = None
+        if is_gated(model):
+            self.forward_gated = model.forward_gated  # type: ignore[assignment]
+        if self.options.gate is not None and self.forward_gated is None:
+            raise ValueError(
+                f"loss gate is for networks with a gate, which {recipe.model.name} has not as the recipe builds it; "
+                "take one on cosine coefficients, with model.args {channels: 192, gated: true}."
+            )
 
     @staticmethod
     def build_data(recipe: RecipeConfig) -> ImageData:
@@ -50,39 +64,62 @@ class ClassificationTask(Task):
 
     @staticmethod
     def build_model(recipe: RecipeConfig, spec: ImageSpec) -> nn.Module:
-        """Network named by the recipe; classes and image size follow the data unless the recipe fixes them."""
+        """Network named by the recipe; classes, image size and normalisation follow the data unless the recipe fixes them."""
         name = recipe.model.name
         if model_spec(name).task != "classification":
             raise ValueError(f"model {name!r} is for {model_spec(name).task}, the recipe for classification.")
-        if recipe.drop_path.mode != "standard":
-            raise ValueError(f"drop_path.mode must be standard for classification, got {recipe.drop_path.mode}.")
         args = {key: tuple(value) if isinstance(value, list) else value for key, value in recipe.model.args.items()}
         if args.setdefault("num_classes", len(spec.classes)) != len(spec.classes):
             raise ValueError(
                 f"model.args.num_classes is {args['num_classes']}, but the data has {len(spec.classes)} classes."
             )
-        if "img_size" in inspect.signature(model_spec(name).builder).parameters:
-            args.setdefault("img_size", spec.preprocessing.size)
+        prepared = spec.preprocessing
+        known = inspect.signature(model_spec(name).builder).parameters
+        # Networks on cosine coefficients undo the normalisation.
+        for key, value in (("img_size", prepared.size), ("mean", prepared.mean), ("std", prepared.std)):
+            if key in known:
+                args.setdefault(key, value)
         if recipe.drop_path.rate is not None:
             args.update(drop_path_argument(name, recipe.drop_path.rate))
         return create_model(name, **args)
 
     def loss_terms(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
-        """Cross-entropy of the batch or of its mixtures."""
+        """Cross-entropy of the batch or of its mixtures, and the price of the channels that a gate keeps."""
         images, labels = batch
-        images, others, share = mix_images(images, labels, mixup=self.options["mixup"], cutmix=self.options["cutmix"])
-        logits = self.model(images).float()
-        smoothing = self.options["label_smoothing"]
-        loss = share * F.cross_entropy(logits, labels, label_smoothing=smoothing)
+        options = self.options
+        images, others, share = mix_images(images, labels, mixup=options.mixup, cutmix=options.cutmix)
+        logits, keep = self._logits(images)
+        loss = share * F.cross_entropy(logits, labels, label_smoothing=options.label_smoothing)
         if share < 1:
-            loss = loss + (1 - share) * F.cross_entropy(logits, others, label_smoothing=smoothing)
-        return {"cross_entropy": self.weight * loss}
+            loss = loss + (1 - share) * F.cross_entropy(logits, others, label_smoothing=options.label_smoothing)
+        terms = {"cross_entropy": options.cross_entropy * loss}
+        if keep is not None:
+            self.log("train_kept", gate_penalty(keep.detach()))
+            if options.gate is not None:
+                terms["gate"] = options.gate * gate_penalty(keep)
+        return terms
+
+    def _logits(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Logits, and which channels a gate kept."""
+        if self.forward_gated is None:
+            return self.model(images).float(), None
+        logits, keep = self.forward_gated(images)
+        return logits.float(), keep.float()
+
+    def compile_network(self) -> None:
+        """Compile what `loss_terms` calls."""
+        if self.forward_gated is None:
+            super().compile_network()
+        else:
+            self.forward_gated = torch.compile(self.forward_gated)
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Plain cross-entropy (the monitored loss) and accuracy."""
+        """Plain cross-entropy and accuracy, and the share of channels that a gate keeps."""
         images, labels = batch
-        logits = self.model(images).float()
+        logits, keep = self._logits(images)
         size = len(images)
+        if keep is not None:
+            self.log("val_kept", gate_penalty(keep), sync_dist=True, batch_size=size)
         self.log("val_loss", F.cross_entropy(logits, labels), prog_bar=True, sync_dist=True, batch_size=size)
         for name, right in top_hits(logits, labels).items():
             self.log(f"val_{name}", right.float().mean(), prog_bar=name == "top1", sync_dist=True, batch_size=size)
@@ -100,7 +137,11 @@ class ClassificationTask(Task):
     @staticmethod
     @torch.inference_mode()
     def evaluate(recipe: RecipeConfig, models: dict[str, Any], data: ImageData, device: torch.device) -> Evaluation:
-        """Accuracy, cross-entropy and accuracy per class of networks on the test set, with the first images."""
+        """Accuracy, cross-entropy and accuracy per class of networks on the test set, with some of its images.
+
+        Networks with a gate have `kept_channels` too: for each channel the share of images it was kept for, in the order of
+        the channels (Y, Cb, Cr; 64 frequencies each, row by row).
+        """
         _check_heads(models, data.spec)
         loader = ClipLoader(
             data.test,
@@ -112,12 +153,20 @@ class ClassificationTask(Task):
             device=device,
         )
         parts: dict[str, list[Tensor]] = {name: [] for name in models}
+        kept: dict[str, list[Tensor]] = {name: [] for name, model in models.items() if is_gated(model)}
         for images, _ in loader:
             for name, model in models.items():
-                parts[name].append(model(images.to(device)).float().cpu())
+                if name in kept:
+                    outputs, keep = model.forward_gated(images.to(device))
+                    kept[name].append(keep.float().cpu())
+                else:
+                    outputs = model(images.to(device))
+                parts[name].append(outputs.float().cpu())
         labels = torch.tensor(data.test.labels)
         logits = {name: torch.cat(outputs) for name, outputs in parts.items()}
         rows = {name: scores(outputs, labels, data.spec.classes) for name, outputs in logits.items()}
+        for name, keeps in kept.items():
+            rows[name]["kept_channels"] = torch.cat(keeps).mean(0).tolist()
         facts = {
             "name": recipe.data.name,
             "split": "test",
@@ -129,22 +178,51 @@ class ClassificationTask(Task):
         return Evaluation(facts, rows, _samples(data, logits, recipe.evaluation.num_samples))
 
 
-def loss_options(terms: list[LossTerm]) -> tuple[float, dict[str, float]]:
-    """Weight and arguments of the only loss that classification has.
+class LossOptions(NamedTuple):
+    """The training loss of classification.
+
+    Attributes:
+        cross_entropy: Factor of the cross-entropy.
+        label_smoothing: Share of every label that goes to all classes alike.
+        mixup: See `mix_images`.
+        cutmix: See `mix_images`.
+        gate: Factor of the share of channels that a gate keeps; None leaves it out.
+    """
+
+    cross_entropy: float
+    label_smoothing: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    gate: float | None = None
+
+
+def loss_options(terms: list[LossTerm]) -> LossOptions:
+    """Weights and arguments of the losses that classification has.
 
     Raises:
         ValueError: If another loss or argument is named, or label smoothing is outside [0, 1).
     """
-    if [term.name for term in terms] != ["cross_entropy"]:
-        raise ValueError(f"loss must be one term, cross_entropy, got {', '.join(term.name for term in terms)}.")
-    options = {"label_smoothing": 0.0, "mixup": 0.0, "cutmix": 0.0}
-    unknown = sorted(set(terms[0].args) - set(options))
-    if unknown:
-        raise ValueError(f"cross_entropy has no argument {unknown[0]!r}; it takes {', '.join(options)}.")
-    options.update(terms[0].args)
-    if not 0 <= options["label_smoothing"] < 1:
-        raise ValueError(f"label_smoothing must lie in [0, 1), got {options['label_smoothing']}.")
-    return terms[0].weight, options
+    names = [term.name for term in terms]
+    if sorted(names) not in (["cross_entropy"], ["cross_entropy", "gate"]):
+        raise ValueError(
+            f"loss must be cross_entropy, with gate beside it if the network has one, got {', '.join(names)}."
+        )
+    known = {"cross_entropy": ("label_smoothing", "mixup", "cutmix"), "gate": ()}
+    for term in terms:
+        unknown = sorted(set(term.args) - set(known[term.name]))
+        if unknown:
+            takes = f"it takes {', '.join(known[term.name])}" if known[term.name] else "it takes a weight alone"
+            raise ValueError(f"{term.name} has no argument {unknown[0]!r}; {takes}.")
+    found = {term.name: term for term in terms}
+    options = LossOptions(found["cross_entropy"].weight, **found["cross_entropy"].args)
+    if not 0 <= options.label_smoothing < 1:
+        raise ValueError(f"label_smoothing must lie in [0, 1), got {options.label_smoothing}.")
+    return options._replace(gate=found["gate"].weight) if "gate" in found else options
+
+
+def is_gated(model: nn.Module) -> bool:
+    """Whether a network chooses among its input channels (`forward_gated`)."""
+    return getattr(model, "gate", None) is not None
 
 
 def top_hits(logits: Tensor, labels: Tensor) -> dict[str, Tensor]:

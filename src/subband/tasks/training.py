@@ -30,10 +30,12 @@ from subband.models._checkpoint import load_model, save_model
 from subband.tasks import task_class
 from subband.tasks._callbacks import AtomicCheckpointIO, SaveLast
 from subband.tasks._evaluation import SCORES_FILE, write_evaluation
+from subband.tasks._weights import start_from
 
 CONFIG_FILE = "config.yaml"
 ACCELERATORS = {"auto": "auto", "cpu": "cpu", "cuda": "gpu", "mps": "mps"}
 PRECISIONS: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
+BETTER = {"val_loss": "min", "val_top1": "max"}
 
 
 class RunFiles(NamedTuple):
@@ -48,7 +50,7 @@ class RunFiles(NamedTuple):
 
     @property
     def best(self) -> Path:
-        """State with the lowest validation loss."""
+        """State that `trainer.monitor` found best."""
         return self.folder / "checkpoints" / "best.ckpt"
 
 
@@ -148,20 +150,21 @@ def train(
 
     Raises:
         FileExistsError: If the folder holds a run.
-        ValueError: If the recipe does not fit together, or the loss becomes NaN.
+        ValueError: If the recipe does not fit together or wants more GPUs than there are, or the loss becomes NaN.
     """
     files = check_folder(Path(folder), overwrite=overwrite, resume=resume)
+    check_devices(recipe.trainer)
     task_type = task_class(recipe.task)
     data = task_type.build_data(recipe)
     torch.manual_seed(recipe.seed)
     model = task_type.build_model(recipe, data.spec)
     if recipe.model.weights is not None and not resume:
-        _start_from(model, recipe.model.weights)
+        start_from(model, recipe.model.weights)
     task = task_type(recipe, model, data.spec)
+    loaders = Loaders(recipe, data)
     if not resume:
         make_folder(files, recipe)
     trainer = build_trainer(recipe, files, progress, resume_command, history=_history(files) if resume else [])
-    loaders = Loaders(recipe, data)
     started = time.perf_counter()
     trainer.fit(task, datamodule=loaders, ckpt_path=files.last if resume else None, weights_only=True)
     seconds = time.perf_counter() - started
@@ -254,6 +257,24 @@ def pick_training_device(config: TrainerConfig) -> torch.device:
     return torch.device(config.device)
 
 
+def check_devices(config: TrainerConfig) -> None:
+    """Refuse a recipe made for more GPUs than this machine has.
+
+    Raises:
+        ValueError: Saying which settings give the same batches on those there are.
+    """
+    if pick_training_device(config).type != "cuda" or config.num_devices <= torch.cuda.device_count():
+        return
+    count = torch.cuda.device_count()
+    if count == 0:
+        raise ValueError("trainer.device is cuda, but PyTorch finds no CUDA device; use --trainer.device cpu.")
+    accumulate = -(-config.accumulate * config.num_devices // count)
+    raise ValueError(
+        f"trainer.num_devices is {config.num_devices}, but this machine has {count} GPU{'s' * (count > 1)}; use "
+        f"--trainer.num_devices {count} --trainer.accumulate {accumulate} for batches of the same size."
+    )
+
+
 def finished_scores(folder: str | Path) -> dict[str, Any] | None:
     """Contents of `scores.json` of a run that has ended; None if there is no such run."""
     path = Path(folder) / SCORES_FILE
@@ -265,7 +286,8 @@ def _callbacks(recipe: RecipeConfig, files: RunFiles, progress: bool, resume_com
     best = ModelCheckpoint(
         files.best.parent,
         "best",
-        monitor="val_loss",
+        monitor=config.monitor,
+        mode=BETTER[config.monitor],
         save_last=True,
         enable_version_counter=False,
         auto_insert_metric_name=False,
@@ -277,7 +299,7 @@ def _callbacks(recipe: RecipeConfig, files: RunFiles, progress: bool, resume_com
     if config.ema_decay is not None:
         callbacks.append(EMAWeightAveraging(decay=config.ema_decay))
     if config.early_stop is not None:
-        callbacks.append(EarlyStopping("val_loss", patience=config.early_stop))
+        callbacks.append(EarlyStopping(config.monitor, mode=BETTER[config.monitor], patience=config.early_stop))
     if progress:
         callbacks.append(RichProgressBar())
     # Last, so that what it saves includes what the others did in this step.
@@ -303,24 +325,6 @@ def _history(files: RunFiles) -> list[dict[str, Any]]:
     with open(path, newline="") as file:
         rows = [{key: value for key, value in row.items() if value} for row in csv.DictReader(file)]
     return [row for row in rows if int(row["step"]) < step]
-
-
-def _start_from(model: nn.Module, source: str) -> None:
-    start = load_model(source)
-    num_classes = getattr(model, "num_classes", None)
-    if num_classes is not None and getattr(start, "num_classes", num_classes) != num_classes:
-        start.reset_classifier(num_classes)  # type: ignore[operator]
-    state, own = start.state_dict(), model.state_dict()
-    unlike = sorted(
-        key
-        for key in own.keys() | state.keys()
-        if key not in own or key not in state or own[key].shape != state[key].shape
-    )
-    if unlike:
-        raise ValueError(
-            f"model.weights {source} do not fit the recipe's model: {len(unlike)} entries differ, first {unlike[0]}."
-        )
-    model.load_state_dict(state)
 
 
 def _load_best(task: nn.Module, files: RunFiles) -> None:
