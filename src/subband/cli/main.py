@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"subband: error: {_sentence(error)}", file=sys.stderr)
         return USER_ERROR
     except KeyboardInterrupt as interrupt:
-        print(f"\nsubband: {interrupt or 'interrupted.'}", file=sys.stderr)
+        print(f"\nsubband: {str(interrupt) or 'interrupted.'}", file=sys.stderr)
         return INTERRUPTED
 
 
