@@ -101,5 +101,17 @@ def test_another_variant_is_refused(state):
         subband.load_published("gfnet_xs", state)
     assert "pos_embed (1, 196, 256), model has (1, 14, 14, 384)" in str(error.value)
     assert str(error.value).endswith("; it looks like gfnet_ti")
-    with pytest.raises(ValueError, match=r"head\.weight \(1000, 256\), model has \(10, 256\)"):
+    with pytest.raises(ValueError, match=r"a head of 1000 classes, but the model is built for 10; pass"):
         subband.load_published("gfnet_ti", state, num_classes=10)
+
+
+@pytest.mark.parametrize("name", ["gfnet_ti", "gfnet_h_ti"])
+def test_other_numbers_of_channels_take_the_colours(name, rng):
+    state = subband.export_published(subband.create_model(name, img_size=32, num_classes=5))
+    colors, grey, six = (
+        subband.load_published(name, state, img_size=32, num_classes=5, in_chans=count) for count in (3, 1, 6)
+    )
+    image, plane = torch.randn(1, 3, 32, 32, generator=rng), torch.randn(1, 1, 32, 32, generator=rng)
+    with torch.no_grad():
+        torch.testing.assert_close(grey(plane), colors(plane.expand(-1, 3, -1, -1)), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(six(torch.cat([image, image], 1)), colors(image), rtol=1e-4, atol=1e-5)

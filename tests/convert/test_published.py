@@ -53,6 +53,20 @@ def test_a_checkpoint_of_another_size_is_recognised():
             subband.load_published(name, state, num_classes=3)
 
 
+@pytest.mark.parametrize("wanted", [{}, {"num_classes": 5}])
+def test_another_number_of_classes_is_one_sentence(tmp_path, wanted):
+    state = subband.export_published(subband.create_model("gfnet_h_s", num_classes=10, img_size=32))
+    torch.save({"model": state}, tmp_path / "ten.pth")
+    words = (
+        r"ten\.pth has a head of 10 classes, .*; pass num_classes=10 \(on the command line --set num_classes=10\)\.$"
+    )
+    with pytest.raises(ValueError, match=words):
+        subband.load_published("gfnet_h_s", tmp_path / "ten.pth", img_size=32, **wanted)
+    assert subband.load_published("gfnet_h_s", tmp_path / "ten.pth", img_size=32, num_classes=10).num_classes == 10
+    with pytest.raises(ValueError, match=r"does not fit the model: .*; it looks like gfnet_h_s with num_classes=10$"):
+        subband.load_published("gfnet_h_ti", tmp_path / "ten.pth", img_size=32, **wanted)
+
+
 def test_classifiers_know_how_their_images_were_prepared(tmp_path):
     state = subband.export_published(subband.create_model("gfnet_h_ti", num_classes=3, img_size=32))
     model = subband.load_published("gfnet_h_ti", state, num_classes=3, img_size=64)

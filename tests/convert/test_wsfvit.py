@@ -97,8 +97,40 @@ def test_number_of_heads_is_an_option_that_no_weight_shows(state):
 def test_another_size_and_another_number_of_classes_are_refused(state):
     with pytest.raises(ValueError, match=r"does not fit the model: .* wrongly shaped"):
         subband.load_published("wsfvit_t", state)
-    with pytest.raises(ValueError, match=r"2 wrongly shaped \(head\.fc\.weight \(1000, 192\), model has \(10, 192\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"^the state dict has a head of 1000 classes, but the model is built for 10; pass num_classes=1000 \(on",
+    ):
         subband.load_published("wsfvit_p0", state, num_classes=10)
+
+
+def test_one_channel_gives_what_the_image_gave_in_three(state, rng):
+    """Exactly so if the statistics of the colours are equal, as here."""
+    for name in ("weight", "bias", "running_mean", "running_var"):
+        value = state[f"stem.norm1.{name}"]
+        state[f"stem.norm1.{name}"] = value.view(4, 3).mean(1, keepdim=True).expand(4, 3).flatten()
+    colors = subband.load_published("wsfvit_p0", state)
+    grey = subband.load_published("wsfvit_p0", state, in_chans=1)
+    assert grey.trunk.stem.conv1.weight.shape == (24, 4, 3, 3)
+    assert "preprocessing" not in grey.metadata
+    image = torch.randn(1, 1, 64, 64, generator=rng)
+    with torch.no_grad():
+        for part, precision in ((lambda m: m.trunk.stem, 1e-6), (lambda m: m, 1e-3)):  # blocks amplify rounding
+            wanted = part(colors)(image.expand(-1, 3, -1, -1))
+            assert (part(grey)(image) - wanted).abs().max() <= precision * wanted.abs().max()
+
+
+def test_more_channels_are_the_colours_in_turn(state, rng):
+    colors = subband.load_published("wsfvit_p0", state)
+    twice = subband.load_published("wsfvit_p0", state, in_chans=6)
+    image = torch.randn(1, 3, 64, 64, generator=rng)
+    with torch.no_grad():
+        torch.testing.assert_close(twice(torch.cat([image, image], 1)), colors(image), rtol=1e-4, atol=1e-4)
+        stem = subband.load_published("wsfvit_p0", state, in_chans=5).trunk.stem
+    theirs = state["stem.conv1.weight"].view(24, 4, 3, 3, 3)
+    torch.testing.assert_close(stem.conv1.weight.data.view(24, 4, 5, 3, 3), theirs[:, :, [0, 1, 2, 0, 1]] * 3 / 5)
+    statistics = state["stem.norm1.running_mean"].view(4, 3)
+    assert torch.equal(stem.norm_in.running_mean.view(4, 5), statistics[:, [0, 1, 2, 0, 1]])
 
 
 @pytest.mark.parametrize(("size", "count"), [("t", 22_497_004), ("s", 40_950_944), ("m", 68_618_600)])

@@ -26,15 +26,12 @@ LISTED = 10  # keys of each kind that an error message shows
 def load_published(name: str, checkpoint: str | Path | Mapping[str, Tensor], **overrides: Any) -> nn.Module:
     """See `subband.load_published`."""
     table = _layout(name)
-    source = "the state dict" if isinstance(checkpoint, Mapping) else str(checkpoint)
-    state = unwrap(checkpoint if isinstance(checkpoint, Mapping) else read_checkpoint(Path(checkpoint)))
+    state, source = read_state(checkpoint)
     model = create_model(name, **overrides)
     try:
         own = rename_state(state, table, model, source)
     except ValueError as error:
-        found = _look_alikes(name, state, overrides)
-        hint = f"; it looks like {' or '.join(found)}" if found else ""
-        raise ValueError(f"{error}{hint}") from None
+        raise ValueError(_explanation(str(error), model, state, overrides, source)) from None
     model.load_state_dict(own)
     prepare = published_preprocessing(model)
     known = {} if prepare is None else {"preprocessing": prepare}
@@ -65,6 +62,13 @@ def export_state(model: nn.Module, table: KeyMap) -> dict[str, Tensor]:
         value = value.detach().clone()
         state[published] = table.publish(key, value) if table.publish else value
     return state
+
+
+def read_state(checkpoint: str | Path | Mapping[str, Any]) -> tuple[dict[str, Tensor], str]:
+    """The state dict of a file, or of what a file would hold, and what error messages call it."""
+    if isinstance(checkpoint, Mapping):
+        return unwrap(checkpoint), "the state dict"
+    return unwrap(read_checkpoint(Path(checkpoint))), str(checkpoint)
 
 
 def read_checkpoint(path: Path) -> Mapping[str, Any]:
@@ -111,22 +115,46 @@ def unwrap(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
     return state
 
 
-def _look_alikes(name: str, state: Mapping[str, Tensor], overrides: dict[str, Any]) -> list[str]:
-    """Other sizes of the same architecture that a published state dict fits."""
-    found = []
+def _explanation(
+    error: str, model: nn.Module, state: Mapping[str, Tensor], overrides: dict[str, Any], source: str
+) -> str:
+    """Why a state dict does not fit, and which network it does fit, if another number of classes or another size helps."""
+    config: Any = model.model_config
+    name, count = config["name"], _num_classes(config["name"], state)
+    if count is not None and _fits(name, state, {**overrides, "num_classes": count}):
+        return (
+            f"{source} has a head of {count} classes, but the model is built for {model.num_classes}; "
+            f"pass num_classes={count} (on the command line --set num_classes={count})."
+        )
     builder = model_spec(name).builder
-    for other in list_models():
-        spec = model_spec(other)
-        if other == name or spec.builder is not builder or spec.layout is None:
-            continue
-        try:
-            with torch.device("meta"):
-                model = create_model(other, **overrides)
-            rename_state(state, _layout(other), model, other)
-        except ValueError:
-            continue
-        found.append(other)
-    return found[:MOST_HINTS]
+    others = [other for other in list_models() if other != name and model_spec(other).builder is builder]
+    for classes in ({}, {} if count is None else {"num_classes": count}):
+        found = [other for other in others if _fits(other, state, {**overrides, **classes})][:MOST_HINTS]
+        if found:
+            return f"{error}; it looks like {' or '.join(found)}" + "".join(
+                f" with {k}={v}" for k, v in classes.items()
+            )
+    return error
+
+
+def _num_classes(name: str, state: Mapping[str, Tensor]) -> int | None:
+    """Rows of a classifier's head in a published state dict."""
+    table = _layout(name)
+    heads = [value for key, value in state.items() if table.to_own(key) == "head.bias" and value.ndim == 1]
+    return len(heads[0]) if heads and model_spec(name).task == "classification" else None
+
+
+def _fits(name: str, state: Mapping[str, Tensor], overrides: dict[str, Any]) -> bool:
+    """Whether a published state dict fits a network."""
+    if model_spec(name).layout is None:
+        return False
+    try:
+        with torch.device("meta"):
+            model = create_model(name, **overrides)
+        rename_state(state, _layout(name), model, name)
+    except ValueError:
+        return False
+    return True
 
 
 def _layout(name: str) -> KeyMap:

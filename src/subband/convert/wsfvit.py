@@ -1,7 +1,9 @@
 """Checkpoints of WSF-ViT: classifiers, and the backbones of its detectors.
 
 Files with the older names of the attention parts (`attn_block`, `attn_channel`, `attn_grid`) load too; export writes the
-current ones. Position tables for windows of another size are resized, as the published fine-tuning at 384 pixels does.
+current ones. Position tables for windows of another size are resized, as the published fine-tuning at 384 pixels does. A
+network with `in_chans` other than three takes the stem of a file for three colours: within each wavelet band, one channel has
+the sum of the colours' weights and the mean of their statistics, more channels have the colours in turn, rescaled.
 """
 
 from __future__ import annotations
@@ -13,8 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from subband.convert._colors import fit_colors, fit_statistics
 from subband.convert._keymap import KeyMap
-from subband.convert.published import export_state, read_checkpoint, rename_state, unwrap
+from subband.convert.published import export_state, read_state, rename_state
 from subband.convert.wsfvit_video import CHANNEL_NAMES, MBCONV_NAMES, SAME_NAMES
 from subband.layers.position_table import resize_position_table
 from subband.models._registry import create_model, model_spec
@@ -25,6 +28,7 @@ __all__ = ["WSFVIT", "WSFVIT_PYRAMID", "export_pyramid", "load_pyramid"]
 BLOCK = "stages.{s}.blocks.{b}"
 OWN_BLOCK = "trunk.levels.{s}.{b}"
 STEM_NAMES = {"norm1": "norm_in", "conv1": "conv1", "norm2": "norm1", "conv2": "conv2", "norm3": "norm2"}
+BANDS = 4
 TABLE = "attn.rel_pos.relative_position_bias_table"
 # Current name, older name, ours.
 ATTENTION_NAMES = (
@@ -55,11 +59,24 @@ def haar_filters(model: nn.Module) -> dict[str, Tensor]:
     return {"stem.dwt_l2.w_l": torch.tensor([[root, root]]), "stem.dwt_l2.w_h": torch.tensor([[root, -root]])}
 
 
-def fit_position_table(key: str, value: Tensor, wanted: torch.Size) -> Tensor | None:
-    """A position table for windows of another size; None for other tensors, which must have the right shape."""
-    if not key.endswith("position_bias") or value.ndim != 3 or value.shape[0] != wanted[0]:
-        return None
-    return resize_position_table(value, (wanted[1], wanted[2]))
+def fit_input(key: str, value: Tensor, wanted: torch.Size) -> Tensor | None:
+    """What depends on the image: a position table for windows of another size, the stem for other channels.
+
+    Args:
+        key: Our name.
+        value: What the checkpoint has.
+        wanted: Shape of ours.
+
+    Returns:
+        A value of the wanted shape; None for other tensors, which must have the right one.
+    """
+    if key.endswith("position_bias") and value.ndim == 3 and value.shape[0] == wanted[0]:
+        return resize_position_table(value, (wanted[1], wanted[2]))
+    if key.endswith("stem.conv1.weight"):
+        return fit_colors(value, wanted, bands=BANDS)
+    if ".stem.norm_in." in key:
+        return fit_statistics(value, wanted, bands=BANDS)
+    return None
 
 
 TRUNK_RULES = (
@@ -75,13 +92,11 @@ WSFVIT = KeyMap(
         ("head.fc", "head"),
     ),
     constants=haar_filters,
-    fit=fit_position_table,
+    fit=fit_input,
 )
 
 # The backbone of a detector, without the prefix `backbone.`.
-WSFVIT_PYRAMID = KeyMap(
-    rules=(*TRUNK_RULES, ("norm{s}.norm", "norms.{s}")), constants=haar_filters, fit=fit_position_table
-)
+WSFVIT_PYRAMID = KeyMap(rules=(*TRUNK_RULES, ("norm{s}.norm", "norms.{s}")), constants=haar_filters, fit=fit_input)
 
 
 def load_pyramid(name: str, checkpoint: str | Path | Mapping[str, Tensor], **overrides: Any) -> WSFViTPyramid:
@@ -106,12 +121,10 @@ def load_pyramid(name: str, checkpoint: str | Path | Mapping[str, Tensor], **ove
     """
     if model_spec(name).builder is not WSFViT:
         raise ValueError(f"name must be a WSF-ViT, got {name!r}.")
-    is_state = isinstance(checkpoint, Mapping)
-    state = unwrap(checkpoint if is_state else read_checkpoint(Path(checkpoint)))  # type: ignore[arg-type]
+    state, source = read_state(checkpoint)
     parts = {key.removeprefix("backbone."): value for key, value in state.items() if key.startswith("backbone.")}
     model = create_model(name, **{"num_heads": (4, 8, 16, 32), **overrides})
     pyramid = WSFViTPyramid(model.trunk)  # type: ignore[arg-type]
-    source = "the state dict" if is_state else str(checkpoint)
     pyramid.load_state_dict(rename_state(parts or state, WSFVIT_PYRAMID, pyramid, source))
     return pyramid.eval()
 
