@@ -90,6 +90,18 @@ def test_one_photograph_shows_its_classes(model, pixels, tmp_path, capsys):
     assert {path.name for path in tmp_path.iterdir()} == {"a.png", "model"}
 
 
+def test_the_bundled_classifier_reads_digits(tmp_path):
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    (tmp_path / "digits").mkdir()
+    for number in range(10):
+        write_image(tmp_path / "digits" / f"{number}.png", torch.from_numpy(digits.images[number]).float()[None] / 16)
+    guesses = classify(tmp_path / "digits", "--model", "gfnet_digits", "--top", 1)
+    right = sum(row[0]["class"] == str(label) for row, label in zip(guesses, digits.target[:10], strict=True))
+    assert right >= 9
+
+
 def test_csv_of_a_folder_in_natural_order(model, photos, tmp_path, capsys):
     (photos / "1.png").rename(photos / "10.png")
     out = tmp_path / "new" / "classes.csv"

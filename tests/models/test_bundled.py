@@ -5,12 +5,18 @@ import torch
 
 import subband
 from subband.config import build_recipe
+from subband.data.classification import build_images
 from subband.models._checkpoint import BUNDLED_FOLDER, bundled_models
+from subband.predictors.classification import ImageClassifier
 from subband.tasks.video_prediction import VideoPredictionTask
 
 
 def test_there_is_a_default_model_of_the_predict_command():
     assert "wast_photos" in bundled_models()
+
+
+def test_bundled_weights_are_not_hidden_by_a_model_of_their_name():
+    assert not set(bundled_models()) & set(subband.list_models())
 
 
 @pytest.mark.parametrize("name", bundled_models())
@@ -21,6 +27,21 @@ def test_bundled_weights_are_small_and_documented(name):
     assert {"recipe", "training", "scores", "environment"} <= set(metadata)
     assert {"seed", "steps", "train_seconds"} <= set(metadata["training"])
     assert {"date", "hardware", "commit", "command"} <= set(metadata["environment"])
+
+
+def test_the_digits_classifier_is_as_good_as_its_card_says():
+    import yaml
+
+    classifier = ImageClassifier.load("gfnet_digits")
+    metadata = classifier.model.metadata
+    recipe = build_recipe(yaml.safe_load(metadata["recipe"]))
+    test = build_images(recipe.data.name, recipe.data.args, recipe.seed).test
+    assert classifier.classes == test.spec.classes
+    assert classifier.preprocessing == test.spec.preprocessing
+    probabilities = classifier.predict(torch.stack([test[index][0] for index in range(len(test))]))
+    right = (probabilities.argmax(1) == torch.tensor(test.labels)).double().mean()
+    assert right == pytest.approx(metadata["scores"]["top1"], abs=1.5 / len(test))  # one image may lie on the border
+    assert right > 0.97
 
 
 def test_the_default_model_beats_persistence_on_photographs_it_never_saw():
