@@ -36,3 +36,18 @@ def test_folder_to_scores(tmp_path, monkeypatch, capsys):
     assert "top-1" in capsys.readouterr().out
     again = json.loads((tmp_path / "again" / "scores.json").read_text())
     assert again["rows"][0]["metrics"] == scores["rows"][0]["metrics"]
+
+
+def test_data_with_other_classes_is_refused(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for number in range(24):
+        folder = tmp_path / "images" / ("cat", "dog", "owl")[number % 3]
+        folder.mkdir(parents=True, exist_ok=True)
+        write_image(folder / f"{number}.png", torch.full((3, 9, 9), number / 24))
+    recipe = SMALL | {"data": {"name": "image_folder", "args": {"path": "images", "img_size": 8}}}
+    (tmp_path / "animals.yaml").write_text(yaml.safe_dump(recipe))
+    assert main(["evaluate", "gfnet_digits", "--recipe", "animals.yaml", "--out", "scores"]) == 2
+    error = capsys.readouterr().err
+    assert "tells 10 classes apart, but the data has 3; fine-tune it on this data first" in error
+    assert len(error.splitlines()) == 1
+    assert not any(tmp_path.rglob("scores.json"))
