@@ -40,6 +40,25 @@ def test_the_layout_of_imagenet_keeps_its_val_for_the_test(tmp_path):
     assert data.spec.classes == ("cat", "dog")
 
 
+@pytest.mark.parametrize("layout", ["classes", "val", "train and val"])
+def test_all_images_can_be_test_images(tmp_path, layout):
+    fill(tmp_path if layout == "classes" else tmp_path / "val", number=3)
+    if layout == "train and val":
+        fill(tmp_path / "train")
+    share = {} if layout == "val" else {"test_fraction": 1}
+    data = image_folder(path=str(tmp_path), img_size=8, **share)
+    assert values(data.test) == {*range(3), *range(100, 103)}
+    assert data.test.labels == (0, 0, 0, 1, 1, 1)
+    for split in (data.train, data.val):
+        with pytest.raises(ValueError, match=r"every image of the folder is a test image .* nothing to train on"):
+            len(split)
+
+
+def test_a_class_may_be_called_val(tmp_path):
+    fill(tmp_path, classes=("test", "val"))
+    assert image_folder(path=str(tmp_path), img_size=8).spec.classes == ("test", "val")
+
+
 def test_grey_images_become_three_equal_channels(tmp_path):
     fill(tmp_path, channels=1)
     image = image_folder(path=str(tmp_path), img_size=8).test[0][0]

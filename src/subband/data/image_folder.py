@@ -55,10 +55,11 @@ def image_folder(
 ) -> ImageData:
     """Images in a folder per class, or in the layout of ImageNet: `train/CLASS/*` and `val/CLASS/*`.
 
-    With the layout of ImageNet the images in `val` are the test set. What is held out is always the same.
+    With the layout of ImageNet the images in `val` are the test set; `val` alone does for evaluation. What is held out is
+    always the same.
 
     Args:
-        path: Folder of class folders, or folder with `train` and `val`.
+        path: Folder of class folders, or folder with `train` and `val`, or with `val`.
         img_size: Side or sides (height, width) of the inputs.
         crop_ratio: Share of a resized image, along one side, that is kept for validation and test.
         crop_mode: `center` keeps the shape of an image before the crop, `squash` does not.
@@ -73,7 +74,8 @@ def image_folder(
         erasing: Share of the training images that lose a rectangle.
         train_interpolation: How training images are resized, where any part may be seen.
         val_fraction: Share of the training images of each class held out for validation.
-        test_fraction: Share of all images of each class held out for the test; without effect if there is a `val` folder.
+        test_fraction: Share of all images of each class held out for the test; 1 is for evaluation and leaves nothing to
+            train on. With a `val` folder it has no effect but this one.
         seed: Chooses the augmentation.
 
     Raises:
@@ -121,13 +123,32 @@ class _Reader:
         return read_image(self.paths[index]).pixels.expand(3, -1, -1)
 
 
+class _NoImages(LabelledImages):
+    """Stands where a folder has test images alone; a loader that asks for its length is told so."""
+
+    def __init__(self, spec: ImageSpec) -> None:
+        self.spec, self.labels = spec, ()
+
+    def __len__(self) -> int:
+        raise ValueError(
+            "every image of the folder is a test image (it has val without train, or test_fraction is 1), so there is nothing "
+            "to train on."
+        )
+
+
 def _labelled(files: _Files, spec: ImageSpec, augmentation: Augmentation, seed: int) -> LabelledImages:
+    if not files.paths:
+        return _NoImages(spec)
     return LabelledImages(_Reader(files.paths), files.labels, spec, augmentation=augmentation, seed=seed)
 
 
 def _splits(root: Path, val_fraction: float, test_fraction: float) -> tuple[_Files, _Files, _Files]:
-    """Images for training, validation and test, in either layout."""
-    if (root / "train").is_dir() and (root / "val").is_dir():
+    """Images for training, validation and test, in either layout; the first two are empty if all are for the test."""
+    has_train, has_val = (root / "train").is_dir(), _holds_folders(root / "val")
+    if test_fraction == 1 or (has_val and not has_train):
+        test = _list_classes(root / "val" if has_val else root)
+        return test.select([]), test.select([]), test
+    if has_train and (root / "val").is_dir():
         rest, test = _list_classes(root / "train"), _list_classes(root / "val")
         unlike = sorted(set(rest.classes) ^ set(test.classes))
         if unlike:
@@ -139,6 +160,10 @@ def _splits(root: Path, val_fraction: float, test_fraction: float) -> tuple[_Fil
         rest, test = (files.select(part) for part in _split(files, test_fraction, root))
     train, val = (rest.select(part) for part in _split(rest, val_fraction, root))
     return train, val, test
+
+
+def _holds_folders(path: Path) -> bool:
+    return path.is_dir() and any(item.is_dir() for item in path.iterdir())
 
 
 def _list_classes(folder: Path) -> _Files:
