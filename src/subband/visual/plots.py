@@ -1,4 +1,4 @@
-"""Line and bar plots as SVG texts that take their colours from the page they stand in.
+"""Line and bar plots as SVG texts that take their colours from the page they stand in, and line plots as a PNG file.
 
 Text and axes are drawn in `currentColor` and every series in its CSS variable with the light colour as fallback, so one SVG
 is right on light paper, on dark paper and alone. The page supplies the legend.
@@ -16,6 +16,7 @@ from subband.visual.colours import SeriesStyle
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
 BANDS = ("ll", "lh", "hl", "hh")
 
@@ -65,6 +66,20 @@ class Curve(NamedTuple):
     with_markers: bool = False
 
 
+class Panel(NamedTuple):
+    """One of several plots side by side.
+
+    Attributes:
+        title: Heading.
+        x_label: Quantity and unit of the horizontal axis.
+        curves: What to draw, first at the back.
+    """
+
+    title: str
+    x_label: str
+    curves: Sequence[Curve]
+
+
 def line_plot(
     curves: Sequence[Curve],
     title: str,
@@ -73,6 +88,7 @@ def line_plot(
     log_y: bool = False,
     whole_x: bool = False,
     y_max: float | None = None,
+    y_range: tuple[float, float] | None = None,
 ) -> str:
     """Curves over a common axis.
 
@@ -84,6 +100,7 @@ def line_plot(
         log_y: Logarithmic vertical axis.
         whole_x: Horizontal ticks at whole numbers only.
         y_max: Where the vertical axis is cut off if curves reach higher.
+        y_range: Ends of the vertical axis, whatever the curves.
 
     Returns:
         SVG element to be put into a page.
@@ -107,7 +124,49 @@ def line_plot(
         axes.margins(x=0.02)
         if y_max is not None and axes.get_ylim()[1] > y_max:
             axes.set_ylim(top=y_max)
+        if y_range is not None:
+            axes.set_ylim(y_range)
         return _to_svg(figure, title, {curve.style for curve in curves if curve.style})
+
+
+def line_panels_png(
+    panels: Sequence[Panel], y_label: str, y_range: tuple[float, float], key: Mapping[str, SeriesStyle]
+) -> bytes:
+    """Plots side by side on one vertical scale, black on white, for those who need a picture and no page.
+
+    Args:
+        panels: From left to right.
+        y_label: Quantity and unit of the vertical axis.
+        y_range: Its ends.
+        key: Names of the styles, for the legend.
+
+    Returns:
+        PNG file.
+
+    Raises:
+        ValueError: If there are no panels.
+    """
+    if not panels:
+        raise ValueError("line_panels_png needs at least one panel.")
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    with rc_context(_RC):
+        width, height = _SIZE
+        figure = Figure(figsize=(len(panels) * width, height + 0.4), layout="constrained")
+        row = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+        for axes, panel in zip(row, panels, strict=True):
+            axes.set_title(panel.title, loc="left", fontsize=10.5, fontweight="bold")
+            axes.set_xlabel(panel.x_label)
+            for curve in panel.curves:
+                _draw(axes, curve)
+            axes.margins(x=0.02)
+        row[0].set_ylabel(y_label)
+        row[0].set_ylim(y_range)
+        figure.legend(handles=[_sample(name, style) for name, style in key.items()], loc="outside upper left", ncols=4)
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=160, facecolor="white", metadata={"Software": None})
+        return buffer.getvalue()
 
 
 def energy_bars(ratios: Mapping[str, Mapping[str, float]], styles: Mapping[str, SeriesStyle], title: str) -> str:
@@ -168,6 +227,13 @@ def _draw(axes: Axes, curve: Curve) -> None:
         markersize=3.6,
         solid_capstyle="round",
     )
+
+
+def _sample(name: str, style: SeriesStyle) -> Line2D:
+    """A line for the legend."""
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], color=style.light, linestyle=style.dashes, linewidth=1.6, label=name)
 
 
 def _set_log(axes: Axes) -> None:
