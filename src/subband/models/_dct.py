@@ -9,14 +9,15 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from subband.layers.frequency_gate import FrequencyGate
-from subband.layers.jpeg_dct import JPEG_SUBSETS, JpegDCT2d
+from subband.layers.jpeg_dct import JPEG_SUBSETS, JpegDCT2d, JpegPipeline
 from subband.models._classifier import Classifier
 
 __all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "PREPROCESSING", "DCTClassifier", "DCTInput"]
 
 DCTInput = Literal["images", "coefficients"]
 
-BLOCK = 8
+# Pixels of the image per element of the coefficients' maps, along one side.
+PIXELS: dict[JpegPipeline, int] = {"classification": 8, "detection": 4}
 GATED_CHANNELS = 192
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 PREPROCESSING: dict[str, Any] = {"interpolation": "bilinear", "antialias": False}  # OpenCV's, as published
@@ -34,6 +35,7 @@ class DCTClassifier(Classifier):
         img_size: Side or sides of the images.
         num_classes: Logits K; 0 for pooled features instead.
         drop_rate: Dropout before the last layer.
+        pipeline: Which coefficients: maps of an eighth of the image's sides, or of a quarter for detectors.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class DCTClassifier(Classifier):
         img_size: int | Sequence[int],
         num_classes: int,
         drop_rate: float,
+        pipeline: JpegPipeline = "classification",
     ) -> None:
         height, width = (img_size, img_size) if isinstance(img_size, int) else img_size
         if inputs not in ("images", "coefficients"):
@@ -55,15 +58,18 @@ class DCTClassifier(Classifier):
             raise ValueError(f"channels must be one of {', '.join(map(str, JPEG_SUBSETS))}, got {channels}.")
         if gated and channels != GATED_CHANNELS:
             raise ValueError(f"gated=True chooses among all {GATED_CHANNELS} channels, got channels={channels}.")
+        if pipeline not in PIXELS:
+            raise ValueError(f"pipeline must be 'classification' or 'detection', got {pipeline!r}.")
+        self.pixels = PIXELS[pipeline]
         takes_images = inputs == "images"
         super().__init__(
             num_classes=num_classes,
             in_chans=3 if takes_images else channels,
-            img_size=(height, width) if takes_images else (-(-height // BLOCK), -(-width // BLOCK)),
+            img_size=(height, width) if takes_images else (-(-height // self.pixels), -(-width // self.pixels)),
             drop_rate=drop_rate,
         )
         self.channels = channels
-        self.front_end = JpegDCT2d(channels, mean=mean, std=std) if takes_images else nn.Identity()
+        self.front_end = JpegDCT2d(channels, pipeline=pipeline, mean=mean, std=std) if takes_images else nn.Identity()
         self.gate = FrequencyGate(channels) if gated else None
 
     @abstractmethod
@@ -71,7 +77,7 @@ class DCTClassifier(Classifier):
         """Feature maps of all stages from coefficients `(B, channels, h, w)`, finest first."""
 
     def coefficients(self, x: Tensor) -> Tensor:
-        """Normalised coefficients `(B, channels, H / 8, W / 8)` of what the network takes, before any gate."""
+        """Normalised coefficients `(B, channels, h, w)` of what the network takes, before any gate."""
         if x.ndim != 4 or x.shape[1] != self.in_chans:
             raise ValueError(f"images must be (B, {self.in_chans}, H, W), got shape {tuple(x.shape)}.")
         return self.front_end(x)

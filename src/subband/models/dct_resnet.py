@@ -4,7 +4,8 @@ Paper: Xu et al., Learning in the Frequency Domain, CVPR 2020. Its checkpoints l
 
 There is no stem: coefficients of 8 x 8 blocks go into the first bottleneck. As in the published evaluation code, whose weights
 belong to that graph, the second stage keeps the resolution, so the network costs 3.3 times as much as ResNet-50 on pixels of
-half the side; `stage2_stride=2` saves that, for new training.
+half the side; `stage2_stride=2` saves that, for new training. The backbone of the published detectors has that stride, on
+coefficients of a quarter of the image's sides (`DCTResNetPyramid`).
 
 Different from the published code: images go in, their coefficients are made inside (`inputs="coefficients"` is the published
 network); without noise in evaluation, a gate gives the same answer each time; any image size.
@@ -18,14 +19,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from subband.layers.jpeg_dct import JpegPipeline
 from subband.models._classifier import Stage
 from subband.models._dct import IMAGENET_MEAN, IMAGENET_STD, PREPROCESSING, DCTClassifier, DCTInput
 from subband.models._registry import ModelSpec
 
-__all__ = ["MODELS", "DCTResNet"]
+__all__ = ["MODELS", "DCTResNet", "DCTResNetPyramid"]
 
 EXPANSION = 4
-BLOCK = 8
+PYRAMID_REDUCTIONS = [4, 8, 16, 32]
 
 
 class Bottleneck(nn.Module):
@@ -69,7 +71,8 @@ class DCTResNet(DCTClassifier):
 
     Args:
         channels: Frequencies of Y, Cb and Cr together: 6, 24, 32, 48, 64 or 192.
-        inputs: `images` `(B, 3, H, W)`, or `coefficients` `(B, channels, H / 8, W / 8)` as `JpegDCT2d` normalises them.
+        inputs: `images` `(B, 3, H, W)`, or `coefficients` `(B, channels, H / 8, W / 8)` (`/ 4` for `pipeline="detection"`) as `JpegDCT2d`
+            normalises them.
         gated: Let a gate choose channels for each image; for `channels=192`.
         stage2_stride: 1 as published, 2 for a third of the cost.
         depths: Blocks of each of the four stages.
@@ -79,6 +82,7 @@ class DCTResNet(DCTClassifier):
         img_size: Side or sides of the images; others are taken, too.
         num_classes: Logits K; 0 for pooled features instead.
         drop_rate: Dropout before the last layer.
+        pipeline: Which published coefficients; those for `detection` are of a doubled image, so all maps are twice as large.
 
     Shape:
         images `(B, 3, H, W)` of any size, or coefficients; logits `(B, K)`.
@@ -109,6 +113,7 @@ class DCTResNet(DCTClassifier):
         img_size: int | Sequence[int] = 448,
         num_classes: int = 1000,
         drop_rate: float = 0.0,
+        pipeline: JpegPipeline = "classification",
     ) -> None:
         super().__init__(
             channels=channels,
@@ -119,6 +124,7 @@ class DCTResNet(DCTClassifier):
             img_size=img_size,
             num_classes=num_classes,
             drop_rate=drop_rate,
+            pipeline=pipeline,
         )
         if stage2_stride not in (1, 2):
             raise ValueError(f"stage2_stride must be 1 or 2, got {stage2_stride}.")
@@ -143,7 +149,7 @@ class DCTResNet(DCTClassifier):
     @property
     def stages(self) -> list[Stage]:
         """The four stages, finest first; reductions count image pixels, also where coefficients go in."""
-        reductions = BLOCK * torch.tensor(self.strides, device="cpu").cumprod(0)
+        reductions = self.pixels * torch.tensor(self.strides, device="cpu").cumprod(0)
         chans = (EXPANSION * width for width in self.widths)
         return [
             Stage(num, reduction, f"levels.{index}")
@@ -158,6 +164,35 @@ class DCTResNet(DCTClassifier):
                 x = self.checkpointed(block, x)
             maps.append(x)
         return maps
+
+
+class DCTResNetPyramid(nn.Module):
+    """Multi-scale features for detectors: the maps of the four stages.
+
+    Args:
+        trunk: Network with `pipeline="detection"`, `stage2_stride=2` and `num_classes=0`, whose weights it shares.
+
+    Shape:
+        images `(B, 3, H, W)`, or coefficients, to four maps `(B, D, ceil(H / r), ceil(W / r))`, r = 4, 8, 16, 32.
+
+    Raises:
+        ValueError: If the network has other options.
+
+    Example:
+        >>> trunk = DCTResNet(pipeline="detection", stage2_stride=2, num_classes=0)
+        >>> [tuple(x.shape[1:]) for x in DCTResNetPyramid(trunk).eval()(torch.zeros(1, 3, 64, 96))]
+        [(256, 16, 24), (512, 8, 12), (1024, 4, 6), (2048, 2, 3)]
+    """
+
+    def __init__(self, trunk: DCTResNet) -> None:
+        super().__init__()
+        if [stage.reduction for stage in trunk.stages] != PYRAMID_REDUCTIONS or trunk.num_classes:
+            raise ValueError("a pyramid needs a network with pipeline='detection', stage2_stride=2 and num_classes=0.")
+        self.trunk = trunk
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Maps of what the network takes, finest first."""
+        return self.trunk.forward_stages(x)
 
 
 MODELS: dict[str, ModelSpec] = {
