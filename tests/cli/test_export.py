@@ -66,7 +66,7 @@ def test_programs_give_the_numbers_of_the_network(name, tmp_path, rng):
 @pytest.mark.filterwarnings("ignore")
 def test_weights_too_large_for_one_onnx_file_lie_beside_it(tmp_path, monkeypatch, rng):
     onnxruntime = pytest.importorskip("onnxruntime")
-    monkeypatch.setattr("subband.cli.export.PROTOBUF_LIMIT", 1000)
+    monkeypatch.setattr("subband.cli._onnx.PROTOBUF_LIMIT", 1000)
     save_model(create_model("tau", **SIMVP), tmp_path / "model")
     path = tmp_path / "tau.onnx"
     assert main(["export", str(tmp_path / "model"), "--out", str(path)]) == 0
