@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from subband.visual.colours import series_styles
-from subband.visual.plots import Curve, energy_bars, line_plot
+from subband.visual.plots import Curve, energy_bars, line_plot, signed_bars
 
 STYLES = series_styles(["wast", "tau", "persistence"])
 SVG = "{http://www.w3.org/2000/svg}"
@@ -84,3 +84,23 @@ def test_nothing_to_draw() -> None:
         line_plot([], "t", "x", "y")
     with pytest.raises(ValueError, match="at least one model"):
         energy_bars({}, STYLES, "t")
+
+
+def test_bars_above_and_below_zero() -> None:
+    up, down = STYLES["wast"], STYLES["tau"]
+    svg = signed_bars({"LL1": 2.0, "LH1": 1.0, "HL1": -0.5}, up, down, "Drops", "drop")
+
+    def heights(variable: str) -> list[float]:
+        bars = [
+            p
+            for p in ElementTree.fromstring(svg).iter(f"{SVG}path")
+            if f"fill: var({variable}" in p.get("style", "") and p.get("clip-path")
+        ]
+        rows = [[float(y) for _, y in re.findall(r"[ML] ([\d.]+) ([\d.]+)", p.get("d", ""))] for p in bars]
+        return [max(row) - min(row) for row in rows]
+
+    (first, second), (third,) = heights("--series-1"), heights("--series-2")
+    assert first == pytest.approx(2 * second, rel=1e-3)
+    assert first == pytest.approx(4 * third, rel=1e-3)
+    with pytest.raises(ValueError, match="at least one bar"):
+        signed_bars({}, up, down, "Drops", "drop")

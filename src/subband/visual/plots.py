@@ -202,6 +202,38 @@ def energy_bars(ratios: Mapping[str, Mapping[str, float]], styles: Mapping[str, 
         return _to_svg(figure, title, {styles[name] for name in ratios})
 
 
+def signed_bars(heights: Mapping[str, float], up: SeriesStyle, down: SeriesStyle, title: str, y_label: str) -> str:
+    """One bar per name, above or below zero, with its number.
+
+    Args:
+        heights: By name, from left to right.
+        up: Style of the bars above zero.
+        down: Style of those below.
+        title: Description for screen readers; the page prints the heading.
+        y_label: Quantity and unit of the vertical axis.
+
+    Returns:
+        SVG element to be put into a page.
+
+    Raises:
+        ValueError: If there are no bars.
+    """
+    if not heights:
+        raise ValueError("signed_bars needs at least one bar.")
+    from matplotlib import rc_context
+
+    with rc_context(_RC):
+        figure, axes = _figure("", y_label)
+        styles = [up if height >= 0 else down for height in heights.values()]
+        bars = axes.bar(list(heights), list(heights.values()), 0.8, color=[style.light for style in styles])
+        axes.bar_label(bars, fmt="%+.2f", padding=1.5, fontsize=6.5)
+        axes.axhline(0, color=_INK, linewidth=0.9)
+        axes.tick_params(axis="x", length=0, labelsize=7.5)
+        axes.margins(y=0.12)
+        axes.spines["bottom"].set_visible(False)
+        return _to_svg(figure, title, set(styles))
+
+
 def _figure(x_label: str, y_label: str) -> tuple[Figure, Axes]:
     from matplotlib.figure import Figure
 
