@@ -1,16 +1,18 @@
-"""Every recipe that ships parses, names what exists, and trains two steps at a small size."""
+"""Every recipe that ships parses and names what exists; one of each kind trains two steps at a small size."""
 
 import importlib
 import inspect
 
 import pytest
+import torch
 
 from subband.config import find_recipe, list_recipes, load_recipe
 from subband.data import DATASETS
-from subband.data.classification import IMAGE_DATASETS
+from subband.data.classification import IMAGE_DATASETS, ImageSpec, Preprocessing
+from subband.data.images import write_image
 from subband.losses import build_loss
-from subband.models._registry import model_spec
-from subband.tasks.classification import loss_options
+from subband.models._registry import catalog, model_spec
+from subband.tasks.classification import ClassificationTask, loss_options
 from subband.tasks.training import train
 
 RECIPES = list_recipes()
@@ -22,11 +24,21 @@ SMALL = {
     "wast": {"encoder_dim": 4, "block_list": [1, 1, 1], "large_kernel": [5, 3], "mlp_ratio": 1.0},
 }
 SMALL_CLASSIFIERS = {
+    "dct_mobilenetv2": {},
     "dct_resnet": {"depths": [1, 1, 1, 1], "width": 4},
     "gfnet": {"dims": [8], "depths": [1], "patch_size": 4},
     "wsfvit": {"dims": [8, 8, 16, 16], "depths": [1, 1, 1, 1], "num_heads": [2, 2, 2, 2], "head_dim": 4, "stem_dim": 8},
     "vit": {"dim": 8, "depth": 1, "num_heads": 2, "patch_size": 4},
 }
+# The recipes of a family differ in sizes alone; these have all that they do not share.
+IMAGENET = [name for name in RECIPES if name.endswith("_imagenet")]
+TRAINED = [
+    *(name for name in RECIPES if name.startswith("classification/") and name not in IMAGENET),
+    "classification/dct_mobilenetv2_24_imagenet",
+    "classification/dct_resnet50_gated_imagenet",
+    "classification/gfnet_xs_384_imagenet",
+    "classification/wsfvit_p0_imagenet",
+]
 
 
 def test_there_is_a_recipe_for_every_preset():
@@ -59,15 +71,61 @@ def test_recipe_states_where_its_numbers_come_from(name):
     assert any("Source:" in line or "Ours" in line for line in header), "say where the numbers come from"
 
 
-@pytest.mark.parametrize("name", [name for name in RECIPES if name.startswith("classification/")])
+def test_there_is_a_recipe_for_every_classifier():
+    named = {load_recipe(name).model.name for name in IMAGENET}
+    published = {name for name, spec in catalog().items() if spec.task == "classification" and spec.layout is not None}
+    assert published <= named
+
+
+@pytest.mark.parametrize("name", IMAGENET)
+def test_imagenet_recipe_fits_its_network(name):
+    recipe = load_recipe(name)
+    size = recipe.data.args["img_size"]
+    classes = tuple(map(str, range(1000)))
+    spec = ImageSpec(classes=classes, preprocessing=Preprocessing(size=(size, size)))
+    with torch.device("meta"):
+        model = ClassificationTask.build_model(recipe, spec)
+    ClassificationTask(recipe, model, spec)
+    assert tuple(model.img_size) == (size, size)
+    # Inputs are prepared as those of the published weights.
+    wanted = Preprocessing.from_dict({"size": [size, size], **model_spec(recipe.model.name).preprocessing})
+    args = {key: tuple(value) if isinstance(value, list) else value for key, value in recipe.data.args.items()}
+    for key in ("crop_ratio", "crop_mode", "interpolation", "antialias", "mean", "std"):
+        default = Preprocessing.__dataclass_fields__[key].default
+        assert args.get(key, default) == getattr(wanted, key), key
+
+
+@pytest.fixture(scope="module")
+def imagenet(tmp_path_factory):
+    """A folder laid out as ImageNet, of two classes."""
+    folder = tmp_path_factory.mktemp("imagenet")
+    for split, count in (("train", 3), ("val", 1)):
+        for label in ("n01", "n02"):
+            (folder / split / label).mkdir(parents=True)
+            for number in range(count):
+                write_image(folder / split / label / f"{number}.png", torch.rand(3, 40, 50))
+    return folder
+
+
+@pytest.mark.parametrize("name", ["wsfvit_t", "wsfvit_p0", "wsfvit_s_384", "gfnet_xs", "dct_resnet50_24"])
+def test_imagenet_recipe_reads_its_data(name, imagenet):
+    recipe = load_recipe(f"classification/{name}_imagenet", {"data": {"args": {"path": str(imagenet)}}})
+    data = ClassificationTask.build_data(recipe)
+    size = recipe.data.args["img_size"]
+    assert data.train[5][0].shape == data.test[0][0].shape == (3, size, size)
+
+
+@pytest.mark.parametrize("name", TRAINED)
 def test_classifier_trains_two_steps(name, tmp_path):
     recipe = load_recipe(name)
     small = next(args for prefix, args in SMALL_CLASSIFIERS.items() if recipe.model.name.startswith(prefix))
     recipe.model.args = {**recipe.model.args, **small, "img_size": 32}
     recipe.data.name, recipe.data.batch_size, recipe.data.num_workers = "digits", 600, 0
     recipe.data.args = {"img_size": 32}
+    recipe.model.weights = None
     recipe.trainer.epochs, recipe.trainer.device, recipe.trainer.tensorboard = 1, "cpu", False
     recipe.trainer.precision, recipe.trainer.compile = "32", False
+    recipe.trainer.num_devices, recipe.trainer.accumulate = 1, 1
     scores = train(recipe, tmp_path / "run", progress=False)
     assert scores["rows"][0]["steps"] == 2
     assert scores["rows"][0]["metrics"]["cross_entropy"] > 0

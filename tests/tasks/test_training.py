@@ -13,7 +13,7 @@ import torch
 import subband
 from subband.config import recipe_text
 from subband.tasks._base import DivergenceError
-from subband.tasks.training import evaluate, train
+from subband.tasks.training import check_machine, evaluate, train
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
 
@@ -220,3 +220,33 @@ def test_training_starts_from_given_weights(tmp_path, tiny):
     other = {"weights": str(tmp_path / "first"), "args": {"hid_S": 6}}
     with pytest.raises(ValueError, match=r"do not fit the recipe's model: \d+ entries differ, first decoder"):
         train(tiny(model=other), tmp_path / "third", progress=False)
+
+
+@pytest.mark.parametrize(
+    ("count", "trainer", "words"),
+    [
+        (0, {}, r"finds no CUDA device; use --trainer.device cpu --trainer.num_devices 1"),
+        (1, {}, r"has 1 GPU; use --trainer.num_devices 1 --trainer.accumulate 16 for batches of the same size"),
+        (2, {}, r"has 2 GPUs; use --trainer.num_devices 2 --trainer.accumulate 8"),
+        (8, {"strategy": "fsdp"}, r"fsdp cannot clip the norm of gradients; set --optim.grad_clip null"),
+        (8, {}, None),
+    ],
+)
+def test_a_recipe_for_other_machines_is_refused(tmp_path, tiny, monkeypatch, count, trainer, words):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    trainer = {"device": "cuda", "num_devices": 8, "accumulate": 2, **trainer}
+    recipe = tiny(optim={"grad_clip": 1.0}, trainer=trainer)
+    if words is None:
+        check_machine(recipe)
+        return
+    with pytest.raises(ValueError, match=words):
+        train(recipe, tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_cannot_be_trained_leaves_no_folder(tmp_path, tiny):
+    with pytest.raises(ValueError, match=r"8 samples are too few for a batch_size of 9"):
+        train(tiny(data={"batch_size": 9}), tmp_path / "run", progress=False)
+    with pytest.raises(ValueError, match=r"monitor must be val_loss for video_prediction, got val_top1"):
+        train(tiny(trainer={"monitor": "val_top1"}), tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()

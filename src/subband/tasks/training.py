@@ -153,7 +153,7 @@ def train(
         ValueError: If the recipe does not fit together or wants more GPUs than there are, or the loss becomes NaN.
     """
     files = check_folder(Path(folder), overwrite=overwrite, resume=resume)
-    check_devices(recipe.trainer)
+    check_machine(recipe)
     task_type = task_class(recipe.task)
     data = task_type.build_data(recipe)
     torch.manual_seed(recipe.seed)
@@ -257,17 +257,22 @@ def pick_training_device(config: TrainerConfig) -> torch.device:
     return torch.device(config.device)
 
 
-def check_devices(config: TrainerConfig) -> None:
-    """Refuse a recipe made for more GPUs than this machine has.
+def check_machine(recipe: RecipeConfig) -> None:
+    """Refuse a recipe made for more GPUs than this machine has, and gradient clipping where Lightning has none.
 
     Raises:
-        ValueError: Saying which settings give the same batches on those there are.
+        ValueError: Saying which settings give the same batches on the GPUs there are.
     """
+    config = recipe.trainer
+    if config.strategy.startswith("fsdp") and recipe.optim.grad_clip is not None:
+        raise ValueError("trainer.strategy fsdp cannot clip the norm of gradients; set --optim.grad_clip null.")
     if pick_training_device(config).type != "cuda" or config.num_devices <= torch.cuda.device_count():
         return
     count = torch.cuda.device_count()
     if count == 0:
-        raise ValueError("trainer.device is cuda, but PyTorch finds no CUDA device; use --trainer.device cpu.")
+        raise ValueError(
+            "trainer.device is cuda, but PyTorch finds no CUDA device; use --trainer.device cpu --trainer.num_devices 1."
+        )
     accumulate = -(-config.accumulate * config.num_devices // count)
     raise ValueError(
         f"trainer.num_devices is {config.num_devices}, but this machine has {count} GPU{'s' * (count > 1)}; use "
