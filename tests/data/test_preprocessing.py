@@ -2,11 +2,14 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
+from fill import make_input
 from torchvision.transforms.v2 import functional as tv
 
 from subband.data.preprocessing import Preprocessing
+from subband.models._registry import model_spec
 
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
@@ -96,3 +99,12 @@ def test_without_antialiasing_only_the_nearest_pixels_count():
         size=(9, 15), crop_ratio=1.0, interpolation="bilinear", antialias=False, mean=(0.0,) * 3, std=(1.0,) * 3
     )
     torch.testing.assert_close(prepare(image), image[:, 1::3, 1::3])
+
+
+def test_images_of_networks_on_coefficients_are_cut_as_by_opencv(golden):
+    """Stored corner of the crop of 500 x 620 pixels; OpenCV's resizing counts in integers."""
+    prepare = Preprocessing(size=(448, 448), **model_spec("dct_resnet50").preprocessing)
+    image = (make_input("dct_pipeline_448", [1, 3, 500, 620])[0] * 255).round() / 255
+    with np.load(golden / "fourier" / "dct_pipeline_448.npz") as file:
+        stored = torch.from_numpy(file["crop_corner"]).movedim(-1, 0).flip(0)  # blue first
+    assert (prepare.fit(image)[:, :16, :16] * 255 - stored).abs().max() < 1
