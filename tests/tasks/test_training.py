@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import subband
-from subband.config import recipe_text
+from subband.config import build_recipe, recipe_text
 from subband.tasks._base import DivergenceError
 from subband.tasks.training import check_machine, evaluate, train
 
@@ -196,6 +196,37 @@ def test_two_processes_train_as_one(tmp_path, tiny, losses):
     # Rank 0 logs the loss of its half, so the halves are compared through what training led to.
     expected = json.loads((tmp_path / "one" / "scores.json").read_text())["rows"][0]["metrics"]["mse"]
     assert scores["rows"][0]["metrics"]["mse"] == pytest.approx(expected, rel=0.1)
+
+
+@pytest.mark.slow
+def test_two_processes_of_torchrun_learn_what_one_does(tmp_path):
+    """A network without batch norms: the gradient of two halves of a batch is that of the whole."""
+
+    def recipe(batch_size, **trainer):
+        return build_recipe(
+            {
+                "task": "classification",
+                "model": {"name": "gfnet_ti", "args": {"dims": [16], "depths": [2], "patch_size": 2}},
+                "data": {"name": "digits", "batch_size": batch_size},
+                "loss": [{"name": "cross_entropy", "args": {"label_smoothing": 0.1}}],
+                "optim": {"name": "adamw", "lr": 3e-3, "schedule": "cosine", "per_epoch": True},
+                "trainer": {"epochs": 2, "device": "cpu", "tensorboard": False, "ema_decay": 0.5, **trainer},
+            }
+        )
+
+    path = tmp_path / "recipe.yaml"
+    path.write_text(recipe_text(recipe(64, num_devices=2, monitor="val_top1")))
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = [*launcher, "-m", "subband.cli.main", "train", str(path), "--quiet", "--out", str(tmp_path / "two")]
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    one = train(recipe(128, monitor="val_top1"), tmp_path / "one", progress=False)["rows"][0]
+    two = json.loads((tmp_path / "two" / "scores.json").read_text())["rows"][0]
+    assert two["steps"] == one["steps"]
+    assert two["metrics"] == pytest.approx(one["metrics"], rel=1e-3)
+    weights = [subband.load_model(tmp_path / name).state_dict() for name in ("one", "two")]
+    for name, value in weights[0].items():
+        torch.testing.assert_close(weights[1][name], value, atol=1e-4, rtol=1e-3, msg=name)
 
 
 def test_bf16_training_goes_through_torch_compile(tmp_path, tiny):
