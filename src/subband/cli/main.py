@@ -19,6 +19,7 @@ COMMANDS = {
     "predict": ("subband.cli.predict", "predict the next frames of a clip"),
     "report": ("subband.cli.report", "one HTML page about one or more runs"),
     "classify": ("subband.cli.classify", "say what photographs show"),
+    "explain": ("subband.cli.explain", "why a classifier decides as it does, as pictures and a page"),
     "denoise": ("subband.cli.denoise", "remove noise from photographs"),
     "decompose": ("subband.cli.decompose", "wavelet subbands of photographs as a picture and a table"),
     "fuse": ("subband.cli.fuse", "several exposures or foci of a scene in one photograph"),

@@ -1,0 +1,337 @@
+"""Why a classifier decided as it did, as one picture for one photograph."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from subband.visual.colours import error_colours, series_styles
+from subband.visual.explanation import Explanation
+from subband.visual.filters import filter_picture, row_centres
+from subband.visual.frequencies import PLANES, FrequencyShares
+from subband.visual.grad_cam import enlarge, overlay
+from subband.visual.occlusion import SubbandDrop
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colors import ListedColormap
+
+FOR, AGAINST = (style.light for style in series_styles(("for", "against")).values())
+"""Colours of what speaks for a class, and of what speaks against it."""
+
+_INK, _SOFT, _RULE, _PALE, _FRAME = "#1d1c1a", "#64615b", "#d9d5cc", "#b9b5ad", "#ffb000"
+_DPI = 150
+_MARGIN, _COLUMN, _GAP = 0.35, 2.74, 0.32  # inches; four columns
+_WIDTH = 2 * _MARGIN + 4 * _COLUMN + 3 * _GAP
+_HEADING, _BARS, _MAPS, _MAX_FILTERS = 1.1, 1.95, 2.3, 8.0
+_BELOW_PICTURES, _BELOW_BARS = 0.72, 0.9
+_RC: dict[Any, Any] = {
+    "font.size": 9.5,
+    "font.family": "sans-serif",
+    "text.color": _INK,
+    "axes.labelcolor": _SOFT,
+    "axes.edgecolor": _RULE,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+}
+
+
+def panel(explanation: Explanation, name: str, facts: str = "", spectra: Mapping[str, Tensor] | None = None) -> bytes:
+    """The whole explanation as a PNG file: pictures above, bars below, then what is known of the network's frequencies.
+
+    Args:
+        explanation: What `subband.visual.explanation.explain` returns.
+        name: Of the photograph.
+        facts: More for the line under the heading, such as the name of the network.
+        spectra: What `subband.visual.filters.filter_spectra` returns; left out when empty.
+
+    Returns:
+        PNG file, 1893 pixels wide.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+    """
+    from matplotlib import rc_context
+
+    filters = filter_picture(spectra) if spectra else None
+    shares = explanation.shares
+    pictures = max(1.0, explanation.image.shape[1] / explanation.image.shape[2]) * _COLUMN
+    bars = _HEADING + pictures + _BELOW_PICTURES
+    below = bars + _BARS + _BELOW_BARS
+    height = below - _BELOW_BARS / 4
+    if filters is not None:
+        height = below + _filter_height(filters) + _MARGIN
+    elif shares is not None:
+        height = below + _MAPS + _MARGIN + 0.45
+    with rc_context(_RC):
+        sheet = _Sheet(height)
+        _heading(sheet, explanation, name, facts)
+        _pictures(sheet, explanation, _HEADING, pictures)
+        _probabilities(sheet, explanation, bars)
+        _drops(sheet, explanation, bars)
+        if filters is not None:
+            _filters(sheet, filters, len(spectra or ()), below)
+        elif shares is not None:
+            _frequencies(sheet, shares, explanation.explained, below)
+        return sheet.png()
+
+
+def heat_overlay(explanation: Explanation) -> Tensor:
+    """The heat map over the image as the network sees it, half and half.
+
+    Args:
+        explanation: Of one image.
+
+    Returns:
+        `(3, H, W)` in `[0, 1]`.
+    """
+    return overlay(explanation.image, explanation.heat, torch.from_numpy(error_colours(np.linspace(0, 1, 256))) / 255)
+
+
+class _Sheet:
+    """A white figure on which things are placed in inches from the upper left corner; columns count from 0."""
+
+    def __init__(self, height: float) -> None:
+        from matplotlib.figure import Figure
+
+        self.height = height
+        self.figure = Figure(figsize=(_WIDTH, height), facecolor="white", dpi=_DPI)
+
+    def axes(self, left: float, top: float, width: float, height: float, title: str = "") -> Axes:
+        place = (left / _WIDTH, 1 - (top + height) / self.height, width / _WIDTH, height / self.height)
+        if title:
+            self.text(left, top - 0.11, title, va="baseline", fontsize=10)
+        return self.figure.add_axes(place)
+
+    def text(self, left: float, top: float, text: str, **style: Any) -> None:
+        self.figure.text(left / _WIDTH, 1 - top / self.height, text, **style)
+
+    def png(self) -> bytes:
+        buffer = io.BytesIO()
+        self.figure.savefig(buffer, format="png", metadata={"Software": None})
+        return buffer.getvalue()
+
+
+def _left(column: int) -> float:
+    return _MARGIN + column * (_COLUMN + _GAP)
+
+
+def _heading(sheet: _Sheet, explanation: Explanation, name: str, facts: str) -> None:
+    height, width = explanation.image.shape[1:]
+    best, probability = explanation.top(1)[0]
+    others = "" if best == explanation.explained else f"most probable: {best}, {100 * probability:.1f} %"
+    line = "   ·   ".join(filter(None, (name, others, facts, f"input {width} × {height} pixels")))
+    title = f"{short(explanation.explained, 60)}  ·  {100 * explanation.probability:.1f} %"
+    sheet.text(_MARGIN, 0.41, title, fontsize=16, fontweight="bold", va="baseline")
+    sheet.text(_MARGIN, 0.63, line, color=_SOFT, va="baseline")
+
+
+def _pictures(sheet: _Sheet, explanation: Explanation, top: float, height: float) -> None:
+    image = explanation.image
+    rows, columns = explanation.heat.shape
+    titles = ("What the network sees", "Where it looked (Grad-CAM)", f"That map alone, {columns} × {rows} places")
+    heat = enlarge(explanation.heat, (image.shape[1], image.shape[2]))
+    shown = (image.movedim(0, -1), heat_overlay(explanation).movedim(0, -1), heat)
+    for column, (title, picture) in enumerate(zip(titles, shown, strict=True)):
+        axes = sheet.axes(_left(column), top, _COLUMN, height, title)
+        axes.imshow(picture.numpy(), cmap=_heat_colours(), vmin=0, vmax=1)
+        axes.set_anchor("NW")
+        axes.axis("off")
+    _colour_bar(sheet, _left(2) + _COLUMN + 0.05, top, _COLUMN * image.shape[1] / image.shape[2])
+    _spectrum(sheet.axes(_left(3), top, _COLUMN, _COLUMN, "Its spectrum, levels of subbands"), explanation)
+
+
+def _colour_bar(sheet: _Sheet, left: float, top: float, height: float) -> None:
+    bar = sheet.axes(left, top, 0.07, height)
+    bar.imshow(np.linspace(1, 0, 256)[:, None], cmap=_heat_colours(), aspect="auto", extent=(0, 1, 0, 1))
+    bar.axis("off")
+    for value, align in ((1, "top"), (0, "bottom")):
+        bar.text(1.5, value, str(value), fontsize=8, color=_SOFT, va=align, transform=bar.transAxes)
+
+
+def _spectrum(axes: Axes, explanation: Explanation) -> None:
+    """Amplitudes of the Fourier transform, with the frequencies where one level of the subbands ends and the next begins."""
+    from matplotlib.patheffects import withStroke
+
+    spectrum = torch.fft.fftshift(torch.fft.fft2(explanation.image.mean(0))).abs().clamp_min(1e-6).log10()
+    ranked = spectrum.flatten().sort().values
+    lowest, highest = ranked[len(ranked) // 50].item(), ranked[-2].item()  # the mean outshines everything
+    (low, high), (top, bottom) = (_edges(side) for side in reversed(explanation.image.shape[1:]))
+    place = (low, high, bottom, top)
+    axes.imshow(spectrum.numpy(), cmap="Greys_r", vmin=lowest, vmax=highest, extent=place, interpolation="nearest")
+    outline = [withStroke(linewidth=2, foreground="black")]
+    for number in range(1, _level(explanation.drops) + 1):
+        side = 0.5 / 2 ** (number - 1)
+        inner = side / 2
+        axes.plot([-inner, inner, inner, -inner, -inner], [-inner, -inner, inner, inner, -inner], color=_FRAME, lw=1)
+        axes.text(
+            0, -0.75 * side, str(number), color=_FRAME, fontsize=9, ha="center", va="center", path_effects=outline
+        )
+    axes.set_xlim(low, high)
+    axes.set_ylim(bottom, top)
+    axes.set_xticks([low, 0, high], ["−½", "0", "½ cycles per pixel"], fontsize=8, color=_SOFT)
+    axes.get_xticklabels()[2].set_horizontalalignment("right")
+    axes.get_xticklabels()[0].set_horizontalalignment("left")
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
+
+
+def _edges(side: int) -> tuple[float, float]:
+    """Where the first pixel of a shifted spectrum begins and its last one ends, in cycles per pixel."""
+    first = -(side // 2) - 0.5
+    return first / side, first / side + 1
+
+
+def _probabilities(sheet: _Sheet, explanation: Explanation, top: float) -> None:
+    best = explanation.top()
+    axes = sheet.axes(_left(0), top, _COLUMN, _BARS, "Most probable classes, %")
+    colours = [FOR if name == explanation.explained else _PALE for name, _ in best]
+    axes.barh(range(len(best)), [100 * p for _, p in best], 0.2, color=colours)
+    for row, (name, probability) in enumerate(best):
+        axes.text(0, row - 0.2, short(name, 34), va="bottom")
+        axes.text(100, row - 0.2, f"{100 * probability:.1f}", va="bottom", ha="right")
+        axes.plot([0, 100], [row, row], color=_RULE, linewidth=0.8, zorder=0)
+    axes.set_xlim(0, 100)
+    axes.set_ylim(len(best) - 0.7, -0.75)
+    axes.axis("off")
+
+
+def _drops(sheet: _Sheet, explanation: Explanation, top: float) -> None:
+    left, width = _left(1) + 0.3, 3 * _COLUMN + 2 * _GAP - 0.3
+    title = f"What “{short(explanation.explained)}” loses without one subband: drop of its logit"
+    draw_drops(sheet.axes(left, top, width, _BARS, title), explanation.drops)
+    hint = "LH horizontal edges, HL vertical, HH diagonal"
+    sheet.text(left + width, top - 0.11, hint, va="baseline", ha="right", fontsize=8.5, color=_SOFT)
+
+
+def draw_drops(axes: Axes, drops: Sequence[SubbandDrop]) -> None:
+    """Bars of what a class loses with each subband, in one group per level.
+
+    Args:
+        axes: Where to draw.
+        drops: Of one image.
+    """
+    level = _level(drops)
+    values = [drop.logit.item() for drop in drops]
+    places = [0.0] + [1.5 + 3.5 * group + index for group in range(level) for index in range(3)]
+    bars = axes.bar(places, values, 0.78, color=[FOR if value >= 0 else AGAINST for value in values])
+    axes.bar_label(bars, [signed(value) for value in values], padding=2, fontsize=8.5)
+    axes.hlines(0, -0.5, places[-1] + 0.5, color=_SOFT, linewidth=0.8)
+    axes.set_xticks(places, [drop.name for drop in drops])
+    words = ["coarsest details", *["details"] * (level - 2), "finest details"] if level > 1 else ["details"]
+    for place, text in zip((0.0, *places[2::3]), ("smooth part", *words), strict=True):
+        axes.text(
+            place, -0.17, text, transform=axes.get_xaxis_transform(), ha="center", va="top", fontsize=8.5, color=_SOFT
+        )
+    axes.set_xlim(-0.75, max(places[-1], 6.0) + 0.75)
+    low, high = min(0.0, *values), max(0.0, *values)
+    room = max(high - low, 0.05)  # nothing stays nothing
+    axes.set_ylim(low - 0.16 * room * (low < 0), max(high, low + room) + 0.16 * room)
+    axes.tick_params(axis="y", labelsize=8.5, labelcolor=_SOFT)
+    axes.spines[:].set_visible(False)
+
+
+def _filter_height(picture: np.ndarray) -> float:
+    return min((_WIDTH - 2 * _MARGIN - 0.25) * picture.shape[0] / picture.shape[1], _MAX_FILTERS)
+
+
+def _filters(sheet: _Sheet, picture: np.ndarray, count: int, top: float) -> None:
+    title = f"Its {count} global filters, one row each: how much of every frequency they let through (blue: most; middle: zero frequency)"
+    left, height = _MARGIN + 0.25, _filter_height(picture)
+    axes = sheet.axes(left, top, height * picture.shape[1] / picture.shape[0], height)
+    sheet.text(_MARGIN, top - 0.11, title, va="baseline", fontsize=10)
+    axes.imshow(picture, interpolation="nearest")
+    rows = row_centres(count, picture.shape[0])
+    axes.set_yticks(rows, [str(number) for number in range(1, count + 1)], fontsize=8, color=_SOFT)
+    axes.set_xticks([])
+    axes.spines[:].set_visible(False)
+
+
+def _frequencies(sheet: _Sheet, shares: FrequencyShares, name: str, top: float) -> None:
+    """Three maps of 8 x 8; grey for frequencies that the network does not take, a cross for those its gate drops."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    diverging = LinearSegmentedColormap.from_list("for", [AGAINST, "white", FOR]).with_extremes(bad="#eceae5")
+    values, is_kept = shares.logit[0], shares.is_kept[0]
+    limit = values.nan_to_num().abs().max().item() or 1.0
+    sheet.text(
+        _MARGIN,
+        top - 0.11,
+        f"What the cosine frequencies add to the logit of “{short(name)}”",
+        va="baseline",
+        fontsize=10,
+    )
+    for column, (plane, share, kept) in enumerate(zip(PLANES, values, is_kept, strict=True)):
+        axes = sheet.axes(_left(column) + 0.2, top + 0.25, _MAPS, _MAPS)
+        axes.set_title(plane, loc="left", fontsize=9.5, color=_SOFT, pad=4)
+        axes.imshow(share.numpy(), cmap=diverging, vmin=-limit, vmax=limit)
+        dropped = (~kept & ~share.isnan()).nonzero()
+        axes.plot(dropped[:, 1], dropped[:, 0], "x", color=_SOFT, markersize=5, markeredgewidth=0.8)
+        axes.set_xticks([0, 7], ["0", "7"], fontsize=8, color=_SOFT)
+        axes.set_yticks([0, 7], ["0", "7"], fontsize=8, color=_SOFT)
+        axes.spines[:].set_visible(True)
+    taken, kept_count = int((~values.isnan()).sum()), int(is_kept.sum())
+    lines = [
+        "Blue raises the logit, orange lowers it;",
+        f"full colour is {limit:.3g}.",
+        "Rows: vertical frequency,",
+        "columns: horizontal frequency.",
+    ]
+    if taken < values.numel():
+        lines.append("Grey: no input of this network.")
+    if kept_count < taken:
+        lines.append(f"×: dropped by the gate, {taken - kept_count} of {taken}.")
+    sheet.text(_left(3), top + 0.25, "\n".join(lines), va="top", fontsize=8.5, color=_SOFT, linespacing=1.6)
+
+
+def signed(value: float) -> str:
+    """A number with its sign and about three digits, without a sign for nothing.
+
+    Args:
+        value: The number.
+
+    Example:
+        >>> signed(1.234), signed(-0.5), signed(-0.001), signed(820.58)
+        ('+1.23', '−0.50', '0.00', '+821')
+    """
+    if abs(value) < 0.005:
+        return "0.00"
+    decimals = 2 if abs(value) < 10 else 1 if abs(value) < 100 else 0
+    return f"{value:+.{decimals}f}".replace("-", "−")
+
+
+def short(name: str, length: int = 24) -> str:
+    """A name that fits; ImageNet's names end at one of their commas.
+
+    Args:
+        name: Any text.
+        length: Most characters.
+
+    Example:
+        >>> short("capuchin, ringtail, Cebus capucinus"), short("straight-haired retriever", 12)
+        ('capuchin, ringtail', 'straight-ha…')
+    """
+    if len(name) <= length:
+        return name
+    whole, comma, _ = name[: length + 1].rpartition(",")
+    return whole if comma else f"{name[: length - 1].rstrip()}…"
+
+
+def _level(drops: Sequence[SubbandDrop]) -> int:
+    return (len(drops) - 1) // 3
+
+
+def _heat_colours() -> ListedColormap:
+    from matplotlib.colors import ListedColormap
+
+    return ListedColormap(error_colours(np.linspace(0, 1, 256)) / 255)
