@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import time
 import warnings
 from collections import deque
@@ -24,12 +25,12 @@ if TYPE_CHECKING:
     from subband.predictors.classification import ImageClassifier
 
 EXAMPLES = """examples:
-  subband classify digit.png --model gfnet_digits
+  subband classify digit.png --model gfnet_digits   (a digit that fills the picture, white on black)
   subband classify photo.jpg --model wsfvit_t --checkpoint wsfvit_t.pth
   subband classify photos/ --model runs/flowers --top 3 --out classes.csv
 """
 
-_READERS = 4  # photographs decoded at a time, beside the network
+_READERS = min(4, os.cpu_count() or 1)  # photographs read at a time; each takes some twenty times its pixels in memory
 _COLUMNS = ("photograph", "rank", "class", "index", "probability")
 
 
@@ -204,12 +205,12 @@ def _show_photograph(file: Path, guesses: list[Guess], model: str) -> None:
 def _show_folder(results: list[tuple[Path, list[Guess]]], model: str) -> None:
     from subband.cli._common import open_table, show_table
 
-    table = open_table(
-        ["photograph", "class", "probability", "then"], title=f"Most probable class by {model}", right=["probability"]
-    )
+    headings = ["photograph", "class", "probability", "then"]
+    shown = 4 if len(results[0][1]) > 1 else 3
+    table = open_table(headings[:shown], title=f"Most probable class by {model}", right=["probability"])
     for file, guesses in results:
-        following = f"{guesses[1].name} ({_percent(guesses[1])})" if len(guesses) > 1 else ""
-        table.add_row(file.name, guesses[0].name, _percent(guesses[0]), following)
+        following = [f"{guess.name} ({_percent(guess)})" for guess in guesses[1:2]]
+        table.add_row(file.name, guesses[0].name, _percent(guesses[0]), *following)
     show_table(table)
 
 
