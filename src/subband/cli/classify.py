@@ -30,7 +30,7 @@ EXAMPLES = """examples:
   subband classify photos/ --model runs/flowers --top 3 --out classes.csv
 """
 
-_READERS = min(4, os.cpu_count() or 1)  # photographs read at a time; each takes some twenty times its pixels in memory
+_READERS = min(4, os.cpu_count() or 1)  # photographs read at a time, each with some 20 bytes a pixel
 _COLUMNS = ("photograph", "rank", "class", "index", "probability")
 
 
