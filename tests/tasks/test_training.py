@@ -278,6 +278,8 @@ def test_a_recipe_for_other_machines_is_refused(tmp_path, tiny, monkeypatch, cou
 def test_what_cannot_be_trained_leaves_no_folder(tmp_path, tiny):
     with pytest.raises(ValueError, match=r"8 samples are too few for a batch_size of 9"):
         train(tiny(data={"batch_size": 9}), tmp_path / "run", progress=False)
+    with pytest.raises(ValueError, match=r"fsdp` requires a GPU"):
+        train(tiny(trainer={"strategy": "fsdp"}), tmp_path / "run", progress=False)
     with pytest.raises(ValueError, match=r"monitor must be val_loss for video_prediction, got val_top1"):
         train(tiny(trainer={"monitor": "val_top1"}), tmp_path / "run", progress=False)
     assert not (tmp_path / "run").exists()

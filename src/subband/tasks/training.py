@@ -162,9 +162,9 @@ def train(
         start_from(model, recipe.model.weights)
     task = task_type(recipe, model, data.spec)
     loaders = Loaders(recipe, data)
-    if not resume:
-        make_folder(files, recipe)
     trainer = build_trainer(recipe, files, progress, resume_command, history=_history(files) if resume else [])
+    if not resume:  # now that nothing can be said against the recipe any more
+        make_folder(files, recipe)
     started = time.perf_counter()
     trainer.fit(task, datamodule=loaders, ckpt_path=files.last if resume else None, weights_only=True)
     seconds = time.perf_counter() - started
