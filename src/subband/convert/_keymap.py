@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -56,6 +57,7 @@ def _rewrite(key: str, rules: tuple[tuple[str, str], ...]) -> str | None:
     return None
 
 
+@functools.cache
 def _pattern(prefix: str) -> re.Pattern[str]:
     if not prefix:
         return re.compile("")

@@ -121,20 +121,19 @@ def _explanation(
     """Why a state dict does not fit, and which network it does fit, if another number of classes or another size helps."""
     config: Any = model.model_config
     name, count = config["name"], _num_classes(config["name"], state)
-    if count is not None and _fits(name, state, {**overrides, "num_classes": count}):
+    has_other_head = count is not None and count != model.num_classes
+    if has_other_head and _fits(name, state, {**overrides, "num_classes": count}):
         return (
             f"{source} has a head of {count} classes, but the model is built for {model.num_classes}; "
             f"pass num_classes={count} (on the command line --set num_classes={count})."
         )
     builder = model_spec(name).builder
     others = [other for other in list_models() if other != name and model_spec(other).builder is builder]
-    for classes in ({}, {} if count is None else {"num_classes": count}):
-        found = [other for other in others if _fits(other, state, {**overrides, **classes})][:MOST_HINTS]
-        if found:
-            return f"{error}; it looks like {' or '.join(found)}" + "".join(
-                f" with {k}={v}" for k, v in classes.items()
-            )
-    return error
+    options = {**overrides, "num_classes": count} if has_other_head else overrides
+    found = [other for other in others if _fits(other, state, options)][:MOST_HINTS]
+    if not found:
+        return error
+    return f"{error}; it looks like {' or '.join(found)}" + (f" with num_classes={count}" if has_other_head else "")
 
 
 def _num_classes(name: str, state: Mapping[str, Tensor]) -> int | None:

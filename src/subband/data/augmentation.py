@@ -52,7 +52,7 @@ class Augmentation:
         rand_augment: timm's notation, e.g. `rand-m9-mstd0.5-inc1`; empty for none.
         color_jitter: Brightness, contrast and saturation are multiplied by up to one plus or minus this, in random order.
         erasing: Share of the images that lose a rectangle, which is filled with noise.
-        interpolation: How random parts are resized; `random` draws it for every image.
+        interpolation: How random parts are resized, and pixels placed by RandAugment; `random` draws it every time.
 
     Raises:
         ValueError: If a value is out of its range, colour jitter is asked for beside RandAugment (which replaces it), or
