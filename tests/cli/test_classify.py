@@ -210,6 +210,9 @@ def test_what_model_may_be(tmp_path, photos, model, capsys):
     assert "unknown model 'wsfvit_z'; did you mean" in refused(
         capsys, *command, "--model", "wsfvit_z", "--checkpoint", "a.pth"
     )
+    for own in (tmp_path / "model", tmp_path / "model" / "model.safetensors"):
+        error = refused(capsys, *command, "--model", "gfnet_ti", "--checkpoint", own)
+        assert f"{own} is no published file; name a folder of ours by --model alone" in error
     assert "no checkpoint at a.pth" in refused(capsys, *command, "--model", "wsfvit_p0", "--checkpoint", "a.pth")
 
 

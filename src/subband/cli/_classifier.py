@@ -63,7 +63,7 @@ def open_classifier(args: Namespace) -> ImageClassifier:
 def _open_model(args: Namespace) -> nn.Module:
     from subband.cli._common import open_model, parse_overrides
     from subband.convert import load_published
-    from subband.models._checkpoint import bundled_models, find_model_folder, read_card
+    from subband.models._checkpoint import CONFIG_FILE, WEIGHTS_FILE, bundled_models, find_model_folder, read_card
     from subband.models._registry import list_models, model_spec
 
     if args.model is None:
@@ -88,7 +88,10 @@ def _open_model(args: Namespace) -> nn.Module:
             f"{name} alone has fresh weights, which know nothing; add --checkpoint FILE with its published weights, or "
             "name a run folder, a model folder or bundled weights instead."
         )
-    return load_published(name, args.checkpoint, **parse_overrides(args.set))
+    checkpoint = Path(args.checkpoint)
+    if checkpoint.is_dir() or (checkpoint.name == WEIGHTS_FILE and (checkpoint.parent / CONFIG_FILE).is_file()):
+        raise ValueError(f"--checkpoint {checkpoint} is no published file; name a folder of ours by --model alone.")
+    return load_published(name, checkpoint, **parse_overrides(args.set))
 
 
 def _read_classes(file: str) -> list[str]:
