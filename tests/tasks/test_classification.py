@@ -57,6 +57,10 @@ def test_a_run_learns_and_its_weights_score_the_same_again(tmp_path, tiny_classi
     assert samples["prediction/run"].sum(1) == pytest.approx(1, abs=1e-5)
     labels = ClassificationTask.build_data(recipe).test.labels
     assert samples["targets"].tolist() == [labels[0], labels[len(labels) // 3], labels[2 * len(labels) // 3]]
+    mistaken = samples["mistakes/run/prediction"]
+    assert len(mistaken) == len(samples["mistakes/run/inputs"]) == 3
+    assert (mistaken.argmax(1) != samples["mistakes/run/targets"]).all()
+    assert (np.diff(mistaken.max(1)) <= 0).all()
 
 
 def test_a_resumed_run_has_the_losses_of_an_uninterrupted_one(tmp_path, tiny_classifier, losses, monkeypatch):

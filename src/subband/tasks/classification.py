@@ -290,12 +290,30 @@ def _check_heads(models: dict[str, Any], spec: ImageSpec) -> None:
 
 
 def _samples(data: ImageData, logits: dict[str, Tensor], wanted: int) -> dict[str, np.ndarray]:
-    """Test images at even distances, lest those of a folder per class all be of the first class."""
+    """Test images at even distances, lest those of a folder per class all be of the first class; and the worst mistakes."""
     count = min(wanted, len(data.test))
     if count == 0:
         return {}
     chosen = [index * len(data.test) // count for index in range(count)]
-    images = torch.stack([data.test[index][0] for index in chosen])
+    samples = _images(data, chosen)
+    samples |= {f"prediction/{name}": outputs[chosen].softmax(1).numpy() for name, outputs in logits.items()}
+    for name, outputs in logits.items():
+        worst = _worst_mistakes(outputs, torch.tensor(data.test.labels))[:wanted]
+        mistakes = _images(data, worst) | {"prediction": outputs[worst].softmax(1).numpy()} if worst else {}
+        samples |= {f"mistakes/{name}/{key}": array for key, array in mistakes.items()}
+    return samples
+
+
+def _images(data: ImageData, indices: list[int]) -> dict[str, np.ndarray]:
+    """What the network sees of test images, `inputs` `(N, 3, H, W)` uint8, and their labels, `targets` `(N,)`."""
+    images = torch.stack([data.test[index][0] for index in indices])
     pixels = (data.spec.preprocessing.denormalise(images) * 255).clamp(0, 255).round().to(torch.uint8)
-    samples = {"inputs": pixels.numpy(), "targets": np.array([data.test.labels[index] for index in chosen])}
-    return samples | {f"prediction/{name}": outputs[chosen].softmax(1).numpy() for name, outputs in logits.items()}
+    return {"inputs": pixels.numpy(), "targets": np.array([data.test.labels[index] for index in indices])}
+
+
+def _worst_mistakes(logits: Tensor, labels: Tensor) -> list[int]:
+    """Indices of images whose class is not the most likely one, the most confident mistake first."""
+    confidence, found = logits.softmax(1).max(1)
+    return [
+        index for index in confidence.argsort(descending=True, stable=True).tolist() if found[index] != labels[index]
+    ]
