@@ -3,6 +3,8 @@
 import csv
 import json
 import struct
+import threading
+import warnings
 import zlib
 from pathlib import Path
 
@@ -363,6 +365,8 @@ def test_interrupted(model, photos, tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr("subband.predictors.classification.ImageClassifier.predict", interrupt)
     words = ["classify", photos, "--model", tmp_path / "model", "--out", tmp_path / "a.csv"]
+    before = warnings.showwarning, list(warnings.filters), threading.active_count()
     assert main([*map(str, words)]) == 130
+    assert (warnings.showwarning, list(warnings.filters), threading.active_count()) == before
     assert "interrupted" in capsys.readouterr().err
     assert not (tmp_path / "a.csv").exists()

@@ -13,8 +13,9 @@ import os
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -132,21 +133,22 @@ def _classify(
         batch.clear()
         return time.perf_counter() - started
 
-    coming = _read_ahead(files, lambda file: _read(file, classifier), batch_size)
-    for file, future in track(
-        coming, "photographs", len(files), console=console, transient=True, disable=not console.is_terminal
-    ):
-        waited = time.perf_counter()
-        try:
-            batch.append((file, future.result()))
-        except (ValueError, OSError) as error:
-            if len(files) == 1:
-                raise
-            warnings.warn(f"left out: {error}", stacklevel=2)
-            failed.append(file.name)
-        reading += time.perf_counter() - waited
-        if len(batch) == batch_size:
-            network += finish_batch()
+    # Closed here, not when the garbage is collected: threads end and warnings are as before when an error goes on.
+    with closing(_read_ahead(files, lambda file: _read(file, classifier), batch_size)) as coming:
+        for file, future in track(
+            coming, "photographs", len(files), console=console, transient=True, disable=not console.is_terminal
+        ):
+            waited = time.perf_counter()
+            try:
+                batch.append((file, future.result()))
+            except (ValueError, OSError) as error:
+                if len(files) == 1:
+                    raise
+                warnings.warn(f"left out: {error}", stacklevel=2)
+                failed.append(file.name)
+            reading += time.perf_counter() - waited
+            if len(batch) == batch_size:
+                network += finish_batch()
     if batch:
         network += finish_batch()
     return results, failed, Timing(time.perf_counter() - began, network, reading)
@@ -164,7 +166,7 @@ def _read(file: Path, classifier: ImageClassifier) -> Tensor:
 
 def _read_ahead(
     files: Sequence[Path], read: Callable[[Path], Tensor], ahead: int
-) -> Iterator[tuple[Path, Future[Tensor]]]:
+) -> Generator[tuple[Path, Future[Tensor]], None, None]:
     """Files in their order with what reading them gives; threads are ahead by so many files."""
     pool = ThreadPoolExecutor(_READERS)
     waiting: deque[tuple[Path, Future[Tensor]]] = deque()
