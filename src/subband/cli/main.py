@@ -28,7 +28,7 @@ COMMANDS = {
     "info": ("subband.cli.info", "parameters, operations, memory and time of a model"),
     "convert": ("subband.cli.convert", "published checkpoints to our files and back"),
     "export": ("subband.cli.export", "write a model as ONNX or as a torch.export program"),
-    "benchmark": ("subband.cli.benchmark", "measure speed, or run an ablation"),
+    "benchmark": ("subband.cli.benchmark", "measure speed, or train networks against each other"),
 }
 USER_ERROR, INTERRUPTED = 2, 130
 
