@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 import subband
 from subband.models._classifier import Classifier, Stage
-from subband.visual.grad_cam import enlarge, explained_classes, grad_cam, overlay
+from subband.visual.grad_cam import enlarge, explained_classes, grad_cam, overlay, telling_stage
 
 NETWORKS = {
     "gfnet": ("gfnet_ti", {"dims": (12,), "depths": (2,), "patch_size": 8, "img_size": 32}),
@@ -81,6 +81,14 @@ def test_any_stage_of_images_of_any_size(rng):
     model = subband.create_model("gfnet_h_ti", dims=(8, 12), depths=(1, 1), img_size=32, num_classes=5).eval()
     images = torch.randn(1, 3, 28, 36, generator=rng)  # the network pads it to 32 x 40
     assert [grad_cam(model, images, stage=stage).shape[1:] for stage in (0, -1)] == [(7, 9), (4, 5)]
+
+
+def test_small_images_are_looked_at_in_finer_maps():
+    model = subband.create_model("wsfvit_p0", num_classes=5)
+    for size, stage in (((224, 224), 3), ((224, 97), 3), ((224, 96), 2), ((64, 64), 2), ((32, 32), 1), ((8, 8), 0)):
+        assert telling_stage(model, *size) == stage
+        places = [-(-side // model.stages[stage].reduction) for side in size]
+        assert min(places) >= 4 or stage == 0
 
 
 def test_nothing_about_the_network_changes(rng):

@@ -44,7 +44,10 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--class", type=str, default=None, help="Class to explain, by name or number; the most probable one by default."
     )
     parser.add_argument(
-        "--stage", type=int, default=-1, help="Which stage of the network Grad-CAM looks at; -1 is the last one."
+        "--stage",
+        type=int,
+        default=None,
+        help="Which stage of the network Grad-CAM looks at, -1 being the last one; that by default, an earlier one for small inputs.",
     )
     parser.add_argument("--wavelet", type=str, default="db2", help="PyWavelets name.")
     parser.add_argument(
@@ -70,7 +73,7 @@ def run(args: Namespace) -> None:
     classifier = open_classifier(args)
     class_index = None if args["class"] is None else find_class(args["class"], classifier.classes)
     stages = len(classifier.model.stages)
-    if not -stages <= args.stage < stages:
+    if args.stage is not None and not -stages <= args.stage < stages:
         raise ValueError(f"--stage must lie within the {stages} stages of {args.model}, got {args.stage}.")
     spectra = filter_spectra(classifier.model)
     results, failed = for_each(jobs, lambda job: _explain(job, args, classifier, class_index, spectra))
@@ -160,7 +163,7 @@ def _write_page(
         ("Wavelet", args.wavelet),
     ]
     with new_path(path, overwrite=args.overwrite) as temporary:
-        temporary.write_text(explanations_page(results, args.model, details, spectra), encoding="utf-8")
+        temporary.write_text(explanations_page(results, Path(args.model).name, details, spectra), encoding="utf-8")
 
 
 def _show_subbands(drops: Sequence[SubbandDrop], title: str) -> None:

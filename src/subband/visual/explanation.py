@@ -13,7 +13,7 @@ from subband.models._classifier import Classifier
 from subband.models._dct import DCTClassifier
 from subband.transforms import WaveletLike
 from subband.visual.frequencies import FrequencyShares, frequency_shares
-from subband.visual.grad_cam import explained_classes, grad_cam
+from subband.visual.grad_cam import explained_classes, grad_cam, telling_stage
 from subband.visual.occlusion import WAVELET, SubbandDrop, subband_occlusion
 
 
@@ -66,7 +66,7 @@ def explain(
     classes: Sequence[str],
     preprocessing: Preprocessing,
     class_index: int | None = None,
-    stage: int = -1,
+    stage: int | None = None,
     wavelet: WaveletLike = WAVELET,
     level: int | None = None,
 ) -> Explanation:
@@ -78,7 +78,7 @@ def explain(
         classes: Names in order of the logits.
         preprocessing: How the image was normalised.
         class_index: Class to explain; the most probable one if not given.
-        stage: Which stage's map `grad_cam` looks at.
+        stage: Which stage's map `grad_cam` looks at; the last one unless the image is small (`telling_stage`).
         wavelet: Wavelet of the subbands.
         level: Levels of the subbands; three if not given, or as many as a small image has room for.
 
@@ -90,12 +90,14 @@ def explain(
         >>> model = subband.create_model("wsfvit_p0", img_size=64, num_classes=2).eval()
         >>> found = explain(model, torch.zeros(3, 64, 64), classes=("cat", "dog"), preprocessing=Preprocessing())
         >>> found.heat.shape, len(found.drops), found.explained in ("cat", "dog")
-        (torch.Size([2, 2]), 10, True)
+        (torch.Size([4, 4]), 10, True)
     """
     images = inputs[None].to(next(model.parameters()))
     with torch.no_grad():
         logits = model(images)
     index = int(explained_classes(logits, class_index))
+    if stage is None:
+        stage = telling_stage(model, images.shape[2], images.shape[3])
     return Explanation(
         image=preprocessing.denormalise(images[0]).clamp(0, 1).float().cpu(),
         heat=grad_cam(model, images, index, stage)[0].float().cpu(),

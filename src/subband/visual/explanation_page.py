@@ -103,7 +103,7 @@ def explanations_page(
         ),
         section(
             "Photographs",
-            "What the network sees, and where it looked (Grad-CAM, bright speaks for the class). The links lead to the "
+            "What the network sees, and where it looked (Grad-CAM, bright speaks for the class; nothing bright, nothing does). The links lead to the "
             "pictures beside this page.",
             f'<div class="clips" style="--columns: 2">{"".join(map(_card, photographs))}</div>',
         ),
@@ -178,7 +178,7 @@ def _card(photograph: Photograph) -> str:
     return (
         f'<article class="clip"><h3>{escape(short(photograph.explained, 40))}, {100 * photograph.probability:.1f} %</h3>{picture}'
         f'<p class="note">{escape(photograph.name)}; loses most without {drop.name}: {signed(drop.logit.item())}. '
-        f'<a href="{quote(photograph.panel)}">All about it</a></p></article>'
+        f'<a href="{quote(photograph.panel)}">More</a></p></article>'
     )
 
 

@@ -139,7 +139,8 @@ def _heading(sheet: _Sheet, explanation: Explanation, name: str, facts: str) -> 
 def _pictures(sheet: _Sheet, explanation: Explanation, top: float, height: float) -> None:
     image = explanation.image
     rows, columns = explanation.heat.shape
-    titles = ("What the network sees", "Where it looked (Grad-CAM)", f"That map alone, {columns} × {rows} places")
+    alone = f"That map alone, {columns} × {rows} places" if explanation.heat.any() else "No place speaks for the class"
+    titles = ("What the network sees", "Where it looked (Grad-CAM)", alone)
     heat = enlarge(explanation.heat, (image.shape[1], image.shape[2]))
     shown = (image.movedim(0, -1), heat_overlay(explanation).movedim(0, -1), heat)
     for column, (title, picture) in enumerate(zip(titles, shown, strict=True)):

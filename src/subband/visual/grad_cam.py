@@ -11,6 +11,8 @@ from torch.nn import functional as F
 
 from subband.models._classifier import Classifier
 
+_PLACES = 4  # along a side; half of what the published networks have for images of 224 pixels
+
 
 def grad_cam(model: Classifier, inputs: Tensor, class_index: int | None = None, stage: int = -1) -> Tensor:
     """Heat maps of the places that speak for a class.
@@ -22,11 +24,12 @@ def grad_cam(model: Classifier, inputs: Tensor, class_index: int | None = None, 
         model: Classifier, in evaluation mode.
         inputs: Images as the network takes them, normalised, `(B, C, H, W)`, on its device.
         class_index: Class to explain; for every image the one with the largest logit if not given.
-        stage: Which stage's map; negative numbers count from the last one, which the paper recommends.
+        stage: Which stage's map; negative numbers count from the last one, which the paper recommends. `telling_stage` is
+            better for small images.
 
     Returns:
         `(B, h, w)` in `[0, 1]` with h and w of that stage's map; each map is scaled to reach from 0 to 1, and is 0
-        everywhere if nothing speaks for the class.
+        everywhere if no place speaks more for the class than another.
 
     Raises:
         ValueError: If there is no such class or stage.
@@ -57,6 +60,27 @@ def grad_cam(model: Classifier, inputs: Tensor, class_index: int | None = None, 
     maps = torch.einsum("bc,bchw->bhw", weights, features).relu()
     low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
     return (maps - low) / torch.where(high > low, high - low, 1.0)
+
+
+def telling_stage(model: Classifier, height: int, width: int) -> int:
+    """The last stage whose map still tells places apart: of at least 4 x 4 places, else the finest one.
+
+    Args:
+        model: Classifier.
+        height: Of the images.
+        width: Of the images.
+
+    Returns:
+        Number of the stage, from 0; the last one for images as large as ImageNet's.
+
+    Example:
+        >>> import subband
+        >>> model = subband.create_model("wsfvit_p0", num_classes=10)
+        >>> [telling_stage(model, side, side) for side in (224, 64, 32)]
+        [3, 2, 1]
+    """
+    telling = [i for i, stage in enumerate(model.stages) if min(height, width) > (_PLACES - 1) * stage.reduction]
+    return telling[-1] if telling else 0
 
 
 def explained_classes(logits: Tensor, class_index: int | None) -> Tensor:

@@ -226,7 +226,7 @@ def signed_bars(heights: Mapping[str, float], up: SeriesStyle, down: SeriesStyle
         figure, axes = _figure("", y_label)
         styles = [up if height >= 0 else down for height in heights.values()]
         bars = axes.bar(list(heights), list(heights.values()), 0.8, color=[style.light for style in styles])
-        axes.bar_label(bars, fmt="%+.2f", padding=1.5, fontsize=7)
+        axes.bar_label(bars, fmt="%+.3g", padding=1.5, fontsize=7)
         axes.axhline(0, color=_INK, linewidth=0.9)
         axes.tick_params(axis="x", length=0, labelsize=7.5)
         axes.margins(y=0.12)
