@@ -60,3 +60,12 @@ def test_version_and_speed_run_in_a_process(tmp_path):
         [*command, "benchmark", "speed", "tau_taxibj", "--repeats", "1"], capture_output=True, text=True, check=True
     )
     assert "forward ms" in speed.stdout
+
+
+def test_a_reader_that_leaves_early_gets_no_message():
+    writer = subprocess.Popen(
+        [sys.executable, "-m", "subband.cli.main", "models"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    writer.stdout.close()
+    assert writer.stderr.read() == b""
+    assert writer.wait(timeout=120) == 1

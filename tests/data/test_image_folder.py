@@ -32,6 +32,13 @@ def test_a_folder_of_classes_is_split_the_same_way_every_time(tmp_path):
     )
 
 
+def test_transparent_parts_are_white(tmp_path):
+    fill(tmp_path)
+    for path in tmp_path.rglob("*.png"):
+        write_image(path, torch.zeros(3, 12, 10), alpha=torch.full((1, 12, 10), 0.2), overwrite=True)
+    assert values(image_folder(path=str(tmp_path), img_size=8, test_fraction=0.5).test) == {204}
+
+
 def test_the_layout_of_imagenet_keeps_its_val_for_the_test(tmp_path):
     fill(tmp_path / "train")
     fill(tmp_path / "val", number=3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -30,7 +31,7 @@ COMMANDS = {
     "export": ("subband.cli.export", "write a model as ONNX or as a torch.export program"),
     "benchmark": ("subband.cli.benchmark", "measure speed, or train networks against each other"),
 }
-USER_ERROR, INTERRUPTED = 2, 130
+UNREAD, USER_ERROR, INTERRUPTED = 1, 2, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Words after `subband`; those of the process by default.
 
     Returns:
-        Exit code: 0, 2 for bad input (one sentence on standard error), 130 after Ctrl-C.
+        Exit code: 0, 1 if nobody reads the output any more, 2 for bad input (one sentence on standard error), 130 after Ctrl-C.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or words[0] in {"-h", "--help"}:
@@ -52,7 +53,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
-            return _run(words[0], words[1:])
+            code = _run(words[0], words[1:])
+        sys.stdout.flush()  # a reader that is gone is noticed here at the latest
+        return code
+    except BrokenPipeError:  # whoever read our output, `head` for one, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still in the buffer goes nowhere
+        return UNREAD
     except (ValueError, TypeError, OSError, ImportError) as error:
         if "--traceback" in words:
             raise

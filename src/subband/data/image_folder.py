@@ -19,7 +19,7 @@ from subband.data.classification import (
     Preprocessing,
     hold_out_per_class,
 )
-from subband.data.images import list_images, read_image
+from subband.data.images import list_images, on_white, read_image
 from subband.data.layout import existing
 from subband.data.preprocessing import IMAGENET_MEAN, IMAGENET_STD, CropMode, Interpolation
 
@@ -120,7 +120,7 @@ class _Reader:
         self.paths = paths
 
     def __call__(self, index: int) -> Tensor:
-        return read_image(self.paths[index]).pixels.expand(3, -1, -1)
+        return on_white(read_image(self.paths[index])).expand(3, -1, -1)
 
 
 class _NoImages(LabelledImages):
