@@ -121,3 +121,69 @@ def make_run(tmp_path: Path) -> MakeRun:
         return folder
 
     return make
+
+
+def classifier_scores(logits: np.ndarray, labels: np.ndarray, classes: list[str]) -> dict[str, Any]:
+    """What is measured on test images: the numbers are the real ones."""
+    count, found = len(classes), logits.argmax(1)
+    right = found == labels
+    rank = (logits > logits[np.arange(len(labels)), labels][:, None]).sum(1)
+    logarithms = logits - np.log(np.exp(logits).sum(1, keepdims=True))
+    metrics = {"top1": float(right.mean())} | ({"top5": float((rank < 5).mean())} if count > 5 else {})
+    metrics["cross_entropy"] = float(-logarithms[np.arange(len(labels)), labels].mean())
+    confusion = np.zeros((count, count), int)
+    np.add.at(confusion, (labels, found), 1)
+    per_class = {name: float(right[labels == index].mean()) for index, name in enumerate(classes)}
+    return {"metrics": metrics, "per_class": per_class} | ({"confusion": confusion.tolist()} if count <= 100 else {})
+
+
+def _probabilities(logits: np.ndarray) -> np.ndarray:
+    return (np.exp(logits) / np.exp(logits).sum(1, keepdims=True)).astype(np.float32)
+
+
+def _robustness_rows(top1: float, count: int) -> list[dict[str, Any]]:
+    guess = 1 / count
+    filters = [("low_pass", radius, radius**0.5) for radius in (0.1, 0.3, 1.0)]
+    filters += [("high_pass", radius, 1 - radius) for radius in (0.1, 0.3, 1.0)]
+    cases = [("none", None, 1.0), *filters, *(("jpeg", quality, quality / 100) for quality in (5, 50, 95))]
+    return [
+        {"distortion": name, "strength": strength, "top1": guess + (top1 - guess) * share}
+        for name, strength, share in cases
+    ]
+
+
+@pytest.fixture
+def make_classifier_run(tmp_path: Path) -> MakeRun:
+    """Makes a run folder: `make_classifier_run("gfnet", skill=3.0, classes=["cat", "dog"])`."""
+
+    def make(name: str, *, skill: float = 2.0, classes: list[str] | None = None, robust: bool = True) -> Path:
+        classes = classes or [f"sort {index}" for index in range(7)]
+        rng = np.random.default_rng(7)
+        labels = np.arange(20 * len(classes)) % len(classes)
+        images = rng.integers(0, 256, (6, 3, 16, 12), np.uint8)
+        noise = np.random.default_rng(len(name)).normal(size=(len(labels), len(classes)))
+        logits = noise + skill * np.eye(len(classes))[labels]
+        scores = classifier_scores(logits, labels, classes)
+        row = {"name": name, "parameters": 92_938, "train_seconds": 61.0, "steps": 300, "seed": 0, **scores}
+        data = {"name": "digits", "split": "test", "images": len(labels), "classes": classes, "height": 16, "width": 12}
+        environment = {"date": "2026-11-21", "subband": "0.1.0", "command": f"subband train {name}.yaml"}
+        document = {"task": "classification", "data": data, "rows": [row], "environment": environment}
+        folder = tmp_path / f"run_{name}"
+        folder.mkdir()
+        (folder / "scores.json").write_text(json.dumps(document))
+        (folder / "config.yaml").write_text(f"model:\n  name: {name}\n")
+        (folder / "metrics.csv").write_text(
+            "epoch,lr-AdamW/pg1,lr-AdamW/pg2,step,train_loss,val_loss,val_top1\n"
+            ",0.001,0.001,9,,,\n0,,,9,2.0,,\n0,,,9,,1.9,0.4\n,0.0005,0.0005,19,,,\n1,,,19,1.0,,\n1,,,19,,0.9,0.6\n"
+        )
+        if robust:
+            rows = _robustness_rows(scores["metrics"]["top1"], len(classes))
+            (folder / "robustness.json").write_text(json.dumps({**document, "rows": rows, "model": name}))
+        wrong = np.flatnonzero(logits.argmax(1) != labels)[:2]
+        arrays = {"inputs": images, "targets": labels[:6], f"prediction/{name}": _probabilities(logits[:6])}
+        arrays |= {f"mistakes/{name}/inputs": images[:2], f"mistakes/{name}/targets": labels[wrong]}
+        arrays |= {f"mistakes/{name}/prediction": _probabilities(logits[wrong])}
+        np.savez_compressed(folder / "samples.npz", **arrays)
+        return folder
+
+    return make

@@ -1,11 +1,13 @@
+import io
 import math
 import re
 import xml.etree.ElementTree as ElementTree
 
 import pytest
+from PIL import Image
 
 from subband.visual.colours import series_styles
-from subband.visual.plots import Curve, energy_bars, line_plot, signed_bars
+from subband.visual.plots import Curve, Panel, energy_bars, line_panels_png, line_plot, signed_bars
 
 STYLES = series_styles(["wast", "tau", "persistence"])
 SVG = "{http://www.w3.org/2000/svg}"
@@ -104,3 +106,24 @@ def test_bars_above_and_below_zero() -> None:
     assert first == pytest.approx(4 * third, rel=1e-3)
     with pytest.raises(ValueError, match="at least one bar"):
         signed_bars({}, up, down, "Drops", "drop")
+
+
+def test_a_fixed_axis_places_curves_alike() -> None:
+    low, high = (
+        line_plot([Curve([0, 1], [value, value], STYLES["wast"])], "t", "x", "y", y_range=(0, 100))
+        for value in (20, 40)
+    )
+    middle = line_plot([Curve([0, 1], [20, 40], STYLES["wast"])], "t", "x", "y", y_range=(0, 100))
+    ends = [point[1] for point in _paths(middle, "--series-1")[0]]
+    assert ends == pytest.approx([_paths(low, "--series-1")[0][0][1], _paths(high, "--series-1")[0][0][1]], abs=0.01)
+
+
+def test_panels_lie_side_by_side() -> None:
+    panels = [Panel(title, "x", [Curve([0, 1], [0, 1], STYLES["tau"])]) for title in ("one", "two")]
+    widths = []
+    for shown in (panels[:1], panels):
+        with Image.open(io.BytesIO(line_panels_png(shown, "y", (0, 1), {"tau": STYLES["tau"]}))) as picture:
+            widths.append(picture.width)
+    assert widths[1] == 2 * widths[0]
+    with pytest.raises(ValueError, match="at least one panel"):
+        line_panels_png([], "y", (0, 1), {})

@@ -69,9 +69,9 @@ def test_damaged_runs(make_run: MakeRun, name: str, content: str | None, error: 
 
 def test_other_tasks_are_refused(make_run: MakeRun) -> None:
     folder = make_run("wast")
-    scores = json.loads((folder / "scores.json").read_text()) | {"task": "classification"}
+    scores = json.loads((folder / "scores.json").read_text()) | {"task": "restoration"}
     (folder / "scores.json").write_text(json.dumps(scores))
-    with pytest.raises(ValueError, match="is about classification"):
+    with pytest.raises(ValueError, match="is about restoration; reports are for video_prediction and classification"):
         read_runs([folder])
 
 

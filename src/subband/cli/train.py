@@ -76,8 +76,7 @@ def run(args: Namespace) -> None:
 
         show_scores(scores)
         print(f"run folder: {folder}")
-        if recipe.task == "video_prediction":
-            print(f"report:     subband report {folder}")
+        print(f"report:     subband report {folder}")
 
 
 def recipe_from(args: Namespace) -> RecipeConfig:

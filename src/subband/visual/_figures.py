@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from statistics import fmean
 
@@ -19,7 +19,7 @@ _PER_FRAME = {
     "psnr": ("Signal to noise", "PSNR in dB, higher is better"),
     "ssim": ("Structural similarity", "SSIM, higher is better"),
 }
-_VALIDATION = {
+VIDEO_COLUMNS = {
     "val_psnr": ("Validation PSNR", "dB"),
     "val_ssim": ("Validation SSIM", "1 is identity"),
 }
@@ -41,11 +41,17 @@ def frame_plots(rows: Sequence[Row], styles: Styles) -> str:
         if curves:
             is_log = key == "mse" and _is_positive(curves)  # the baseline's error would flatten all others
             plots.append(figure(title, line_plot(curves, title, "predicted frame", unit, log_y=is_log, whole_x=True)))
-    return _plots(plots, legend(styles))
+    return plot_grid(plots, legend(styles))
 
 
-def training_plots(runs: Sequence[Run], styles: Styles) -> str:
-    """Training and validation loss by step, and what was measured on the validation set; empty when nothing was logged."""
+def training_plots(runs: Sequence[Run], styles: Styles, columns: Mapping[str, tuple[str, str]] = VIDEO_COLUMNS) -> str:
+    """Training and validation loss by step, and further columns of the log; empty when no loss was logged.
+
+    Args:
+        runs: Those without a log are left out.
+        styles: Style of every label.
+        columns: By the name of a column, or how it begins, the heading and the unit of its plot.
+    """
     losses: list[Curve] = []
     trained: Styles = {}
     for run in runs:
@@ -61,16 +67,16 @@ def training_plots(runs: Sequence[Run], styles: Styles) -> str:
         return ""
     title, unit = "Loss", "pale: training, strong: validation"
     plots = [figure(title, line_plot(losses, title, "step", unit, log_y=_is_positive(losses)))]
-    for column, (title, unit) in _VALIDATION.items():
+    for column, (title, unit) in columns.items():
         curves = [
-            _curve(run.log[column], styles[row.label])
+            _curve(points, styles[row.label])
             for run in runs
             for row in run.rows[:1]
-            if column in run.log and row.label in trained
+            if (points := _column(run, column)) and row.label in trained
         ]
         if curves:
             plots.append(figure(title, line_plot(curves, title, "step", unit)))
-    return _plots(plots, legend(trained))
+    return plot_grid(plots, legend(trained))
 
 
 def frequency_plots(rows: Sequence[Row], styles: Styles) -> str:
@@ -83,7 +89,7 @@ def frequency_plots(rows: Sequence[Row], styles: Styles) -> str:
         plots.append(figure(title, energy_bars(ratios, styles, title)))
     if spectra:
         plots += _spectrum_plots(spectra, styles)
-    return _plots(plots, legend(styles, target="target"))
+    return plot_grid(plots, legend(styles, target="target"))
 
 
 def frequency_findings(rows: Sequence[Row]) -> str:
@@ -119,7 +125,13 @@ def _percent(ratio: float) -> str:
     return f"{100 * ratio:.0f}\u202f%"
 
 
-def _plots(plots: list[str], key: str) -> str:
+def _column(run: Run, prefix: str) -> list[tuple[float, float]]:
+    """The first logged column whose name begins so; the learning rates of all parameters follow one schedule."""
+    return next((points for name, points in run.log.items() if name.startswith(prefix)), [])
+
+
+def plot_grid(plots: list[str], key: str) -> str:
+    """Figures side by side under their legend; nothing without figures."""
     return f'{key}<div class="plots">{"".join(plots)}</div>' if plots else ""
 
 

@@ -13,14 +13,16 @@ from subband.visual.colours import SeriesStyle, palette_css
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
-def page(title: str, body: str) -> str:
+def page(title: str, body: str, sheets: Sequence[str] = ()) -> str:
     """A complete page around `body`.
 
     Args:
         title: Text of the browser tab.
         body: HTML.
+        sheets: Style sheets of this folder that the page needs beside `report.css`.
     """
-    css = files("subband.visual").joinpath("report.css").read_text(encoding="utf-8")
+    folder = files("subband.visual")
+    css = "".join(folder.joinpath(name).read_text(encoding="utf-8") for name in ("report.css", *sheets))
     css = css.replace("/* palette: light */", palette_css(dark=False)).replace(
         "/* palette: dark */", palette_css(dark=True)
     )

@@ -24,12 +24,14 @@ class Metric:
         is_higher_better: Which end is good.
         digits: Decimals.
         definition: One sentence for the footnote, with unit.
+        factor: Multiplies the value, 100 for percent.
     """
 
     label: str
     is_higher_better: bool
     digits: int
     definition: str
+    factor: float = 1.0
 
 
 _MSE = (
@@ -91,18 +93,19 @@ OTHER_METRICS = {
 }
 
 
-def score_table(rows: Sequence[Row], styles: dict[str, SeriesStyle]) -> str:
+def score_table(rows: Sequence[Row], styles: dict[str, SeriesStyle], metrics: dict[str, Metric] = MAIN_METRICS) -> str:
     """Main metrics with the cost of each model, the best value of each bold, then further metrics, unfolded on demand.
 
     Args:
         rows: Models and the baseline.
         styles: Colour of every label.
+        metrics: Columns of the first table, by key of `scores.json`.
 
     Returns:
         HTML with footnotes that define every metric shown.
     """
-    main = _metric_columns(rows, MAIN_METRICS) + _cost_columns()
-    blocks = [_render(rows, styles, main), _footnotes(MAIN_METRICS)]
+    main = _metric_columns(rows, metrics) + _cost_columns()
+    blocks = [_render(rows, styles, main), _footnotes(metrics)]
     others = _other_metrics(rows)
     if others:
         further = _render(rows, styles, _metric_columns(rows, others)) + _footnotes(others)
@@ -144,7 +147,7 @@ def _metric_column(rows: Sequence[Row], key: str, metric: Metric) -> Column:
         value = _value(row, key)
         if value is None:
             return MISSING
-        text = "not a number" if math.isnan(value) else f"{value:.{metric.digits}f}".replace("inf", "∞")
+        text = "not a number" if math.isnan(value) else f"{metric.factor * value:.{metric.digits}f}".replace("inf", "∞")
         return f"<strong>{text}</strong>" if value == best else text
 
     return f'{escape(metric.label)} <span class="arrow">{arrow}</span>', cell

@@ -7,17 +7,16 @@ from collections.abc import Sequence
 from html import escape
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 from subband.data._files import new_path
-from subband.visual._figures import frame_plots, frequency_findings, frequency_plots, training_plots
-from subband.visual._gallery import clip_cards, merge_samples
+from subband.visual import _classification_report, _video_report
 from subband.visual._html import details, facts, page, section
 from subband.visual._runs import Row, Run, read_runs
-from subband.visual._scores import score_table, verdict
-from subband.visual.colours import SeriesStyle, series_styles
+from subband.visual._task_report import Styles, TaskReport
+from subband.visual.colours import series_styles
 
-Styles = dict[str, SeriesStyle]
+# Adding a task: write its sections, name them here; `_runs` says what its samples look like.
+REPORTS = {"classification": _classification_report.REPORT, "video_prediction": _video_report.REPORT}
 
 
 def write_report(run_folders: list[Path], out: Path | None = None, overwrite: bool = False) -> Path:
@@ -38,19 +37,20 @@ def write_report(run_folders: list[Path], out: Path | None = None, overwrite: bo
     Raises:
         FileNotFoundError: If a run folder has no `scores.json`, or the folder of `out` does not exist.
         FileExistsError: If `out` exists and `overwrite` is False.
-        ValueError: If a file of a run folder cannot be read or is about another task.
+        ValueError: If a file of a run folder cannot be read, there is no report for its task, or the runs are of
+            different tasks.
         ImportError: If matplotlib is not installed.
     """
     runs = read_runs([Path(folder) for folder in run_folders])
+    task = REPORTS[runs[0].task]
     target = Path(out) if out is not None else runs[0].folder / "report.html"
     styles = series_styles([row.label for run in runs for row in run.rows])
     groups = [list(group) for _, group in groupby(sorted(runs, key=_data_key), key=_data_key)]
     title = _title(groups)
-    body = "\n".join(
-        [_header(title, groups), *(_group(group, styles, len(groups) > 1) for group in groups), _footer(runs)]
-    )
+    parts = [_group(task, group, styles, len(groups) > 1) for group in groups]
+    body = "\n".join([_header(task, title, groups), *parts, _footer(runs)])
     with new_path(target, overwrite=overwrite) as temporary:
-        temporary.write_text(page(title, body), encoding="utf-8")
+        temporary.write_text(page(title, body, task.sheets), encoding="utf-8")
     return target
 
 
@@ -64,77 +64,33 @@ def _title(groups: Sequence[Sequence[Run]]) -> str:
     return f"{models[0] if len(models) == 1 else f'{len(models)} models'} on {names}"
 
 
-def _header(title: str, groups: Sequence[Sequence[Run]]) -> str:
+def _header(task: TaskReport, title: str, groups: Sequence[Sequence[Run]]) -> str:
     if len(groups) == 1:
-        summary = _summary(groups[0])
+        summary = _summary(task, groups[0])
     else:
         summary = "<p>The runs were scored on different data; each data set has a part of its own below.</p>"
     return (
-        f'<header>\n<p class="eyebrow">subband · video prediction</p>\n<h1>{escape(title)}</h1>\n'
-        '<p class="lead">How well the next frames of a video are predicted, and what prediction does to their frequencies.'
-        f"</p>\n{summary}\n</header>"
+        f'<header>\n<p class="eyebrow">subband · {task.name}</p>\n<h1>{escape(title)}</h1>\n'
+        f'<p class="lead">{task.lead}</p>\n{summary}\n</header>'
     )
 
 
-def _summary(runs: Sequence[Run]) -> str:
+def _summary(task: TaskReport, runs: Sequence[Run]) -> str:
     """What came out and on which data, for runs on one data set."""
-    return f"<p>{escape(verdict(_rows(runs)))}</p>\n{facts(_data_facts(runs[0].data))}"
+    return f"<p>{escape(task.verdict(runs, _rows(runs)))}</p>\n{facts(task.facts(runs))}"
 
 
-def _data_facts(data: dict[str, Any]) -> list[tuple[str, str]]:
-    pairs = [
-        ("Data", f"{data.get('name', 'unnamed')}, {data.get('split', 'test')} split"),
-        ("Clips", str(data.get("sequences", "unknown"))),
-        ("Frames", f"{data.get('in_frames')} given, {data.get('out_frames')} predicted"),
-        ("Frame size", f"{data.get('height')} × {data.get('width')}, {_channels(data.get('channels'))}"),
-    ]
-    if data.get("data_range"):
-        pairs.append(("Data range", "{:g} to {:g}".format(*data["data_range"])))
-    return pairs
-
-
-def _channels(count: Any) -> str:
-    return {1: "grey", 3: "colour"}.get(count, f"{count} channels")
-
-
-def _group(runs: Sequence[Run], styles: Styles, with_heading: bool) -> str:
+def _group(task: TaskReport, runs: Sequence[Run], styles: Styles, with_heading: bool) -> str:
     """All sections about runs on one data set."""
     rows = _rows(runs)
     own = {row.label: styles[row.label] for row in rows}
-    clips = [clip_cards(samples, own) for samples in merge_samples(runs) if len(samples.targets)]
     sections = [
-        section(
-            "Scores",
-            "Best value of each column in bold; arrows point to better. "
-            "Persistence repeats the last given frame: a model has to beat it.",
-            score_table(rows, own),
-        ),
-        section(
-            "Predictions",
-            "Above, the given frames and then the target or a prediction; below, the absolute error. "
-            "The bar is grey while frames are given and red while they are predicted.",
-            *clips,
-        ),
-        section(
-            "Error over time", "Each predicted frame on its own, averaged over all test clips.", frame_plots(rows, own)
-        ),
-        section(
-            "Frequencies",
-            "Does a model lose high frequencies, that is, does it blur?",
-            frequency_findings(rows),
-            frequency_plots(rows, own),
-            '<p class="note">Energy: mean square of the coefficients in the four bands of a one-level Haar transform of every frame; the line at '
-            "100 % is the target. Power: squared amplitude of the Fourier transform, averaged over rings of equal frequency. "
-            "Persistence copies a real frame, so its spectrum is right even where its picture is wrong.</p>"
-            if any(row.facts.get("subband_energy") or row.facts.get("spectrum") for row in rows)
-            else "",
-        ),
-        section("Training", "From the logs of the runs.", training_plots(runs, own)),
+        *task.sections(runs, rows, own),
         section("How it was made", "Everything needed to repeat it.", *(_provenance(run) for run in runs)),
     ]
     if with_heading:
         name = escape(str(runs[0].data.get("name", "unnamed data")))
-        sections.insert(0, f'<section><h2 class="part">{name}</h2>\n{_summary(runs)}</section>')
+        sections.insert(0, f'<section><h2 class="part">{name}</h2>\n{_summary(task, runs)}</section>')
     return "\n".join(sections)
 
 

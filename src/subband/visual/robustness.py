@@ -12,6 +12,7 @@ from subband.visual.plots import Curve, Panel, line_panels_png
 GUESSING = "guessing"
 Y_RANGE = (0.0, 100.0)
 _KEPT = 0.9  # share of the accuracy that counts as kept
+_ROUNDING = 1e-9
 # Distortion, heading, horizontal axis, and what the strength of a distortion that is still borne says.
 _PANELS = (
     ("low_pass", "Low frequencies alone", "kept up to this share of Nyquist", "from the frequencies up to {:g} alone"),
@@ -71,7 +72,11 @@ def robustness_findings(rows: Mapping[str, Rows]) -> str:
     for label, own in rows.items():
         borne = [text.format(limit) for name, _, _, text in _PANELS if (limit := _limit(own, name)) is not None]
         listed = f"{', '.join(borne[:-1])}{' and ' if borne[:-1] else ''}{borne[-1]}" if borne else ""
-        words = f"keeps nine tenths of its accuracy {listed}" if borne else "loses a tenth of its accuracy everywhere"
+        words = (
+            f"keeps nine tenths of its accuracy {listed}"
+            if borne
+            else "loses more than a tenth of its accuracy everywhere"
+        )
         items.append(f"<li><b>{escape(label)}</b> {words}.</li>")
     return f'<ul class="findings">{"".join(items)}</ul>' if items else ""
 
@@ -87,7 +92,7 @@ def _curves(rows: Rows, name: str, style: SeriesStyle) -> list[Curve]:
 
 def _limit(rows: Rows, name: str) -> float | None:
     """The strongest distortion up to which, from the weakest on, accuracy is kept; None if it never is."""
-    enough = _KEPT * _plain(rows)["top1"]
+    enough = _KEPT * _plain(rows)["top1"] - _ROUNDING
     own = sorted((row["strength"], row["top1"]) for row in rows if row["distortion"] == name)
     limit = None
     for strength, top1 in own if name == "high_pass" else reversed(own):
