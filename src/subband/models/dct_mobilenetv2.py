@@ -89,6 +89,8 @@ class DCTMobileNetV2(DCTClassifier):
         img_size: Side or sides of the images; others are taken, too.
         num_classes: Logits K; 0 for pooled features instead.
         drop_rate: Dropout before the last layer.
+        with_input_norm: Bring the coefficients to mean 0 and variance 1 by a batch norm, for training on other pictures than large
+            photographs. The published statistics leave deviations from 2 to 130.
 
     Shape:
         images `(B, 3, H, W)` of any size, or coefficients; logits `(B, K)`.
@@ -116,6 +118,7 @@ class DCTMobileNetV2(DCTClassifier):
         img_size: int | Sequence[int] = 896,
         num_classes: int = 1000,
         drop_rate: float = 0.0,
+        with_input_norm: bool = False,
     ) -> None:
         super().__init__(
             channels=channels,
@@ -126,6 +129,7 @@ class DCTMobileNetV2(DCTClassifier):
             img_size=img_size,
             num_classes=num_classes,
             drop_rate=drop_rate,
+            with_input_norm=with_input_norm,
         )
         is_depthwise = channels <= DEPTHWISE_LIMIT
         self.features, self._ends = nn.ModuleList(), []
