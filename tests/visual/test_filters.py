@@ -44,7 +44,11 @@ def test_every_spectrum_has_its_own_scale_and_its_own_place():
 
 def test_rows_have_their_names(rng):
     spectra = {name: torch.rand(3, 6, 6, generator=rng) for name in "abc"}
-    assert row_centres(3, len(filter_picture(spectra))) == [2.5, 9.5, 16.5]
+    assert row_centres(spectra) == [2.5, 9.5, 16.5]
+    assert filter_picture(spectra).shape == (20, 20, 3)
+    large = {name: torch.rand(3, 56, 56, generator=rng) for name in "ab"}
+    assert row_centres(large) == [27.5, 87.5]
+    assert (filter_picture(large)[56:60] == 255).all()
     axes = filter_figure(pyramid()).axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == [
         "levels.0.0.filter",

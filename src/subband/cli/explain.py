@@ -144,7 +144,7 @@ def _explain(
         level=args.level,
     )
     with new_path(job.target, overwrite=args.overwrite) as temporary:
-        facts = f"{args.model}   ·   subbands of {args.wavelet}"
+        facts = f"{Path(args.model).name}   ·   subbands of {args.wavelet}"
         temporary.write_bytes(panel(explanation, job.source.name, facts, spectra))
     return Photograph.of(explanation, job.source.name, job.target.name)
 

@@ -63,14 +63,13 @@ def panel(explanation: Explanation, name: str, facts: str = "", spectra: Mapping
     """
     from matplotlib import rc_context
 
-    filters = filter_picture(spectra) if spectra else None
     shares = explanation.shares
     pictures = max(1.0, explanation.image.shape[1] / explanation.image.shape[2]) * _COLUMN
     bars = _HEADING + pictures + _BELOW_PICTURES
     below = bars + _BARS + _BELOW_BARS
     height = below - _BELOW_BARS / 4
-    if filters is not None:
-        height = below + _filter_height(filters) + _MARGIN
+    if spectra:
+        height = below + _filter_size(filter_picture(spectra))[0] + _MARGIN
     elif shares is not None:
         height = below + _MAPS + _MARGIN + 0.45
     with rc_context(_RC):
@@ -79,8 +78,8 @@ def panel(explanation: Explanation, name: str, facts: str = "", spectra: Mapping
         _pictures(sheet, explanation, _HEADING, pictures)
         _probabilities(sheet, explanation, bars)
         _drops(sheet, explanation, bars)
-        if filters is not None:
-            _filters(sheet, filters, len(spectra or ()), below)
+        if spectra:
+            _filters(sheet, spectra, below)
         elif shares is not None:
             _frequencies(sheet, shares, explanation.explained, below)
         return sheet.png()
@@ -129,8 +128,8 @@ def _left(column: int) -> float:
 def _heading(sheet: _Sheet, explanation: Explanation, name: str, facts: str) -> None:
     height, width = explanation.image.shape[1:]
     best, probability = explanation.top(1)[0]
-    others = "" if best == explanation.explained else f"most probable: {best}, {100 * probability:.1f} %"
-    line = "   ·   ".join(filter(None, (name, others, facts, f"input {width} × {height} pixels")))
+    others = "" if best == explanation.explained else f"most probable: {short(best, 40)}, {100 * probability:.1f} %"
+    line = "   ·   ".join(filter(None, (short(name, 60), others, facts, f"input {width} × {height} pixels")))
     title = f"{short(explanation.explained, 60)}  ·  {100 * explanation.probability:.1f} %"
     sheet.text(_MARGIN, 0.41, title, fontsize=16, fontweight="bold", va="baseline")
     sheet.text(_MARGIN, 0.63, line, color=_SOFT, va="baseline")
@@ -242,18 +241,22 @@ def draw_drops(axes: Axes, drops: Sequence[SubbandDrop]) -> None:
     axes.spines[:].set_visible(False)
 
 
-def _filter_height(picture: np.ndarray) -> float:
-    return min((_WIDTH - 2 * _MARGIN - 0.25) * picture.shape[0] / picture.shape[1], _MAX_FILTERS)
+def _filter_size(picture: np.ndarray) -> tuple[float, float]:
+    """Height and width in inches: as wide as the sheet unless that is too high."""
+    ratio = picture.shape[0] / picture.shape[1]
+    height = min((_WIDTH - 2 * _MARGIN - 0.25) * ratio, _MAX_FILTERS)
+    return height, height / ratio
 
 
-def _filters(sheet: _Sheet, picture: np.ndarray, count: int, top: float) -> None:
+def _filters(sheet: _Sheet, spectra: Mapping[str, Tensor], top: float) -> None:
+    picture, count = filter_picture(spectra), len(spectra)
+    height, width = _filter_size(picture)
     title = f"Its {count} global filters, one row each: how much of every frequency they let through (blue: most; middle: zero frequency)"
-    left, height = _MARGIN + 0.25, _filter_height(picture)
-    axes = sheet.axes(left, top, height * picture.shape[1] / picture.shape[0], height)
     sheet.text(_MARGIN, top - 0.11, title, va="baseline", fontsize=10)
-    axes.imshow(picture, interpolation="nearest")
-    rows = row_centres(count, picture.shape[0])
-    axes.set_yticks(rows, [str(number) for number in range(1, count + 1)], fontsize=8, color=_SOFT)
+    axes = sheet.axes(_MARGIN + 0.25, top, width, height)
+    axes.imshow(picture)
+    numbers = [str(number) for number in range(1, count + 1)]
+    axes.set_yticks(row_centres(spectra), numbers, fontsize=8, color=_SOFT)
     axes.set_xticks([])
     axes.spines[:].set_visible(False)
 

@@ -21,7 +21,7 @@ NUM_CHANNELS = 24
 """As many as the paper's figure shows."""
 
 _COLOURS = "YlGnBu"
-_GAP = 1
+_PIXELS_PER_GAP = 14  # the paper's gap is one pixel beside spectra of 14 x 14
 
 
 @torch.no_grad()
@@ -58,7 +58,7 @@ def filter_picture(spectra: Mapping[str, Tensor]) -> np.ndarray:
         spectra: What `filter_spectra` returns, not empty.
 
     Returns:
-        `(H', W', 3)` uint8, pale yellow for the smallest values, dark blue for the largest; one white pixel between spectra.
+        `(H', W', 3)` uint8, pale yellow for the smallest values, dark blue for the largest; white between spectra.
 
     Raises:
         ValueError: If there are no spectra.
@@ -71,10 +71,10 @@ def filter_picture(spectra: Mapping[str, Tensor]) -> np.ndarray:
         raise ValueError("filter_picture needs at least one filter; the network has none.")
     from matplotlib import colormaps
 
-    height, width = (max(item.shape[axis] for item in spectra.values()) for axis in (1, 2))
+    height, width, gap = _cell(spectra)
     columns = max(len(item) for item in spectra.values())
-    rows, cells = height + _GAP, width + _GAP
-    picture = np.full((len(spectra) * rows - _GAP, columns * cells - _GAP, 3), 255, np.uint8)
+    rows, cells = height + gap, width + gap
+    picture = np.full((len(spectra) * rows - gap, columns * cells - gap, 3), 255, np.uint8)
     for row, item in enumerate(spectra.values()):
         for column, spectrum in enumerate(item):
             tile = colormaps[_COLOURS](_repeated(_scaled(spectrum), height, width).numpy(), bytes=True)[..., :3]
@@ -103,27 +103,32 @@ def filter_figure(model: nn.Module, num_channels: int = NUM_CHANNELS) -> Figure:
     width = 0.45 * max(len(item) for item in spectra.values()) + 1.6
     figure = Figure(figsize=(width, (width - 1.6) * picture.shape[0] / picture.shape[1] + 0.4), layout="constrained")
     axes = figure.add_subplot()
-    axes.imshow(picture, interpolation="nearest")
-    axes.set_yticks(row_centres(len(spectra), picture.shape[0]), list(spectra), fontsize=8)
+    axes.imshow(picture)
+    axes.set_yticks(row_centres(spectra), list(spectra), fontsize=8)
     axes.set_xticks([])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     return figure
 
 
-def row_centres(num_rows: int, height: int) -> list[float]:
-    """Where the rows of `filter_picture` have their middle, for labels beside them.
+def row_centres(spectra: Mapping[str, Tensor]) -> list[float]:
+    """Where the rows of `filter_picture` have their middle, in pixels, for labels beside them.
 
     Args:
-        num_rows: How many there are.
-        height: Of the picture, in pixels.
+        spectra: What `filter_spectra` returns, not empty.
 
     Example:
-        >>> row_centres(2, 9)
+        >>> row_centres({"one": torch.rand(2, 4, 4), "two": torch.rand(3, 2, 2)})
         [1.5, 6.5]
     """
-    pitch = (height + _GAP) / num_rows
-    return [index * pitch + (pitch - _GAP - 1) / 2 for index in range(num_rows)]
+    height, _, gap = _cell(spectra)
+    return [index * (height + gap) + (height - 1) / 2 for index in range(len(spectra))]
+
+
+def _cell(spectra: Mapping[str, Tensor]) -> tuple[int, int, int]:
+    """Height and width of every spectrum in the picture, and the gap between two."""
+    height, width = (max(item.shape[axis] for item in spectra.values()) for axis in (1, 2))
+    return height, width, max(1, height // _PIXELS_PER_GAP)
 
 
 def _scaled(spectrum: Tensor) -> Tensor:
