@@ -10,6 +10,7 @@ NETWORKS = {
     "gfnet": ("gfnet_ti", {"dims": (12,), "depths": (2,), "patch_size": 8, "img_size": 32}),
     "gfnet, width equal to sides": ("gfnet_ti", {"dims": (8,), "depths": (2,), "patch_size": 4, "img_size": 32}),
     "gfnet pyramid": ("gfnet_h_ti", {"dims": (8, 12), "depths": (1, 2), "img_size": 32}),
+    "vit": ("vit_ti", {"dim": 12, "depth": 2, "num_heads": 3, "patch_size": 8, "img_size": 32}),
     "wsfvit": ("wsfvit_p0", {"img_size": 64}),
     "dct_resnet": ("dct_resnet50", {"width": 8, "depths": (1, 1, 1, 1)}),
     "dct_mobilenet": ("dct_mobilenetv2", {}),
@@ -63,7 +64,8 @@ def test_formula_of_the_paper(name, rng):
     side = max(model.img_size[0], 64) if "dct" in name else model.img_size[0]
     images = torch.randn(2, 3, side, side, generator=rng)
     features = model.forward_stages(images)[-1].detach().requires_grad_()
-    head_input = model.norm(features.movedim(1, -1)).flatten(1, 2) if "gfnet" in name else features
+    is_tokens = "gfnet" in name or name == "vit"
+    head_input = model.norm(features.movedim(1, -1)).flatten(1, 2) if is_tokens else features
     logits = model.forward_head(head_input)
     torch.testing.assert_close(logits, model(images))
     gradient = torch.autograd.grad(logits.amax(1).sum(), features)[0]
