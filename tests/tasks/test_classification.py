@@ -267,6 +267,18 @@ def test_a_gate_is_paid_for_and_its_choice_is_scored(tmp_path, tiny_classifier, 
     )
 
 
+def test_a_gate_goes_through_torch_compile(tmp_path, tiny_classifier, monkeypatch):
+    compiled = []
+
+    def spy(function):  # that compiling works is tested with the models; here, that it is asked for
+        compiled.append(function.__name__)
+        return function
+
+    monkeypatch.setattr(torch, "compile", spy)
+    train(tiny_classifier(**GATED, trainer={"epochs": 1, "compile": True}), tmp_path / "run", progress=False)
+    assert compiled == ["forward_gated"]
+
+
 def test_a_gate_without_a_price_trains_too(tmp_path, tiny_classifier):
     recipe = tiny_classifier(**GATED, loss=[{"name": "cross_entropy"}], trainer={"epochs": 1, "ema_decay": 0.9})
     assert "kept_channels" in train(recipe, tmp_path / "run", progress=False)["rows"][0]
