@@ -27,7 +27,7 @@ def test_folder_to_scores(tmp_path, monkeypatch, capsys):
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(SMALL))
     assert main(["train", "small.yaml", "--out", "run", "--quiet"]) == 0
     shown = capsys.readouterr().out
-    assert "4 images, 2 classes" in shown
+    assert "images, test set: 4 images, 2 classes" in shown
     assert "subband report run" in shown
     scores = json.loads((tmp_path / "run" / "scores.json").read_text())
     assert scores["rows"][0]["metrics"]["top1"] == 1.0
@@ -36,7 +36,7 @@ def test_folder_to_scores(tmp_path, monkeypatch, capsys):
     assert "top-1" in capsys.readouterr().out
     assert main(["report", "run", "again", "--out", "both.html"]) == 0
     page = (tmp_path / "both.html").read_text()
-    assert "2 models on image_folder" in page
+    assert "2 models on images" in page
     assert "100.00" in page
     again = json.loads((tmp_path / "again" / "scores.json").read_text())
     assert again["rows"][0]["metrics"] == scores["rows"][0]["metrics"]

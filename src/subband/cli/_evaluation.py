@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from subband.config import RecipeConfig
 
 _FOLDER = "image_folder"
-_WORKERS = 4  # decode the user's photographs
+_WORKERS = min(4, os.cpu_count() or 1)  # decode the user's photographs
 
 
 def add_recipe_arguments(parser: ArgumentParser) -> None:

@@ -28,7 +28,7 @@ def show_scores(scores: dict[str, Any]) -> None:
         if scores["task"] == "classification"
         else f"{data['sequences']} clips, {data['in_frames']} -> {data['out_frames']} frames"
     )
-    title = f"{data['name']}, {data['split']} set: {amount}"
+    title = f"{data.get('folder', data['name'])}, {data['split']} set: {amount}"
     shown = [column for column in COLUMNS if any(row["metrics"].get(column[1]) is not None for row in scores["rows"])]
     headings = ["model", "parameters", *(heading for heading, _, _ in shown), "train s"]
     table = open_table(headings, title=title, right=headings[1:])

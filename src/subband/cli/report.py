@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 EXAMPLES = """examples:
   subband report runs/wast
   subband report runs/wast runs/simvp runs/tau --out comparison.html
+  subband evaluate runs/digits --robustness && subband report runs/digits
 """
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -175,6 +176,8 @@ class ClassificationTask(Task):
             "height": data.spec.preprocessing.size[0],
             "width": data.spec.preprocessing.size[1],
         }
+        if recipe.data.name == "image_folder":  # one reader for all of them: the folder says which
+            facts["folder"] = Path(recipe.data.args["path"]).resolve().name
         return Evaluation(facts, rows, _samples(data, logits, recipe.evaluation.num_samples))
 
 

@@ -17,7 +17,7 @@ from subband.visual._gallery import merge_samples
 from subband.visual._html import figure, legend, section
 from subband.visual._runs import Row, Run
 from subband.visual._scores import score_table
-from subband.visual._task_report import Styles, TaskReport
+from subband.visual._task_report import Styles, TaskReport, data_name
 from subband.visual.plots import line_plot
 from subband.visual.robustness import Y_RANGE, robustness_findings, robustness_panels
 
@@ -30,7 +30,7 @@ _COLUMNS = {
 def _facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
     data = runs[0].data
     return [
-        ("Data", f"{data.get('name', 'unnamed')}, {data.get('split', 'test')} split"),
+        ("Data", f"{data_name(data)}, {data.get('split', 'test')} split"),
         ("Images", f"{data['images']:,}".replace(",", "\u202f")),
         ("Classes", str(len(data["classes"]))),
         ("Image size", f"{data.get('height')} × {data.get('width')}"),

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from subband.visual._runs import Row, Run
 from subband.visual.colours import SeriesStyle
 
 Styles = dict[str, SeriesStyle]
+
+
+def data_name(data: dict[str, Any]) -> str:
+    """The test set in a word: the name of its folder where that says more than the name of its reader."""
+    return str(data.get("folder") or data.get("name", "unnamed data"))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -163,7 +163,8 @@ def line_panels_png(
             axes.margins(x=0.02)
         row[0].set_ylabel(y_label)
         row[0].set_ylim(y_range)
-        figure.legend(handles=[_sample(name, style) for name, style in key.items()], loc="outside upper left", ncols=4)
+        samples = [_sample(name, style) for name, style in key.items()]
+        figure.legend(handles=samples, loc="outside upper left", ncols=len(samples), frameon=False)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=160, facecolor="white", metadata={"Software": None})
         return buffer.getvalue()
@@ -265,7 +266,8 @@ def _sample(name: str, style: SeriesStyle) -> Line2D:
     """A line for the legend."""
     from matplotlib.lines import Line2D
 
-    return Line2D([], [], color=style.light, linestyle=style.dashes, linewidth=1.6, label=name)
+    dashes: Any = style.dashes
+    return Line2D([], [], color=style.light, linestyle=dashes, linewidth=1.6, label=name)
 
 
 def _set_log(axes: Axes) -> None:

@@ -12,7 +12,7 @@ from subband.data._files import new_path
 from subband.visual import _classification_report, _video_report
 from subband.visual._html import details, facts, page, section
 from subband.visual._runs import Row, Run, read_runs
-from subband.visual._task_report import Styles, TaskReport
+from subband.visual._task_report import Styles, TaskReport, data_name
 from subband.visual.colours import series_styles
 
 # Adding a task: write its sections, name them here; `_runs` says what its samples look like.
@@ -60,7 +60,7 @@ def _data_key(run: Run) -> str:
 
 def _title(groups: Sequence[Sequence[Run]]) -> str:
     models = list(dict.fromkeys(row.label for group in groups for row in _rows(group) if not row.is_baseline))
-    names = " and ".join(dict.fromkeys(str(group[0].data.get("name", "unnamed data")) for group in groups))
+    names = " and ".join(dict.fromkeys(data_name(group[0].data) for group in groups))
     return f"{models[0] if len(models) == 1 else f'{len(models)} models'} on {names}"
 
 
@@ -89,7 +89,7 @@ def _group(task: TaskReport, runs: Sequence[Run], styles: Styles, with_heading: 
         section("How it was made", "Everything needed to repeat it.", *(_provenance(run) for run in runs)),
     ]
     if with_heading:
-        name = escape(str(runs[0].data.get("name", "unnamed data")))
+        name = escape(data_name(runs[0].data))
         sections.insert(0, f'<section><h2 class="part">{name}</h2>\n{_summary(task, runs)}</section>')
     return "\n".join(sections)
 
