@@ -22,6 +22,8 @@ COUNTS = [
     ("dct_resnet50", {"channels": 192}, 25_588_456, 13.749e9),
     ("dct_resnet50", {"channels": 192, "gated": True}, 25_626_664, 13.750e9),
     ("dct_resnet50", {"channels": 24, "stage2_stride": 2}, 25_534_696, 3.952e9),
+    ("dct_resnet50", {"channels": 48, "stage2_stride": 2}, 25_542_376, 3.976e9),
+    ("dct_resnet50", {"channels": 64, "stage2_stride": 2}, 25_547_496, 3.992e9),
     ("dct_resnet50", {"channels": 192, "stage2_stride": 2}, 25_588_456, 4.120e9),
     ("dct_mobilenetv2", {"channels": 24}, 3_503_728, 0.2998e9),
     ("dct_mobilenetv2", {"channels": 32}, 3_503_944, 0.3025e9),
@@ -56,7 +58,7 @@ def test_counts(name, options, parameters, macs):
         side = 112 if name == "dct_mobilenetv2" else 56
         assert model.img_size == (side, side)
         counts = count_macs(model, torch.zeros(1, options["channels"], side, side))
-    assert counts.macs == pytest.approx(macs, rel=0.01)
+    assert counts.macs == pytest.approx(macs, rel=0.001)
 
 
 @pytest.mark.parametrize(("name", "options"), VARIANTS)
@@ -173,34 +175,3 @@ def test_bad_inputs_are_named():
         model(torch.zeros(1, 3, 32, 32))
     with pytest.raises(ValueError, match=r"no gate; build it with gated=True and channels=192"):
         model.forward_gated(torch.zeros(1, 24, 4, 4))
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(
-    ("name", "options"),
-    [("dct_resnet50", {"depths": (1, 1, 1, 1)}), ("dct_mobilenetv2", {"channels": 192, "gated": True})],
-)
-def test_onnx(rng, name, options):
-    onnxruntime = pytest.importorskip("onnxruntime")
-    pytest.importorskip("onnxscript")
-    model = subband.create_model(name, num_classes=5, **options).eval()
-    images = torch.rand(2, 3, 64, 64, generator=rng)
-    program = torch.onnx.export(model, (images,), dynamo=True, verbose=False)
-    session = onnxruntime.InferenceSession(program.model_proto.SerializeToString())
-    (found,) = session.run(None, {session.get_inputs()[0].name: images.numpy()})
-    with torch.no_grad():
-        wanted = model(images)
-    assert (torch.from_numpy(found) - wanted).abs().max() <= 1e-4 * wanted.abs().max()
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", PUBLISHED)
-def test_program_export(rng, name):
-    model = subband.create_model(name, num_classes=5).eval()
-    images = torch.rand(2, 3, 64, 64, generator=rng)
-    program = torch.export.export(model, (images,), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
-    other = torch.rand(3, 3, 64, 64, generator=rng)
-    with torch.no_grad():
-        torch.testing.assert_close(program.module()(other), model(other), rtol=1e-4, atol=1e-4)

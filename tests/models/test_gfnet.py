@@ -51,12 +51,12 @@ def test_parameter_counts(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["gfnet_ti", "gfnet_h_ti", *(pytest.param(n, marks=pytest.mark.slow) for n in ("gfnet_b", "gfnet_h_b"))]
+    "name", ["gfnet_ti", "gfnet_h_ti", *(pytest.param(n, marks=pytest.mark.slow) for n in PUBLISHED if "ti" not in n)]
 )
 @pytest.mark.parametrize(("size", "column"), [(224, 2), pytest.param(384, 3, marks=pytest.mark.slow)])
 def test_multiply_accumulates(name, size, column):
     counts = count_macs(subband.create_model(name, img_size=size), torch.zeros(1, 3, size, size))
-    assert counts.macs == pytest.approx(PUBLISHED[name][column], rel=0.01)
+    assert counts.macs == pytest.approx(PUBLISHED[name][column], rel=0.001)
     assert 0 < counts.fft_macs < 0.1 * counts.macs
 
 
@@ -194,33 +194,3 @@ def test_bad_images_are_named():
     model = subband.create_model("gfnet_ti", img_size=32)
     with pytest.raises(ValueError, match=r"images must be \(B, 3, H, W\), got shape \(1, 1, 32, 32\)"):
         model(torch.zeros(1, 1, 32, 32))
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("pyramid", [False, True])
-def test_onnx_by_matrix_products(tmp_path, rng, pyramid):
-    onnxruntime = pytest.importorskip("onnxruntime")
-    pytest.importorskip("onnxscript")
-    _, theirs = pair(64, pyramid=pyramid)
-    name, kinds = (
-        ("gfnet_h_ti", SMALL_PYRAMID) if pyramid else ("gfnet_ti", {"dims": (24,), "depths": (3,), "num_classes": 5})
-    )
-    model = subband.load_published(name, theirs.state_dict(), **kinds, img_size=64, filter_method="matrix")
-    images = torch.randn(2, 3, 64, 64, generator=rng)
-    program = torch.onnx.export(model, (images,), dynamo=True, verbose=False)
-    session = onnxruntime.InferenceSession(program.model_proto.SerializeToString())
-    (found,) = session.run(None, {session.get_inputs()[0].name: images.numpy()})
-    with torch.no_grad():
-        torch.testing.assert_close(torch.from_numpy(found), theirs(images), rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
-def test_program_export(rng):
-    model, _ = pair(64, pyramid=True)
-    images = torch.randn(2, 3, 64, 64, generator=rng)
-    program = torch.export.export(model, (images,), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
-    other = torch.randn(5, 3, 64, 64, generator=rng)
-    with torch.no_grad():
-        torch.testing.assert_close(program.module()(other), model(other))

@@ -23,8 +23,23 @@ PARAMETERS = {
     "m_384": 69_734_960,
     "b_384": 100_107_204,
 }
-# Published multiply-accumulates in G (fvcore), without the products of the position tables with one-hot tensors.
-MACS = {"p0": 0.6022 - 0.0030, "p2": 1.3358 - 0.0020, "t": 4.5737 - 0.0039}
+# Multiply-accumulates of the published code in G (fvcore), and those of them that it spends on products of position tables with
+# one-hot tensors, which are lookups here.
+MACS = {
+    "p0": (0.6022, 0.0030),
+    "p1": (1.0278, 0.0015),
+    "p2": (1.3358, 0.0020),
+    "n": (1.9491, 0.0033),
+    "t": (4.5737, 0.0039),
+    "s": (7.4160, 0.0066),
+    "m": (12.3725, 0.0073),
+    "b": (16.9421, 0.0109),
+    "b_256": (22.2454, 0.0209),
+    "t_384": (14.0714, 0.0553),
+    "s_384": (22.8709, 0.0929),
+    "m_384": (37.7633, 0.1018),
+    "b_384": (51.4955, 0.1527),
+}
 TINY = {"dims": (8, 16, 24, 32), "depths": (1, 1, 2, 1), "num_heads": (2, 4, 4, 8), "head_dim": 4, "stem_dim": 8}
 
 
@@ -53,12 +68,13 @@ def test_parameter_count(size):
         assert sum(p.numel() for p in model.parameters()) == PARAMETERS[size]
 
 
-@pytest.mark.parametrize(
-    "size", ["p0", pytest.param("p2", marks=pytest.mark.slow), pytest.param("t", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("size", ["p0", *(pytest.param(size, marks=pytest.mark.slow) for size in MACS if size != "p0")])
 def test_cost_is_the_published_one(size):
-    counts = count_macs(subband.create_model(f"wsfvit_{size}"), torch.zeros(1, 3, 224, 224))
-    assert counts.macs / 1e9 == pytest.approx(MACS[size], rel=0.01)
+    model = subband.create_model(f"wsfvit_{size}")
+    published, lookups = MACS[size]
+    counts = count_macs(model, torch.zeros(1, 3, *model.img_size))
+    assert counts.macs / 1e9 == pytest.approx(published, rel=0.005)
+    assert counts.macs / 1e9 == pytest.approx(published - lookups, rel=0.007)
 
 
 @pytest.mark.parametrize(
@@ -183,25 +199,6 @@ def test_bfloat16_stays_close(rng):
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         rounded = model(images).float()
     torch.testing.assert_close(rounded, model(images), atol=0.05, rtol=0.05)
-
-
-@pytest.mark.slow
-def test_compiled_network_gives_the_same(rng):
-    model = tiny(img_size=64).eval()
-    images = torch.randn(1, 3, 64, 64, generator=rng)
-    with torch.no_grad():
-        torch.testing.assert_close(torch.compile(model)(images), model(images), rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("suffix", [".onnx", ".pt2"])
-def test_export_gives_the_same(tmp_path, suffix):
-    from subband.cli.export import export_onnx, export_program
-
-    pytest.importorskip("onnxruntime")
-    export = export_onnx if suffix == ".onnx" else export_program
-    images = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    assert export(subband.create_model("wsfvit_p0", img_size=64).eval(), images, tmp_path / f"p0{suffix}") < 1e-5
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ class FrequencyGate(nn.Module):
         """Logits of dropping and of keeping each channel of `(B, C, H, W)`, as `(B, C, 2)`."""
         mixed = self.mix(x.mean((2, 3), keepdim=True))
         # A single image has no statistics of its own.
-        mixed = self.norm(mixed) if len(x) > 1 or not self.training else self._by_averages(mixed)
+        mixed = self._by_averages(mixed) if self.training and x.shape[0] == 1 else self.norm(mixed)
         return self.decide(F.relu(mixed)).flatten(1).unflatten(1, (-1, 2))
 
     def _by_averages(self, x: Tensor) -> Tensor:
