@@ -38,6 +38,7 @@ def run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     save(tmp_path / "run" / "model", 10, 8, {"classes": list("0123456789")})
     (tmp_path / "run" / "config.yaml").write_text(yaml.safe_dump(RECIPE))
+    (tmp_path / "bare.yaml").write_text("task: classification\n")
     return tmp_path / "run"
 
 
@@ -132,6 +133,7 @@ def test_imagenet_layout_without_training_images(converted, images):
         (["run", "--robustness", "--qualities", "0"], "a JPEG quality must lie between 1 and 100, got 0"),
         (["run", "--data.args.img_size", "9"], "run keeps the scores of its own test set; name a folder for others"),
         (["run", "--data.args.size", "9", "--out", "x"], "data set 'digits' has no argument 'size'"),
+        (["run", "--recipe", "bare.yaml", "--out", "x"], "bare.yaml: "),
         (["run/model"], "run/model holds no config.yaml; name the test set with --recipe, or a folder of images with"),
         (["run/model", "--data.args.path", "nowhere"], "nowhere"),
         (["wast_photos", "--data.args.path", "run", "--out", "x"], "wast_photos is for video_prediction; name its"),

@@ -95,6 +95,22 @@ def test_in_a_browser(make_run: MakeRun, tmp_path: Path, width: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome on PATH")
+@pytest.mark.parametrize("width", [390, 1280])
+def test_classifiers_in_a_browser(make_classifier_run: MakeRun, tmp_path: Path, width: int) -> None:
+    classes = [f"{index} {'a_class_with_quite_a_long_name' * (index % 3)}" for index in range(30)]
+    runs = [make_classifier_run(name, classes=classes) for name in ("a_model_with_quite_a_long_name", "gfnet")]
+    answer, console = _look(write_report(runs, tmp_path / "report.html"), width)
+    assert answer["width"] <= width
+    assert answer["wide"] == []
+    assert answer["broken"] == []
+    assert answer["images"] == 6 + 2 * 2  # test images, mistakes of both
+    assert answer["plots"] == 6
+    assert answer["requests"] == []
+    assert console == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome on PATH")
 def test_the_browser_test_sees_faults(tmp_path: Path) -> None:
     page = tmp_path / "report.html"
     page.write_text(

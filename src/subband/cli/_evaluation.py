@@ -61,8 +61,9 @@ def evaluation_recipe(args: Namespace) -> RecipeConfig:
             f"{args.model} holds no {CONFIG_FILE}; name the test set with --recipe, or a folder of images with --data.args.path."
         )
     settings = merge(settings, given)
-    if settings["task"] == "classification" and settings["data"]["name"] == _FOLDER:
-        settings["data"]["args"] = {**_preparation(args.model), **settings["data"].get("args", {})}
+    data = settings.get("data", {})
+    if settings.get("task") == "classification" and data.get("name") == _FOLDER:
+        data["args"] = {**_preparation(args.model), **(data.get("args") or {})}
     return build_recipe(settings, where)
 
 

@@ -77,8 +77,8 @@ def _sections(runs: Sequence[Run], rows: Sequence[Row], styles: Styles) -> list[
         ),
         section(
             "Training",
-            "From the logs of the runs. The training loss includes label smoothing and mixed images, the validation loss does "
-            "not.",
+            "From the logs of the runs. The training loss includes label smoothing and mixed images where the recipe asks for "
+            "them; the validation loss does not.",
             training_plots(runs, styles, _COLUMNS),
         ),
     ]
@@ -103,7 +103,7 @@ def _robustness(runs: Sequence[Run], styles: Styles) -> list[str]:
 
 REPORT = TaskReport(
     name="image classification",
-    lead="How often the right class is named, which classes are confused, and how much of an image that takes.",
+    lead="How often the right class is named, which classes are confused, and which frequencies it takes.",
     verdict=verdict,
     facts=_facts,
     sections=_sections,
