@@ -15,12 +15,17 @@ _KEPT = 0.9  # share of the accuracy that counts as kept
 _ROUNDING = 1e-9
 # Distortion, heading, horizontal axis, and what the strength of a distortion that is still borne says.
 _PANELS = (
-    ("low_pass", "Low frequencies alone", "kept up to this share of Nyquist", "from the frequencies up to {:g} alone"),
+    (
+        "low_pass",
+        "Low frequencies alone",
+        "kept up to this share of Nyquist",
+        "from the frequencies up to {:g} of Nyquist alone",
+    ),
     (
         "high_pass",
         "High frequencies alone",
         "removed up to this share of Nyquist",
-        "without the frequencies up to {:g}",
+        "without the frequencies up to {:g} of Nyquist",
     ),
     ("jpeg", "JPEG", "quality", "at JPEG quality {:g}"),
 )
