@@ -175,3 +175,13 @@ def test_bad_inputs_are_named():
         model(torch.zeros(1, 3, 32, 32))
     with pytest.raises(ValueError, match=r"no gate; build it with gated=True and channels=192"):
         model.forward_gated(torch.zeros(1, 24, 4, 4))
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_input_norm_gives_every_coefficient_the_same_weight(rng, name):
+    model = subband.create_model(name, channels=64, num_classes=4, img_size=64, with_input_norm=True)
+    coefficients = model.coefficients(torch.rand(4, 3, 64, 64, generator=rng))
+    torch.testing.assert_close(coefficients.mean((0, 2, 3)), torch.zeros(64), atol=1e-5, rtol=0)
+    torch.testing.assert_close(coefficients.var((0, 2, 3), correction=0), torch.ones(64), atol=1e-2, rtol=0)
+    with pytest.raises(ValueError, match=r"no published layout: input_norm"):
+        subband.export_published(model)
