@@ -97,10 +97,8 @@ def test_a_square_table_fits_images_that_are_not_square():
 
 
 def test_another_variant_is_refused(state):
-    with pytest.raises(ValueError, match="does not fit the model") as error:
+    with pytest.raises(ValueError, match=r"^the state dict does not fit gfnet_xs; it looks like gfnet_ti$"):
         subband.load_published("gfnet_xs", state)
-    assert "pos_embed (1, 196, 256), model has (1, 14, 14, 384)" in str(error.value)
-    assert str(error.value).endswith("; it looks like gfnet_ti")
     with pytest.raises(ValueError, match=r"a head of 1000 classes, but the model is built for 10; pass"):
         subband.load_published("gfnet_ti", state, num_classes=10)
 

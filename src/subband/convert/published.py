@@ -133,7 +133,8 @@ def _explanation(
     found = [other for other in others if _fits(other, state, options)][:MOST_HINTS]
     if not found:
         return error
-    return f"{error}; it looks like {' or '.join(found)}" + (f" with num_classes={count}" if has_other_head else "")
+    classes = f" with num_classes={count}" if has_other_head else ""
+    return f"{source} does not fit {name}; it looks like {' or '.join(found)}{classes}"
 
 
 def _num_classes(name: str, state: Mapping[str, Tensor]) -> int | None:
