@@ -156,7 +156,7 @@ def test_mixed_precision_stays_close(rng):
         ({"num_heads": 5}, r"num_heads divide dim, got 192, 12, 5, 16"),
         ({"depth": 0}, r"must be positive and num_heads divide dim, got 192, 0, 3, 16"),
         ({"num_classes": -1}, r"num_classes must not be negative, got -1"),
-        ({"drop_path_rate": 1.5}, r"drop path rate must lie in \[0, 1\)"),
+        ({"drop_path_rate": 1.5}, r"drop_path_rate must be in \[0, 1\)"),
     ],
 )
 def test_bad_arguments_are_named(arguments, words):

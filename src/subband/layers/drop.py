@@ -3,9 +3,9 @@
 Source: Huang et al., Deep Networks with Stochastic Depth, ECCV 2016.
 """
 
-from torch import Tensor, nn
+from torch import Tensor, linspace, nn
 
-__all__ = ["DropPath", "drop_path"]
+__all__ = ["DropPath", "drop_path", "linear_rates"]
 
 
 def drop_path(x: Tensor, rate: float, training: bool) -> Tensor:
@@ -28,6 +28,25 @@ def drop_path(x: Tensor, rate: float, training: bool) -> Tensor:
         return x
     keep = x.new_empty(x.shape[:1] + (1,) * (x.ndim - 1)).bernoulli_(1.0 - rate)
     return x * keep.div_(1.0 - rate)
+
+
+def linear_rates(rate: float, count: int) -> list[float]:
+    """Rates of blocks in a row: 0 in the first, rising linearly to `rate` in the last.
+
+    Args:
+        rate: In `[0, 1)`.
+        count: How many blocks there are.
+
+    Raises:
+        ValueError: If `rate` is outside `[0, 1)`.
+
+    Example:
+        >>> linear_rates(0.5, 3)
+        [0.0, 0.25, 0.5]
+    """
+    if not 0.0 <= rate < 1.0:
+        raise ValueError(f"drop_path_rate must be in [0, 1), got {rate}.")
+    return linspace(0, rate, count, device="cpu").tolist()
 
 
 class DropPath(nn.Module):

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from subband.layers.attention import ChannelAttentionBlock, PartitionAttentionBlock
+from subband.layers.drop import linear_rates
 from subband.layers.fused import conv2d_gelu
 from subband.layers.haar_bands import HaarBands
 from subband.layers.mbconv import MBConv, pad_same
@@ -144,10 +145,8 @@ class WSFTrunk(nn.Module):
         Raises:
             ValueError: If `rate` is outside `[0, 1)`.
         """
-        if not 0.0 <= rate < 1.0:
-            raise ValueError(f"drop_path_rate must be in [0, 1), got {rate}.")
         blocks = [block for level in self.levels for block in level]  # type: ignore[attr-defined]
-        for block, block_rate in zip(blocks, torch.linspace(0, rate, len(blocks), device="cpu").tolist(), strict=True):
+        for block, block_rate in zip(blocks, linear_rates(rate, len(blocks)), strict=True):
             block.set_drop_path_rate(block_rate)
 
     def forward(self, x: Tensor, run: BlockRunner) -> list[Tensor]:

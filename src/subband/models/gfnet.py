@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from subband.layers.drop import DropPath
+from subband.layers.drop import DropPath, linear_rates
 from subband.layers.spectral import FourierFilter2d
 from subband.models._classifier import Classifier, Stage
 from subband.models._registry import ModelSpec
@@ -200,10 +200,8 @@ class GFNet(Classifier):
         Raises:
             ValueError: If `rate` is outside `[0, 1)`.
         """
-        if not 0.0 <= rate < 1.0:
-            raise ValueError(f"drop_path_rate must be in [0, 1), got {rate}.")
         blocks = [block for level in self.levels for block in level]  # type: ignore[attr-defined]
-        for block, block_rate in zip(blocks, torch.linspace(0, rate, len(blocks), device="cpu").tolist(), strict=True):
+        for block, block_rate in zip(blocks, linear_rates(rate, len(blocks)), strict=True):
             block.drop_path.rate = block_rate
 
     def no_weight_decay(self) -> set[str]:

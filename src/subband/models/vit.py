@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from subband.layers.attention import Mlp
-from subband.layers.drop import DropPath
+from subband.layers.drop import DropPath, linear_rates
 from subband.layers.fused import linear
 from subband.models._classifier import Classifier, Stage
 from subband.models._registry import ModelSpec
@@ -60,19 +60,18 @@ class Block(nn.Module):
         dim: D.
         num_heads: Heads of the attention.
         mlp_ratio: Channels inside the MLP per channel.
-        drop_path: Rate at which a branch is skipped in training.
 
     Shape:
         Input and output `(B, N, D)`.
     """
 
-    def __init__(self, dim: int, num_heads: int, *, mlp_ratio: float, drop_path: float) -> None:
+    def __init__(self, dim: int, num_heads: int, *, mlp_ratio: float) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(dim, eps=NORM_EPS)
         self.attention = SelfAttention(dim, num_heads)
         self.norm2 = nn.LayerNorm(dim, eps=NORM_EPS)
         self.mlp = Mlp(dim, int(dim * mlp_ratio))
-        self.drop_path = DropPath(drop_path)
+        self.drop_path = DropPath()
 
     def forward(self, x: Tensor) -> Tensor:
         """One block on `(B, N, D)`."""
@@ -136,8 +135,8 @@ class ViT(Classifier):
         self.patch_size = patch_size
         self.embed = nn.Conv2d(in_chans, dim, patch_size, stride=patch_size)
         self.pos_embed = nn.Parameter(torch.empty(1, height // patch_size, width // patch_size, dim))
-        rates = torch.linspace(0, drop_path_rate, depth, device="cpu").tolist()
-        self.blocks = nn.ModuleList(Block(dim, num_heads, mlp_ratio=mlp_ratio, drop_path=rate) for rate in rates)
+        self.blocks = nn.ModuleList(Block(dim, num_heads, mlp_ratio=mlp_ratio) for _ in range(depth))
+        self.set_drop_path_rate(drop_path_rate)
         self.num_features = dim
         self.norm = nn.LayerNorm(dim, eps=NORM_EPS)
         self._init_weights()
@@ -147,6 +146,15 @@ class ViT(Classifier):
     def stages(self) -> list[Stage]:
         """The one resolution."""
         return [Stage(self.num_features, self.patch_size, "blocks")]
+
+    def set_drop_path_rate(self, rate: float) -> None:
+        """Stochastic depth of the last block; rates rise linearly from 0 in the first.
+
+        Raises:
+            ValueError: If `rate` is outside `[0, 1)`.
+        """
+        for block, block_rate in zip(self.blocks, linear_rates(rate, len(self.blocks)), strict=True):
+            block.drop_path.rate = block_rate  # type: ignore[union-attr]
 
     def no_weight_decay(self) -> set[str]:
         """The position table."""

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from subband.layers.conv3d import Conv3d, ConvNormGELU
+from subband.layers.drop import linear_rates
 from subband.layers.wavelet import DWT3d, IDWT3d
 from subband.layers.wavelet3d import Carry, GateKind, SubbandAxes, WaveletEmbedding, WaveletReconstruction
 from subband.models._registry import ModelSpec
@@ -189,10 +190,8 @@ class WaST(VideoModel):
         Raises:
             ValueError: If `rate` is out of range.
         """
-        if not 0 <= rate < 1:
-            raise ValueError(f"drop_path_rate must be in [0, 1), got {rate}.")
         blocks = list(self._blocks())
-        for block, block_rate in zip(blocks, torch.linspace(0, rate, len(blocks), device="cpu").tolist(), strict=True):
+        for block, block_rate in zip(blocks, linear_rates(rate, len(blocks)), strict=True):
             block.drop_path.rate = block_rate
 
     def _blocks(self) -> Iterator[TimeFrequencyBlock]:
