@@ -1,5 +1,6 @@
 """`subband export`: the files give the network's numbers in onnxruntime and after torch.export.load."""
 
+import json
 import subprocess
 import sys
 
@@ -7,7 +8,11 @@ import pytest
 import torch
 
 from subband import create_model, load_model, save_model
+from subband.cli._int8 import _prepared, calibration_batches
+from subband.cli._onnx import OnnxFile
 from subband.cli.main import main
+from subband.data.classification import build_images
+from subband.data.images import write_image
 
 SIMVP = {"in_shape": (4, 1, 16, 16), "hid_S": 8, "hid_T": 16, "N_S": 2, "N_T": 2}
 TINY = {
@@ -103,6 +108,25 @@ def test_mistakes_are_one_sentence(tmp_path, capsys):
         ("persistence", "--out", tmp_path / "folder.onnx", "--overwrite"): "is a folder",
         ("persistence", "--out", taken / "below.onnx"): "cannot be made",
         ("persistense", "--out", tmp_path / "x.onnx"): "did you mean persistence",
+        ("gfnet_ti", "--out", tmp_path / "x.onnx", "--int8"): "--int8 and --calibration FOLDER go together",
+        (
+            "gfnet_ti",
+            "--out",
+            tmp_path / "x.onnx",
+            "--calibration",
+            tmp_path,
+        ): "--int8 and --calibration FOLDER go together",
+        ("gfnet_ti", "--out", tmp_path / "x.pt2", "--int8", "--calibration", tmp_path): "--int8 writes .onnx files",
+        ("gfnet_ti", "--out", tmp_path / "x.onnx", "--int8", "--calibration", taken): "is no folder",
+        (
+            "gfnet_ti",
+            "--out",
+            tmp_path / "x.onnx",
+            "--int8",
+            "--calibration",
+            tmp_path,
+        ): "holds 0 photographs, fewer than",
+        ("persistence", "--out", tmp_path / "x.onnx", "--int8", "--calibration", tmp_path): "must be a classifier",
     }
     for words, sentence in cases.items():
         assert main(["export", *map(str, words)]) == 2
@@ -117,6 +141,68 @@ def test_missing_onnx_packages_are_named(tmp_path, capsys, monkeypatch):
     assert main(["export", "persistence", *settings("persistence"), "--out", str(tmp_path / "x.onnx")]) == 2
     assert "pip install 'subband[export]'" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def digits(tmp_path):
+    """Pictures of digits in folders, and images of the same kind that are not among them."""
+    data = build_images("digits", {}, seed=0)
+    prepare, folder = data.spec.preprocessing, tmp_path / "digits"
+    for index in range(60):
+        image, label = data.val[index]
+        (folder / str(int(label))).mkdir(parents=True, exist_ok=True)
+        write_image(folder / str(int(label)) / f"{index}.png", prepare.denormalise(image).clamp(0, 1))
+    return folder, data.test
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("words", [(), ("--dynamic-batch", "--calibration-images", "30")])
+def test_integers_keep_the_answers_and_the_facts(digits, tmp_path, capsys, words):
+    onnx = pytest.importorskip("onnx")
+    folder, test = digits
+    path = tmp_path / "out" / "int8.onnx"
+    command = ["export", "gfnet_digits", "--int8", "--calibration", str(folder), "--out", str(path), *words]
+    assert main(command) == 0
+    count = 30 if words else 60
+    same = int(capsys.readouterr().out.split("the float32 file for ")[1].split(f" of {count} calibration images")[0])
+    assert same >= count - 2
+    assert [file.name for file in path.parent.iterdir()] == ["int8.onnx"]
+    model, file = load_model("gfnet_digits"), OnnxFile(path)
+    assert json.loads(file.facts["classes"]) == list("0123456789")
+    assert json.loads(file.facts["preprocessing"])["size"] == [8, 8]
+    images = torch.stack([test[index][0] for index in range(100)])
+    found = torch.cat([file(image[None]) for image in images])
+    with torch.no_grad():
+        wanted = model(images)
+    assert (found.argmax(1) == wanted.argmax(1)).float().mean() >= 0.97
+    difference = (found - wanted).abs().max() / wanted.abs().max()
+    assert 0.001 < difference < 0.1  # integers at work, and good ones
+    types = [onnx.TensorProto.DataType.Name(item.data_type) for item in onnx.load(path).graph.initializer]
+    assert types.count("INT8") >= 10  # learned matrices of two linear layers a block, the embedding and the last layer
+
+
+def test_batches_for_calibration_are_whole_and_from_all_over_the_folder(digits):
+    folder, _ = digits
+    batches = calibration_batches(lambda image: image, folder, batch=8, limit=30)
+    assert [tuple(batch.shape) for batch in batches] == [(8, 3, 8, 8)] * 3
+    everything = calibration_batches(lambda image: image, folder, batch=1, limit=1000)
+    assert len(everything) == 60
+    places = [next(i for i, other in enumerate(everything) if other[0].equal(image)) for image in torch.cat(batches)]
+    assert places[0] == 0
+    assert places[-1] > 50
+    with pytest.raises(ValueError, match="holds 60 photographs, fewer than a batch of 61"):
+        calibration_batches(lambda image: image, folder, batch=61, limit=1)
+
+
+def test_graphs_that_cannot_be_prepared_are_taken_as_they_are(tmp_path, monkeypatch):
+    shape_inference = pytest.importorskip("onnxruntime.quantization.shape_inference")
+
+    def fail(*_):
+        raise Exception("Incomplete symbolic shape inference")
+
+    monkeypatch.setattr(shape_inference, "quant_pre_process", fail)
+    assert _prepared(tmp_path / "float.onnx", tmp_path / "prepared.onnx") == tmp_path / "float.onnx"
 
 
 @pytest.mark.slow

@@ -51,7 +51,10 @@ def halving_kernel(weight: Tensor, height: int, width: int) -> Tensor:
         >>> halving_kernel(torch.ones(1, 1, 3, 3), 4, 5)[0, 0, 0].tolist()
         [0.0, 0.0, 0.0]
     """
-    return F.pad(weight, (1 - width % 2, 0, 1 - height % 2, 0))
+    # Not by F.pad: onnxruntime takes that of a weight for that of the map, and refuses its own graph.
+    if height % 2 == 0:
+        weight = torch.cat([torch.zeros_like(weight[..., :1, :]), weight], -2)
+    return weight if width % 2 else torch.cat([torch.zeros_like(weight[..., :1]), weight], -1)
 
 
 def halving_depthwise_conv2d(x: Tensor, weight: Tensor) -> Tensor:
