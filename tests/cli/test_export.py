@@ -9,7 +9,7 @@ import torch
 
 from subband import create_model, load_model, save_model
 from subband.cli._int8 import _prepared, calibration_batches
-from subband.cli._onnx import OnnxFile
+from subband.cli._onnx import OnnxFile, stored_facts
 from subband.cli.main import main
 from subband.data.classification import build_images
 from subband.data.images import write_image
@@ -193,6 +193,22 @@ def test_batches_for_calibration_are_whole_and_from_all_over_the_folder(digits):
     assert places[-1] > 50
     with pytest.raises(ValueError, match="holds 60 photographs, fewer than a batch of 61"):
         calibration_batches(lambda image: image, folder, batch=61, limit=1)
+
+
+def test_files_that_are_no_graphs_are_named(tmp_path):
+    pytest.importorskip("onnxruntime")
+    (tmp_path / "text.onnx").write_text("mine")
+    with pytest.raises(ValueError, match=r"onnxruntime does not take text\.onnx: "):
+        OnnxFile(tmp_path / "text.onnx")
+
+
+def test_the_file_says_its_own_size():
+    model = create_model("gfnet_ti", img_size=32)
+    model.metadata = {"preprocessing": {"size": [32, 32], "crop_ratio": 0.9}, "classes": ["a", "b"], "seed": 3}
+    facts = stored_facts(model, torch.zeros(1, 3, 64, 48))
+    assert json.loads(facts["preprocessing"]) == {"size": [64, 48], "crop_ratio": 0.9}
+    assert json.loads(facts["classes"]) == ["a", "b"]
+    assert set(facts) == {"model", "subband_version", "preprocessing", "classes"}
 
 
 def test_graphs_that_cannot_be_prepared_are_taken_as_they_are(tmp_path, monkeypatch):

@@ -99,3 +99,20 @@ def test_halving_equals_a_padded_convolution(rng, size):
         y = convolve()
         results.append((y, *torch.autograd.grad(y.pow(3).sum(), (x, weight))))
     torch.testing.assert_close(*results, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("size", [(8, 8), (8, 7)])
+def test_halving_in_onnx(rng, check_onnx, size):
+    """With weights too large for the exporter to compute the kernel beforehand; onnxruntime trips over `F.pad` of them."""
+
+    class Halving(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.randn(1024, 1, 3, 3, generator=rng))
+
+        def forward(self, x):
+            return halving_depthwise_conv2d(x, self.weight * 2)
+
+    check_onnx(Halving(), torch.randn(2, 1024, *size, generator=rng))

@@ -104,6 +104,9 @@ class OnnxFile:
 
     Attributes:
         facts: The file's `metadata_props`.
+
+    Raises:
+        ValueError: If onnxruntime cannot read or run the file.
     """
 
     def __init__(self, path: Path, *, threads: int = 0) -> None:
@@ -112,7 +115,10 @@ class OnnxFile:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3  # errors
-        self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        try:
+            self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime has types of its own
+            raise ValueError(f"onnxruntime does not take {path.name}: {error}") from error
         self.facts: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
 
     def __call__(self, inputs: Tensor) -> Tensor:
