@@ -123,7 +123,8 @@ def load_published(name: str, checkpoint: str | Path | Mapping[str, Tensor], **o
     """Load a checkpoint in the layout its authors published.
 
     Wrappers (`state_dict`, `model`, `params_ema`) and prefixes (`module.`, `model.`, `method.model.`) are removed.
-    Loading is strict: every key is used or knowingly ignored.
+    Loading is strict: every key is used or knowingly ignored. Classifiers know how images were prepared for the published
+    weights (`metadata["preprocessing"]`); with `in_chans` other than three, WSF-ViT and GFNet adapt their first layer.
 
     Args:
         name: One of `list_models()` that has a published layout.

@@ -7,6 +7,7 @@ is right on light paper, on dark paper and alone. The page supplies the legend.
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -227,7 +228,9 @@ def signed_bars(heights: Mapping[str, float], up: SeriesStyle, down: SeriesStyle
         figure, axes = _figure("", y_label)
         styles = [up if height >= 0 else down for height in heights.values()]
         bars = axes.bar(list(heights), list(heights.values()), 0.8, color=[style.light for style in styles])
-        axes.bar_label(bars, fmt="%+.3g", padding=1.5, fontsize=7)
+        largest = max(map(abs, heights.values())) or 1.0
+        digits = max(1, 1 - math.floor(math.log10(largest)))  # the same for all, lest small numbers be the widest
+        axes.bar_label(bars, fmt=f"%+.{digits}f", padding=1.5, fontsize=6.5)
         axes.axhline(0, color=_INK, linewidth=0.9)
         axes.tick_params(axis="x", length=0, labelsize=7.5)
         axes.margins(y=0.12)
