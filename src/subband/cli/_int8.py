@@ -39,7 +39,7 @@ def calibration_batches(prepare: Callable[[Tensor], Tensor], folder: Path, *, ba
     """
     import torch
 
-    from subband.data.images import READ_SUFFIXES, read_image
+    from subband.data.images import READ_SUFFIXES, on_white, read_image
 
     if not folder.is_dir():
         raise FileNotFoundError(f"--calibration {folder} is no folder.")
@@ -48,7 +48,7 @@ def calibration_batches(prepare: Callable[[Tensor], Tensor], folder: Path, *, ba
         raise ValueError(f"--calibration {folder} holds {len(paths)} photographs, fewer than a batch of {batch}.")
     count = min(len(paths), max(limit, batch)) // batch * batch
     chosen = [paths[index * len(paths) // count] for index in range(count)]
-    inputs = [prepare(read_image(path).pixels) for path in chosen]
+    inputs = [prepare(on_white(read_image(path))) for path in chosen]
     return list(torch.stack(inputs).split(batch))
 
 
