@@ -31,6 +31,7 @@ bench:
 	@$(PYTHON) scripts/bootstrap.py all,test,lint,bench
 	$(BIN)/python benchmarks/transforms.py --compile --markdown runs/bench/transforms.md --csv runs/bench/transforms.csv --plot runs/bench/transforms.png
 	$(BIN)/python benchmarks/video_models.py
+	$(BIN)/python benchmarks/classification.py
 	$(BIN)/python benchmarks/moving_mnist.py
 
 docs:
