@@ -143,6 +143,7 @@ def _overview() -> str:
         f"{rows}\n\n"
         "examples:\n"
         "  subband predict clip.mp4 --num-frames 20 --out future.mp4\n"
+        "  subband classify photos/ --model runs/mine --out classes.csv\n"
         "  subband train video_prediction/wast_digits --out runs/wast\n"
         "  subband report runs/wast\n\n"
         "subband COMMAND --help shows the options of a command, subband --version the version."
