@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from subband.layers.attention import Mlp
 from subband.layers.drop import DropPath, linear_rates
 from subband.layers.spectral import FourierFilter2d
 from subband.models._classifier import Classifier, Stage
@@ -49,27 +50,6 @@ def resize_position_grid(table: Tensor, size: tuple[int, int]) -> Tensor:
     return plane.movedim(1, -1)
 
 
-class MLP(nn.Module):
-    """Two linear layers with an exact GELU between.
-
-    Args:
-        dim: Channels D.
-        hidden_dim: Channels between the layers.
-
-    Shape:
-        Input and output `(..., D)`.
-    """
-
-    def __init__(self, dim: int, hidden_dim: int) -> None:
-        super().__init__()
-        self.fc1 = nn.Linear(dim, hidden_dim)
-        self.fc2 = nn.Linear(hidden_dim, dim)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map each pixel's channels, `(..., D)`."""
-        return self.fc2(F.gelu(self.fc1(x)))
-
-
 class FilterBlock(nn.Module):
     """`x + gamma * mlp(norm2(filter(norm1(x))))`: one residual branch, unlike a transformer block.
 
@@ -97,7 +77,7 @@ class FilterBlock(nn.Module):
         self.norm1 = nn.LayerNorm(dim, eps=NORM_EPS)
         self.filter = FourierFilter2d(dim, grid, layout="channels_last", method=filter_method)
         self.norm2 = nn.LayerNorm(dim, eps=NORM_EPS)
-        self.mlp = MLP(dim, int(dim * mlp_ratio))
+        self.mlp = Mlp(dim, int(dim * mlp_ratio))
         self.drop_path = DropPath()
         self.gamma = None if layer_scale is None else nn.Parameter(torch.full((dim,), layer_scale))
 
