@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from subband.layers.attention import Mlp
 from subband.layers.fused import conv2d_gelu, linear, linear_gelu
 
 
@@ -53,3 +54,50 @@ def test_transforms_and_other_dtypes_take_the_plain_way(rng):
     assert linear_gelu(x.double(), weight.double()).dtype == torch.float64
     with torch.no_grad():
         assert linear_gelu(x[:0], weight).shape == (0, 4)
+
+
+def traced(function, *inputs):
+    """Result of the compiled function, and the operators in its graph."""
+    torch._dynamo.reset()
+    operators = []
+
+    def record(graph, inputs):
+        operators.extend(str(node.target) for node in graph.graph.nodes if node.op == "call_function")
+        return graph.forward
+
+    return torch.compile(function, backend=record, fullgraph=True)(*inputs), operators
+
+
+def two_layers(x, inner, outer, bias):
+    return linear(linear_gelu(x, inner, bias, gelu="tanh"), outer)
+
+
+def test_a_compiled_evaluation_multiplies_with_the_same_library(rng):
+    values = [torch.randn(*shape, generator=rng) for shape in ((2, 5, 7), (4, 7), (3, 4), (4,))]
+    plain = F.linear(F.gelu(F.linear(values[0], values[1], values[3]), approximate="tanh"), values[2])
+    opaque = "subband.linear_pointwise.default"
+    with torch.no_grad():
+        found, operators = traced(two_layers, *values)
+        assert operators.count(opaque) == 2
+        torch.testing.assert_close(found, plain, rtol=1e-5, atol=1e-5)
+        with torch.autocast("cpu", torch.bfloat16):
+            assert opaque not in traced(two_layers, *values)[1]
+    assert opaque not in traced(two_layers, *values)[1]  # gradients may be wanted
+    with torch.no_grad():
+        exported = torch.export.export(Mlp(7, 4), (values[0],))
+    assert "aten.linear" in str(exported.graph)
+    assert opaque not in str(exported.graph)
+
+
+@pytest.mark.parametrize("in_dims", [(0, None, None, None), (1, None, None, None), (0, 0, None, 0), (None, 0, 0, None)])
+def test_a_compiled_evaluation_can_be_mapped(rng, in_dims):
+    shapes = [(2, 5, 7), (4, 7), (3, 4), (4,)]
+    values = []
+    for shape, axis in zip(shapes, in_dims, strict=True):
+        value = torch.randn(6, *shape, generator=rng)
+        values.append(value[0] if axis is None else value.movedim(0, axis))
+    mapped = torch.vmap(two_layers, in_dims)
+    with torch.no_grad():
+        torch._dynamo.reset()
+        found = torch.compile(mapped, backend="aot_eager")(*values)
+        torch.testing.assert_close(found, mapped(*values), rtol=1e-5, atol=1e-5)

@@ -5,6 +5,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from subband.layers._exporting import is_exporting
 from subband.layers.drop import DropPath
 from subband.layers.fused import Gelu, linear, linear_gelu
 
@@ -22,9 +23,6 @@ NEIGHBOURS = "b (h p) (w q) d"  # windows of adjacent pixels
 DILATED = "b (p h) (q w) d"  # windows of pixels H/p rows and W/q columns apart
 LOCAL_ROLES = (0, 1, 2)  # which third of the joint projection is query, key and value
 GRID_ROLES = (1, 2, 0)  # published so; a checkpoint means nothing with the usual order
-
-# Older versions of PyTorch do not tell export from compilation.
-_is_exporting = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)
 
 
 class Mlp(nn.Module):
@@ -264,7 +262,7 @@ class ChannelAttentionBlock(nn.Module):
 def _attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
     """Scaled dot-product attention; `bias` is added to the scores."""
     is_training_on_cpu = query.device.type == "cpu" and bias.requires_grad and not torch.compiler.is_compiling()
-    if is_training_on_cpu or _is_exporting():
+    if is_training_on_cpu or is_exporting():
         # The fused kernel has no gradient for the bias on CPU, and what replaces it looks for rows that are masked throughout.
         # An exported graph must not rely on the memory layout of its result.
         scores = (query * query.shape[-1] ** -0.5) @ key.mT + bias

@@ -10,6 +10,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from subband.layers._exporting import is_exporting
 from subband.transforms import fourier_filter, irfft2
 
 __all__ = [
@@ -28,13 +29,10 @@ FourierMethod = Literal["fft", "matrix"]
 _AXES: dict[str, tuple[int, int]] = {"channels_first": (-2, -1), "channels_last": (-3, -2)}
 _INIT_STD = 0.02  # of the published code
 
-# Older versions of PyTorch do not tell export from compilation.
-_is_exporting = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)
-
 
 def exportable(method: FourierMethod) -> FourierMethod:
     """The method itself, but `matrix` while a graph is exported to ONNX, which has no complex numbers."""
-    return "matrix" if _is_exporting() and torch.onnx.is_in_onnx_export() else method
+    return "matrix" if is_exporting() and torch.onnx.is_in_onnx_export() else method
 
 
 def resize_fourier_filter(weight: Tensor, size: tuple[int, int], *, layout: FilterLayout = "channels_first") -> Tensor:
