@@ -20,7 +20,7 @@ from published.dct import MobileNetV2DCT, ResNetDCT
 from published.gfnet import GFNet, GFNetPyramid
 from published.wsfvit import PublishedWSFViT
 from subband.environment import describe_environment
-from subband.models._registry import model_spec
+from subband.models.registry import model_spec
 from timing import describe_clock, shortest
 
 DEFAULT = (
@@ -40,7 +40,7 @@ def published(name: str) -> nn.Module:
     """The plain translation of a named network."""
     args = dict(model_spec(name).args)
     if name.startswith("wsfvit_"):
-        side = subband.models.wsfvit.stage_windows(args.pop("img_size", 224), 224)[0][0]
+        side = subband.models.wsfvit.wsfvit.stage_windows(args.pop("img_size", 224), 224)[0][0]
         return PublishedWSFViT(**args, window=(side, side))
     if name.startswith("dct_"):
         return {"dct_resnet50": ResNetDCT, "dct_mobilenetv2": MobileNetV2DCT}[name](CHANNELS)

@@ -1,7 +1,7 @@
 """Train the Moving MNIST recipes on a GPU for a fixed time each, and record the error against time.
 
-Sequences are drawn on the GPU; bf16 and torch.compile are on. The number of epochs is what fits into the time, at most the
-published 200, measured on the machine first, so that the one-cycle schedule ends when the time does.
+Sequences are drawn on the GPU; bf16 and torch.compile are on. The number of epochs is what fits into the time, at most
+the published 200, measured on the machine first, so that the one-cycle schedule ends when the time does.
 
 usage: python benchmarks/gpu_moving_mnist.py --digits t10k-images-idx3-ubyte.gz [--minutes 20] [--out runs/gpu]
 """
@@ -16,7 +16,7 @@ import torch
 from subband.config import RecipeConfig, load_recipe
 from subband.environment import describe_environment
 from subband.tasks import task_class
-from subband.tasks.training import pick_training_device, train
+from subband.training.loop import pick_training_device, train
 
 RECIPES = ("simvp_gsta_mmnist", "tau_mmnist", "wast_mmnist")
 PUBLISHED_EPOCHS = 200

@@ -2,12 +2,12 @@
 
     python benchmarks/moving_mnist.py [--batch-size 16] [--device cpu]
 
-Both make float32 batches of inputs and targets from the same digits on one thread (the loop always on the CPU). The runs
-alternate, and the fastest of each counts, because that is the one other processes disturbed least. On the CPU the thread's own
-time is taken, on a GPU the time on the clock.
+Both make float32 batches of inputs and targets from the same digits on one thread (the loop always on the CPU). The
+runs alternate, and the fastest of each counts, because that is the one other processes disturbed least. On the CPU the
+thread's own time is taken, on a GPU the time on the clock.
 
-What the ratio can be on one CPU core is limited by the result: 20 frames of 64x64 are 328 kB, and merely filling that much
-memory with zeros takes a twentieth to a fortieth of the loop's time.
+What the ratio can be on one CPU core is limited by the result: 20 frames of 64x64 are 328 kB, and merely filling that
+much memory with zeros takes a twentieth to a fortieth of the loop's time.
 """
 
 import argparse

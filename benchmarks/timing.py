@@ -19,8 +19,9 @@ MOST_CALLS = 30  # per round
 def keep_memory() -> str:
     """Tell glibc never to give freed memory back to the system; returns a sentence about what was done.
 
-    Otherwise every tensor above 32 MB is new memory, whose pages the system has to hand out one by one while the function
-    under test touches them: a copy of 50 MB then takes more than ten times as long, and fast and slow functions look alike.
+    Otherwise every tensor above 32 MB is new memory, whose pages the system has to hand out one by one while the
+    function under test touches them: a copy of 50 MB then takes more than ten times as long, and fast and slow
+    functions look alike.
     """
     if platform.libc_ver()[0] != "glibc":
         return "as the system does it (no glibc)"
@@ -39,8 +40,8 @@ def describe_clock(device: torch.device) -> str:
 def shortest(functions: Mapping[str, Callable[[], object]], rounds: int, device: torch.device) -> dict[str, float]:
     """Shortest time of one call of each in milliseconds, over rounds in which all take turns, after a warm-up.
 
-    With one thread, the clock is the time that the thread had a processor, which other programs hardly disturb. On a GPU,
-    calls are queued behind each other and the mean over a queue counts as one time.
+    With one thread, the clock is the time that the thread had a processor, which other programs hardly disturb. On a
+    GPU, calls are queued behind each other and the mean over a queue counts as one time.
     """
     measure = _queue_on_gpu if device.type == "cuda" else _calls_on_cpu
     for function in functions.values():

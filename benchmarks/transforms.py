@@ -1,6 +1,7 @@
 """Time of the transforms against `clone`, which is what reading and writing costs, and against other libraries.
 
-`clone` copies the input, or as many values as the result has where those are more (undecimated and continuous transforms).
+`clone` copies the input, or as many values as the result has where those are more (undecimated and continuous
+transforms).
 
 Every case first checks in double precision that all contestants compute the numbers of PyWavelets (scipy for cosine
 transforms, dtcwt for dual-tree wavelets) and, where they have gradients, the right ones; a library that does not is

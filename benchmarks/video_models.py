@@ -1,7 +1,7 @@
 """Time and memory of the video-prediction models against plain translations of their published graphs.
 
-Both run in one process, in turn, on the same weights and input; the ratio is that of the minima. Peak memory of a training
-step is what the process grows by, at its peak, each in a process of its own (Linux).
+Both run in one process, in turn, on the same weights and input; the ratio is that of the minima. Peak memory of a
+training step is what the process grows by, at its peak, each in a process of its own (Linux).
 
 usage: python benchmarks/video_models.py [MODEL ...] [--threads 1] [--repeats 5] [--batch 1] [--compile]
 """

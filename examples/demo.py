@@ -9,10 +9,10 @@ import argparse
 import time
 from pathlib import Path
 
-from subband.cli._scores import show_scores
+from subband.cli.scores import show_scores
 from subband.config import load_recipe
-from subband.tasks.training import train
-from subband.visual.report import write_report
+from subband.training.loop import train
+from subband.visual.report.page import write_report
 
 RECIPES = {"wast": "video_prediction/wast_digits", "simvp": "video_prediction/simvp_digits"}
 

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 import subband
 from subband.data import build_data
-from subband.data.loader import ClipLoader
+from subband.data.loader import SampleLoader
 
 
 def main(num_steps: int = 60) -> float:
@@ -19,7 +19,7 @@ def main(num_steps: int = 60) -> float:
     data = build_data("moving_digits", {"in_frames": 4, "out_frames": 4, "img_size": 32, "sprite_size": 14}, seed=0)
     model = subband.create_model("wast", in_shape=data.spec.in_shape, encoder_dim=6, block_list=(1, 1, 1))
     optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
-    loader = ClipLoader(data.train, 16, shuffle=True, drop_last=True, seed=0)
+    loader = SampleLoader(data.train, 16, shuffle=True, drop_last=True, seed=0)
     for step, (inputs, targets) in zip(range(num_steps), loader, strict=False):
         loss = F.mse_loss(model(inputs), targets)
         optimizer.zero_grad()

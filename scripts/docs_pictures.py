@@ -27,7 +27,7 @@ from torch import Tensor
 
 from subband import transforms
 
-INK, GREY, TRACK = "#22272b", "#79828a", "#e3e7ea"
+INK, GRAY, TRACK = "#22272b", "#79828a", "#e3e7ea"
 BLUE, ORANGE, GREEN = "#0b6e99", "#d1622b", "#16936f"
 SIGNED = LinearSegmentedColormap.from_list("signed", [BLUE, "#7fb4cb", "#f7f7f5", "#eba888", ORANGE])
 ENERGY = LinearSegmentedColormap.from_list("energy", ["#fbfbfa", "#9cc6d8", BLUE, "#073b52"])
@@ -38,8 +38,8 @@ STYLE = {
     "axes.labelcolor": INK,
     "axes.titlesize": 12,
     "axes.titlecolor": INK,
-    "xtick.color": GREY,
-    "ytick.color": GREY,
+    "xtick.color": GRAY,
+    "ytick.color": GRAY,
     "figure.facecolor": "white",
     "figure.dpi": 110,
     "savefig.dpi": "figure",
@@ -60,7 +60,7 @@ def bare(axis: Axes) -> None:
     axis.spines[:].set_visible(False)
 
 
-def show_grey(axis: Axes, image: Tensor) -> None:
+def show_gray(axis: Axes, image: Tensor) -> None:
     axis.imshow(image, cmap="gray", interpolation="nearest", vmin=0, vmax=max(1.0, float(image.max())))
     bare(axis)
 
@@ -76,20 +76,20 @@ def show_signed(axis: Axes, band: Tensor) -> None:
     bare(axis)
 
 
-def label(axis: Axes, text: str, *, size: float = 10, colour: str = INK) -> None:
+def label(axis: Axes, text: str, *, size: float = 10, color: str = INK) -> None:
     """Text on a white plate in the upper left corner of an image."""
     plate = {"boxstyle": "round,pad=0.3", "fc": "white", "ec": "none", "alpha": 0.88}
-    axis.text(0.025, 0.965, text, transform=axis.transAxes, va="top", fontsize=size, color=colour, bbox=plate)
+    axis.text(0.025, 0.965, text, transform=axis.transAxes, va="top", fontsize=size, color=color, bbox=plate)
 
 
-def stems(axis: Axes, positions: Tensor, values: Tensor, colour: str, *, hollow: bool = False) -> None:
-    axis.vlines(positions, 0, values, color=colour, lw=1.8, alpha=0.9)
-    axis.plot(positions, values, "o", color=colour, mfc="white" if hollow else colour, mew=1.6, ms=5.5)
+def stems(axis: Axes, positions: Tensor, values: Tensor, color: str, *, hollow: bool = False) -> None:
+    axis.vlines(positions, 0, values, color=color, lw=1.8, alpha=0.9)
+    axis.plot(positions, values, "o", color=color, mfc="white" if hollow else color, mew=1.6, ms=5.5)
 
 
 def quiet(axis: Axes) -> None:
     """A zero line and nothing else around a signal."""
-    axis.axhline(0, color=GREY, lw=0.8)
+    axis.axhline(0, color=GRAY, lw=0.8)
     axis.spines[:].set_visible(False)
     axis.set_yticks([])
     axis.tick_params(length=0)
@@ -120,7 +120,7 @@ def modes() -> Figure:
         stems(axis, positions[beyond], longer[beyond], ORANGE)
         stems(axis, positions[~beyond], longer[~beyond], BLUE)
         axis.set_title(f"{mode}", loc="left", fontweight="bold", fontsize=12, pad=16)
-        axis.text(0, 1.03, rule, transform=axis.transAxes, color=GREY, fontsize=9.5)
+        axis.text(0, 1.03, rule, transform=axis.transAxes, color=GRAY, fontsize=9.5)
         axis.set_xticks([])
         axis.set_ylim(-1.5, 1.75)
         axis.set_xlim(-reach - 0.7, length + reach + 0.9)
@@ -146,18 +146,18 @@ def periodization() -> Figure:
     for axis, mode in zip(axes[1:], ("periodic", "periodization"), strict=True):
         approx, _ = transforms.dwt(signal, "db4", mode)
         # Coefficient k of `periodic` looks at samples 2k - 6 to 2k + 1, that of `periodization` at 2k - 3 to 2k + 4.
-        centres = 2 * torch.arange(float(len(approx))) + (-2.5 if mode == "periodic" else 0.5)
+        centers = 2 * torch.arange(float(len(approx))) + (-2.5 if mode == "periodic" else 0.5)
         again = torch.arange(len(approx)) >= 8
         quiet(axis)
-        stems(axis, centres[~again], approx[~again], GREEN)
-        stems(axis, centres[again], approx[again], ORANGE, hollow=True)
+        stems(axis, centers[~again], approx[~again], GREEN)
+        stems(axis, centers[again], approx[again], ORANGE, hollow=True)
         note = (
             "11 coefficients: the last three repeat the first three"
             if mode == "periodic"
             else "8 coefficients, none twice"
         )
         axis.set_title(f"{mode}", loc="left", fontweight="bold", pad=16)
-        axis.text(0, 1.03, f"low band with db4: {note}", transform=axis.transAxes, color=GREY, fontsize=10)
+        axis.text(0, 1.03, f"low band with db4: {note}", transform=axis.transAxes, color=GRAY, fontsize=10)
         axis.set_xticks([])
         axis.set_ylim(min(0, float(approx.min())) - 0.2, float(approx.max()) + 0.5)
     for axis in axes:
@@ -172,7 +172,7 @@ def subbands() -> Figure:
     figure = plt.figure(figsize=(10.5, 5.4), layout="constrained")
     grid = figure.add_gridspec(2, 4)
     axis = figure.add_subplot(grid[:, :2])
-    show_grey(axis, image)
+    show_gray(axis, image)
     axis.set_title("x", loc="left", fontweight="bold")
     for (row, column), band, names, meaning in (
         ((0, 2), approx, "ll = aa = cA", "smaller picture"),
@@ -181,9 +181,9 @@ def subbands() -> Figure:
         ((1, 3), diagonal, "hh = dd = cD", "both at once"),
     ):
         axis = figure.add_subplot(grid[row, column])
-        (show_grey if band is approx else show_signed)(axis, band / 2 if band is approx else band)
+        (show_gray if band is approx else show_signed)(axis, band / 2 if band is approx else band)
         axis.set_title(names, loc="left", fontweight="bold", fontsize=11.5)
-        axis.set_xlabel(meaning, fontsize=10, color=GREY)
+        axis.set_xlabel(meaning, fontsize=10, color=GRAY)
     return figure
 
 
@@ -223,7 +223,7 @@ def zone_plate(side: int) -> Tensor:
 
 
 def energy(mosaic: Tensor) -> Tensor:
-    """Magnitude averaged over 2x2 neighbours, which hides the oscillation and shows where the energy is."""
+    """Magnitude averaged over 2x2 neighbors, which hides the oscillation and shows where the energy is."""
     return torch.nn.functional.avg_pool2d(mosaic.square()[None], 2)[0].sqrt()
 
 
@@ -272,9 +272,9 @@ def stationary() -> Figure:
             (2 * torch.arange(16) + 0.5, decimated, ORANGE, "dwt, high band"),
             (places, undecimated, GREEN, "swt, high band"),
         )
-        for axis, (positions, values, colour, title) in zip(axes[:, column], rows, strict=True):
+        for axis, (positions, values, color, title) in zip(axes[:, column], rows, strict=True):
             quiet(axis)
-            stems(axis, positions, values, colour)
+            stems(axis, positions, values, color)
             axis.set_title(title, loc="left", fontweight="bold", fontsize=11)
             axis.set_ylim((-0.2, 1.15) if values is signal else (-0.9, 0.25))
             axis.set_xlim(3.5, 22.5)
@@ -301,8 +301,8 @@ def orientations() -> Figure:
         axis.set_title(name, fontsize=11.5, fontweight="bold")
     for axis in axes[1, 1::2]:
         axis.set_visible(False)
-    axes[0, 0].set_ylabel("dual-tree", fontsize=11, color=GREY)
-    axes[1, 0].set_ylabel("dwt2, db4", fontsize=11, color=GREY)
+    axes[0, 0].set_ylabel("dual-tree", fontsize=11, color=GRAY)
+    axes[1, 0].set_ylabel("dwt2, db4", fontsize=11, color=GRAY)
     return figure
 
 
@@ -334,7 +334,7 @@ def block_cosine() -> Figure:
         few = coeffs * (torch.arange(64) < kept)[:, None, None]
         back = transforms.block_idct2(few, layout="channels", order="zigzag")[0, 0]
         axis = figure.add_subplot(grid[place])
-        show_grey(axis, back.clamp(0, 1))
+        show_gray(axis, back.clamp(0, 1))
         axis.set_title(f"the first {kept} of 64 per block", loc="left", fontsize=11, fontweight="bold")
     return figure
 
@@ -375,13 +375,13 @@ PICTURES: dict[str, Callable[[], Figure]] = {
 
 
 def save(figure: Figure, file: Path) -> None:
-    """Write with as many colours as fit into the size limit; the palette makes a picture a third as large."""
+    """Write with as many colors as fit into the size limit; the palette makes a picture a third as large."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
     plt.close(figure)
     image = Image.open(buffer).convert("RGB")
-    for colours in (256, 128, 64, 32):
-        image.quantize(colours, method=Image.Quantize.MEDIANCUT, kmeans=1, dither=Image.Dither.NONE).save(
+    for colors in (256, 128, 64, 32):
+        image.quantize(colors, method=Image.Quantize.MEDIANCUT, kmeans=1, dither=Image.Dither.NONE).save(
             file, optimize=True
         )
         if file.stat().st_size < LARGEST_BYTES:

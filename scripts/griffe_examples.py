@@ -1,6 +1,7 @@
 """For mkdocs: show the section `Example:` of a docstring as code.
 
-Griffe knows the heading `Examples:` only and takes the singular for running text, in which a printed list is a broken link.
+Griffe knows the heading `Examples:` only and takes the singular for running text, in which a printed list is a broken
+link.
 """
 
 import re

@@ -1,4 +1,5 @@
-"""Draw the picture of docs/photographs.md: scikit-image's astronaut with made noise, denoised, taken apart, and compressed.
+"""Draw the picture of docs/photographs.md: scikit-image's astronaut with made noise, denoised, taken apart, and
+compressed.
 
 usage: python scripts/photographs_picture.py [docs/images/photographs.png]
 """
@@ -30,7 +31,7 @@ def psnr(x: Tensor, reference: Tensor) -> float:
 def main() -> None:
     clean = torch.from_numpy(data.astronaut())[:320, 80:400].permute(2, 0, 1).float() / 255
     noisy = (clean + SIGMA * torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
-    denoised = denoise_wavelet(noisy, cycle_spins=3, colour="ycbcr").clamp(0, 1)
+    denoised = denoise_wavelet(noisy, cycle_spins=3, color="ycbcr").clamp(0, 1)
     coeffs = wavedec2(clean, "haar", level=3)
     mosaic = label_bands(coefficient_mosaic(coeffs), mosaic_layout(coeffs)[2])
     code = encode_image(clean, keep=KEEP)

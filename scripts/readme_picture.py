@@ -1,4 +1,5 @@
-"""Draw the README's picture from run folders: given frames and what came; below, what the model predicted and the error.
+"""Draw the README's picture from run folders: given frames and what came; below, what the model predicted and the
+error.
 
 usage: python scripts/readme_picture.py docs/images/prediction.png RUN [RUN ...]
 """
@@ -18,9 +19,9 @@ SHOWN = 8  # frames of the future
 GAP = 2  # pixels between frames
 
 
-def to_row(frames: np.ndarray, colours: str) -> np.ndarray:
+def to_row(frames: np.ndarray, colors: str) -> np.ndarray:
     """Frames `(T, H, W)` uint8 side by side on white, `(H, W', 3)` in [0, 1]."""
-    tiles = plt.get_cmap(colours)(frames / 255)[..., :3]
+    tiles = plt.get_cmap(colors)(frames / 255)[..., :3]
     white = np.ones((*tiles.shape[:2], GAP, 3))
     return np.concatenate(list(np.concatenate([tiles, white], axis=2)), axis=1)
 

@@ -18,9 +18,9 @@ MAX_FILE_LINES, MAX_FUNCTION_LINES = 450, 80
 TYPICAL_FUNCTION_LINES, LONG_FUNCTION_LINES = 15, 45
 
 CORE = {"transforms", "layers", "models"}
-BESIDE_MODELS = {"losses", "metrics", "data"}
-ROOT_MODULES = {"config", "environment", "_torchvision"}
-EVERYTHING_BELOW_TASKS = CORE | BESIDE_MODELS | ROOT_MODULES | {"convert", "imaging", "predictors", "visual"}
+ROOT_MODULES = {"config", "environment", "files", "_torchvision", "_version"}
+BELOW_TRAINING = CORE | {"losses", "metrics", "media", "data", "convert", "imaging", "predictors", "explain"}
+BELOW_TASKS = BELOW_TRAINING | {"training", "visual", "export"} | ROOT_MODULES
 
 # Package -> the parts of subband that its files may import. The root package (version, create_model) is open to all but
 # the transforms and layers; nothing outside cli imports cli.
@@ -28,19 +28,23 @@ ALLOWED = {
     "transforms": {"transforms"},
     "imaging": {"transforms", "imaging"},
     "layers": {"transforms", "layers"},
-    "models": CORE | {""},
-    "convert": CORE | {"convert", ""},
+    "models": CORE | {"files", "_version"},
+    "convert": CORE | {"convert"},
     "losses": {"transforms", "losses"},
     "metrics": {"transforms", "metrics"},
-    "data": {"transforms", "data"},
-    "predictors": CORE | {"metrics", "data", "predictors", ""},
-    "visual": CORE | {"imaging", "metrics", "data", "visual", "environment", ""},
-    "tasks": EVERYTHING_BELOW_TASKS | {"tasks", ""},
-    "cli": EVERYTHING_BELOW_TASKS | {"tasks", "cli", ""},
+    "media": {"transforms", "files", "media"},
+    "data": {"transforms", "files", "media", "data"},
+    "predictors": CORE | {"metrics", "files", "media", "data", "predictors", ""},
+    "explain": CORE | {"data", "explain"},
+    "export": CORE | {"media", "data", "predictors", "export", "_version"},
+    "training": BELOW_TRAINING | ROOT_MODULES | {"training", "tasks", ""},
+    "visual": BELOW_TRAINING | {"environment", "files", "visual", "tasks", ""},
+    "tasks": BELOW_TASKS | {"tasks", ""},
+    "cli": BELOW_TASKS | {"tasks", "cli", ""},
     "": {"models", "convert", "layers", "transforms", ""} | ROOT_MODULES,
 }
 # The models as timm's, its augmentations, its list of ImageNet's class names.
-TIMM_USERS = {"timm.py", "data/augmentation.py", "data/imagenet_names.py"}
+TIMM_USERS = {"timm.py", "data/labelled/augmentation.py", "data/labelled/imagenet_names.py"}
 NETWORK_IMPORTS = {"torch", "einops", "subband"}  # of layers and of every public model file
 
 
@@ -99,9 +103,9 @@ def test_third_party_imports_stay_in_their_places():
         forbidden = set() if name_of(path) in TIMM_USERS else {"timm"}
         if path.name != "_torchvision.py":
             forbidden.add("torchvision")
-        if package not in ("tasks", "cli"):
+        if package not in ("training", "tasks", "cli"):
             forbidden |= {"lightning", "pytorch_lightning"}
-        if package == "layers" or (package == "models" and path.name != "_checkpoint.py"):
+        if package == "layers" or (package == "models" and path.name != "checkpoint.py"):
             forbidden |= packages - NETWORK_IMPORTS - set(sys.stdlib_module_names)
         misplaced += [f"{name_of(path)} imports {name}" for name in packages & forbidden]
     assert not misplaced

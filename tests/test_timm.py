@@ -16,7 +16,7 @@ def _registered():
 
 
 def test_every_classifier_is_known_to_timm():
-    from subband.models._registry import catalog
+    from subband.models.registry import catalog
 
     classifiers = {name for name, spec in catalog().items() if spec.task == "classification"}
     assert classifiers <= set(timm.list_models())
@@ -36,12 +36,12 @@ def test_features_are_those_of_the_classifier(rng):
 
 def test_options_of_timm_reach_the_model():
     model = timm.create_model("wsfvit_t", num_classes=7, in_chans=1, drop_path_rate=0.3, img_size=64, **TINY)
-    assert isinstance(model, subband.models.wsfvit.WSFViT)
+    assert isinstance(model, subband.models.wsfvit.wsfvit.WSFViT)
     assert model(torch.zeros(1, 1, 64, 64)).shape == (1, 7)
     assert model.trunk.levels[-1][-1].grid.drop_path.rate == pytest.approx(0.3)
 
 
-def test_optimisers_of_timm_leave_position_tables_without_decay():
+def test_optimizers_of_timm_leave_position_tables_without_decay():
     from timm.optim import param_groups_weight_decay
 
     model = timm.create_model("wsfvit_t", img_size=64, **TINY)
@@ -70,7 +70,7 @@ def test_an_unknown_option_is_named():
 
 @pytest.mark.parametrize("name", ["wsfvit_p0", "wsfvit_m", "wsfvit_s_384", "gfnet_h_ti", "dct_mobilenetv2"])
 def test_timm_prepares_images_as_published(name):
-    from subband.models._preprocessing import published_preprocessing
+    from subband.models.preprocessing import published_preprocessing
 
     with torch.device("meta"):
         model = timm.create_model(name, num_classes=4)

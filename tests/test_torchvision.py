@@ -116,7 +116,7 @@ def test_nms_edge_cases():
 def naive_roi_align(
     x: Tensor, rois: Tensor, scale: float, pooled: tuple[int, int], ratio: int, aligned: bool
 ) -> Tensor:
-    """Every sample of every bin by the four-neighbour rule, in Python floats."""
+    """Every sample of every bin by the four-neighbor rule, in Python floats."""
     height, width = x.shape[-2:]
     out = x.new_zeros(len(rois), x.shape[1], *pooled)
 

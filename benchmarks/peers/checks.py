@@ -42,7 +42,8 @@ def gradient_error(contestant: Contestant, yardstick: Contestant, x: Tensor) -> 
     bands = contestant.bands(contestant.run(*contestant.arguments(x)))
     (gradient,) = torch.autograd.grad(bands, x, weights)
     wanted = sum(torch.sum(weight.conj() * band).real.item() for weight, band in zip(weights, direction, strict=True))
-    # Along a random direction errors of single values cancel by their square root; relative to the norms they do not hide.
+    # Along a random direction errors of single values cancel by their square root; relative to the norms they do not
+    # hide.
     return abs((gradient * v).sum().item() - wanted) / (gradient.norm().item() * v.norm().item()) * x.numel() ** 0.5
 
 

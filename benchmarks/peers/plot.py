@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["draw"]
 
 OURS, OURS_COMPILED, TRACK, INK = "#0b6e99", "#12a37f", "#d9dee3", "#2b2f33"
-PEERS = {  # marker, colour, and the name in the legend; no case has two of the same marker
+PEERS = {  # marker, color, and the name in the legend; no case has two of the same marker
     "PyWavelets": ("s", "#b4552d", "PyWavelets, scipy, dtcwt (NumPy)"),
     "scipy": ("s", "#b4552d", "PyWavelets, scipy, dtcwt (NumPy)"),
     "dtcwt": ("s", "#b4552d", "PyWavelets, scipy, dtcwt (NumPy)"),
@@ -62,10 +62,10 @@ def _panel(axis: Axes, rows: list[Row]) -> None:
         axis.plot([min(ratios.values()), max(ratios.values())], [height, height], color=TRACK, lw=2, zorder=1)
         for name, ratio in ratios.items():
             if name in PEERS:
-                marker, colour, label = PEERS[name]
-                fill = "white" if name in row.remarks else colour
-                axis.plot(ratio, height, marker, color=colour, mfc=fill, ms=5.5, label=label, zorder=2)
-        for is_compiled, marker, colour, label in (
+                marker, color, label = PEERS[name]
+                fill = "white" if name in row.remarks else color
+                axis.plot(ratio, height, marker, color=color, mfc=fill, ms=5.5, label=label, zorder=2)
+        for is_compiled, marker, color, label in (
             (False, "o", OURS, "subband"),
             (True, "*", OURS_COMPILED, "subband, compiled"),
         ):
@@ -75,7 +75,7 @@ def _panel(axis: Axes, rows: list[Row]) -> None:
                     time / row.times["clone"],
                     height,
                     marker,
-                    color=colour,
+                    color=color,
                     ms=size,
                     mec="white",
                     mew=0.7,

@@ -1,7 +1,8 @@
 """Import packages that no longer import as they are, with stand-ins for what is gone.
 
-pytorch_wavelets 1.3.0 reads its filters through `pkg_resources`, which setuptools dropped in version 81; the NumPy package
-dtcwt 0.14.0 calls `np.asfarray` and `np.issubsctype`, which NumPy 2 dropped. Only these programs see the stand-ins.
+pytorch_wavelets 1.3.0 reads its filters through `pkg_resources`, which setuptools dropped in version 81; the NumPy
+package dtcwt 0.14.0 calls `np.asfarray` and `np.issubsctype`, which NumPy 2 dropped. Only these programs see the
+stand-ins.
 """
 
 from __future__ import annotations

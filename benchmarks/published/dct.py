@@ -1,8 +1,9 @@
-"""The networks of "Learning in the Frequency Domain" as published, translated plainly: the yardstick for parity and speed.
+"""The networks of "Learning in the Frequency Domain" as published, translated plainly: the yardstick for parity and
+speed.
 
-The graph, the order of operations and the state-dict names are those of the released evaluation code (classes without a stem,
-stage strides 1, 1, 2, 2 for ResNet-50); the text is ours. `subband.models.dct_resnet.DCTResNet` and
-`subband.models.dct_mobilenetv2.DCTMobileNetV2` must give the same numbers from the same coefficients, no slower.
+The graph, the order of operations and the state-dict names are those of the released evaluation code (classes without a
+stem, stage strides 1, 1, 2, 2 for ResNet-50); the text is ours. `subband.models.dct.resnet.DCTResNet` and
+`subband.models.dct.mobilenetv2.DCTMobileNetV2` must give the same numbers from the same coefficients, no slower.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """GFNet as it was published, translated plainly: the yardstick for parity and speed.
 
-The graph, the order of operations and the state-dict names are those of the published code; the text is ours. Nothing is
-optimised here on purpose. `subband.models.gfnet.GFNet` must give the same numbers, no slower.
+The graph, the order of operations and the state-dict names are those of the published code; the text is ours. Nothing
+is optimized here on purpose. `subband.models.gfnet.GFNet` must give the same numbers, no slower.
 """
 
 from __future__ import annotations

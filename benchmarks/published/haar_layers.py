@@ -1,8 +1,8 @@
 """Haar layers inside published models, translated plainly: yardsticks of speed for one level of the transform.
 
-The text is ours; the order of operations is that of the published code. OpenSTL's layer (used by WaST, AAAI 2024) is one
-depthwise convolution with all filters; VD-Diff's (video deblurring with a diffusion prior) adds and subtracts the four
-quarters of an image and puts the bands behind each other on the batch axis.
+The text is ours; the order of operations is that of the published code. OpenSTL's layer (used by WaST, AAAI 2024) is
+one depthwise convolution with all filters; VD-Diff's (video deblurring with a diffusion prior) adds and subtracts the
+four quarters of an image and puts the bands behind each other on the batch axis.
 """
 
 from __future__ import annotations

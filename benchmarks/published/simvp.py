@@ -1,7 +1,7 @@
 """SimVP, TAU and IncepU as they were published, translated plainly: the yardstick for parity and speed.
 
-The graph, the order of operations and the state-dict names are those of OpenSTL's `SimVP_Model`; the text is ours. Nothing
-is optimised here on purpose. `subband.models.simvp.SimVP` must give the same numbers, faster.
+The graph, the order of operations and the state-dict names are those of OpenSTL's `SimVP_Model`; the text is ours.
+Nothing is optimized here on purpose. `subband.models.simvp.simvp.SimVP` must give the same numbers, faster.
 """
 
 from __future__ import annotations

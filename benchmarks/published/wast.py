@@ -1,9 +1,9 @@
 """WaST as it was published, translated plainly: the yardstick for parity and speed.
 
 The graph, the order of operations and the state-dict names are those of OpenSTL's `WaST_level1` ("WaST: Wavelet-based
-Spatio-Temporal learning", AAAI 2024); the text is ours. Nothing is optimised here on purpose: wavelet transforms are
+Spatio-Temporal learning", AAAI 2024); the text is ours. Nothing is optimized here on purpose: wavelet transforms are
 depthwise 3-D convolutions with a fixed bank, batch norms are separate modules, kernels run as they are declared.
-`subband.models.wast.WaST` must give the same numbers, faster.
+`subband.models.wast.wast.WaST` must give the same numbers, faster.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """WSF-ViT for classification as it was published, translated plainly: the yardstick for parity and speed.
 
-The graph, the order of operations, the Fourier form of the wavelet and the state-dict names are those of the authors' code;
-the text is ours. Nothing is optimised here on purpose. `subband.models.wsfvit.WSFViT` must give the same numbers, faster.
-Sides must be multiples of `32 * window`.
+The graph, the order of operations, the Fourier form of the wavelet and the state-dict names are those of the authors'
+code; the text is ours. Nothing is optimized here on purpose. `subband.models.wsfvit.wsfvit.WSFViT` must give the same
+numbers, faster. Sides must be multiples of `32 * window`.
 """
 
 from __future__ import annotations

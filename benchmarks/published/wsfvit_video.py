@@ -1,8 +1,8 @@
 """The WSF-ViT video model as it was published, translated plainly: the yardstick for parity and speed.
 
-The graph, the order of operations and the state-dict names are those of the authors' fork of SimVP; the text is ours. Nothing
-is optimised here on purpose, except that the wavelet is the two-tap filter the published FFT amounts to.
-`subband.models.simvp.SimVP` with `translator="wsf", stem="wavelet"` must give the same numbers, faster.
+The graph, the order of operations and the state-dict names are those of the authors' fork of SimVP; the text is ours.
+Nothing is optimized here on purpose, except that the wavelet is the two-tap filter the published FFT amounts to.
+`subband.models.simvp.simvp.SimVP` with `translator="wsf", stem="wavelet"` must give the same numbers, faster.
 """
 
 from __future__ import annotations

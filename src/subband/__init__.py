@@ -14,9 +14,8 @@ from torch import Tensor, nn
 
 from subband import transforms
 from subband._torchvision import register_fallback_ops
+from subband._version import __version__
 from subband.transforms import *  # noqa: F403  the list of names is kept in one place, there
-
-__version__ = "0.1.0"
 
 __all__ = [
     "__version__",
@@ -47,7 +46,7 @@ def list_models(pattern: str = "*") -> list[str]:
         >>> list_models("tau_t*")
         ['tau_taxibj']
     """
-    from subband.models._registry import list_models
+    from subband.models.registry import list_models
 
     return list_models(pattern)
 
@@ -72,7 +71,7 @@ def create_model(name: str, **overrides: Any) -> nn.Module:
         >>> model(torch.rand(1, 4, 1, 32, 32)).shape
         torch.Size([1, 4, 1, 32, 32])
     """
-    from subband.models._registry import create_model
+    from subband.models.registry import create_model
 
     return create_model(name, **overrides)
 
@@ -91,7 +90,7 @@ def load_model(source: str | Path) -> nn.Module:
         FileNotFoundError: If there is nothing at `source`.
         ValueError: If the files do not belong together.
     """
-    from subband.models._checkpoint import load_model
+    from subband.models.checkpoint import load_model
 
     return load_model(source)
 
@@ -114,7 +113,7 @@ def save_model(
         FileExistsError: If the folder already holds a model and `overwrite` is False.
         ValueError: If the network was not made by this package.
     """
-    from subband.models._checkpoint import save_model
+    from subband.models.checkpoint import save_model
 
     return save_model(model, folder, metadata=metadata, overwrite=overwrite)
 
@@ -123,8 +122,9 @@ def load_published(name: str, checkpoint: str | Path | Mapping[str, Tensor], **o
     """Load a checkpoint in the layout its authors published.
 
     Wrappers (`state_dict`, `model`, `params_ema`) and prefixes (`module.`, `model.`, `method.model.`) are removed.
-    Loading is strict: every key is used or knowingly ignored. Classifiers know how images were prepared for the published
-    weights (`metadata["preprocessing"]`); with `in_chans` other than three, WSF-ViT and GFNet adapt their first layer.
+    Loading is strict: every key is used or knowingly ignored. Classifiers know how images were prepared for the
+    published weights (`metadata["preprocessing"]`); with `in_chans` other than three, WSF-ViT and GFNet adapt their
+    first layer.
 
     Args:
         name: One of `list_models()` that has a published layout.

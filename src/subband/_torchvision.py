@@ -34,10 +34,11 @@ _library: torch.library.Library | None = None
 
 
 def register_fallback_ops() -> None:
-    """Define torchvision's operators `nms`, `qnms`, `roi_align` and `deform_conv2d` where its own library does not load.
+    """Define torchvision's operators `nms`, `qnms`, `roi_align` and `deform_conv2d` where its own library does not
+    load.
 
-    Does nothing when torchvision is absent or already imported, when its library loads, or when the operators are known.
-    Never imports torchvision.
+    Does nothing when torchvision is absent or already imported, when its library loads, or when the operators are
+    known. Never imports torchvision.
     """
     global _library
     if _library is not None or "torchvision" in sys.modules:

@@ -23,8 +23,8 @@ class ModelConfig:
     args: dict[str, Any] = field(default_factory=dict)
     """Constructor arguments that differ from the named configuration."""
     weights: str | None = None
-    """Start from these weights, not fresh ones: a run folder, a model folder or the name of bundled weights. The last layer
-    of a classifier with another number of classes starts fresh; what depends on the image size is resized."""
+    """Start from these weights, not fresh ones: a run folder, a model folder or the name of bundled weights. The last
+    layer of a classifier with another number of classes starts fresh; what depends on the image size is resized."""
 
 
 @dataclass(kw_only=True)
@@ -55,10 +55,10 @@ class LossTerm:
 
 @dataclass(kw_only=True)
 class OptimConfig:
-    """Optimiser and learning-rate schedule."""
+    """Optimizer and learning-rate schedule."""
 
     name: Literal["adam", "adamw", "sgd"] = "adam"
-    """Optimiser of torch.optim."""
+    """Optimizer of torch.optim."""
     lr: float = 1e-3
     """Largest learning rate."""
     betas: tuple[float, float] = (0.9, 0.999)
@@ -120,7 +120,7 @@ class TrainerConfig:
     eval_mode: bool = False
     """Keep the network in evaluation mode while it trains: no stochastic depth, no dropout, fixed batch norms."""
     accumulate: int = 1
-    """Batches per optimiser step."""
+    """Batches per optimizer step."""
     ema_decay: float | None = None
     """Keep an exponential moving average of the weights; it is what gets validated and saved."""
     val_every_epochs: int = 1
@@ -162,7 +162,7 @@ class RecipeConfig:
     loss: list[LossTerm] = field(default_factory=lambda: [LossTerm(name="mse")])
     """Terms of the training loss."""
     optim: OptimConfig = field(default_factory=OptimConfig)
-    """Optimiser."""
+    """Optimizer."""
     drop_path: DropPathConfig = field(default_factory=DropPathConfig)
     """Stochastic depth."""
     trainer: TrainerConfig = field(default_factory=TrainerConfig)

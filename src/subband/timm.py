@@ -1,8 +1,9 @@
 """Classifiers of this package as timm models: `import subband.timm`, then `timm.create_model("wsfvit_t", ...)`.
 
 With `features_only=True` timm's users get a network whose forward pass returns the maps of the stages, with timm's
-`feature_info`. `timm.data.resolve_model_data_config(model)` gives the preprocessing of the published weights. No weights
-are downloaded, so `pretrained=True` is an error; load them with `subband.load_published` or `subband.load_model`. Needs `pip install 'subband[timm]'`.
+`feature_info`. `timm.data.resolve_model_data_config(model)` gives the preprocessing of the published weights. No
+weights are downloaded, so `pretrained=True` is an error; load them with `subband.load_published` or
+`subband.load_model`. Needs `pip install 'subband[timm]'`.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from subband.models._classifier import Classifier
-from subband.models._preprocessing import published_preprocessing
-from subband.models._registry import catalog, create_model
+from subband.models.preprocessing import published_preprocessing
+from subband.models.protocols.classifier import Classifier
+from subband.models.registry import catalog, create_model
 
 try:
     from timm.models import FeatureInfo, register_model

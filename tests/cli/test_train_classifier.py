@@ -6,7 +6,7 @@ import torch
 import yaml
 
 from subband.cli.main import main
-from subband.data.images import write_image
+from subband.media.images import write_image
 
 SMALL = {
     "task": "classification",

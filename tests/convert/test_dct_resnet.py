@@ -11,7 +11,7 @@ import subband
 from published.dct import MobileNetV2DCT, ResNetDCT
 from subband.convert.dct_resnet import export_dct_pyramid, load_dct_pyramid
 from subband.layers.jpeg_dct import JpegDCT2d
-from subband.models.dct_resnet import DCTResNetPyramid
+from subband.models.dct.resnet import DCTResNetPyramid
 
 CASES = {
     "dct_resnet50": ("dct_resnet50_24", [2, 24, 56, 56]),
@@ -143,13 +143,13 @@ def test_backbones_of_detectors_load(published, rng):
 
 
 def test_images_of_detectors_are_doubled_and_have_their_own_statistics(golden):
-    """The statistics are those of the stored case; a grey image has nothing but a mean."""
+    """The statistics are those of the stored case; a gray image has nothing but a mean."""
     stored = json.loads((golden / "fourier" / "dct_block_transform.json").read_text())["built_with"]
     trunk = subband.create_model("dct_resnet50", channels=192, pipeline="detection", stage2_stride=2, num_classes=0)
     mean, std = torch.tensor(stored["detection_mean"]), torch.tensor(stored["detection_std"])
-    grey = torch.full((1, 3, 32, 32), 200 / 255)
-    normalised = (grey - trunk.front_end.offset) / trunk.front_end.gain
-    luma = trunk.coefficients(normalised)[0, 0]
+    gray = torch.full((1, 3, 32, 32), 200 / 255)
+    normalized = (gray - trunk.front_end.offset) / trunk.front_end.gain
+    luma = trunk.coefficients(normalized)[0, 0]
     assert luma.shape == (8, 8)
     torch.testing.assert_close(luma, torch.full((8, 8), ((200 - 128) * 8 - mean[0].item()) / std[0].item()))
 

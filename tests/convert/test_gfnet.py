@@ -104,12 +104,12 @@ def test_another_variant_is_refused(state):
 
 
 @pytest.mark.parametrize("name", ["gfnet_ti", "gfnet_h_ti"])
-def test_other_numbers_of_channels_take_the_colours(name, rng):
+def test_other_numbers_of_channels_take_the_colors(name, rng):
     state = subband.export_published(subband.create_model(name, img_size=32, num_classes=5))
-    colors, grey, six = (
+    colors, gray, six = (
         subband.load_published(name, state, img_size=32, num_classes=5, in_chans=count) for count in (3, 1, 6)
     )
     image, plane = torch.randn(1, 3, 32, 32, generator=rng), torch.randn(1, 1, 32, 32, generator=rng)
     with torch.no_grad():
-        torch.testing.assert_close(grey(plane), colors(plane.expand(-1, 3, -1, -1)), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(gray(plane), colors(plane.expand(-1, 3, -1, -1)), rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(six(torch.cat([image, image], 1)), colors(image), rtol=1e-4, atol=1e-5)

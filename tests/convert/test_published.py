@@ -46,7 +46,7 @@ def test_what_does_not_fit_is_listed(state):
     assert "enc.enc.0.conv.conv.weight (4, 2, 3, 3), model has (4, 1, 3, 3)" in str(error.value)
 
 
-def test_a_checkpoint_of_another_size_is_recognised():
+def test_a_checkpoint_of_another_size_is_recognized():
     state = subband.export_published(subband.create_model("gfnet_h_s", num_classes=3, img_size=32))
     for name in ("gfnet_h_ti", "gfnet_xs"):
         with pytest.raises(ValueError, match=rf"does not fit {name}; it looks like gfnet_h_s$"):

@@ -9,9 +9,9 @@ from fill import make_input, state_dict_from_manifest
 
 import subband
 from published.wsfvit import PublishedBackbone
+from subband.convert.position_table import resize_position_table
 from subband.convert.wsfvit import export_pyramid, load_pyramid
-from subband.layers.position_table import resize_position_table
-from subband.models.wsfvit import SIZES, WSFViTPyramid
+from subband.models.wsfvit.wsfvit import SIZES, WSFViTPyramid
 
 OLDER_NAMES = {"attn_local": "attn_block", "attn_inter": "attn_channel", "attn_global": "attn_grid"}
 SMALL = {"dims": (8, 16, 24, 32), "depths": (1, 1, 2, 1), "num_heads": (2, 4, 4, 8), "head_dim": 4, "stem_dim": 8}
@@ -105,22 +105,22 @@ def test_another_size_and_another_number_of_classes_are_refused(state):
 
 
 def test_one_channel_gives_what_the_image_gave_in_three(state, rng):
-    """Exactly so if the statistics of the colours are equal, as here."""
+    """Exactly so if the statistics of the colors are equal, as here."""
     for name in ("weight", "bias", "running_mean", "running_var"):
         value = state[f"stem.norm1.{name}"]
         state[f"stem.norm1.{name}"] = value.view(4, 3).mean(1, keepdim=True).expand(4, 3).flatten()
     colors = subband.load_published("wsfvit_p0", state)
-    grey = subband.load_published("wsfvit_p0", state, in_chans=1)
-    assert grey.trunk.stem.conv1.weight.shape == (24, 4, 3, 3)
-    assert "preprocessing" not in grey.metadata
+    gray = subband.load_published("wsfvit_p0", state, in_chans=1)
+    assert gray.trunk.stem.conv1.weight.shape == (24, 4, 3, 3)
+    assert "preprocessing" not in gray.metadata
     image = torch.randn(1, 1, 64, 64, generator=rng)
     with torch.no_grad():
         for part, precision in ((lambda m: m.trunk.stem, 1e-6), (lambda m: m, 1e-3)):  # blocks amplify rounding
             wanted = part(colors)(image.expand(-1, 3, -1, -1))
-            assert (part(grey)(image) - wanted).abs().max() <= precision * wanted.abs().max()
+            assert (part(gray)(image) - wanted).abs().max() <= precision * wanted.abs().max()
 
 
-def test_more_channels_are_the_colours_in_turn(state, rng):
+def test_more_channels_are_the_colors_in_turn(state, rng):
     colors = subband.load_published("wsfvit_p0", state)
     twice = subband.load_published("wsfvit_p0", state, in_chans=6)
     image = torch.randn(1, 3, 64, 64, generator=rng)

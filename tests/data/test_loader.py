@@ -3,7 +3,7 @@ import warnings
 import pytest
 import torch
 
-from subband.data import BatchedClips, ClipLoader, Clips, ClipSpec
+from subband.data import BatchedClips, Clips, ClipSpec, SampleLoader
 
 SPEC = ClipSpec(in_frames=1, out_frames=1, channels=1, height=1, width=1, data_range=(-1e6, 1e6))
 
@@ -34,7 +34,7 @@ class BatchedKeys(BatchedClips):
 
 def loader(length=10, batch_size=3, *, dataset=None, **changes):
     options = {"shuffle": True, "drop_last": False, "seed": 0} | changes
-    return ClipLoader(dataset or Keys(length), batch_size, **options)
+    return SampleLoader(dataset or Keys(length), batch_size, **options)
 
 
 def keys_of(batches):
@@ -169,7 +169,7 @@ def test_process_numbers_come_from_torch_distributed_when_it_runs(monkeypatch):
 
 def test_first_batch_is_checked_for_its_range_once():
     spec = ClipSpec(in_frames=1, out_frames=1, channels=1, height=1, width=1)
-    wrong = ClipLoader(Keys(4, spec), 2, shuffle=False, drop_last=False, seed=0)
+    wrong = SampleLoader(Keys(4, spec), 2, shuffle=False, drop_last=False, seed=0)
     wrong.load_state_dict({"epoch": 0, "batches": 1})
     with pytest.warns(UserWarning, match="input frames lie in"):
         list(wrong)

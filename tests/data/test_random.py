@@ -1,6 +1,6 @@
 import numpy as np
 
-from subband.data._random import normal_from_uniform, permutation, uniform
+from subband.data.random import normal_from_uniform, permutation, uniform
 
 
 def test_first_number_is_splitmix64_of_the_stream():

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from subband.data import ClipSpec, check_range
-from subband.data._spec import Clips, image_size
+from subband.data.spec import Clips, image_size
 
 
 def spec(**changes):

@@ -34,7 +34,7 @@ def test_table_is_true(camera, astronaut):
         assert [point.num_bytes for point in points] == sorted(point.num_bytes for point in points)
 
 
-def test_quantiser_by_hand(camera):
+def test_quantizer_by_hand(camera):
     picture = camera.float()
     coeffs = wavedec2(picture, "haar", "periodization", 2)
     everything = torch.cat([coeffs.approx.flatten(), *(band.flatten() for item in coeffs.details for band in item)])
@@ -42,11 +42,11 @@ def test_quantiser_by_hand(camera):
     (point,) = rate_distortion(picture, [0.05], "haar", 2)
     assert point.step == pytest.approx(step.item())
 
-    def quantised(band: torch.Tensor) -> torch.Tensor:
+    def quantized(band: torch.Tensor) -> torch.Tensor:
         number = (band.abs() / point.step * (1 + 1e-6)).floor()
         return torch.where(number > 0, (number + 0.45) * band.sign() * point.step, 0)
 
-    expected = waverec2(coeffs.map_all(quantised)).clamp(0, 1)
+    expected = waverec2(coeffs.map_all(quantized)).clamp(0, 1)
     torch.testing.assert_close(decode_image(point.data), expected, rtol=0, atol=1e-5)
 
 

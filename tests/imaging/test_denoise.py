@@ -54,11 +54,11 @@ def test_equals_scikit_image(camera, rng, method, threshold, wavelet, sigma, lev
 
 
 @pytest.mark.parametrize("sigma", [None, 0.1])
-def test_colour_equals_scikit_image(astronaut, rng, sigma):
+def test_color_equals_scikit_image(astronaut, rng, sigma):
     x = noisy(astronaut, 0.1, rng)
     expected = reference(x, convert2ycbcr=True, wavelet="db2", sigma=sigma)
     # The entries of scikit-image's matrix are rounded to 1e-5.
-    torch.testing.assert_close(denoise_wavelet(x, sigma, colour="ycbcr"), expected, rtol=0, atol=5e-6)
+    torch.testing.assert_close(denoise_wavelet(x, sigma, color="ycbcr"), expected, rtol=0, atol=5e-6)
 
 
 @pytest.mark.filterwarnings("ignore:The optional dask")
@@ -74,12 +74,12 @@ def test_cycle_spinning_equals_scikit_image(camera, rng):
 
 @pytest.mark.parametrize("sigma", [0.05, 0.15])
 def test_gain_on_photographs(camera, astronaut, rng, sigma):
-    grey, colour = noisy(camera, sigma, rng), noisy(astronaut, sigma, rng)
-    once = psnr(denoise_wavelet(grey), camera)
-    spun = psnr(denoise_wavelet(grey, cycle_spins=3), camera)
-    assert psnr(grey, camera) + 2 < once < spun - 0.4
-    by_channel, by_ycbcr = (psnr(denoise_wavelet(colour, colour=space), astronaut) for space in ("rgb", "ycbcr"))
-    assert psnr(colour, astronaut) + 2 < by_channel < by_ycbcr - 0.3
+    gray, color = noisy(camera, sigma, rng), noisy(astronaut, sigma, rng)
+    once = psnr(denoise_wavelet(gray), camera)
+    spun = psnr(denoise_wavelet(gray, cycle_spins=3), camera)
+    assert psnr(gray, camera) + 2 < once < spun - 0.4
+    by_channel, by_ycbcr = (psnr(denoise_wavelet(color, color=space), astronaut) for space in ("rgb", "ycbcr"))
+    assert psnr(color, astronaut) + 2 < by_channel < by_ycbcr - 0.3
 
 
 def test_visu_leaves_less_and_bayes_is_closer(camera, rng):
@@ -92,9 +92,9 @@ def test_visu_leaves_less_and_bayes_is_closer(camera, rng):
 
 def test_a_batch_is_every_image_by_itself(astronaut, rng):
     batch = torch.stack((noisy(astronaut, 0.05, rng), noisy(astronaut, 0.2, rng))).float()
-    result = denoise_wavelet(batch, colour="ycbcr", cycle_spins=1)
+    result = denoise_wavelet(batch, color="ycbcr", cycle_spins=1)
     for image, denoised in zip(batch, result, strict=True):
-        torch.testing.assert_close(denoise_wavelet(image, colour="ycbcr", cycle_spins=1), denoised)
+        torch.testing.assert_close(denoise_wavelet(image, color="ycbcr", cycle_spins=1), denoised)
     sigma = torch.tensor([[0.05] * 3, [0.2] * 3])
     torch.testing.assert_close(denoise_wavelet(batch, sigma)[1], denoise_wavelet(batch[1], 0.2))
     assert denoise_wavelet(batch[:0]).shape == (0, *batch.shape[1:])
@@ -133,8 +133,8 @@ def test_gradient(camera, rng, method):
     [
         ({"method": "sure"}, r"method must be one of bayes, visu, got 'sure'"),
         ({"threshold": "firm"}, r"threshold must be one of soft, hard"),
-        ({"colour": "lab"}, r"colour must be one of rgb, ycbcr"),
-        ({"colour": "ycbcr"}, r"needs x of shape \(..., 3, H, W\), got \(1, 8, 8\)"),
+        ({"color": "lab"}, r"color must be one of rgb, ycbcr"),
+        ({"color": "ycbcr"}, r"needs x of shape \(..., 3, H, W\), got \(1, 8, 8\)"),
         ({"cycle_spins": -1}, r"cycle_spins must not be negative"),
         ({"level": -1}, r"level"),
         ({"wavelet": "dbx"}, r"dbx"),

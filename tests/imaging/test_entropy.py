@@ -33,7 +33,7 @@ def test_length_is_near_the_entropy_of_independent_numbers():
     assert bits < 8 * len(pack_bands(*given)) < 1.05 * bits
 
 
-def test_neighbours_help():
+def test_neighbors_help():
     rng = np.random.default_rng(0)
     image = rng.binomial(1, 0.5, (1, 128, 128)) * (np.arange(128) < 32)[:, None]  # busy above, empty below
     shuffled = rng.permutation(image.ravel()).reshape(image.shape)

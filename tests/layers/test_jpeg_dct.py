@@ -45,7 +45,7 @@ def test_coefficients_of_the_published_detection_pipeline(stored, image):
 
 
 @pytest.mark.parametrize("channels", [24, 64, 192])
-def test_normalised_subsets(golden, stored, image, channels):
+def test_normalized_subsets(golden, stored, image, channels):
     settings = json.loads((golden / "fourier" / f"{NAME}.json").read_text())["built_with"]
     places = [64 * plane + k for plane, keep in enumerate(JPEG_SUBSETS[channels]) for k in keep]
     std = torch.tensor(settings["std"])[places][:, None, None]
@@ -123,11 +123,11 @@ def test_the_filter_is_doubling_and_averaging(rng):
     torch.testing.assert_close(found[:, :64], block_dct2(jpeg_planes(images)[:, :1], layout="channels"))
 
 
-def test_images_normalised_before_give_the_same(rng):
+def test_images_normalized_before_give_the_same(rng):
     images = torch.rand(1, 3, 16, 16, generator=rng)
     mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-    normalised = (images - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
-    found = JpegDCT2d(24, normalize=False, mean=mean, std=std)(normalised)
+    normalized = (images - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
+    found = JpegDCT2d(24, normalize=False, mean=mean, std=std)(normalized)
     torch.testing.assert_close(found, JpegDCT2d(24, normalize=False)(images), rtol=0, atol=1e-3)
 
 

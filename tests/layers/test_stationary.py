@@ -62,7 +62,7 @@ def test_order_signs_and_scale(layout, rng):
     ]
     expected = np.stack([approx, *(sign * level[key] for level, key, sign in signed)], 2)
     np.testing.assert_allclose(out, expected, rtol=0, atol=1e-12)
-    torch.testing.assert_close(out.square().sum(), x.square().sum())  # orthogonal and normalised
+    torch.testing.assert_close(out.square().sum(), x.square().sum())  # orthogonal and normalized
     torch.testing.assert_close(ISWT2d("db2", **options)(SWT2d("db2", **options)(x)), x, rtol=0, atol=1e-12)
 
 

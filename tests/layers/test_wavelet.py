@@ -16,7 +16,7 @@ from torch.utils._pytree import tree_leaves
 from subband.layers.band_layout import is_channels_last
 from subband.layers.wavelet import DWT1d, DWT2d, DWT3d, IDWT1d, IDWT2d, IDWT3d
 from subband.transforms import MODES, Wavelet
-from subband.transforms.pyramid import Coeffs
+from subband.transforms.coeffs import Coeffs
 
 LAYOUTS = ("bands", "channels", "interleaved", "split", "batch")
 MODULES = {1: (DWT1d, IDWT1d), 2: (DWT2d, IDWT2d), 3: (DWT3d, IDWT3d)}

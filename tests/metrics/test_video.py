@@ -50,7 +50,7 @@ def test_published_scores(clips: tuple, published: dict[str, float]) -> None:
     assert scores["lpips"] is None
 
 
-def test_published_scores_of_standardised_frames(clips: tuple, published: dict[str, float]) -> None:
+def test_published_scores_of_standardized_frames(clips: tuple, published: dict[str, float]) -> None:
     scores = score(clip_spec(mean=(0.25, 0.25), std=(0.5, 0.5)), *clips)
     for ours, theirs in {"mse": "mse", "mae": "mae", "psnr": "psnr", "ssim_openstl": "ssim"}.items():
         assert scores[ours] == pytest.approx(published[f"{theirs}_denorm"], rel=1e-5)
@@ -81,7 +81,7 @@ def test_scores_without_meaning_are_none(clips: tuple) -> None:
     assert [name for name in image_scores if tiny[name] is None] == ["ssim", "ssim_openstl", "lpips"]
 
 
-def test_only_fields_are_normalised_by_their_size(clips: tuple) -> None:
+def test_only_fields_are_normalized_by_their_size(clips: tuple) -> None:
     """A declared range other than [0, 1] takes away PSNR and SSIM, but the errors stay OpenSTL's sums."""
     assert score(clip_spec(data_range=(-1.0, 1.0)), *clips)["mse"] == score(clip_spec(), *clips)["mse"]
 

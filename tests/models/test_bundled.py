@@ -5,8 +5,8 @@ import torch
 
 import subband
 from subband.config import build_recipe
-from subband.data.classification import build_images
-from subband.models._checkpoint import BUNDLED_FOLDER, bundled_models
+from subband.data.labelled.images import build_images
+from subband.models.checkpoint import BUNDLED_FOLDER, bundled_models
 from subband.predictors.classification import ImageClassifier
 from subband.tasks.video_prediction import VideoPredictionTask
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from subband import create_model
-from subband.models._complexity import activation_mb, count_macs, count_parameters, measure_complexity, peak_mb
+from subband.models.complexity import activation_mb, count_macs, count_parameters, measure_complexity, peak_mb
 from subband.transforms.haar import haar_analysis, haar_synthesis
 
 MEBIBYTE = 2**20

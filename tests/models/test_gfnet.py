@@ -9,7 +9,7 @@ import subband
 from published.gfnet import GFNet as PublishedGFNet
 from published.gfnet import GFNetPyramid as PublishedPyramid
 from subband.convert.gfnet import GFNET, GFNET_H
-from subband.models._complexity import count_macs, count_parameters
+from subband.models.complexity import count_macs, count_parameters
 from subband.models.gfnet import resize_position_grid
 
 # Name: parameters at 224 and 384 pixels, published multiply-accumulates (fvcore, without Fourier transforms) at both.

@@ -21,7 +21,7 @@ def test_prediction_does_not_share_memory_with_the_input(rng):
     assert torch.equal(frames[:, -1], last)
 
 
-def test_grey_baseline_takes_colour(rng):
+def test_gray_baseline_takes_color(rng):
     model = subband.create_model("persistence")
     frames = torch.rand(1, 10, 3, 8, 8, generator=rng)
     assert torch.equal(model.predict(frames, 2), frames[:, -1:].repeat(1, 2, 1, 1, 1))

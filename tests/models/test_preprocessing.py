@@ -6,9 +6,9 @@ import pytest
 import torch
 
 import subband
-from subband.data.preprocessing import Preprocessing
-from subband.models._preprocessing import DEFAULTS, published_preprocessing
-from subband.models._registry import catalog
+from subband.data.labelled.preprocessing import Preprocessing
+from subband.models.preprocessing import DEFAULTS, published_preprocessing
+from subband.models.registry import catalog
 
 
 def described(name, **overrides):

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import subband
-from subband.models._complexity import count_macs, count_parameters
+from subband.models.complexity import count_macs, count_parameters
 from subband.models.vit import NORM_EPS
 
 SMALL = {"dim": 24, "depth": 3, "num_heads": 4, "patch_size": 8, "num_classes": 5}

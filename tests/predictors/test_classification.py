@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 import subband
-from subband.data.preprocessing import Preprocessing
-from subband.models._classifier import Classifier
+from subband.data.labelled.preprocessing import Preprocessing
 from subband.models.gfnet import GFNet
+from subband.models.protocols.classifier import Classifier
 from subband.predictors.classification import ImageClassifier
 
 SMALL = {"dims": (8,), "depths": (1,), "patch_size": 4, "img_size": 16}
@@ -54,10 +54,10 @@ def test_inputs_take_the_type_of_the_weights() -> None:
     assert probabilities.dtype == torch.float32
 
 
-def test_grey_images_are_taken_as_colour(rng: torch.Generator) -> None:
-    grey = torch.rand(1, 20, 20, generator=rng)
+def test_gray_images_are_taken_as_color(rng: torch.Generator) -> None:
+    gray = torch.rand(1, 20, 20, generator=rng)
     classifier = ImageClassifier(network())
-    torch.testing.assert_close(classifier.prepare(grey), classifier.prepare(grey.expand(3, -1, -1)))
+    torch.testing.assert_close(classifier.prepare(gray), classifier.prepare(gray.expand(3, -1, -1)))
 
 
 def test_names_given_go_before_names_stored_and_those_before_numbers() -> None:
@@ -126,7 +126,7 @@ def test_wrong_networks_and_names() -> None:
         ImageClassifier(network(0))
     with pytest.raises(ValueError, match="got 3 names for a network that tells 4 classes apart"):
         ImageClassifier(network(), classes=list("abc"))
-    grey = subband.create_model("gfnet_ti", in_chans=1, **SMALL)
-    assert isinstance(grey, Classifier)
+    gray = subband.create_model("gfnet_ti", in_chans=1, **SMALL)
+    assert isinstance(gray, Classifier)
     with pytest.raises(ValueError, match="needs a network for 3 channels, this one takes 1"):
-        ImageClassifier(grey)
+        ImageClassifier(gray)

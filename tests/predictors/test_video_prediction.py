@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from subband import create_model, save_model
-from subband.models._video import VideoModel
+from subband.models.protocols.video import VideoModel
 from subband.predictors.video_prediction import VideoPredictor, working_size
 
 
@@ -41,7 +41,7 @@ def test_only_the_last_frames_count(rng: torch.Generator) -> None:
     torch.testing.assert_close(model.seen[0], frames[-3:])
 
 
-def test_grey_network_takes_colour_channel_by_channel(rng: torch.Generator) -> None:
+def test_gray_network_takes_color_channel_by_channel(rng: torch.Generator) -> None:
     frames = torch.rand(2, 3, 4, 4, generator=rng) / 2
     prediction = VideoPredictor(Brighten((2, 1, 4, 4))).predict(frames, num_frames=5)
     assert prediction.shape == (5, 3, 4, 4)
@@ -105,7 +105,7 @@ def test_wrong_options() -> None:
     with pytest.raises(ValueError, match="max_side must be at least 1"):
         VideoPredictor(model, max_side=0)
     for metadata in ({"data_range": None}, {"data_range": (0, 1), "mean": (0.5,), "std": (0.2,)}):
-        with pytest.raises(ValueError, match="standardised fields"):
+        with pytest.raises(ValueError, match="standardized fields"):
             VideoPredictor(model, metadata)
     with pytest.raises(ValueError, match="needs 10 frames to look at and 3 to compare with, got 12 frames"):
         VideoPredictor(model).compare(torch.zeros(12, 1, 8, 8), num_frames=3)

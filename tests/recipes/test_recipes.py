@@ -8,12 +8,12 @@ import torch
 
 from subband.config import find_recipe, list_recipes, load_recipe
 from subband.data import DATASETS
-from subband.data.classification import IMAGE_DATASETS, ImageSpec, Preprocessing
-from subband.data.images import write_image
+from subband.data.labelled.images import IMAGE_DATASETS, ImageSpec, Preprocessing
 from subband.losses import build_loss
-from subband.models._registry import catalog, model_spec
-from subband.tasks.classification import ClassificationTask, loss_options
-from subband.tasks.training import train
+from subband.media.images import write_image
+from subband.models.registry import catalog, model_spec
+from subband.tasks.classification.task import ClassificationTask, loss_options
+from subband.training.loop import train
 
 RECIPES = list_recipes()
 # What makes a published network small enough for a test without changing its kind.

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from subband.transforms._arguments import check_dtype, in_float32, negative_axes, per_axis
+from subband.transforms.arguments import check_dtype, in_float32, negative_axes, per_axis
 
 
 def test_axes_are_counted_from_the_end() -> None:

@@ -86,7 +86,7 @@ def test_sums_in_blocks_of_any_size(block: int, rng: torch.Generator, monkeypatc
             torch.testing.assert_close(band, wanted, rtol=0, atol=1e-13)
 
 
-def test_haar_is_recognised_up_to_scale_and_nothing_else_is() -> None:
+def test_haar_is_recognized_up_to_scale_and_nothing_else_is() -> None:
     bank = pywt.Wavelet("haar")
     pair = (tuple(bank.dec_lo[::-1]), tuple(bank.dec_hi[::-1]))
     assert CircularAnalysis((pair,) * 2, (-2, -1), 1).haar_scale(1.0) == pytest.approx(0.5)

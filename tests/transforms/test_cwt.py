@@ -70,8 +70,8 @@ def test_scales_in_every_form_and_precision(rng: torch.Generator) -> None:
 def test_wavelet_as_object(rng: torch.Generator) -> None:
     """An object is read anew every time, since its attributes can be set."""
     x, wavelet = normal(rng, 64), pywt.ContinuousWavelet("cmor1.5-1.0")
-    for centre in (1.0, 2.0):
-        wavelet.center_frequency = centre
+    for center in (1.0, 2.0):
+        wavelet.center_frequency = center
         expected, frequencies = pywt.cwt(x.numpy(), [2, 5], wavelet)
         ours, ours_frequencies = cwt(x, [2, 5], wavelet)
         np.testing.assert_allclose(ours.numpy(), expected, rtol=0, atol=1e-12)

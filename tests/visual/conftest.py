@@ -22,16 +22,16 @@ def moving_blobs(clips: int, frames: int, side: int, channels: int, seed: int) -
     for clip in range(clips):
         for radius in (0.11 * side, 0.16 * side):
             start, speed = rng.uniform(0.25, 0.75, 2) * side, rng.uniform(-0.025, 0.025, 2) * side
-            colour = rng.uniform(0.5, 1, channels)
+            color = rng.uniform(0.5, 1, channels)
             for frame in range(frames):
                 distance = np.hypot(*(axis - (start + speed * frame)[i] for i, axis in enumerate((rows, columns))))
-                disc = np.clip(radius - distance, 0, 1) * colour[:, None, None]
+                disc = np.clip(radius - distance, 0, 1) * color[:, None, None]
                 video[clip, frame] = np.maximum(video[clip, frame], disc)
     return np.round(255 * video).astype(np.uint8)
 
 
 def _blur(video: np.ndarray, strength: float) -> np.ndarray:
-    """A mean over neighbours that grows with the frame number, as real predictions lose detail."""
+    """A mean over neighbors that grows with the frame number, as real predictions lose detail."""
     blurred = video.astype(float)
     for frame in range(video.shape[1]):
         for _ in range(round(1 + strength * frame)):

@@ -7,9 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from subband.visual.explanation import Explanation
+from subband.explain.explanation import Explanation
+from subband.explain.occlusion import SubbandDrop
 from subband.visual.explanation_page import Photograph, explanations_page, mean_drops
-from subband.visual.occlusion import SubbandDrop
 
 NAMES = ("LL1", "LH1", "HL1", "HH1")
 

@@ -7,22 +7,22 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from PIL import Image
 
-from subband.visual.explanation import Explanation
+from subband.explain.explanation import Explanation
+from subband.explain.frequencies import FrequencyShares
+from subband.explain.occlusion import SubbandDrop
 from subband.visual.explanation_panel import AGAINST, FOR, draw_drops, heat_overlay, panel, short, signed
-from subband.visual.frequencies import FrequencyShares
-from subband.visual.occlusion import SubbandDrop
 
-COLOUR = (0.2, 0.8, 0.4)
+COLOR = (0.2, 0.8, 0.4)
 
 
 def explanation(height: int = 24, width: int = 24, level: int = 2, **changes: object) -> Explanation:
-    """An image of one colour; only the upper left place speaks for the class."""
+    """An image of one color; only the upper left place speaks for the class."""
     names = [f"LL{level}", *(f"{band}{number}" for number in range(level, 0, -1) for band in ("LH", "HL", "HH"))]
     values = [1.5, -0.5, *[0.25] * (len(names) - 2)]
     heat = torch.zeros(3, 3)
     heat[0, 0] = 1.0
     facts = {
-        "image": torch.tensor(COLOUR)[:, None, None].expand(3, height, width),
+        "image": torch.tensor(COLOR)[:, None, None].expand(3, height, width),
         "heat": heat,
         "drops": [
             SubbandDrop(n, torch.tensor([v]), torch.tensor([v / 10])) for n, v in zip(names, values, strict=True)
@@ -39,7 +39,7 @@ def pixels(png: bytes) -> np.ndarray:
     return np.array(Image.open(io.BytesIO(png)).convert("RGB"))
 
 
-def colours_of(picture: np.ndarray) -> set[tuple[int, ...]]:
+def colors_of(picture: np.ndarray) -> set[tuple[int, ...]]:
     numbers = np.unique(picture.astype(np.int32) @ (1 << 16, 1 << 8, 1))
     return {(number >> 16, number >> 8 & 255, number & 255) for number in numbers.tolist()}
 
@@ -50,10 +50,10 @@ def rgb(name: str) -> tuple[int, ...]:
 
 def test_the_photograph_and_its_map_stand_in_the_picture():
     picture = pixels(panel(explanation(), "photo.png"))
-    colours = colours_of(picture)
-    assert tuple(round(255 * value) for value in COLOUR) in colours
-    assert {rgb(FOR), rgb(AGAINST)} <= colours
-    assert (252, 255, 200) in colours, "the brightest of the heat map"
+    colors = colors_of(picture)
+    assert tuple(round(255 * value) for value in COLOR) in colors
+    assert {rgb(FOR), rgb(AGAINST)} <= colors
+    assert (252, 255, 200) in colors, "the brightest of the heat map"
     assert (picture[[0, -1]] == 255).all(), "the paper is white"
     assert (picture[:, [0, -1]] == 255).all()
 
@@ -68,19 +68,19 @@ def test_pictures_are_as_large_as_what_they_hold():
     assert len(widths) == 1
     assert upright.shape[0] > plain.shape[0] < filters.shape[0]
     yellow, blue = (255, 255, 217), (8, 29, 88)
-    assert {yellow, blue} <= colours_of(filters)
-    assert not {yellow, blue} & colours_of(plain)
+    assert {yellow, blue} <= colors_of(filters)
+    assert not {yellow, blue} & colors_of(plain)
 
 
-def test_frequencies_that_are_missing_are_grey():
+def test_frequencies_that_are_missing_are_gray():
     logit = torch.full((1, 3, 8, 8), torch.nan)
     logit[:, :, :4, :4] = torch.tensor([1.0, -1.0]).repeat(8).reshape(4, 4)
     is_kept = ~logit.isnan()
-    shown = colours_of(pixels(panel(explanation(), "photo.png")))
+    shown = colors_of(pixels(panel(explanation(), "photo.png")))
     with_maps = pixels(panel(explanation(shares=FrequencyShares(logit, is_kept)), "photo.png"))
-    grey = rgb("#eceae5")
-    assert grey in colours_of(with_maps)
-    assert grey not in shown
+    gray = rgb("#eceae5")
+    assert gray in colors_of(with_maps)
+    assert gray not in shown
     count = {name: (with_maps == rgb(name)).all(-1).sum() for name in (FOR, AGAINST, "#eceae5")}
     assert count["#eceae5"] > 2 * count[FOR]
     assert count[FOR] > 10_000 < count[AGAINST]
@@ -110,8 +110,8 @@ def test_nothing_stays_nothing():
 def test_the_overlay_is_half_the_image():
     shown = heat_overlay(explanation())
     brightest = torch.tensor((252, 255, 200)) / 255
-    torch.testing.assert_close(shown[:, 0, 0], 0.5 * torch.tensor(COLOUR) + 0.5 * brightest)
-    torch.testing.assert_close(shown[:, -1, -1], 0.5 * torch.tensor(COLOUR) + torch.tensor((0.0, 0.0, 2 / 255)))
+    torch.testing.assert_close(shown[:, 0, 0], 0.5 * torch.tensor(COLOR) + 0.5 * brightest)
+    torch.testing.assert_close(shown[:, -1, -1], 0.5 * torch.tensor(COLOR) + torch.tensor((0.0, 0.0, 2 / 255)))
 
 
 def test_texts_that_fit():

@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 from PIL import Image
 
-from subband.visual.colours import series_styles
+from subband.visual.colors import series_styles
 from subband.visual.plots import Curve, Panel, energy_bars, line_panels_png, line_plot, signed_bars
 
 STYLES = series_styles(["wast", "tau", "persistence"])
@@ -14,7 +14,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def _paths(svg: str, variable: str) -> list[list[tuple[float, float]]]:
-    """Points of the lines drawn in a colour variable."""
+    """Points of the lines drawn in a color variable."""
     root = ElementTree.fromstring(svg)
     drawn = [
         p for p in root.iter(f"{SVG}path") if f"stroke: var({variable}" in p.get("style", "") and p.get("clip-path")
@@ -35,7 +35,7 @@ def test_lines_follow_the_values() -> None:
     assert 'aria-label="Error &amp; more"' in svg
 
 
-def test_plots_take_colours_and_size_from_the_page() -> None:
+def test_plots_take_colors_and_size_from_the_page() -> None:
     svg = line_plot([Curve([0, 1], [0, 1], STYLES["tau"]), Curve([0, 1], [1, 0], None)], "t", "x", "y")
     assert "var(--series-2, #d55e00)" in svg
     assert "currentColor" in svg

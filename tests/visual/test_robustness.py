@@ -3,7 +3,7 @@ import io
 import pytest
 from PIL import Image
 
-from subband.visual.colours import series_styles
+from subband.visual.colors import series_styles
 from subband.visual.robustness import GUESSING, robustness_findings, robustness_panels, robustness_png
 
 ROWS = [
@@ -53,9 +53,9 @@ def test_findings_start_at_the_weakest_distortion() -> None:
 
 def test_png_has_the_panels_side_by_side() -> None:
     with Image.open(io.BytesIO(robustness_png(ROWS, "a", 4))) as picture:
-        colours = picture.convert("RGB").getcolors(1 << 24)
+        colors = picture.convert("RGB").getcolors(1 << 24)
         assert picture.format == "PNG"
         assert picture.width > 3 * picture.height
     blue = (0, 0x72, 0xB2)
-    assert colours is not None
-    assert {colour for _, colour in colours} >= {blue, (255, 255, 255)}
+    assert colors is not None
+    assert {color for _, color in colors} >= {blue, (255, 255, 255)}

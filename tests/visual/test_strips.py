@@ -14,9 +14,9 @@ def frames() -> np.ndarray:
 
 def test_tiles_keep_small_frames(frames: np.ndarray) -> None:
     np.testing.assert_array_equal(to_tiles(frames), frames.transpose(0, 2, 3, 1))
-    grey = to_tiles(frames[:, :1])
-    np.testing.assert_array_equal(grey, np.repeat(frames[:, :1], 3, 1).transpose(0, 2, 3, 1))
-    np.testing.assert_array_equal(to_tiles(frames[:, :2]), grey)  # two channels: the first is shown
+    gray = to_tiles(frames[:, :1])
+    np.testing.assert_array_equal(gray, np.repeat(frames[:, :1], 3, 1).transpose(0, 2, 3, 1))
+    np.testing.assert_array_equal(to_tiles(frames[:, :2]), gray)  # two channels: the first is shown
 
 
 def test_tiles_average_large_frames(frames: np.ndarray) -> None:

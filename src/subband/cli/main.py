@@ -15,21 +15,24 @@ import subband
 
 # Adding a command: write its file, name it here.
 COMMANDS = {
-    "train": ("subband.cli.train", "train a model by a recipe"),
-    "evaluate": ("subband.cli.evaluate", "score a trained model on a test set"),
-    "predict": ("subband.cli.predict", "predict the next frames of a clip"),
-    "report": ("subband.cli.report", "one HTML page about one or more runs"),
-    "classify": ("subband.cli.classify", "say what photographs show"),
-    "explain": ("subband.cli.explain", "why a classifier decides as it does, as pictures and a page"),
-    "denoise": ("subband.cli.denoise", "remove noise from photographs"),
-    "decompose": ("subband.cli.decompose", "wavelet subbands of photographs as a picture and a table"),
-    "fuse": ("subband.cli.fuse", "several exposures or foci of a scene in one photograph"),
-    "compress": ("subband.cli.compress", "bits per pixel against quality for the largest wavelet coefficients"),
-    "models": ("subband.cli.models", "list the models"),
-    "info": ("subband.cli.info", "parameters, operations, memory and time of a model"),
-    "convert": ("subband.cli.convert", "published checkpoints to our files and back"),
-    "export": ("subband.cli.export", "write a model as ONNX or as a torch.export program"),
-    "benchmark": ("subband.cli.benchmark", "measure speed, or train networks against each other"),
+    "train": ("subband.cli.commands.train", "train a model by a recipe"),
+    "evaluate": ("subband.cli.commands.evaluate", "score a trained model on a test set"),
+    "predict": ("subband.cli.commands.predict", "predict the next frames of a clip"),
+    "report": ("subband.cli.commands.report", "one HTML page about one or more runs"),
+    "classify": ("subband.cli.commands.classify", "say what photographs show"),
+    "explain": ("subband.cli.commands.explain", "why a classifier decides as it does, as pictures and a page"),
+    "denoise": ("subband.cli.commands.denoise", "remove noise from photographs"),
+    "decompose": ("subband.cli.commands.decompose", "wavelet subbands of photographs as a picture and a table"),
+    "fuse": ("subband.cli.commands.fuse", "several exposures or foci of a scene in one photograph"),
+    "compress": (
+        "subband.cli.commands.compress",
+        "bits per pixel against quality for the largest wavelet coefficients",
+    ),
+    "models": ("subband.cli.commands.models", "list the models"),
+    "info": ("subband.cli.commands.info", "parameters, operations, memory and time of a model"),
+    "convert": ("subband.cli.commands.convert", "published checkpoints to our files and back"),
+    "export": ("subband.cli.commands.export", "write a model as ONNX or as a torch.export program"),
+    "benchmark": ("subband.cli.commands.benchmark", "measure speed, or train networks against each other"),
 }
 UNREAD, USER_ERROR, INTERRUPTED = 1, 2, 130
 
@@ -41,7 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Words after `subband`; those of the process by default.
 
     Returns:
-        Exit code: 0, 1 if nobody reads the output any more, 2 for bad input (one sentence on standard error), 130 after Ctrl-C.
+        Exit code: 0, 1 if nobody reads the output any more, 2 for bad input (one sentence on standard error), 130 after
+            Ctrl-C.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or words[0] in {"-h", "--help"}:

@@ -1,4 +1,4 @@
-"""First layers of three-colour weights for images of another number of channels."""
+"""First layers of three-color weights for images of another number of channels."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ COLORS = 3
 def fit_colors(weight: Tensor, wanted: torch.Size, *, bands: int = 1) -> Tensor | None:
     """The weight of a first convolution for other channels.
 
-    One channel takes the sum over the colours, so that a grey image gives what it gave as a colour image. More channels
-    take the colours in turn, scaled by three over their number, as in timm.
+    One channel takes the sum over the colors, so that a gray image gives what it gave as a color image. More channels
+    take the colors in turn, scaled by three over their number, as in timm.
 
     Args:
-        weight: `(D, bands * 3, P, Q)`, the colours within each band.
+        weight: `(D, bands * 3, P, Q)`, the colors within each band.
         wanted: `(D, bands * C, P, Q)`.
         bands: Wavelet bands before the convolution.
 
@@ -38,7 +38,7 @@ def fit_colors(weight: Tensor, wanted: torch.Size, *, bands: int = 1) -> Tensor 
 
 
 def fit_statistics(value: Tensor, wanted: torch.Size, *, bands: int) -> Tensor | None:
-    """A value per channel of the norm before that convolution: the mean over the colours, or the colours in turn.
+    """A value per channel of the norm before that convolution: the mean over the colors, or the colors in turn.
 
     Args:
         value: `(bands * 3,)`.

@@ -1,6 +1,8 @@
-"""Checkpoints of "Learning in the Frequency Domain": ResNet-50 and MobileNetV2 on cosine coefficients, backbones of detectors.
+"""Checkpoints of "Learning in the Frequency Domain": ResNet-50 and MobileNetV2 on cosine coefficients, backbones of
+detectors.
 
-The published detectors keep the first layers of a ResNet-50 on pixels (`conv1`, `bn1`) without using them; these are dropped.
+The published detectors keep the first layers of a ResNet-50 on pixels (`conv1`, `bn1`) without using them; these are
+dropped.
 """
 
 from __future__ import annotations
@@ -13,8 +15,8 @@ from torch import Tensor
 
 from subband.convert._keymap import KeyMap
 from subband.convert.published import export_state, read_state, rename_state
-from subband.models._registry import create_model
-from subband.models.dct_resnet import DCTResNetPyramid
+from subband.models.dct.resnet import DCTResNetPyramid
+from subband.models.registry import create_model
 
 __all__ = ["DCT_MOBILENETV2", "DCT_PYRAMID", "DCT_RESNET", "export_dct_pyramid", "load_dct_pyramid"]
 
@@ -51,7 +53,7 @@ def load_dct_pyramid(checkpoint: str | Path | Mapping[str, Tensor], **overrides:
         ValueError: If the checkpoint does not fit.
 
     Example:
-        >>> from subband.models.dct_resnet import DCTResNet
+        >>> from subband.models.dct.resnet import DCTResNet
         >>> trunk = DCTResNet(channels=64, pipeline="detection", stage2_stride=2, num_classes=0)
         >>> again = load_dct_pyramid(export_dct_pyramid(DCTResNetPyramid(trunk)), channels=64)
         >>> [stage.reduction for stage in again.trunk.stages]

@@ -1,7 +1,8 @@
 """GFNet checkpoints, trained or fine-tuned at any image size.
 
-Position table and filters of another image size than the model's are resized, as the published fine-tuning at 384 pixels does.
-A network with `in_chans` other than three takes the patch embedding of a file for three colours, as timm does.
+Position table and filters of another image size than the model's are resized, as the published fine-tuning at 384
+pixels does. A network with `in_chans` other than three takes the patch embedding of a file for three colors, as timm
+does.
 """
 
 import math
@@ -18,7 +19,7 @@ __all__ = ["GFNET", "GFNET_H"]
 
 
 def fit_input(key: str, value: Tensor, wanted: torch.Size) -> Tensor | None:
-    """A position table, filter or patch embedding of square colour images in the shape that a model has for its images.
+    """A position table, filter or patch embedding of square color images in the shape that a model has for its images.
 
     Args:
         key: Our name.

@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from subband.convert._keymap import KeyMap
-from subband.models._preprocessing import published_preprocessing
-from subband.models._registry import create_model, list_models, model_spec
+from subband.models.preprocessing import published_preprocessing
+from subband.models.registry import create_model, list_models, model_spec
 
 WRAPPERS = ("state_dict", "params_ema", "params", "model", "state_dict_ema")
 PREFIXES = ("module.", "method.model.", "model.")

@@ -1,9 +1,10 @@
 """Checkpoints of WSF-ViT: classifiers, and the backbones of its detectors.
 
-Files with the older names of the attention parts (`attn_block`, `attn_channel`, `attn_grid`) load too; export writes the
-current ones. Position tables for windows of another size are resized, as the published fine-tuning at 384 pixels does. A
-network with `in_chans` other than three takes the stem of a file for three colours: within each wavelet band, one channel has
-the sum of the colours' weights and the mean of their statistics, more channels have the colours in turn, rescaled.
+Files with the older names of the attention parts (`attn_block`, `attn_channel`, `attn_grid`) load too; export writes
+the current ones. Position tables for windows of another size are resized, as the published fine-tuning at 384 pixels
+does. A network with `in_chans` other than three takes the stem of a file for three colors: within each wavelet band,
+one channel has the sum of the colors' weights and the mean of their statistics, more channels have the colors in turn,
+rescaled.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from torch import Tensor, nn
 
 from subband.convert._colors import fit_colors, fit_statistics
 from subband.convert._keymap import KeyMap
+from subband.convert.position_table import resize_position_table
 from subband.convert.published import export_state, read_state, rename_state
 from subband.convert.wsfvit_video import CHANNEL_NAMES, MBCONV_NAMES, SAME_NAMES
-from subband.layers.position_table import resize_position_table
-from subband.models._registry import create_model, model_spec
-from subband.models.wsfvit import WSFViT, WSFViTPyramid
+from subband.models.registry import create_model, model_spec
+from subband.models.wsfvit.wsfvit import WSFViT, WSFViTPyramid
 
 __all__ = ["WSFVIT", "WSFVIT_PYRAMID", "export_pyramid", "load_pyramid"]
 

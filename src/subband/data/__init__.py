@@ -1,6 +1,6 @@
 """Clips for video prediction: generated data sets, readers of published ones, the user's own videos, and the loader.
 
-Labelled images for classification are in `subband.data.classification`.
+Labelled images for classification are in `subband.data.labelled.images`.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from subband.data._arguments import check_arguments
-from subband.data._spec import BatchedClips, Clips, ClipSource, ClipSpec, VideoData, check_range
-from subband.data.loader import ClipLoader
+from subband.data.arguments import check_arguments
+from subband.data.loader import SampleLoader
+from subband.data.spec import BatchedClips, Clips, ClipSource, ClipSpec, VideoData, check_range
 
 __all__ = [
     "DATASETS",
     "BatchedClips",
-    "ClipLoader",
+    "SampleLoader",
     "ClipSource",
     "ClipSpec",
     "Clips",
@@ -27,22 +27,23 @@ __all__ = [
     "check_range",
 ]
 
-# Adding a data set: write its function, with keyword-only typed arguments (`seed` if anything is random), and name it here.
+# Adding a data set: write its function, with keyword-only typed arguments (`seed` if anything is random), and name it
+# here.
 DATASETS: dict[str, str] = {
-    "bair": "subband.data.bair:bair",
-    "human": "subband.data.human:human",
-    "kinetics": "subband.data.kinetics:kinetics",
-    "kitticaltech": "subband.data.kitticaltech:kitticaltech",
-    "kth": "subband.data.kth:kth",
-    "mmnist_cifar": "subband.data.moving_mnist:mmnist_cifar",
-    "moving_digits": "subband.data.moving_mnist:moving_digits",
-    "moving_fmnist": "subband.data.moving_mnist:moving_fmnist",
-    "moving_mnist": "subband.data.moving_mnist:moving_mnist",
-    "moving_photos": "subband.data.moving_photos:moving_photos",
-    "noisy_mmnist": "subband.data.moving_mnist:noisy_mmnist",
-    "taxibj": "subband.data.taxibj:taxibj",
-    "video_folder": "subband.data.video_folder:video_folder",
-    "weather": "subband.data.weather:weather",
+    "bair": "subband.data.video.bair:bair",
+    "human": "subband.data.video.human:human",
+    "kinetics": "subband.data.video.kinetics:kinetics",
+    "kitticaltech": "subband.data.video.kitticaltech:kitticaltech",
+    "kth": "subband.data.video.kth:kth",
+    "mmnist_cifar": "subband.data.video.moving_mnist:mmnist_cifar",
+    "moving_digits": "subband.data.video.moving_mnist:moving_digits",
+    "moving_fmnist": "subband.data.video.moving_mnist:moving_fmnist",
+    "moving_mnist": "subband.data.video.moving_mnist:moving_mnist",
+    "moving_photos": "subband.data.video.moving_photos:moving_photos",
+    "noisy_mmnist": "subband.data.video.moving_mnist:noisy_mmnist",
+    "taxibj": "subband.data.video.taxibj:taxibj",
+    "video_folder": "subband.data.video.folder:video_folder",
+    "weather": "subband.data.video.weather:weather",
 }
 
 

@@ -7,20 +7,20 @@ import torch
 from torch import Tensor, distributed
 from torch.utils.data import DataLoader, Dataset
 
-from subband.data._random import permutation
-from subband.data._spec import ClipSource, SupportsBatch, check_range
+from subband.data.random import permutation
+from subband.data.spec import ClipSource, SupportsBatch, check_range
 
 
-class ClipLoader:
+class SampleLoader:
     """Iterates over a data set in batches; one iteration is one epoch.
 
-    A shuffled loader asks for the keys `epoch * len(dataset) + index` in an order that is a pure function of (seed, epoch);
-    one that does not shuffle asks for `0 .. N - 1` every time. With several processes every process gets the same number of
-    batches, no sample twice, and none is left out unless `drop_last` says so; the last batch of a process may then hold one
-    sample more than `batch_size`.
+    A shuffled loader asks for the keys `epoch * len(dataset) + index` in an order that is a pure function of (seed,
+    epoch); one that does not shuffle asks for `0 .. N - 1` every time. With several processes every process gets the
+    same number of batches, no sample twice, and none is left out unless `drop_last` says so; the last batch of a
+    process may then hold one sample more than `batch_size`.
 
-    `state_dict()` counts the batches handed out, so a loader restored from it continues with the next one; if the epoch was
-    complete, with the next epoch. Lightning saves and restores it with its checkpoints and says which epoch begins.
+    `state_dict()` counts the batches handed out, so a loader restored from it continues with the next one; if the epoch
+    was complete, with the next epoch. Lightning saves and restores it with its checkpoints and says which epoch begins.
 
     Args:
         dataset: Map-style clips. Those with a `batch` method make whole batches on `device`.
@@ -105,7 +105,7 @@ class ClipLoader:
     batch_sampler = None  # Lightning asks for it where there is a sampler
 
     @property
-    def sampler(self) -> "ClipLoader":
+    def sampler(self) -> "SampleLoader":
         """The loader itself: before every epoch Lightning calls `set_epoch` of a loader's `sampler`."""
         return self
 

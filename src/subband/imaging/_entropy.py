@@ -1,11 +1,11 @@
-"""Whole numbers in few bits: an adaptive arithmetic coder for the quantised coefficients of a wavelet transform.
+"""Whole numbers in few bits: an adaptive arithmetic coder for the quantized coefficients of a wavelet transform.
 
-A coefficient is likely to be large where its neighbours are. The coder therefore sorts the coefficients into classes by the
-magnitudes that it has coded already, in the row above, in the coarser band of the same direction and in the other bands of the
-same level, and learns the frequencies of every class on the way (after Chrysafis and Ortega, "Efficient context-based entropy
-coding for lossy wavelet image compression", 1997). The magnitudes go through asymmetric numeral systems, an arithmetic coder
-(Duda, "Asymmetric numeral systems", 2013), with many states side by side. Signs and the lower
-digits of large magnitudes are written as they are.
+A coefficient is likely to be large where its neighbors are. The coder therefore sorts the coefficients into classes by
+the magnitudes that it has coded already, in the row above, in the coarser band of the same direction and in the other
+bands of the same level, and learns the frequencies of every class on the way (after Chrysafis and Ortega, "Efficient
+context-based entropy coding for lossy wavelet image compression", 1997). The magnitudes go through asymmetric numeral
+systems, an arithmetic coder (Duda, "Asymmetric numeral systems", 2013), with many states side by side. Signs and the
+lower digits of large magnitudes are written as they are.
 
 All arithmetic is that of whole numbers, so that every machine decodes what any other has coded.
 """
@@ -28,17 +28,18 @@ _NUM_TOKENS = _NUM_SMALL + 24
 _BITS = 14  # of a frequency
 _LOW = 1 << 16  # states lie in [2^16, 2^32)
 _GAIN, _LIMIT = 24, 1 << 15  # weight of one observation; sum of weights at which a class forgets half
-# Of the activity in `_rows`: 36 for a row above of magnitude one, as much for the coarser band, 18 for each band of the level.
+# Of the activity in `_rows`: 36 for a row above of magnitude one, as much for the coarser band, 18 for each band of the
+# level.
 _BOUNDS = np.array([1, 2, 4, 7, 11, 16, 25, 36, 54, 80, 126, 216, 360, 720])
-_NUM_CLASSES = 2 * (len(_BOUNDS) + 1)  # brightness and colour differences apart
+_NUM_CLASSES = 2 * (len(_BOUNDS) + 1)  # brightness and color differences apart
 
 
 def pack_bands(approx: Band, details: Sequence[Level]) -> bytes:
     """Code the bands of a transform.
 
     Args:
-        approx: Quantised approximation, `(C, h, w)`.
-        details: Quantised details with the keys `da, ad, dd`, the coarsest level first.
+        approx: Quantized approximation, `(C, h, w)`.
+        details: Quantized details with the keys `da, ad, dd`, the coarsest level first.
 
     Returns:
         The code; it does not hold the shapes.
@@ -67,8 +68,8 @@ def unpack_bands(data: bytes, approx: Band, details: Sequence[Level]) -> tuple[B
         details: Arrays of the shapes of the details.
 
     Returns:
-        approx: Quantised approximation.
-        details: Quantised details.
+        approx: Quantized approximation.
+        details: Quantized details.
 
     Raises:
         ValueError: If the code does not fit the shapes: it is cut off or damaged.
@@ -152,7 +153,7 @@ def _token_magnitudes(band: Band) -> Band:
 
 
 def _around(band: Band) -> Band:
-    """Sums over 3 x 3 neighbours."""
+    """Sums over 3 x 3 neighbors."""
     padded = np.pad(_token_magnitudes(band), ((0, 0), (1, 1), (1, 1)))
     rows = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
     return rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:]

@@ -1,10 +1,10 @@
 """A wavelet coder that keeps the largest coefficients, with its true size in bits.
 
-The picture is transformed, its coefficients are quantised uniformly with a dead zone around zero, and the whole numbers are
-written without further loss. The step of the quantiser is the magnitude of the smallest coefficient that is kept, so that just
-the coefficients below it become zero. Colours are turned into orthonormal opponents first; with a wavelet that is (nearly)
-orthonormal too, the largest coefficients are the ones whose loss would cost the most (Mallat, "A Wavelet Tour of Signal
-Processing", chapters 9 and 10).
+The picture is transformed, its coefficients are quantized uniformly with a dead zone around zero, and the whole numbers
+are written without further loss. The step of the quantizer is the magnitude of the smallest coefficient that is kept,
+so that just the coefficients below it become zero. Colors are turned into orthonormal opponents first; with a wavelet
+that is (nearly) orthonormal too, the largest coefficients are the ones whose loss would cost the most (Mallat, "A
+Wavelet Tour of Signal Processing", chapters 9 and 10).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from subband.imaging._colour import from_opponents, to_opponents
+from subband.imaging._color import from_opponents, to_opponents
 from subband.imaging._entropy import pack_bands, unpack_bands
 from subband.transforms import Coeffs, Details, dwt_max_level, wavedec2, waverec2
 from subband.transforms.coefficient_arrays import from_vector, to_vector
@@ -27,7 +27,7 @@ from subband.transforms.coefficient_arrays import from_vector, to_vector
 __all__ = ["RatePoint", "decode_image", "encode_image", "rate_distortion"]
 
 MIN_STEP = 2.0**-12
-"""Finest quantiser step, a sixteenth of a step between 8-bit brightnesses; nobody sees what it loses."""
+"""Finest quantizer step, a sixteenth of a step between 8-bit brightnesses; nobody sees what it loses."""
 
 _MAGIC = b"sbw1"
 _HEADER = struct.Struct("<4sBBHHf8s14s")  # magic, channels, level, height, width, step, wavelet, mode
@@ -42,11 +42,12 @@ class RatePoint(NamedTuple):
 
     Attributes:
         keep: Share of coefficients that was asked for.
-        num_kept: Coefficients that are not zero after quantisation.
-        step: Step of the quantiser.
+        num_kept: Coefficients that are not zero after quantization.
+        step: Step of the quantizer.
         num_bytes: Length of `data`.
         bits_per_pixel: `8 * num_bytes / (H * W)`, for all channels together.
-        psnr: Peak signal-to-noise ratio of the decoded picture in decibels, peak 1, over all channels; infinite if equal.
+        psnr: Peak signal-to-noise ratio of the decoded picture in decibels, peak 1, over all channels; infinite if
+            equal.
         data: The code, header included; `decode_image` makes a picture of it and of nothing else.
     """
 
@@ -108,9 +109,9 @@ def encode_image(
 ) -> bytes:
     """Code a picture by its largest wavelet coefficients.
 
-    The quantised coefficients go through an adaptive arithmetic coder that predicts the magnitude of each from those of its
-    neighbours. On photographs the result is a tenth to a third shorter than the entropy of the coefficients, each band by
-    itself. It is not an exchange format: other versions may differ.
+    The quantized coefficients go through an adaptive arithmetic coder that predicts the magnitude of each from those of
+    its neighbors. On photographs the result is a tenth to a third shorter than the entropy of the coefficients, each
+    band by itself. It is not an exchange format: other versions may differ.
 
     Args:
         x: Picture, `(C, H, W)` with C = 1 or 3, real floating dtype; values are clipped to `[0, 1]`.
@@ -169,8 +170,8 @@ def _reconstruct(numbers: Coeffs, step: float) -> Tensor:
     def values(band: Tensor) -> Tensor:
         return torch.where(band == 0, 0, (band.abs() + _RECONSTRUCTION) * band.sign()) * step
 
-    colours = waverec2(numbers.map_all(values))
-    return (from_opponents(colours) if len(colours) == 3 else colours).clamp(0, 1)
+    colors = waverec2(numbers.map_all(values))
+    return (from_opponents(colors) if len(colors) == 3 else colors).clamp(0, 1)
 
 
 def _transform(x: Tensor, wavelet: str, mode: str, level: int) -> Coeffs:
@@ -178,7 +179,7 @@ def _transform(x: Tensor, wavelet: str, mode: str, level: int) -> Coeffs:
 
 
 def _read(data: bytes) -> tuple[Coeffs, float]:
-    """Quantised coefficients and the step of the quantiser."""
+    """Quantized coefficients and the step of the quantizer."""
     if data[:4] != _MAGIC or len(data) < _HEADER.size:
         raise ValueError("data must be the code of a picture as encode_image returns it")
     _, channels, level, height, width, step, wavelet, mode = _HEADER.unpack_from(data)

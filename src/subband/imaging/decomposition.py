@@ -65,7 +65,8 @@ class BandBox(NamedTuple):
 def band_energies(coeffs: Coeffs) -> list[BandEnergy]:
     """Energy of every subband, coarsest first.
 
-    With an orthogonal wavelet in mode `periodization` and even sizes the energies add up to that of the image (Parseval).
+    With an orthogonal wavelet in mode `periodization` and even sizes the energies add up to that of the image
+    (Parseval).
 
     Args:
         coeffs: What `wavedec2` returns.
@@ -136,7 +137,7 @@ def coefficient_mosaic(coeffs: Coeffs, separator: int = 1) -> Tensor:
 
     The approximation is shown as the small image that it is, details by their magnitude, black for zero; every
     band is scaled by itself so that its structure can be seen. The picture does not show which band is the strongest;
-    `band_energies` says that. Where long filters make a band smaller than the square beside it, the rest is grey.
+    `band_energies` says that. Where long filters make a band smaller than the square beside it, the rest is gray.
 
     Args:
         coeffs: What `wavedec2` returns of one image, `(C, h, w)` with C = 1 or 3.

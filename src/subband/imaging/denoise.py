@@ -1,11 +1,11 @@
 """Noise removal by shrinking wavelet coefficients.
 
-White noise has the same strength in every wavelet coefficient, whereas a photograph gathers in few large ones; coefficients
-below a threshold are therefore mostly noise. VisuShrink takes one threshold for all (Donoho and Johnstone, "Ideal spatial
-adaptation by wavelet shrinkage", Biometrika 1994), BayesShrink one for every subband (Chang, Yu and Vetterli, "Adaptive
-wavelet thresholding for image denoising and compression", IEEE Transactions on Image Processing 2000). Cycle spinning
-averages over shifts of the picture, which removes most artefacts of the decimated transform (Coifman and Donoho,
-"Translation-invariant de-noising", 1995).
+White noise has the same strength in every wavelet coefficient, whereas a photograph gathers in few large ones;
+coefficients below a threshold are therefore mostly noise. VisuShrink takes one threshold for all (Donoho and Johnstone,
+"Ideal spatial adaptation by wavelet shrinkage", Biometrika 1994), BayesShrink one for every subband (Chang, Yu and
+Vetterli, "Adaptive wavelet thresholding for image denoising and compression", IEEE Transactions on Image Processing
+2000). Cycle spinning averages over shifts of the picture, which removes most artefacts of the decimated transform
+(Coifman and Donoho, "Translation-invariant de-noising", 1995).
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from subband.imaging._colour import from_ycbcr, sigma_in_ycbcr, to_ycbcr
+from subband.imaging._color import from_ycbcr, sigma_in_ycbcr, to_ycbcr
 from subband.transforms import Coeffs, WaveletLike, dwt2, dwt_max_level, wavedec2, waverec2
 
 __all__ = ["denoise_wavelet", "estimate_sigma"]
 
 ShrinkMethod = Literal["bayes", "visu"]
 ThresholdRule = Literal["soft", "hard"]
-ColourSpace = Literal["rgb", "ycbcr"]
+ColorSpace = Literal["rgb", "ycbcr"]
 
 _QUARTILE = 0.6744897501960817  # upper quartile of the standard normal distribution
 
@@ -31,9 +31,9 @@ _QUARTILE = 0.6744897501960817  # upper quartile of the standard normal distribu
 def estimate_sigma(x: Tensor, wavelet: WaveletLike = "db2", mode: str = "symmetric") -> Tensor:
     """Standard deviation of white Gaussian noise in images, from the images themselves.
 
-    The median magnitude of the finest diagonal band, over 0.6745 (Donoho and Johnstone 1994, section 4.2). Coefficients that
-    are exactly zero do not count: they come from areas without any noise, such as clipped ones. The numbers are those of
-    `skimage.restoration.estimate_sigma`.
+    The median magnitude of the finest diagonal band, over 0.6745 (Donoho and Johnstone 1994, section 4.2). Coefficients
+    that are exactly zero do not count: they come from areas without any noise, such as clipped ones. The numbers are
+    those of `skimage.restoration.estimate_sigma`.
 
     Args:
         x: Images, `(..., H, W)`, real floating dtype, any range.
@@ -72,7 +72,7 @@ def denoise_wavelet(
     mode: str = "symmetric",
     level: int | None = None,
     cycle_spins: int = 0,
-    colour: ColourSpace = "rgb",
+    color: ColorSpace = "rgb",
 ) -> Tensor:
     """Remove white Gaussian noise from images by wavelet shrinkage.
 
@@ -80,18 +80,19 @@ def denoise_wavelet(
 
     Args:
         x: Images, `(..., H, W)`, real floating dtype, any range.
-        sigma: Standard deviation of the noise in the units of `x`: one number, or a tensor `(...)` with one per image and
-            channel; estimated by `estimate_sigma` with `wavelet` if not given.
-        method: `bayes`, a threshold `sigma^2 / sigma_x` for every subband, where `sigma_x` is the standard deviation of the
-            noise-free subband; or `visu`, the threshold `sigma * sqrt(2 ln(HW))` for all, which leaves hardly any noise and
-            less texture.
+        sigma: Standard deviation of the noise in the units of `x`: one number, or a tensor `(...)` with one per image
+            and channel; estimated by `estimate_sigma` with `wavelet` if not given.
+        method: `bayes`, a threshold `sigma^2 / sigma_x` for every subband, where `sigma_x` is the standard deviation of
+            the noise-free subband; or `visu`, the threshold `sigma * sqrt(2 ln(HW))` for all, which leaves hardly any
+            noise and less texture.
         threshold: `soft` shrinks what it keeps by the threshold, `hard` does not.
-        wavelet: Wavelet, any that `wavedec2` knows; the thresholds are meant for orthogonal ones. On photographs the short
-            `haar` and `db2` do best, `haar` only with cycle spinning.
+        wavelet: Wavelet, any that `wavedec2` knows; the thresholds are meant for orthogonal ones. On photographs the
+            short `haar` and `db2` do best, `haar` only with cycle spinning.
         mode: Boundary mode.
         level: Levels of the transform; three less than the most that make sense if not given, but at least one.
-        cycle_spins: Averages over all shifts by 0 to this many pixels along both axes, n spins cost `(n + 1)^2` transforms.
-        colour: `rgb` treats every channel by itself, `ycbcr` brightness and two colour differences (BT.601), for which
+        cycle_spins: Averages over all shifts by 0 to this many pixels along both axes, n spins cost `(n + 1)^2`
+            transforms.
+        color: `rgb` treats every channel by itself, `ycbcr` brightness and two color differences (BT.601), for which
             `x` must be `(..., 3, H, W)`.
 
     Returns:
@@ -99,7 +100,8 @@ def denoise_wavelet(
 
     Raises:
         TypeError: If `x` is not real and floating.
-        ValueError: If a name is unknown, `sigma` is negative or has another shape, a number is negative, or `x` has no pixels.
+        ValueError: If a name is unknown, `sigma` is negative or has another shape, a number is negative, or `x` has no
+            pixels.
 
     Example:
         >>> clean = torch.linspace(0, 1, 128).expand(128, 128)
@@ -109,10 +111,10 @@ def denoise_wavelet(
         True
     """
     _check(x)
-    _check_options(x, method, threshold, cycle_spins, colour)
+    _check_options(x, method, threshold, cycle_spins, color)
     noisy = _at_least_float32(x)
     given = None if sigma is None else _per_channel(sigma, noisy)
-    if colour == "ycbcr":
+    if color == "ycbcr":
         noisy = to_ycbcr(noisy)
         given = None if given is None else sigma_in_ycbcr(given)
     noise = estimate_sigma(noisy, wavelet, mode) if given is None else given
@@ -123,7 +125,7 @@ def denoise_wavelet(
         shrunk = _shrink(coeffs, noise, method, threshold, noisy.shape[-2] * noisy.shape[-1])
         total += waverec2(shrunk).roll((-shift[0], -shift[1]), (-2, -1))
     denoised = total / (cycle_spins + 1) ** 2
-    return (from_ycbcr(denoised) if colour == "ycbcr" else denoised).to(x.dtype)
+    return (from_ycbcr(denoised) if color == "ycbcr" else denoised).to(x.dtype)
 
 
 def _shrink(coeffs: Coeffs, sigma: Tensor, method: str, threshold: str, num_pixels: int) -> Coeffs:
@@ -170,15 +172,15 @@ def _check(x: Tensor) -> None:
         raise ValueError(f"x must be (..., H, W) with at least one pixel, got {tuple(x.shape)}")
 
 
-def _check_options(x: Tensor, method: str, threshold: str, cycle_spins: int, colour: str) -> None:
+def _check_options(x: Tensor, method: str, threshold: str, cycle_spins: int, color: str) -> None:
     for name, value, known in (
         ("method", method, ("bayes", "visu")),
         ("threshold", threshold, ("soft", "hard")),
-        ("colour", colour, ("rgb", "ycbcr")),
+        ("color", color, ("rgb", "ycbcr")),
     ):
         if value not in known:
             raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
     if cycle_spins < 0:
         raise ValueError(f"cycle_spins must not be negative, got {cycle_spins}")
-    if colour == "ycbcr" and (x.ndim < 3 or x.shape[-3] != 3):
-        raise ValueError(f"colour 'ycbcr' needs x of shape (..., 3, H, W), got {tuple(x.shape)}")
+    if color == "ycbcr" and (x.ndim < 3 or x.shape[-3] != 3):
+        raise ValueError(f"color 'ycbcr' needs x of shape (..., 3, H, W), got {tuple(x.shape)}")

@@ -1,11 +1,12 @@
 """Several pictures of one scene in one: foci of a deep scene, exposures of a high contrast.
 
-Where a picture is sharp its details are large. The rule `largest` therefore takes every detail coefficient from the picture
-that is most active in a window around it, after a majority vote among the neighbours, and averages the coarse brightness
-(Li, Manjunath and Mitra, "Multisensor image fusion using the wavelet transform", Graphical Models and Image Processing 1995).
-Between exposures that rule exaggerates contrast: a longer exposure has larger details everywhere. The rule `exposure` blends
-all coefficients with weights that prefer well exposed, contrasted and colourful places (Mertens, Kautz and Van Reeth,
-"Exposure fusion", Pacific Graphics 2007), here in the subbands of a wavelet transform instead of a Laplacian pyramid.
+Where a picture is sharp its details are large. The rule `largest` therefore takes every detail coefficient from the
+picture that is most active in a window around it, after a majority vote among the neighbors, and averages the coarse
+brightness (Li, Manjunath and Mitra, "Multisensor image fusion using the wavelet transform", Graphical Models and Image
+Processing 1995). Between exposures that rule exaggerates contrast: a longer exposure has larger details everywhere. The
+rule `exposure` blends all coefficients with weights that prefer well exposed, contrasted and colorful places (Mertens,
+Kautz and Van Reeth, "Exposure fusion", Pacific Graphics 2007), here in the subbands of a wavelet transform instead of a
+Laplacian pyramid.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def fuse(
 ) -> Tensor:
     """Fuse pictures of one scene that differ in focus or exposure.
 
-    The pictures must be aligned. The channels of a colour picture are taken from the same picture at every place.
+    The pictures must be aligned. The channels of a color picture are taken from the same picture at every place.
 
     Args:
         images: Two or more pictures `(..., C, H, W)` of one shape, real floating dtype, in `[0, 1]`.
@@ -46,15 +47,16 @@ def fuse(
         wavelet: Wavelet, any that `wavedec2` knows; smooth and nearly symmetric ones leave the fewest traces.
         mode: Boundary mode.
         level: Levels of the transform; the most that make sense if not given.
-        window: Odd side of the window that `largest` looks at and votes in; 1 compares single coefficients without a vote.
+        window: Odd side of the window that `largest` looks at and votes in; 1 compares single coefficients without a
+            vote.
 
     Returns:
         The fused picture, `(..., C, H, W)`; values may leave `[0, 1]` where the pictures contradict each other.
 
     Raises:
         TypeError: If the pictures are not real and floating.
-        ValueError: If there are fewer than two, shapes differ or hold no pixels, `rule` is unknown, `window` is not odd and
-            positive, or `level` is negative.
+        ValueError: If there are fewer than two, shapes differ or hold no pixels, `rule` is unknown, `window` is not odd
+            and positive, or `level` is negative.
 
     Example:
         >>> scene = torch.rand(1, 32, 32, generator=torch.Generator().manual_seed(0))
@@ -83,7 +85,7 @@ def fuse(
 
 def _most_active(band: Tensor, window: int) -> Tensor:
     """Of `(K, ..., C, h, w)` the most active picture at every place, `(..., C, h, w)`."""
-    activity = band.abs().amax(-3, keepdim=True)  # one decision for all channels, or edges would turn coloured
+    activity = band.abs().amax(-3, keepdim=True)  # one decision for all channels, or edges would turn colored
     choice = _window(F.max_pool2d, activity, window).argmax(0)
     votes = F.one_hot(choice, len(band)).movedim(-1, 0).to(band.dtype)
     # The vote of the place itself only breaks ties.
@@ -98,8 +100,8 @@ def _window(pool: Callable[..., Tensor], values: Tensor, window: int) -> Tensor:
 def _exposure_weights(pictures: Tensor) -> Tensor:
     """Weights of `(K, ..., C, H, W)` that sum to one over the pictures, `(K, ..., 1, H, W)`; Mertens et al. 2007, section 3.1."""
     well_exposed = (-(pictures - 0.5).square().sum(-3, keepdim=True) / (2 * _SPREAD**2)).exp()
-    grey = pictures.mean(-3, keepdim=True)
-    contrast = _laplacian(grey).abs()
+    gray = pictures.mean(-3, keepdim=True)
+    contrast = _laplacian(gray).abs()
     weights = well_exposed * contrast
     if pictures.shape[-3] > 1:
         weights = weights * pictures.std(-3, unbiased=False, keepdim=True)
@@ -107,10 +109,10 @@ def _exposure_weights(pictures: Tensor) -> Tensor:
     return weights / weights.sum(0)
 
 
-def _laplacian(grey: Tensor) -> Tensor:
-    padded = F.pad(grey.flatten(0, -3)[:, None], (1, 1, 1, 1), mode="replicate")
+def _laplacian(gray: Tensor) -> Tensor:
+    padded = F.pad(gray.flatten(0, -3)[:, None], (1, 1, 1, 1), mode="replicate")
     sides = padded[..., 1:-1, :-2] + padded[..., 1:-1, 2:] + padded[..., :-2, 1:-1] + padded[..., 2:, 1:-1]
-    return (sides - 4 * padded[..., 1:-1, 1:-1]).reshape(grey.shape)
+    return (sides - 4 * padded[..., 1:-1, 1:-1]).reshape(gray.shape)
 
 
 def _resized(weights: Tensor, shape: torch.Size) -> Tensor:

@@ -1,7 +1,8 @@
 """What published networks on JPEG coefficients subtract and divide by.
 
-Source: Xu et al., Learning in the Frequency Domain, CVPR 2020, released code. The deviations are those of each image's mean
-coefficient, not of the coefficients, so normalised coefficients spread far more than 1; the weights expect exactly these.
+Source: Xu et al., Learning in the Frequency Domain, CVPR 2020, released code. The deviations are those of each image's
+mean coefficient, not of the coefficients, so normalized coefficients spread far more than 1; the weights expect exactly
+these.
 
 Grids of 8 x 8 numbers, rows by vertical frequency, columns by horizontal: first Y, then Cb, then Cr.
 """

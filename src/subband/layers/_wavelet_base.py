@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from subband.layers.band_layout import BandLayout, Layout, band_layout
-from subband.transforms._arguments import per_axis
+from subband.transforms.arguments import per_axis
 from subband.transforms.dwt import dwtn, idwtn
 from subband.transforms.filters import FilterBank
 from subband.transforms.multilevel import wavedec, wavedecn, waverecn

@@ -19,7 +19,7 @@ __all__ = [
 ]
 
 POSITION_BIAS_STD = 0.02
-NEIGHBOURS = "b (h p) (w q) d"  # windows of adjacent pixels
+NEIGHBORS = "b (h p) (w q) d"  # windows of adjacent pixels
 DILATED = "b (p h) (q w) d"  # windows of pixels H/p rows and W/q columns apart
 LOCAL_ROLES = (0, 1, 2)  # which third of the joint projection is query, key and value
 GRID_ROLES = (1, 2, 0)  # published so; a checkpoint means nothing with the usual order
@@ -52,8 +52,8 @@ class Mlp(nn.Module):
 class RelativeAttention(nn.Module):
     """Multi-head attention in windows, biased by a learned function of the distance between two tokens.
 
-    The bias is that of MaxViT (Tu et al., ECCV 2022): `table[head, yk - yq + P - 1, xk - xq + Q - 1]` for query `(yq, xq)` and
-    key `(yk, xk)`.
+    The bias is that of MaxViT (Tu et al., ECCV 2022): `table[head, yk - yq + P - 1, xk - xq + Q - 1]` for query `(yq,
+    xq)` and key `(yk, xk)`.
 
     Args:
         dim: D, a multiple of `head_dim`.
@@ -150,7 +150,7 @@ class PartitionAttentionBlock(nn.Module):
         window: Sides `(P, Q)` of a part.
         head_dim: Width of a head.
         is_dilated: Parts are grids of pixels `H/P` rows and `W/Q` columns apart that span the map, instead of P x Q
-            neighbours.
+            neighbors.
         attention: Kind of attention.
         mlp_ratio: Width inside the MLP over D.
         eps: Of the LayerNorms.
@@ -174,7 +174,7 @@ class PartitionAttentionBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.window = window
-        self.partition = DILATED if is_dilated else NEIGHBOURS
+        self.partition = DILATED if is_dilated else NEIGHBORS
         self.norm1 = nn.LayerNorm(dim, eps=eps)
         self.attn = attention(dim, window=window, head_dim=head_dim, roles=GRID_ROLES if is_dilated else LOCAL_ROLES)
         self.norm2 = nn.LayerNorm(dim, eps=eps)
@@ -197,8 +197,8 @@ class PartitionAttentionBlock(nn.Module):
 class ChannelAttention(nn.Module):
     """Attention across the channels of a head: tokens are channels, described by their values at all N pixels.
 
-    With thirds A0, A1, A2 of the joint projection, query is A1, key A2, value A0 (published); scores are scaled by the head width
-    and not divided by N. They grow with N, so they are computed in float32 or better.
+    With thirds A0, A1, A2 of the joint projection, query is A1, key A2, value A0 (published); scores are scaled by the
+    head width and not divided by N. They grow with N, so they are computed in float32 or better.
 
     Args:
         dim: D, a multiple of `num_heads`.
@@ -263,8 +263,8 @@ def _attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
     """Scaled dot-product attention; `bias` is added to the scores."""
     is_training_on_cpu = query.device.type == "cpu" and bias.requires_grad and not torch.compiler.is_compiling()
     if is_training_on_cpu or is_exporting():
-        # The fused kernel has no gradient for the bias on CPU, and what replaces it looks for rows that are masked throughout.
-        # An exported graph must not rely on the memory layout of its result.
+        # The fused kernel has no gradient for the bias on CPU, and what replaces it looks for rows that are masked
+        # throughout. An exported graph must not rely on the memory layout of its result.
         scores = (query * query.shape[-1] ** -0.5) @ key.mT + bias
         return scores.softmax(-1) @ value
     return F.scaled_dot_product_attention(query, key, value, attn_mask=bias)

@@ -1,7 +1,7 @@
 """How the bands of a wavelet transform are laid out for a network: axis, order, signs, scale, memory format.
 
-All wavelet modules share these options. `*` stands for the transformed axes of a signal `(B, C, *)` and K for the number
-of bands.
+All wavelet modules share these options. `*` stands for the transformed axes of a signal `(B, C, *)` and K for the
+number of bands.
 """
 
 from __future__ import annotations

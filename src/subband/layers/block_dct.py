@@ -25,8 +25,8 @@ class BlockDCT2d(nn.Module):
     Args:
         block: Side b of the blocks.
         order: Order of the frequencies, row by row or in JPEG's zigzag.
-        keep: Places in `order` of the frequencies that are computed, one list for all image channels or a list of lists,
-            one per image channel; all if not given.
+        keep: Places in `order` of the frequencies that are computed, one list for all image channels or a list of
+            lists, one per image channel; all if not given.
         pad: Repeat the last row and column until blocks fit, or refuse other sizes.
 
     Shape:
@@ -78,8 +78,8 @@ class BlockIDCT2d(nn.Module):
     Args:
         block: Side b of the blocks.
         order: Order of the frequencies.
-        keep: Places in `order` of the frequencies that are there, one list for all image channels or one per channel; all
-            if not given.
+        keep: Places in `order` of the frequencies that are there, one list for all image channels or one per channel;
+            all if not given.
 
     Shape:
         - input: `(B, K, h, w)`

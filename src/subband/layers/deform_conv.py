@@ -29,8 +29,8 @@ def deform_conv2d(
 
     Args:
         x: Features, `(B, C, H, W)`. The number of convolution groups is `C / weight.shape[1]`.
-        offset: Shifts in pixels, `(B, G * K * 2, H', W')`, read as `(B, G, K, (dy, dx), H', W')`; each of the `G` offset
-            groups serves `C / G` consecutive channels.
+        offset: Shifts in pixels, `(B, G * K * 2, H', W')`, read as `(B, G, K, (dy, dx), H', W')`; each of the `G`
+            offset groups serves `C / G` consecutive channels.
         weight: `(D, C / groups, kernel_height, kernel_width)`.
         bias: `(D,)`.
         mask: Factor for every sample, `(B, G * K, H', W')`, usually in [0, 1].

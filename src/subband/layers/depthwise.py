@@ -1,8 +1,8 @@
 """Depthwise convolution of unchanged size, with an exact and fast weight gradient on CPU.
 
 The weight gradient of a depthwise convolution correlates the input with the output gradient, channel by channel, which
-is again a depthwise convolution: of the input, with the gradient as an image-sized kernel. The CPU library runs that form
-5 to 30 times faster than its own weight gradient once kernels are large.
+is again a depthwise convolution: of the input, with the gradient as an image-sized kernel. The CPU library runs that
+form 5 to 30 times faster than its own weight gradient once kernels are large.
 """
 
 from typing import Any
@@ -37,7 +37,8 @@ def depthwise_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> T
 def halving_kernel(weight: Tensor, height: int, width: int) -> Tensor:
     """Kernel for stride 2 and one zero on all sides that does what a 3 x 3 one does with TensorFlow's padding "SAME".
 
-    That rule pads even sides at the end alone. A zero before the taps has the same effect, without a padded copy of the map.
+    That rule pads even sides at the end alone. A zero before the taps has the same effect, without a padded copy of the
+    map.
 
     Args:
         weight: `(C, 1, 3, 3)`.

@@ -20,8 +20,8 @@ class DTCWT2d(nn.Module):
         ValueError: If `levels` is below 1 or a name is unknown.
 
     Shape:
-        Images `(..., H, W)` to `DTCWTCoeffs`: a low-pass image `(..., H / 2**(J - 1), W / 2**(J - 1))` and, per level j, complex
-        bands `(..., 6, H / 2**j, W / 2**j)`, the finest first.
+        Images `(..., H, W)` to `DTCWTCoeffs`: a low-pass image `(..., H / 2**(J - 1), W / 2**(J - 1))` and, per level
+        j, complex bands `(..., 6, H / 2**j, W / 2**j)`, the finest first.
 
     Example:
         >>> import torch

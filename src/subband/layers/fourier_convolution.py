@@ -23,8 +23,8 @@ PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
 class FFC(nn.Module):
     """Fast Fourier convolution of a local and a global map.
 
-    Both results are sums over both maps: convolutions everywhere but from global to global, where a `SpectralTransform` sees
-    the whole map. Weights have the names of LaMa's files.
+    Both results are sums over both maps: convolutions everywhere but from global to global, where a `SpectralTransform`
+    sees the whole map. Weights have the names of LaMa's files.
 
     Args:
         in_chans: Channels of both maps together.
@@ -39,13 +39,13 @@ class FFC(nn.Module):
         bias: Whether the convolutions have one.
         with_local_unit: See `SpectralTransform`.
         padding_mode: How convolutions continue maps beyond their border.
-        gated: Weigh what crosses between the maps, pixel by pixel, by gates computed from all channels; needs a local and a
-            global map at both ends.
+        gated: Weigh what crosses between the maps, pixel by pixel, by gates computed from all channels; needs a local
+            and a global map at both ends.
         method: Fast Fourier transform, or matrix products; export to ONNX takes these in any case.
 
     Shape:
-        A pair of `(B, C_local, H, W)` and `(B, C_global, H, W)`, None for a map without channels, or one tensor, which is
-        local; results likewise, always a pair.
+        A pair of `(B, C_local, H, W)` and `(B, C_global, H, W)`, None for a map without channels, or one tensor, which
+        is local; results likewise, always a pair.
 
     Raises:
         ValueError: If a ratio lies outside `[0, 1]`, or `gated` with a map that has no channels.
@@ -153,7 +153,7 @@ class FFCNormAct(nn.Module):
         self.act = act_layer()
 
     def forward(self, x: Tensor | LocalGlobal) -> LocalGlobal:
-        """Convolve, normalise and activate a pair of maps, or one local map."""
+        """Convolve, normalize and activate a pair of maps, or one local map."""
         local, whole = self.ffc(x)
         return self._finish(local, self.bn_l), self._finish(whole, self.bn_g)
 

@@ -56,7 +56,7 @@ def image_from_spectrum_channels(spectrum: Tensor, size: tuple[int, int], *, met
     return irfft2(torch.view_as_complex(parts), size) if exportable(method) == "fft" else irfft2_parts(parts, size)
 
 
-class SqueezeExcite(nn.Module):
+class FourierSqueezeExcite(nn.Module):
     """Factors per channel from the mean of all channels: two linear layers without bias.
 
     Args:
@@ -91,7 +91,8 @@ class FourierUnit(nn.Module):
         out_chans: Channels C' of the result.
         groups: Groups of the convolution.
         spatial_scale: Work on images resized by this factor, and resize the result back; None for neither.
-        with_coordinates: Tell the convolution the vertical and horizontal frequency, from 0 to 1, as two channels in front.
+        with_coordinates: Tell the convolution the vertical and horizontal frequency, from 0 to 1, as two channels in
+            front.
         with_squeeze_excite: Scale the spectrum's channels by squeeze and excitation first.
         method: Fast Fourier transform, or matrix products without complex numbers; see `spectrum_channels`.
 
@@ -122,7 +123,7 @@ class FourierUnit(nn.Module):
             raise ValueError(f"method must be 'fft' or 'matrix', got {method!r}")
         self.spatial_scale, self.with_coordinates, self.method = spatial_scale, with_coordinates, method
         num_inputs = 2 * in_chans + 2 * with_coordinates
-        self.se = SqueezeExcite(num_inputs) if with_squeeze_excite else nn.Identity()
+        self.se = FourierSqueezeExcite(num_inputs) if with_squeeze_excite else nn.Identity()
         self.conv_layer = nn.Conv2d(num_inputs, 2 * out_chans, 1, groups=groups, bias=False)
         self.bn = nn.BatchNorm2d(2 * out_chans)
 

@@ -18,15 +18,16 @@ DROP_BIAS, KEEP_BIAS = 0.1, 2.0  # nearly every channel is on at the start of tr
 class FrequencyGate(nn.Module):
     """Switches channels off that an image does not need.
 
-    The mean of each channel decides, through a layer over all channels and two logits a channel. In training the decision is
-    drawn (Gumbel noise; hard forwards, soft backwards); in evaluation it is the larger logit, where the published code
-    draws, too.
+    The mean of each channel decides, through a layer over all channels and two logits a channel. In training the
+    decision is drawn (Gumbel noise; hard forwards, soft backwards); in evaluation it is the larger logit, where the
+    published code draws, too.
 
     Args:
         channels: Number of channels C.
 
     Shape:
-        input `(B, C, H, W)`; output the same, with dropped channels set to zero, and `(B, C)`, 1 for kept channels, else 0
+        input `(B, C, H, W)`; output the same, with dropped channels set to zero, and `(B, C)`, 1 for kept channels,
+        else 0
 
     Example:
         >>> gated, keep = FrequencyGate(192).eval()(torch.rand(2, 192, 7, 7))

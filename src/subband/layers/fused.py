@@ -1,10 +1,10 @@
 """Linear layers by the faster of two CPU libraries, and with the GELU behind them in one pass; convolutions likewise.
 
 On one thread of an AMD Zen 4 oneDNN multiplies 10 to 30 % faster than the library PyTorch takes for linear layers.
-A GELU on its own reads and writes the widest maps of a network once more, and its tanh form is slow in PyTorch; oneDNN applies it
-while a result is still in the cache. Gradients need the value before the activation, so in training and on other devices the
-two steps run one after the other. `torch.compile` fuses convolutions by itself; linear layers it hands to the slower library,
-so in evaluation it is given one operator that it does not look into.
+A GELU on its own reads and writes the widest maps of a network once more, and its tanh form is slow in PyTorch; oneDNN
+applies it while a result is still in the cache. Gradients need the value before the activation, so in training and on
+other devices the two steps run one after the other. `torch.compile` fuses convolutions by itself; linear layers it
+hands to the slower library, so in evaluation it is given one operator that it does not look into.
 """
 
 from __future__ import annotations

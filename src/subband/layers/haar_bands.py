@@ -14,8 +14,9 @@ __all__ = ["HaarBands"]
 class HaarBands(nn.Module):
     """Undecimated Haar bands of images, high-pass taken as later minus earlier sample.
 
-    The published transform runs on a square power of two, zero padded; hence the border is periodic on such squares and zero
-    elsewhere. (Where exactly one side is that power of two, the published code returns an empty tensor; zero, too, here.)
+    The published transform runs on a square power of two, zero padded; hence the border is periodic on such squares and
+    zero elsewhere. (Where exactly one side is that power of two, the published code returns an empty tensor; zero, too,
+    here.)
 
     Shape:
         `(B, C, H, W)` to `(B, 4C, H, W)`, bands `LL, LH, HL, HH` one after the other (first letter: width).

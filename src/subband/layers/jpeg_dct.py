@@ -1,10 +1,11 @@
 """The coefficients that a JPEG encoder would make of an image, as network input, without an encoder.
 
-Source: Xu et al., Learning in the Frequency Domain, CVPR 2020. The published pipeline encodes each image twice in memory (as it
-is for Y, at double size for Cb and Cr), at quality 100 with halved chroma, and reads the coefficients back. All of that but its
-rounding is linear: doubling a plane bilinearly and averaging it over 2 x 2 pixels is the filter [1, 6, 1] / 8 along both sides.
-Leaving the rounding out changes no coefficient by more than 2 of about 1024, and makes the transform differentiable; what encoders'
-one-sided rounding of halved chroma adds on average is added here as a constant.
+Source: Xu et al., Learning in the Frequency Domain, CVPR 2020. The published pipeline encodes each image twice in
+memory (as it is for Y, at double size for Cb and Cr), at quality 100 with halved chroma, and reads the coefficients
+back. All of that but its rounding is linear: doubling a plane bilinearly and averaging it over 2 x 2 pixels is the
+filter [1, 6, 1] / 8 along both sides. Leaving the rounding out changes no coefficient by more than 2 of about 1024, and
+makes the transform differentiable; what encoders' one-sided rounding of halved chroma adds on average is added here as
+a constant.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ LEVELS, MIDDLE = 255.0, 128.0
 _YCBCR = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
 _SMOOTH = (1 / 8, 6 / 8, 1 / 8)
 
-# Encoders round averages of four pixels down in even columns and up in odd ones, by 1/8 where pixels differ and not at all where
-# they are equal. By the published mean of the highest horizontal frequency of Cb and Cr, -0.6, two thirds of that are left over
-# all of ImageNet; divided by the published deviations, 0.3, it is not small.
+# Encoders round averages of four pixels down in even columns and up in odd ones, by 1/8 where pixels differ and not at
+# all where they are equal. By the published mean of the highest horizontal frequency of Cb and Cr, -0.6, two thirds of
+# that are left over all of ImageNet; divided by the published deviations, 0.3, it is not small.
 _ROUNDING = 1 / 12
 
 
@@ -93,15 +94,16 @@ class JpegDCT2d(nn.Module):
 
     Args:
         channels: How many frequencies of Y, Cb and Cr: one of the published choices (`JPEG_SUBSETS`), 6 to 192.
-        pipeline: `classification` has maps of 1/8 of the sides, with Cb and Cr filtered; `detection` doubles the image before.
+        pipeline: `classification` has maps of 1/8 of the sides, with Cb and Cr filtered; `detection` doubles the image
+            before.
         normalize: Subtract and divide by the published statistics of that pipeline, or return coefficients as they are.
-        mean: What was subtracted from the images, by colour; nothing by default, for images in `[0, 1]`.
+        mean: What was subtracted from the images, by color; nothing by default, for images in `[0, 1]`.
         std: What they were divided by after that.
 
     Shape:
-        - input: `(B, 3, H, W)`, red, green and blue, normalised with `mean` and `std`
-        - output: `(B, channels, H / 8, W / 8)`, or `/ 4` for `detection`, rounded up (the border is repeated, as in JPEG);
-          first the frequencies of Y, then of Cb, then of Cr
+        - input: `(B, 3, H, W)`, red, green and blue, normalized with `mean` and `std`
+        - output: `(B, channels, H / 8, W / 8)`, or `/ 4` for `detection`, rounded up (the border is repeated, as in
+          JPEG); first the frequencies of Y, then of Cb, then of Cr
 
     Raises:
         ValueError: If an option is unknown.

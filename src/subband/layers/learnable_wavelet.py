@@ -1,8 +1,8 @@
 """Wavelet transforms whose filters are parameters.
 
 Free taps reconstruct the signal only as long as they satisfy the two conditions of a two-channel filter bank; their
-residuals are losses to add to that of the task. With filters of even length L as polynomials in `1/z`, analysis `H0, H1` and
-synthesis `G0, G1`, no distortion means `H0(z) G0(z) + H1(z) G1(z) = 2 z^-(L-1)` and no aliasing means
+residuals are losses to add to that of the task. With filters of even length L as polynomials in `1/z`, analysis `H0,
+H1` and synthesis `G0, G1`, no distortion means `H0(z) G0(z) + H1(z) G1(z) = 2 z^-(L-1)` and no aliasing means
 `H0(-z) G0(z) + H1(-z) G1(z) = 0`.
 
 Source: M. Vetterli, Filter banks allowing perfect reconstruction, Signal Processing 10 (1986); G. Strang and T. Nguyen,

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from subband.layers._wavelet_base import Size, WaveletModule
 from subband.layers.band_layout import Layout
-from subband.transforms._arguments import check_dtype, in_float32, per_axis
+from subband.transforms.arguments import check_dtype, in_float32, per_axis
 from subband.transforms.haar import halves, interleave
 from subband.transforms.padding import extend
 
@@ -203,9 +203,9 @@ class LiftingDWT1d(_LiftingDWT):
     """Lifting transform of signals along the last axis, and its inverse, with learnable steps.
 
     Args:
-        wavelet: Initial steps: `haar`, `bior2.2` (also called LeGall 5/3) or `bior4.4` (CDF 9/7). With `periodization` the
-            initial transform is that of `subband.transforms.dwt`; with `symmetric` it is the one that mirrors a signal of
-            even length at its end samples (PyWavelets' `reflect`), without the coefficients beyond the ends.
+        wavelet: Initial steps: `haar`, `bior2.2` (also called LeGall 5/3) or `bior4.4` (CDF 9/7). With `periodization`
+            the initial transform is that of `subband.transforms.dwt`; with `symmetric` it is the one that mirrors a
+            signal of even length at its end samples (PyWavelets' `reflect`), without the coefficients beyond the ends.
         mode: What follows the ends of the even and of the odd samples: `symmetric` repeats them, `periodization`
             continues periodically, `zero`. In every mode an odd length is made even by repeating the last sample.
         levels: Number of levels; one for layout `bands`.

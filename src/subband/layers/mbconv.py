@@ -43,8 +43,8 @@ class SqueezeExcite(nn.Module):
 class MBConv(nn.Module):
     """`shortcut(x) + project(squeeze_excite(depthwise(expand(norm(x)))))`.
 
-    With stride 2 the sides are halved, the shortcut is a mean over 2 x 2 pixels, and zeros are appended at the right and bottom
-    border alone where sides are even (TensorFlow's rule "SAME").
+    With stride 2 the sides are halved, the shortcut is a mean over 2 x 2 pixels, and zeros are appended at the right
+    and bottom border alone where sides are even (TensorFlow's rule "SAME").
 
     Source: Sandler et al., MobileNetV2, CVPR 2018; the leading norm is that of Tu et al., MaxViT, ECCV 2022.
 

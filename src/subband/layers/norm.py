@@ -1,10 +1,10 @@
-"""Batch normalisation merged into the convolution before it while evaluating.
+"""Batch normalization merged into the convolution before it while evaluating.
 
-In eval mode a BatchNorm is a fixed affine map per channel, so it can be multiplied into the weights of the convolution before
-it. The merged weights are computed on the fly and are differentiable: there is no second copy of the weights to go stale,
-and train and eval mode share one state dict. This pays where weights are fewer than pixels times channels: depthwise
-convolutions, large maps. In front of the wide 1x1 layers of a translator (512 to 4096 channels, 16 x 16 pixels) merging takes
-eight times as long as the norm itself, so norms there are left alone.
+In eval mode a BatchNorm is a fixed affine map per channel, so it can be multiplied into the weights of the convolution
+before it. The merged weights are computed on the fly and are differentiable: there is no second copy of the weights to
+go stale, and train and eval mode share one state dict. This pays where weights are fewer than pixels times channels:
+depthwise convolutions, large maps. In front of the wide 1x1 layers of a translator (512 to 4096 channels, 16 x 16
+pixels) merging takes eight times as long as the norm itself, so norms there are left alone.
 """
 
 import torch

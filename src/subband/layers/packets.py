@@ -96,8 +96,8 @@ class WaveletPacket1d(_WaveletPacket):
         wavelet: Wavelet name, `subband.transforms.Wavelet`, `pywt.Wavelet` or four lists of taps.
         mode: Boundary mode, one of `subband.transforms.MODES`.
         levels: Depth L of the nodes in the tree.
-        layout: `bands` `(B, C, S, n)` | `channels` `(B, S C, n)`, all channels of a node together | `interleaved` `(B, C S, n)` |
-            `batch` `(S B, C, n)`.
+        layout: `bands` `(B, C, S, n)` | `channels` `(B, S C, n)`, all channels of a node together | `interleaved` `(B,
+            C S, n)` | `batch` `(S B, C, n)`.
         order: `freq` from low to high frequency | `natural`, sorted by path; see
             `subband.transforms.packets.packet_paths`.
 
@@ -122,11 +122,11 @@ class WaveletPacket2d(_WaveletPacket):
         wavelet: As for `WaveletPacket1d`, one or one per axis.
         mode: Boundary mode, one or one per axis.
         levels: Depth L of the nodes in the tree.
-        layout: `bands` `(B, C, 2^L, 2^L, h, w)`, or `(B, C, S, h, w)` in natural order | `channels` `(B, S C, h, w)`, all channels
-            of a node together | `interleaved` `(B, C S, h, w)` | `batch` `(S B, C, h, w)`. Channels-last input gives
-            channels-last output in `channels` and `batch`.
-        order: `freq`, a grid of frequencies along both axes, in all other layouts row by row | `natural`, sorted by path;
-            see `subband.transforms.packets.packet_paths`.
+        layout: `bands` `(B, C, 2^L, 2^L, h, w)`, or `(B, C, S, h, w)` in natural order | `channels` `(B, S C, h, w)`,
+            all channels of a node together | `interleaved` `(B, C S, h, w)` | `batch` `(S B, C, h, w)`. Channels-last
+            input gives channels-last output in `channels` and `batch`.
+        order: `freq`, a grid of frequencies along both axes, in all other layouts row by row | `natural`, sorted by
+            path; see `subband.transforms.packets.packet_paths`.
 
     Shape:
         `(B, C, H, W)` to `S = 4^L` nodes of `(h, w)` samples.

@@ -10,8 +10,8 @@ __all__ = ["mean_over"]
 def mean_over(x: Tensor, axes: tuple[int, ...]) -> Tensor:
     """Mean over rows, columns or both, with the axes kept at length 1.
 
-    With the channels last in memory the axes are reordered for the reduction: on CPU that is several times faster, and the
-    gradient comes back in the format of `x` instead of having to be rearranged.
+    With the channels last in memory the axes are reordered for the reduction: on CPU that is several times faster, and
+    the gradient comes back in the format of `x` instead of having to be rearranged.
 
     Args:
         x: `(B, C, H, W)`, any range.

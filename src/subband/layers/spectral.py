@@ -38,8 +38,8 @@ def exportable(method: FourierMethod) -> FourierMethod:
 def resize_fourier_filter(weight: Tensor, size: tuple[int, int], *, layout: FilterLayout = "channels_first") -> Tensor:
     """Filter for images of another size, as GFNet makes it.
 
-    Real and imaginary parts are interpolated bicubically, corner entries onto corner entries. Rows keep the order of the
-    spectrum, so positive and negative vertical frequencies mix in the middle.
+    Real and imaginary parts are interpolated bicubically, corner entries onto corner entries. Rows keep the order of
+    the spectrum, so positive and negative vertical frequencies mix in the middle.
 
     Args:
         weight: `(C, H, W // 2 + 1, 2)`, or `(H, W // 2 + 1, C, 2)` for channels last, real dtype.
@@ -118,10 +118,10 @@ def fourier_filter_magnitude(
 class FourierFilter2d(nn.Module):
     """Multiply the spectrum of every channel by a learned filter: a circular convolution as large as the image.
 
-    The filter has real and imaginary parts in one real parameter, `complex_weight`, which begins as noise with a standard
-    deviation of 0.02. For `channels_last` it is laid out as in GFNet's checkpoints. Images of another size are filtered by
-    `resize_fourier_filter` of it. The imaginary parts of entries that are real for every real image have no effect and no
-    gradient, and the transforms run in float32 at least, also under autocast.
+    The filter has real and imaginary parts in one real parameter, `complex_weight`, which begins as noise with a
+    standard deviation of 0.02. For `channels_last` it is laid out as in GFNet's checkpoints. Images of another size are
+    filtered by `resize_fourier_filter` of it. The imaginary parts of entries that are real for every real image have no
+    effect and no gradient, and the transforms run in float32 at least, also under autocast.
 
     Args:
         channels: Channels C.

@@ -23,8 +23,8 @@ class SpectralTransform(nn.Module):
         out_chans: Channels C' of the result, even.
         stride: 1, or 2 to halve the map by averages first.
         groups: Groups of all convolutions.
-        with_local_unit: Add a Fourier unit over the four quarters of a part of the channels. Sides of the (halved) map must
-            be even then, and C' a multiple of 8.
+        with_local_unit: Add a Fourier unit over the four quarters of a part of the channels. Sides of the (halved) map
+            must be even then, and C' a multiple of 8.
         method: Fast Fourier transform, or matrix products; export to ONNX takes these in any case.
 
     Shape:

@@ -1,7 +1,8 @@
 """The stationary (undecimated) wavelet transform as modules: every band has the size of the signal.
 
 The options are those of `subband.layers.wavelet`. All levels fit into one tensor: for n axes and J levels there are
-`1 + J (2^n - 1)` bands, the approximation and the details of the coarsest level first, then the details of the finer levels.
+`1 + J (2^n - 1)` bands, the approximation and the details of the coarsest level first, then the details of the finer
+levels.
 """
 
 from __future__ import annotations
@@ -149,8 +150,8 @@ class SWT1d(_SWT):
 
     Args:
         wavelet: Wavelet name, `subband.transforms.Wavelet`, `pywt.Wavelet` or four lists of taps.
-        mode: What lies beyond the ends. `periodic` is the transform of PyWavelets, which has an inverse and needs lengths
-            that divide by `2^levels`; all other modes but `periodization` take any length.
+        mode: What lies beyond the ends. `periodic` is the transform of PyWavelets, which has an inverse and needs
+            lengths that divide by `2^levels`; all other modes but `periodization` take any length.
         levels: Number of levels J.
         layout: As for `subband.layers.wavelet.DWT1d`.
         order: Order of the bands within a level, `("a", "d")` if not given.

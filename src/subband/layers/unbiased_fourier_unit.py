@@ -1,7 +1,7 @@
 """The unit of unbiased fast Fourier convolutions: a Fourier unit that knows where in the spectrum it is.
 
-Source: Chu et al., Rethinking Fast Fourier Convolution in Image Inpainting, ICCV 2023. Of its authors' code the layer alone is
-public, without weights.
+Source: Chu et al., Rethinking Fast Fourier Convolution in Image Inpainting, ICCV 2023. Of its authors' code the layer
+alone is public, without weights.
 """
 
 import torch
@@ -19,16 +19,17 @@ MARGIN = 0.5  # how far results may leave the range of the input
 class UnbiasedFourierUnit(nn.Module):
     """Two convolutions over the spectrum beside a learned map of places, mixed with the spectrum itself.
 
-    Instead of a batch norm, the result takes the mean of the input and is clipped to its range with a margin of 0.5. Takes the
-    place of a `FourierUnit` with as many channels out as in. Names in the authors' code: `place_map` is `locMap`, `mix` is
-    `lambda_base`, `conv` is `conv_layer_down55`, `conv_shifted` is `conv_layer_down55_shift`; their `norm` has no effect.
+    Instead of a batch norm, the result takes the mean of the input and is clipped to its range with a margin of 0.5.
+    Takes the place of a `FourierUnit` with as many channels out as in. Names in the authors' code: `place_map` is
+    `locMap`, `mix` is `lambda_base`, `conv` is `conv_layer_down55`, `conv_shifted` is `conv_layer_down55_shift`; their
+    `norm` has no effect.
 
     Args:
         channels: Channels C.
         size: Side S of the square maps, after `spatial_scale`; at least 4.
         spatial_scale: Work on images resized by this factor, and resize the result back; None for neither.
-        batch_statistics: Mean and range of the whole batch, as published, so that results depend on which images share a
-            batch; False for those of each image.
+        batch_statistics: Mean and range of the whole batch, as published, so that results depend on which images share
+            a batch; False for those of each image.
         method: Fast Fourier transform, or matrix products without complex numbers; see `spectrum_channels`.
 
     Shape:

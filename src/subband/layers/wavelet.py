@@ -1,8 +1,8 @@
-"""The discrete wavelet transform in one, two and three dimensions as modules, with the layouts that networks use.
+r"""The discrete wavelet transform in one, two and three dimensions as modules, with the layouts that networks use.
 
 The modules have no parameters and nothing in the state dict. `levels=1` gives tensors in the layout asked for. Several
-levels give `subband.transforms.Coeffs` in layout `bands`, and in every other layout a pair of the coarsest approximation and
-a tuple of the detail bands of every level, coarsest first, each laid out without the approximation.
+levels give `subband.transforms.Coeffs` in layout `bands`, and in every other layout a pair of the coarsest
+approximation and a tuple of the detail bands of every level, coarsest first, each laid out without the approximation.
 
 Published layers are these modules with options:
 
@@ -12,10 +12,10 @@ Published layers are these modules with options:
 | WaST (OpenSTL) `WaveletTransform3D` | `DWT3d(mode="zero")` |
 | VD-Diff `dwt_init` | `DWT2d(layout="batch", signs=(1, -1, -1, 1))`, bands `LL, HL, LH, HH` |
 | VD-Diff `HaarDownsampling` | `DWT2d(layout="channels", scale=0.5)`, low bands are the first C channels |
-| WSF-ViT `DWT_2D_FFT_L2` | `SWT2d(layout="channels", order=("aa", "da", "ad", "dd"), signs=(1, -1, -1, 1))`, `mode="zero"` \
-unless the picture is a square power of two |
-| pytorch_wavelets `DWTForward(J)` | `DWT2d(mode="zero", levels=J, layout="split", order=("aa", "da", "ad", "dd"))`, there \
-finest first |
+| WSF-ViT `DWT_2D_FFT_L2` | `SWT2d(layout="channels", order=("aa", "da", "ad", "dd"), signs=(1, -1, -1, 1))`,
+`mode="zero"` \ unless the picture is a square power of two |
+| pytorch_wavelets `DWTForward(J)` | `DWT2d(mode="zero", levels=J, layout="split", order=("aa", "da", "ad", "dd"))`,
+there \ finest first |
 | ptwt `wavedec2` | `DWT2d(mode="reflect", levels=J)` |
 """
 
@@ -96,9 +96,9 @@ class DWT1d(_DWT):
         scale: Factor of both bands, applied at every level.
 
     Shape:
-        `(B, C, N)` to, for one level and n coefficients: `bands` `(B, C, 2, n)`; `channels` `(B, 2C, n)`, all channels of
-        a band together; `interleaved` `(B, 2C, n)`, both bands of a channel together; `split` low `(B, C, n)` and high
-        `(B, C, 1, n)`; `batch` `(2B, C, n)`. For several levels see the module docstring.
+        `(B, C, N)` to, for one level and n coefficients: `bands` `(B, C, 2, n)`; `channels` `(B, 2C, n)`, all channels
+        of a band together; `interleaved` `(B, 2C, n)`, both bands of a channel together; `split` low `(B, C, n)` and
+        high `(B, C, 1, n)`; `batch` `(2B, C, n)`. For several levels see the module docstring.
 
     Raises:
         ValueError: If an option is unknown, or `order`, `signs` or `scale` are given for several levels of `bands`.
@@ -120,7 +120,8 @@ class DWT2d(_DWT):
     PyWavelets' `cA, cV, cH, cD`.
 
     Args:
-        wavelet: Wavelet name, `subband.transforms.Wavelet`, `pywt.Wavelet`, four lists of taps, or one of these per axis.
+        wavelet: Wavelet name, `subband.transforms.Wavelet`, `pywt.Wavelet`, four lists of taps, or one of these per
+            axis.
         mode: Boundary mode, one of `subband.transforms.MODES`, or one per axis.
         levels: Number of levels.
         layout: `bands` | `channels` | `interleaved` | `split` | `batch`, see `Shape`.
@@ -131,9 +132,9 @@ class DWT2d(_DWT):
     Shape:
         `(B, C, H, W)` to, for one level: `bands` `(B, C, 4, h, w)`; `channels` `(B, 4C, h, w)`, all channels of a band
         together; `interleaved` `(B, 4C, h, w)`, all bands of a channel together; `split` low `(B, C, h, w)` and high
-        `(B, C, 3, h, w)`; `batch` `(4B, C, h, w)`, all images of a band together. In `bands` and `split` there may be any
-        leading axes. Channels-last input gives channels-last output in `channels`, `split` and `batch`, contiguous input
-        contiguous output. For several levels see the module docstring.
+        `(B, C, 3, h, w)`; `batch` `(4B, C, h, w)`, all images of a band together. In `bands` and `split` there may be
+        any leading axes. Channels-last input gives channels-last output in `channels`, `split` and `batch`, contiguous
+        input contiguous output. For several levels see the module docstring.
 
     Raises:
         ValueError: If an option is unknown, or `order`, `signs` or `scale` are given for several levels of `bands`.
@@ -166,8 +167,8 @@ class DWT3d(_DWT):
 
     Shape:
         `(B, C, T, H, W)` to, for one level: `bands` `(B, C, 8, t, h, w)`; `channels` and `interleaved`
-        `(B, 8C, t, h, w)`; `split` low `(B, C, t, h, w)` and high `(B, C, 7, t, h, w)`; `batch` `(8B, C, t, h, w)`; otherwise
-        as for `DWT2d`.
+        `(B, 8C, t, h, w)`; `split` low `(B, C, t, h, w)` and high `(B, C, 7, t, h, w)`; `batch` `(8B, C, t, h, w)`;
+        otherwise as for `DWT2d`.
 
     Raises:
         ValueError: If an option is unknown, or `order`, `signs` or `scale` are given for several levels of `bands`.

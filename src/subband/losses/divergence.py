@@ -12,9 +12,9 @@ __all__ = ["DifferentialDivergence", "differential_divergence"]
 def differential_divergence(pred: Tensor, target: Tensor, tau: float = 0.1, eps: float = 1e-12) -> Tensor:
     """Kullback-Leibler divergence between the frame differences of prediction and target.
 
-    Differences of neighbouring frames become distributions over the `C*H*W` entries of a frame, `p` of the prediction and
-    `q` of the target, by a softmax at temperature `tau`. The loss is the mean of `p log(p / (q + eps) + eps)` over **all**
-    entries, so the divergence is divided by `C*H*W`.
+    Differences of neighboring frames become distributions over the `C*H*W` entries of a frame, `p` of the prediction
+    and `q` of the target, by a softmax at temperature `tau`. The loss is the mean of `p log(p / (q + eps) + eps)` over
+    **all** entries, so the divergence is divided by `C*H*W`.
 
     Args:
         pred: Predicted frames, `(B, T, C, H, W)`, any range.

@@ -59,9 +59,9 @@ def high_focal_frequency_loss(
 ) -> Tensor:
     """High focal frequency loss of WaST, without its weight of 0.001.
 
-    At every level the images are replaced by their low-pass Haar band. With `D` the difference of the orthonormal Fourier
-    spectra of prediction and target, the level adds the mean of `W |D|^2 M`: `W = log(1 + |D|^alpha)`, scaled to a
-    maximum of 1 and without gradient, and `M` is `high_frequency_mask`. The mean counts the masked entries too.
+    At every level the images are replaced by their low-pass Haar band. With `D` the difference of the orthonormal
+    Fourier spectra of prediction and target, the level adds the mean of `W |D|^2 M`: `W = log(1 + |D|^alpha)`, scaled
+    to a maximum of 1 and without gradient, and `M` is `high_frequency_mask`. The mean counts the masked entries too.
 
     Args:
         pred: Predicted images or frames, `(..., C, H, W)`, any range.
@@ -73,7 +73,8 @@ def high_focal_frequency_loss(
         ave_spectrum: Average the spectra over all images first.
         log_matrix: Take the logarithm in the weight.
         batch_matrix: Scale the weight by its maximum over everything instead of per spectrum.
-        matrix: The weight `W`, broadcastable to `(N, P, C, h, w)` for N images and P patches, instead of the computed one.
+        matrix: The weight `W`, broadcastable to `(N, P, C, h, w)` for N images and P patches, instead of the computed
+            one.
 
     Returns:
         Scalar.

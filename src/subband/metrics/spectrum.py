@@ -18,8 +18,8 @@ def subband_energy(frames: Tensor) -> Tensor:
         frames: `(..., H, W)`, any range.
 
     Returns:
-        `(..., 4)` for the bands `ll, hl, lh, hh`; `lh` is low along the width and high along the height. For even H and W
-        their mean is the mean square of the frame.
+        `(..., 4)` for the bands `ll, hl, lh, hh`; `lh` is low along the width and high along the height. For even H and
+        W their mean is the mean square of the frame.
 
     Example:
         >>> subband_energy(torch.ones(2, 2)).tolist()
@@ -31,7 +31,8 @@ def subband_energy(frames: Tensor) -> Tensor:
 class SubbandEnergy(Metric):
     """Mean energy per Haar band and mean radial power spectrum of predictions and targets, as running sums.
 
-    Blurred predictions lose energy in `lh`, `hl` and `hh` and at high radial frequencies, whatever their mean squared error.
+    Blurred predictions lose energy in `lh`, `hl` and `hh` and at high radial frequencies, whatever their mean squared
+    error.
 
     Shape:
         - pred, target: `(..., H, W)`, real, any range; all batches have the same H and W

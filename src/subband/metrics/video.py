@@ -9,7 +9,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from subband.metrics._lpips import load_lpips
-from subband.metrics.functional import (
+from subband.metrics.image import (
     combine_channels,
     denormalize,
     error_sums,
@@ -65,19 +65,19 @@ class VideoPredictionMetrics(Metric):
 
     Conventions of OpenSTL:
 
-    * Standardised data is mapped back to `x * std + mean` first.
-    * `mse` and `mae` are **sums** over C, H, W of the mean error per pixel, on unclipped predictions; `rmse` is the root of
-      `mse`. For data without a declared range (weather) they are means over C, H, W instead. With channel groups there is
-      also one value per group, `mse_NAME`, and the value without a name is the mean over groups.
-    * For all others the prediction is clipped to `[0, 1]`, and the score of every frame is averaged over frames. They are
-      `None` unless the declared range is `[0, 1]`.
-    * `ssim` has `data_range=1`, `ssim_openstl` the `data_range=2` of OpenSTL's tables; both are `None` for frames smaller
-      than 7x7. `psnr_legacy_uint8` is only for comparison with tables from before June 2023.
+    * Standardized data is mapped back to `x * std + mean` first.
+    * `mse` and `mae` are **sums** over C, H, W of the mean error per pixel, on unclipped predictions; `rmse` is the
+      root of `mse`. For data without a declared range (weather) they are means over C, H, W instead. With channel
+      groups there is also one value per group, `mse_NAME`, and the value without a name is the mean over groups.
+    * For all others the prediction is clipped to `[0, 1]`, and the score of every frame is averaged over frames. They
+      are `None` unless the declared range is `[0, 1]`.
+    * `ssim` has `data_range=1`, `ssim_openstl` the `data_range=2` of OpenSTL's tables; both are `None` for frames
+      smaller than 7x7. `psnr_legacy_uint8` is only for comparison with tables from before June 2023.
 
     Args:
-        spec: Shape, range and normalisation of the clips, see `FrameSpec`.
-        lpips_weights: File with torchvision's AlexNet weights. Without it, or without the package `lpips`, or for frames
-            that are neither grey nor RGB, `lpips` is `None`.
+        spec: Shape, range and normalization of the clips, see `FrameSpec`.
+        lpips_weights: File with torchvision's AlexNet weights. Without it, or without the package `lpips`, or for
+            frames that are neither gray nor RGB, `lpips` is `None`.
 
     Shape:
         - pred, target: `(B, T, C, H, W)`
@@ -155,8 +155,8 @@ class VideoPredictionMetrics(Metric):
         """All scores over all clips.
 
         Returns:
-            `mse, mae, rmse, psnr, snr, ssim, ssim_openstl, psnr_legacy_uint8, lpips`, and `mse_NAME, mae_NAME, rmse_NAME` for
-            every channel group. A mean over frames is infinite if a single frame is.
+            `mse, mae, rmse, psnr, snr, ssim, ssim_openstl, psnr_legacy_uint8, lpips`, and `mse_NAME, mae_NAME,
+            rmse_NAME` for every channel group. A mean over frames is infinite if a single frame is.
 
         Raises:
             ValueError: If no clip was added.
@@ -212,9 +212,9 @@ class VideoPredictionMetrics(Metric):
 
     def _lpips(self, pred: Tensor, target: Tensor) -> Tensor:
         assert self.lpips is not None
-        colours = (-1, 3, -1, -1)
+        colors = (-1, 3, -1, -1)
         frames = zip(pred.unbind(1), target.unbind(1), strict=True)
-        scores = [self.lpips(2 * p.expand(colours) - 1, 2 * t.expand(colours) - 1).flatten() for p, t in frames]
+        scores = [self.lpips(2 * p.expand(colors) - 1, 2 * t.expand(colors) - 1).flatten() for p, t in frames]
         return torch.stack(scores, 1)  # (B, T)
 
     def _combined(self, sums: Tensor) -> dict[str, Tensor]:

@@ -2,14 +2,14 @@
 
 # Adding an architecture: write its file, name it here.
 MODEL_MODULES = (
-    "subband.models.dct_mobilenetv2",
-    "subband.models.dct_resnet",
+    "subband.models.dct.mobilenetv2",
+    "subband.models.dct.resnet",
     "subband.models.gfnet",
     "subband.models.persistence",
-    "subband.models.simvp",
-    "subband.models.tau",
+    "subband.models.simvp.simvp",
+    "subband.models.simvp.tau",
     "subband.models.vit",
-    "subband.models.wast",
-    "subband.models.wsfvit",
-    "subband.models.wsfvit_video",
+    "subband.models.wast.wast",
+    "subband.models.wsfvit.wsfvit",
+    "subband.models.wsfvit.video",
 )

@@ -1,12 +1,13 @@
 """GFNet: image classification with learned filters over the whole image in place of attention.
 
-Paper: Rao et al., Global Filter Networks for Image Classification, NeurIPS 2021. Its checkpoints load, for other image sizes
-too (`subband.convert.gfnet`).
+Paper: Rao et al., Global Filter Networks for Image Classification, NeurIPS 2021. Its checkpoints load, for other image
+sizes too (`subband.convert.gfnet`).
 
-Different from the published code: any image size. Images of a size other than `img_size` are filled with zeros at the right and
-bottom to multiples of the coarsest patch; then position table and filters are resized for them by the rule that the paper
-has for fine-tuning at a higher resolution (`resize_position_grid`, `subband.layers.resize_fourier_filter`). For many images of
-such a size, build the model with that `img_size` instead. The feature maps of the pyramid variants `gfnet_h_*` are offered.
+Different from the published code: any image size. Images of a size other than `img_size` are filled with zeros at the
+right and bottom to multiples of the coarsest patch; then position table and filters are resized for them by the rule
+that the paper has for fine-tuning at a higher resolution (`resize_position_grid`,
+`subband.layers.resize_fourier_filter`). For many images of such a size, build the model with that `img_size` instead.
+The feature maps of the pyramid variants `gfnet_h_*` are offered.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from torch.nn import functional as F
 from subband.layers.attention import Mlp
 from subband.layers.drop import DropPath, linear_rates
 from subband.layers.spectral import FourierFilter2d
-from subband.models._classifier import Classifier, Stage
-from subband.models._registry import ModelSpec
+from subband.models.protocols.classifier import Classifier, Stage
+from subband.models.registry import ModelSpec
 
 __all__ = ["MODELS", "GFNet", "resize_position_grid"]
 
@@ -94,18 +95,19 @@ class GFNet(Classifier):
         dims: Channels of each stage.
         depths: Blocks of each stage.
         patch_size: Pixels per side of a patch in the first stage; each further stage halves the map.
-        img_size: Side or sides `(H, W)` that filters and position table are stored for; multiples of the coarsest patch.
+        img_size: Side or sides `(H, W)` that filters and position table are stored for; multiples of the coarsest
+            patch.
         mlp_ratio: Channels inside an MLP per channel.
         layer_scale: Initial factor of the residual branches, learned per channel; None leaves it out.
         num_classes: Logits K; 0 for pooled features instead.
         in_chans: Channels of the images.
         drop_rate: Dropout before the last layer.
         drop_path_rate: Stochastic depth of the last block, rising linearly from 0 in the first.
-        filter_method: Fast Fourier transform, or matrix products without complex numbers, for maps of at most 128 pixels a
-            side; export to ONNX takes these in any case.
+        filter_method: Fast Fourier transform, or matrix products without complex numbers, for maps of at most 128
+            pixels a side; export to ONNX takes these in any case.
 
     Shape:
-        images `(B, in_chans, H, W)` of any size, normalised as the weights were trained; logits `(B, K)`.
+        images `(B, in_chans, H, W)` of any size, normalized as the weights were trained; logits `(B, K)`.
 
     Raises:
         ValueError: If an argument is out of its range, or `img_size` is no multiple of the coarsest patch.

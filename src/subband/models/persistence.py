@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
-from subband.models._registry import ModelSpec
-from subband.models._video import VideoModel
+from subband.models.protocols.video import VideoModel
+from subband.models.registry import ModelSpec
 
 
 class Persistence(VideoModel):

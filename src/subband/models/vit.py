@@ -2,9 +2,9 @@
 
 Paper: Dosovitskiy et al., An Image is Worth 16x16 Words: Transformers for Image Recognition at Scale, ICLR 2021.
 
-Different from the paper: no class token, the head sees the mean over tokens; no dropout besides stochastic depth; any image
-size. Images of a size other than `img_size` are filled with zeros at the right and bottom to multiples of the patch; then the
-position table is resized as for GFNet (`resize_position_grid`).
+Different from the paper: no class token, the head sees the mean over tokens; no dropout besides stochastic depth; any
+image size. Images of a size other than `img_size` are filled with zeros at the right and bottom to multiples of the
+patch; then the position table is resized as for GFNet (`resize_position_grid`).
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from torch.nn import functional as F
 from subband.layers.attention import Mlp
 from subband.layers.drop import DropPath, linear_rates
 from subband.layers.fused import linear
-from subband.models._classifier import Classifier, Stage
-from subband.models._registry import ModelSpec
 from subband.models.gfnet import resize_position_grid
+from subband.models.protocols.classifier import Classifier, Stage
+from subband.models.registry import ModelSpec
 
 __all__ = ["MODELS", "ViT"]
 
@@ -95,10 +95,11 @@ class ViT(Classifier):
         drop_path_rate: Stochastic depth of the last block, rising linearly from 0 in the first.
 
     Shape:
-        images `(B, in_chans, H, W)` of any size, normalised as the weights were trained; logits `(B, K)`.
+        images `(B, in_chans, H, W)` of any size, normalized as the weights were trained; logits `(B, K)`.
 
     Raises:
-        ValueError: If an argument is out of its range, heads do not divide the width, or `img_size` is no multiple of the patch.
+        ValueError: If an argument is out of its range, heads do not divide the width, or `img_size` is no multiple of
+            the patch.
 
     Example:
         >>> import subband

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from subband.data.imagenet_names import NUM_IMAGENET_CLASSES, imagenet_names
-from subband.data.preprocessing import Preprocessing
-from subband.models._classifier import Classifier
-from subband.models._preprocessing import published_preprocessing
+from subband.data.labelled.imagenet_names import NUM_IMAGENET_CLASSES, imagenet_names
+from subband.data.labelled.preprocessing import Preprocessing
+from subband.models.preprocessing import published_preprocessing
+from subband.models.protocols.classifier import Classifier
 
 _MAX_RATIO = 100  # resizing the shorter side to that of the input would make a huge image of a narrow one
 
@@ -22,8 +22,8 @@ class ImageClassifier:
 
     Args:
         model: Network; it is put into eval mode and stays on its device.
-        classes: Names in order of the logits. By default those stored beside the weights; else, for 1000 classes, ImageNet's
-            (their names come with timm); else `class 0`, `class 1` and so on.
+        classes: Names in order of the logits. By default those stored beside the weights; else, for 1000 classes,
+            ImageNet's (their names come with timm); else `class 0`, `class 1` and so on.
         preprocessing: How an image becomes an input. By default what is stored beside the weights, else that of the
             published weights of this model name.
 
@@ -34,7 +34,8 @@ class ImageClassifier:
 
     Raises:
         TypeError: If the network is no classifier.
-        ValueError: If it takes other images than colour ones, tells no classes apart, or another number than there are names.
+        ValueError: If it takes other images than color ones, tells no classes apart, or another number than there are
+            names.
 
     Example:
         >>> from subband import create_model
@@ -90,7 +91,7 @@ class ImageClassifier:
             image: `(C, H, W)` float in [0, 1], C = 1 or 3, of any size.
 
         Returns:
-            `(3, h, w)`, resized, cropped and normalised.
+            `(3, h, w)`, resized, cropped and normalized.
 
         Raises:
             ValueError: If shape or type do not fit, or one side is more than a hundred times the other.

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from subband.models._video import VideoModel
+from subband.models.protocols.video import VideoModel
 
 _TOLERANCE = 0.01  # interpolation and video codecs may overshoot a little
 
@@ -25,8 +25,8 @@ class Comparison:
         target: Frames that were held out, `(T', C, H, W)`, `[0, 1]`.
         prediction: The network's, same shape.
         persistence: The last known frame, repeated, same shape.
-        per_frame: `model` and `persistence` -> `mse`, `psnr`, `ssim` (and what else `VideoPredictionMetrics.per_frame` gives)
-            -> one number per frame.
+        per_frame: `model` and `persistence` -> `mse`, `psnr`, `ssim` (and what else `VideoPredictionMetrics.per_frame`
+            gives) -> one number per frame.
     """
 
     target: Tensor
@@ -42,12 +42,12 @@ class VideoPredictor:
         model: Network; it is put into eval mode and stays on its device.
         metadata: Facts stored beside the weights; `data_range` is the range of the frames the network was trained on,
             `[0, 1]` when it is not there.
-        max_side: Frames with a longer side are reduced to it before prediction (bilinear, antialiased). Time and memory grow
-            with the area; None keeps every size.
+        max_side: Frames with a longer side are reduced to it before prediction (bilinear, antialiased). Time and memory
+            grow with the area; None keeps every size.
 
     Raises:
-        ValueError: If `max_side` is not positive, or the network was trained on standardised fields, which have no range that
-            frames in `[0, 1]` could be mapped to.
+        ValueError: If `max_side` is not positive, or the network was trained on standardized fields, which have no
+            range that frames in `[0, 1]` could be mapped to.
 
     Example:
         >>> from subband import create_model
@@ -63,8 +63,8 @@ class VideoPredictor:
         data_range = facts.get("data_range", (0.0, 1.0))
         if data_range is None or facts.get("mean") is not None:
             raise ValueError(
-                "this network was trained on standardised fields, not on pictures in a fixed range; call its "
-                "predict(frames, num_frames) with values standardised in the same way."
+                "this network was trained on standardized fields, not on pictures in a fixed range; call its "
+                "predict(frames, num_frames) with values standardized in the same way."
             )
         if max_side is not None and max_side < 1:
             raise ValueError(f"max_side must be at least 1, got {max_side}.")
@@ -103,7 +103,8 @@ class VideoPredictor:
     def predict(self, frames: Tensor, num_frames: int) -> Tensor:
         """The frames that follow.
 
-        A grey network takes colour clips channel by channel. More frames than the network gives at once are rolled out: it is
+        A gray network takes color clips channel by channel. More frames than the network gives at once are rolled out:
+            it is
         fed its own predictions, and errors add up.
 
         Args:
@@ -111,8 +112,8 @@ class VideoPredictor:
             num_frames: How many frames to predict.
 
         Returns:
-            `(num_frames, C, H', W')` in `[0, 1]` on the device of `frames`; H' and W' are smaller than H and W only where
-            `max_side` says so.
+            `(num_frames, C, H', W')` in `[0, 1]` on the device of `frames`; H' and W' are smaller than H and W only
+            where `max_side` says so.
 
         Raises:
             ValueError: If there are too few frames, or shape, type or channels do not fit.

@@ -7,11 +7,11 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from subband.tasks._base import Task
+    from subband.training.task import Task
 
 # Adding a task: write its file, name it here.
 TASKS = {
-    "classification": "subband.tasks.classification:ClassificationTask",
+    "classification": "subband.tasks.classification.task:ClassificationTask",
     "video_prediction": "subband.tasks.video_prediction:VideoPredictionTask",
 }
 

@@ -10,13 +10,13 @@ from torch import Tensor, nn
 
 from subband.config import RecipeConfig
 from subband.data import build_data
-from subband.data.loader import ClipLoader
+from subband.data.loader import SampleLoader
 from subband.losses import build_loss
 from subband.metrics.spectrum import SubbandEnergy
 from subband.metrics.video import VideoPredictionMetrics
-from subband.models._registry import create_model
-from subband.tasks._base import Task, drop_path_argument
-from subband.tasks._evaluation import Evaluation
+from subband.models.registry import create_model
+from subband.training.evaluation import Evaluation
+from subband.training.task import Task, drop_path_argument
 
 if TYPE_CHECKING:
     from subband.data import ClipSpec, VideoData
@@ -29,7 +29,7 @@ class VideoPredictionTask(Task):
 
     Args:
         recipe: The whole recipe.
-        model: A `subband.models._video.VideoModel`.
+        model: A `subband.models.protocols.video.VideoModel`.
         spec: Frame counts, size and value range of the data.
     """
 
@@ -84,7 +84,7 @@ class VideoPredictionTask(Task):
 
     @staticmethod
     def model_metadata(spec: ClipSpec) -> dict[str, Any]:
-        """Value range and standardisation of the frames the network was trained on."""
+        """Value range and standardization of the frames the network was trained on."""
         return {"data_range": spec.data_range, "mean": spec.mean, "std": spec.std}
 
     @staticmethod
@@ -92,7 +92,7 @@ class VideoPredictionTask(Task):
     def evaluate(recipe: RecipeConfig, models: dict[str, Any], data: VideoData, device: torch.device) -> Evaluation:
         """Scores, per-frame curves, sub-band energies and sample predictions of networks on the test set."""
         spec, config = data.spec, recipe.evaluation
-        loader = ClipLoader(
+        loader = SampleLoader(
             data.test,
             config.batch_size or recipe.data.batch_size,
             shuffle=False,

@@ -2,6 +2,7 @@
 
 from subband.transforms.block_dct import block_dct2, block_frequencies, block_idct2, zigzag_order
 from subband.transforms.coefficient_arrays import from_array, from_vector, to_array, to_vector
+from subband.transforms.coeffs import Coeffs, Details
 from subband.transforms.cwt import central_frequency, cwt, scale2frequency
 from subband.transforms.dct import dct, dct2, dctn, idct, idct2, idctn
 from subband.transforms.dtcwt import DTCWTCoeffs, dtcwt2, idtcwt2
@@ -14,7 +15,6 @@ from subband.transforms.multilevel import wavedec, wavedec2, wavedec3, wavedecn,
 from subband.transforms.packets import iwavelet_packet, packet_paths, wavelet_packet
 from subband.transforms.padding import MODES, BoundaryMode, crop, extend, pad, pad_to_multiple
 from subband.transforms.polar import amplitude, from_amplitude_phase, phase, phasor
-from subband.transforms.pyramid import Coeffs, Details
 from subband.transforms.spectrum import (
     half_spectrum_weights,
     radial_bins,

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from subband.transforms._arguments import check_dtype, negative_axes
 from subband.transforms._circular import CircularAnalysis, CircularSynthesis, circular
+from subband.transforms.arguments import check_dtype, negative_axes
 from subband.transforms.filters import FilterBank, WaveletLike, filter_banks
 
 __all__ = ["decompose", "reconstruct", "swt_max_level"]

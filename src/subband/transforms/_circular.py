@@ -1,8 +1,9 @@
 """One level of the undecimated wavelet transform over several axes, and the transposed map.
 
-The algorithm "à trous" (M. Holschneider et al., 1989) filters the approximation of the level before with taps that stand
-`step` samples apart, periodically continued. Analysis and synthesis are both sums of circular correlations and each is the
-other's adjoint with the taps in reverse, so that one pair of maps is the transform, its inverse and both gradients.
+The algorithm "à trous" (M. Holschneider et al., 1989) filters the approximation of the level before with taps that
+stand `step` samples apart, periodically continued. Analysis and synthesis are both sums of circular correlations and
+each is the other's adjoint with the taps in reverse, so that one pair of maps is the transform, its inverse and both
+gradients.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from subband.transforms._arguments import in_float32
 from subband.transforms._circular_kernels import (
     as_keys_of,
     haar_analysis,
@@ -26,6 +26,7 @@ from subband.transforms._circular_kernels import (
 )
 from subband.transforms._correlate import shifted_sum
 from subband.transforms._linear import LinearMap, apply
+from subband.transforms.arguments import in_float32
 
 __all__ = ["CircularAnalysis", "CircularSynthesis", "circular"]
 

@@ -1,7 +1,7 @@
 """Kernels of the undecimated wavelet transform for tensors in main memory.
 
-Filters are either one convolution per band or, where no convolution kernel is fast, sums of shifted pieces; in both cases
-pieces are so small that sums grow in the cache. All tensors are contiguous, all taps are numbers.
+Filters are either one convolution per band or, where no convolution kernel is fast, sums of shifted pieces; in both
+cases pieces are so small that sums grow in the cache. All tensors are contiguous, all taps are numbers.
 """
 
 import math
@@ -24,7 +24,7 @@ _MANY_TAPS = 24  # from here on a convolution along the contiguous axis pays
 
 
 def wrap(x: Tensor, num_taps: int, axis: int, step: int, *, advance: int) -> Tensor:
-    """Continue periodically so that every sample has all the neighbours its filter reaches.
+    """Continue periodically so that every sample has all the neighbors its filter reaches.
 
     Args:
         x: Any shape.
@@ -78,7 +78,7 @@ def _has_convolution(x: Tensor, pair: tuple[Any, Any], axis: int, step: int) -> 
 def _convolved(wrapped: Tensor, filters: tuple[Any, ...], axis: int, step: int) -> list[Tensor]:
     if step == 1:
         return correlate(wrapped, filters, axis)
-    # Samples that are `step` apart are neighbours along the first axis of this view; the second one is a batch.
+    # Samples that are `step` apart are neighbors along the first axis of this view; the second one is a batch.
     phases = wrapped.unflatten(axis, (-1, step))
     return [part.flatten(axis - 1, axis) for part in correlate(phases, filters, axis - 1)]
 

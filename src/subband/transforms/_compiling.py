@@ -11,8 +11,8 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 def constant_result(function: _F) -> _F:
     """Mark a function that the compiler shall run instead of trace: its arguments are constants, so is what it returns.
 
-    This sets the mark that `torch.compiler.assume_constant_result` sets. Calling that one imports the compiler, which takes
-    seconds at every import of the package.
+    This sets the mark that `torch.compiler.assume_constant_result` sets. Calling that one imports the compiler, which
+    takes seconds at every import of the package.
 
     Example:
         >>> constant_result(lambda name: len(name))("haar")

@@ -3,8 +3,9 @@
 On the CPU a single-channel convolution is slow in its obvious form. Two forms are fast, and which of them applies is a
 question of memory layout only:
 
-- **Blocks.** Along the contiguous axis a block of neighbouring outputs is one small matrix (a slice of the Toeplitz matrix
-  of the filters) times a window of the input, so outputs of a block become the channels of one strided convolution.
+- **Blocks.** Along the contiguous axis a block of neighboring outputs is one small matrix (a slice of the Toeplitz
+  matrix of the filters) times a window of the input, so outputs of a block become the channels of one strided
+  convolution.
 - **Rows.** Along any other axis everything behind it in memory is a channel of a depthwise convolution in channels-last
   layout, with the axis as its width.
 """
@@ -146,7 +147,8 @@ class BlockFilter:
         filters: F filters with the same number of taps.
         stride: Distance of the windows.
         dilation: Distance of the taps.
-        interleaved: Order within a block: the outputs of all filters side by side, instead of one filter after the other.
+        interleaved: Order within a block: the outputs of all filters side by side, instead of one filter after the
+            other.
 
     Attributes:
         block: Outputs per filter in a block.
@@ -185,8 +187,8 @@ class BlockFilter:
             self._matrix = x.new_tensor(self._toeplitz())  # (F * b, window)
         if x.dtype != torch.float32:  # convolutions of other dtypes have no fast kernel, matrix products do
             return torch.matmul(x.unfold(-1, self._window, step), self._matrix.t())
-        # Views with the single channel innermost: in this layout, and only in this one, the library writes the blocks as
-        # they shall be instead of rearranging them afterwards.
+        # Views with the single channel innermost: in this layout, and only in this one, the library writes the blocks
+        # as they shall be instead of rearranging them afterwards.
         image = x[None, ..., None].permute(0, 3, 1, 2)
         weight = self._matrix[:, None, :, None].permute(0, 3, 1, 2)
         return F.conv2d(image, weight, stride=(1, step))[0].permute(1, 2, 0).contiguous()

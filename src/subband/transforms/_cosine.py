@@ -1,8 +1,8 @@
 """Sums of cosines along axes of a tensor: the common core of the cosine transforms of types 2 and 3.
 
-Type 2 is `y_k = c_k sum_i x_i cos(pi k (2i + 1) / 2n)`, type 3 its transpose. Short axes are multiplied by the matrix of
-cosines. Long ones go through a Fourier transform of the samples in the order even, then odd reversed (Makhoul, A fast
-cosine transform in one and two dimensions, IEEE Trans. ASSP 28, 1980).
+Type 2 is `y_k = c_k sum_i x_i cos(pi k (2i + 1) / 2n)`, type 3 its transpose. Short axes are multiplied by the matrix
+of cosines. Long ones go through a Fourier transform of the samples in the order even, then odd reversed (Makhoul, A
+fast cosine transform in one and two dimensions, IEEE Trans. ASSP 28, 1980).
 """
 
 from __future__ import annotations
@@ -117,8 +117,8 @@ class _LongSums(LinearMap):
     """The transform along the last `num_axes` axes by one Fourier transform over all of them.
 
     On all of these axes but the last the data is complex, and the transforms of its two parts are told apart by adding
-    up mirrored frequencies; on the last one a real Fourier transform gives the conjugate spectrum of the mirrored signal,
-    whose parts are the coefficients from the front and from the back.
+    up mirrored frequencies; on the last one a real Fourier transform gives the conjugate spectrum of the mirrored
+    signal, whose parts are the coefficients from the front and from the back.
     """
 
     kind: int

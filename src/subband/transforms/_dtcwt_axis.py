@@ -1,8 +1,8 @@
 """The two filter steps of the dual-tree transform along one axis, and their inverses.
 
-Both steps extend the signal symmetrically. With that, a step and the inverse step with the same filters are adjoint to each
-other: at level 1 because the filters are symmetric, later because tree b is the mirror image of tree a and a Q-shift filter
-is orthogonal to its own even shifts.
+Both steps extend the signal symmetrically. With that, a step and the inverse step with the same filters are adjoint to
+each other: at level 1 because the filters are symmetric, later because tree b is the mirror image of tree a and a
+Q-shift filter is orthogonal to its own even shifts.
 """
 
 from __future__ import annotations
@@ -95,8 +95,8 @@ class MergeFirst(_Traceable):
 class SplitTrees(_Traceable):
     """Later levels: an axis of N samples, N divisible by four, to a low and a high band of N / 2 samples.
 
-    Tree a reads the even samples of the axis and tree b the odd ones. The low band has the outputs of tree a at its even
-    places; the high band has them at its odd places, because the high-pass filters lean the other way.
+    Tree a reads the even samples of the axis and tree b the odd ones. The low band has the outputs of tree a at its
+    even places; the high band has them at its odd places, because the high-pass filters lean the other way.
 
     Attributes:
         bank: Filters of both trees.

@@ -1,18 +1,19 @@
 """Filters of the dual-tree complex wavelet transform.
 
-Level 1 uses odd, symmetric biorthogonal filters in both trees, later levels the orthogonal quarter-shift ("Q-shift") filters
-of Kingsbury. The numbers below are published facts; everything that follows from them is derived:
+Level 1 uses odd, symmetric biorthogonal filters in both trees, later levels the orthogonal quarter-shift ("Q-shift")
+filters of Kingsbury. The numbers below are published facts; everything that follows from them is derived:
 
 * the second half of a symmetric filter;
 * its high-pass partners: the other low-pass filter with every second sign turned;
 * tree b of a Q-shift filter: tree a in reversed time;
 * the synthesis filters of a Q-shift pair: the analysis filters in reversed time.
 
-Sources: Kingsbury, Image processing with complex wavelets, Phil. Trans. R. Soc. A 357, 1999 (`near_sym_a`, `near_sym_b`) and
-Complex wavelets for shift invariant analysis and filtering of signals, ACHA 10, 2001 (Q-shift); Kingsbury, Design of Q-shift
-complex wavelets for image processing using frequency domain energy minimization, ICIP 2003 (`qshift_c`, `qshift_d`);
-Antonini et al., Image coding using wavelet transform, IEEE TIP 1, 1992 (`antonini`, the 9/7 filters of JPEG 2000); Le Gall and
-Tabatabai, Sub-band coding of digital images using symmetric short kernel filters, ICASSP 1988 (`legall`, the 5/3 filters).
+Sources: Kingsbury, Image processing with complex wavelets, Phil. Trans. R. Soc. A 357, 1999 (`near_sym_a`,
+`near_sym_b`) and Complex wavelets for shift invariant analysis and filtering of signals, ACHA 10, 2001 (Q-shift);
+Kingsbury, Design of Q-shift complex wavelets for image processing using frequency domain energy minimization, ICIP 2003
+(`qshift_c`, `qshift_d`); Antonini et al., Image coding using wavelet transform, IEEE TIP 1, 1992 (`antonini`, the 9/7
+filters of JPEG 2000); Le Gall and Tabatabai, Sub-band coding of digital images using symmetric short kernel filters,
+ICASSP 1988 (`legall`, the 5/3 filters).
 """
 
 from typing import NamedTuple

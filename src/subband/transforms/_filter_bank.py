@@ -123,9 +123,9 @@ def synthesis(bands: Sequence[Tensor], axes: Sequence[Axis], lengths: Sequence[i
     Args:
         bands: In sorted key order, any common shape, real.
         axes: The transformed axes.
-        lengths: Without it the inverse of `analysis`. With it, for signals of these lengths along `axes`, the adjoint of
-            the analysis with the time-reversed filters: the bands go on with zeros, and what arrives beyond the ends is
-            folded back.
+        lengths: Without it the inverse of `analysis`. With it, for signals of these lengths along `axes`, the adjoint
+            of the analysis with the time-reversed filters: the bands go on with zeros, and what arrives beyond the ends
+            is folded back.
 
     Returns:
         The signal.
@@ -244,7 +244,7 @@ class _SynthesisStep:
         num_taps, self.length, self.place, self.is_last = axis.bank.num_taps, length, place, is_last
         self.is_periodic = axis.mode == "periodization"
         zeros = num_taps - 2 if is_adjoint and not self.is_periodic else 0
-        # With L/4 coefficients of the neighbouring periods on both sides every periodic sum is complete.
+        # With L/4 coefficients of the neighboring periods on both sides every periodic sum is complete.
         self.wrap = 2 * (num_taps // 4) if self.is_periodic else 0
         filters = _synthesis_filters(axis.bank)
         self.rows = RowFilter(filters, stride=2, padding=zeros)
@@ -318,7 +318,7 @@ def _interleaved(bands: Sequence[Tensor], places: Sequence[int], margins: tuple[
         if last not in places:
             z[tuple(index)] = band
         elif key[places.index(last)] == 0:
-            # Neighbours in memory are the parts of one complex number: much faster than writing every other number.
+            # Neighbors in memory are the parts of one complex number: much faster than writing every other number.
             other = tuple(1 if place == last else bit for place, bit in zip(places, key, strict=True))
             index[last] = slice(before // 2, (before + width) // 2)
             target = torch.view_as_complex(z.unflatten(-1, (-1, 2)))[tuple(index)]

@@ -17,8 +17,8 @@ _CHUNK_BYTES = 1 << 21  # what a chunk of the input may take of the second-level
 class Layout(NamedTuple):
     """How a tensor lies in memory, seen from the axes that are transformed.
 
-    Tensors in memory order are called physical. A flat tensor `(P, ...)` is a physical one with the axes before the first
-    transformed one joined.
+    Tensors in memory order are called physical. A flat tensor `(P, ...)` is a physical one with the axes before the
+    first transformed one joined.
 
     Attributes:
         order: Axes from the outermost to the innermost in memory.

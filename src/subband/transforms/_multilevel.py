@@ -6,13 +6,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from subband.transforms._arguments import Names, check_dtype, negative_axes, per_axis
 from subband.transforms._static import static_wavelet
+from subband.transforms.arguments import Names, check_dtype, negative_axes, per_axis
+from subband.transforms.coeffs import Coeffs, Details
 from subband.transforms.dwt import dwtn, idwtn
 from subband.transforms.filters import FilterBank, WaveletLike, filter_banks
 from subband.transforms.lengths import check_level
 from subband.transforms.padding import check_mode
-from subband.transforms.pyramid import Coeffs, Details
 
 __all__ = ["decompose", "detail_bands", "parse", "reconstruct", "transformed_axes"]
 

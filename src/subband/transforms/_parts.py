@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from subband.transforms._arguments import check_dtype
+from subband.transforms.arguments import check_dtype
 
 __all__ = ["check_complex", "check_real", "on_parts"]
 

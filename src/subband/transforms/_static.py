@@ -1,4 +1,4 @@
-"""What the containers of coefficients remember beside tensors: names and numbers that compare, hash and serialise."""
+"""What the containers of coefficients remember beside tensors: names and numbers that compare, hash and serialize."""
 
 from collections.abc import Sequence
 from typing import Any, TypeAlias

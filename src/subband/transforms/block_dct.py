@@ -1,6 +1,7 @@
 """Discrete cosine transform of square blocks, as in JPEG.
 
-JPEG's formula for 8x8 blocks is the orthonormal transform of type 2; JPEG subtracts 128 from pixels in `[0, 255]` before.
+JPEG's formula for 8x8 blocks is the orthonormal transform of type 2; JPEG subtracts 128 from pixels in `[0, 255]`
+before.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,10 +13,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from subband.transforms._arguments import check_dtype, in_float32
 from subband.transforms._cosine import Scale, cosine_matrix
 from subband.transforms._linear import LinearMap, apply
 from subband.transforms._parts import on_parts
+from subband.transforms.arguments import check_dtype, in_float32
 from subband.transforms.padding import crop, pad_to_multiple
 
 __all__ = ["BlockLayout", "BlockOrder", "block_dct2", "block_frequencies", "block_idct2", "zigzag_order"]
@@ -157,8 +158,8 @@ def block_idct2(
 
     Raises:
         TypeError: If `coeffs` is an integer tensor.
-        ValueError: If an option is unknown, one of `order` and `keep` is given for `layout="spatial"`, the shape does not
-            fit `block` and `keep`, or `size` is not the size of an image of so many blocks.
+        ValueError: If an option is unknown, one of `order` and `keep` is given for `layout="spatial"`, the shape does
+            not fit `block` and `keep`, or `size` is not the size of an image of so many blocks.
 
     Example:
         >>> x = torch.rand(2, 3, 21, 30)

@@ -1,6 +1,7 @@
 """All coefficients of a multi-level transform in one array or in one vector, and back.
 
-The layouts are those of PyWavelets' `coeffs_to_array` and `ravel_coeffs`; axes that were not transformed are kept as batch.
+The layouts are those of PyWavelets' `coeffs_to_array` and `ravel_coeffs`; axes that were not transformed are kept as
+batch.
 """
 
 import math
@@ -12,10 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from subband.transforms._arguments import check_dtype
 from subband.transforms._multilevel import parse, transformed_axes
+from subband.transforms.arguments import check_dtype
+from subband.transforms.coeffs import Coeffs, Details
 from subband.transforms.padding import extend
-from subband.transforms.pyramid import Coeffs, Details
 
 __all__ = ["from_array", "from_vector", "to_array", "to_vector"]
 
@@ -25,8 +26,8 @@ _Bands = dict[str, Tensor]
 def to_array(coeffs: Any, axes: Sequence[int] | None = None) -> Tensor:
     """Arrange the bands as a mosaic: the approximation in the first corner, finer levels around it.
 
-    Letter `d` of a key places a band behind everything coarser along that axis, letter `a` at the beginning. Where bands
-    overlap the border and do not fill their place, as in most modes but `periodization`, the rest is zero.
+    Letter `d` of a key places a band behind everything coarser along that axis, letter `a` at the beginning. Where
+    bands overlap the border and do not fill their place, as in most modes but `periodization`, the rest is zero.
 
     Args:
         coeffs: `Coeffs`, or PyWavelets' plain structure with every band present.

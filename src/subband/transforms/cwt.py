@@ -1,6 +1,7 @@
 """Continuous wavelet transform of signals, with the numbers of PyWavelets.
 
-One scale is one convolution of the signal with the sampled wavelet. All scales share the Fourier transform of the signal.
+One scale is one convolution of the signal with the sampled wavelet. All scales share the Fourier transform of the
+signal.
 """
 
 import difflib
@@ -13,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from subband.transforms._arguments import check_dtype, in_float32, negative_axes
 from subband.transforms._compiling import constant_result
+from subband.transforms.arguments import check_dtype, in_float32, negative_axes
 
 if TYPE_CHECKING:
     import pywt
@@ -39,29 +40,30 @@ def cwt(
 ) -> tuple[Tensor, Tensor]:
     """Continuous wavelet transform along one axis.
 
-    Equal to `pywt.cwt` in float64. In float32 it is closer to the float64 result than PyWavelets, which also samples the
-    wavelet in single precision. Gradients flow to `x`, not to the scales: a scale picks entries from a table of the
+    Equal to `pywt.cwt` in float64. In float32 it is closer to the float64 result than PyWavelets, which also samples
+    the wavelet in single precision. Gradients flow to `x`, not to the scales: a scale picks entries from a table of the
     integrated wavelet, so the result is a step function of it.
 
     Args:
         x: Signals, any shape, any range; real or complex.
         scales: S positive scales; a larger scale is a lower frequency.
-        wavelet: `mexh`, `morl`, `gaus1` to `gaus8`, `cgau1` to `cgau8`, `cmorB-C`, `shanB-C` or `fbspM-B-C` with bandwidth
-            B, centre frequency C and order M as numbers, such as `cmor1.5-1.0`; or a `pywt.ContinuousWavelet`.
+        wavelet: `mexh`, `morl`, `gaus1` to `gaus8`, `cgau1` to `cgau8`, `cmorB-C`, `shanB-C` or `fbspM-B-C` with
+            bandwidth B, center frequency C and order M as numbers, such as `cmor1.5-1.0`; or a
+            `pywt.ContinuousWavelet`.
         sampling_period: Time between two samples; matters for the frequencies only.
-        method: `fft` multiplies spectra; `conv` convolves directly, which is slower at large scales but made of operations
-            that every exporter knows.
+        method: `fft` multiplies spectra; `conv` convolves directly, which is slower at large scales but made of
+            operations that every exporter knows.
         axis: Axis of time.
         precision: The wavelet is tabulated at `2**precision` points.
 
     Returns:
         coefficients: `(S, *x.shape)`; complex for complex wavelets (complex64 for half precision) or complex `x`,
             otherwise in the dtype of `x`.
-        frequencies: Centre frequency of every scale in cycles per unit of `sampling_period`, `(S,)`.
+        frequencies: Center frequency of every scale in cycles per unit of `sampling_period`, `(S,)`.
 
     Raises:
-        ValueError: If a scale is not positive, too small to sample the wavelet twice, or asks for a gradient, if `wavelet`
-            is not a continuous wavelet, `method` is unknown, or the axis is empty.
+        ValueError: If a scale is not positive, too small to sample the wavelet twice, or asks for a gradient, if
+            `wavelet` is not a continuous wavelet, `method` is unknown, or the axis is empty.
         TypeError: If `x` is an integer tensor.
 
     Example:
@@ -73,7 +75,7 @@ def cwt(
         >>> coefficients.square().mean(-1).argmax()
         tensor(2)
 
-    Source: Torrence and Compo, A Practical Guide to Wavelet Analysis, BAMS 79, 1998; discretised as in PyWavelets.
+    Source: Torrence and Compo, A Practical Guide to Wavelet Analysis, BAMS 79, 1998; discretized as in PyWavelets.
     """
     check_dtype(x, "x")
     if method not in ("fft", "conv"):
@@ -84,9 +86,9 @@ def cwt(
     numbers = _check_scales(scales)
     half = x.dtype in (torch.float16, torch.bfloat16)
     signal = (x.float() if half else x).movedim(axis, -1)
-    taps, centre = _lags(wavelet, numbers, precision)
+    taps, center = _lags(wavelet, numbers, precision)
     transform = _by_fft if method == "fft" else _by_convolution
-    coefficients = in_float32(transform, signal, taps=taps, centre=centre)
+    coefficients = in_float32(transform, signal, taps=taps, center=center)
     if half and not coefficients.is_complex():
         coefficients = coefficients.to(x.dtype)
     frequency = central_frequency(wavelet, precision) / sampling_period
@@ -108,7 +110,7 @@ def central_frequency(wavelet: ContinuousWaveletLike, precision: int = 8) -> flo
         >>> central_frequency("morl"), central_frequency("cmor1.5-2.0")
         (0.8125, 2.0)
     """
-    return _central_frequency_of_name(wavelet, precision) if isinstance(wavelet, str) else _centre(wavelet, precision)
+    return _central_frequency_of_name(wavelet, precision) if isinstance(wavelet, str) else _center(wavelet, precision)
 
 
 def scale2frequency(wavelet: ContinuousWaveletLike, scale: float | Tensor, precision: int = 8) -> Any:
@@ -141,44 +143,44 @@ def _check_scales(scales: float | Iterable[float]) -> tuple[float, ...]:
     return numbers
 
 
-def _by_fft(x: Tensor, *, taps: Tensor, centre: int) -> Tensor:
+def _by_fft(x: Tensor, *, taps: Tensor, center: int) -> Tensor:
     """`(..., N)` to `(S, ..., N)`."""
-    kernel, centre = _within_reach(x, taps, centre)
+    kernel, center = _within_reach(x, taps, center)
     if x.numel() == 0:  # the FFT library refuses an empty batch
         return torch.empty_like(x, dtype=torch.result_type(x, kernel)).expand(kernel.shape[0], *x.shape)
     length = x.shape[-1]
     # Long enough that what wraps around stays clear of the N samples kept.
-    size = _fast_length(length + max(centre, kernel.shape[-1] - 1 - centre))
+    size = _fast_length(length + max(center, kernel.shape[-1] - 1 - center))
     is_real = not (x.is_complex() or kernel.is_complex())
     forward, backward = (torch.fft.rfft, torch.fft.irfft) if is_real else (torch.fft.fft, torch.fft.ifft)
     response = forward(kernel, size).view(-1, *[1] * (x.ndim - 1), size // 2 + 1 if is_real else size)
     spectrum = forward(x, size)
     parts = response.split(max(1, _CHUNK // max(1, spectrum.numel())))
-    return torch.cat([backward(spectrum * part, size).narrow(-1, centre, length) for part in parts])
+    return torch.cat([backward(spectrum * part, size).narrow(-1, center, length) for part in parts])
 
 
-def _by_convolution(x: Tensor, *, taps: Tensor, centre: int) -> Tensor:
+def _by_convolution(x: Tensor, *, taps: Tensor, center: int) -> Tensor:
     """`(..., N)` to `(S, ..., N)`."""
     if x.is_complex():
-        real, imag = (_by_convolution(part, taps=taps, centre=centre) for part in (x.real, x.imag))
+        real, imag = (_by_convolution(part, taps=taps, center=center) for part in (x.real, x.imag))
         return real + 1j * imag
     if taps.is_complex():
-        return torch.complex(*(_by_convolution(x, taps=part, centre=centre) for part in (taps.real, taps.imag)))
-    kernel, centre = _within_reach(x, taps, centre)
-    padded = functional.pad(x, (kernel.shape[-1] - 1 - centre, centre))
+        return torch.complex(*(_by_convolution(x, taps=part, center=center) for part in (taps.real, taps.imag)))
+    kernel, center = _within_reach(x, taps, center)
+    padded = functional.pad(x, (kernel.shape[-1] - 1 - center, center))
     rows = padded.reshape(math.prod(x.shape[:-1]), 1, padded.shape[-1])
     bands = functional.conv1d(rows, kernel.flip(-1)[:, None])  # (B, S, N)
     return bands.movedim(1, 0).reshape(kernel.shape[0], *x.shape)
 
 
-def _within_reach(x: Tensor, taps: Tensor, centre: int) -> tuple[Tensor, int]:
+def _within_reach(x: Tensor, taps: Tensor, center: int) -> tuple[Tensor, int]:
     """The taps in the precision and place of `x`, without lags so large that they never meet a sample."""
     length = x.shape[-1]
-    first, last = max(0, centre - length + 1), min(taps.shape[-1], centre + length)
+    first, last = max(0, center - length + 1), min(taps.shape[-1], center + length)
     dtype = x.real.dtype
     if taps.is_complex():
         dtype = torch.complex128 if dtype == torch.float64 else torch.complex64
-    return taps[:, first:last].to(device=x.device, dtype=dtype), centre - first
+    return taps[:, first:last].to(device=x.device, dtype=dtype), center - first
 
 
 def _fast_length(minimum: int) -> int:
@@ -200,7 +202,7 @@ def _lags(wavelet: ContinuousWaveletLike, scales: tuple[float, ...], precision: 
 
 @constant_result
 def _central_frequency_of_name(wavelet: str, precision: int) -> float:
-    return _cached_centre(wavelet, precision)
+    return _cached_center(wavelet, precision)
 
 
 @lru_cache(maxsize=8)
@@ -209,11 +211,11 @@ def _lags_of_name(wavelet: str, scales: tuple[float, ...], precision: int) -> La
 
 
 @cache
-def _cached_centre(wavelet: str, precision: int) -> float:
-    return _centre(wavelet, precision)
+def _cached_center(wavelet: str, precision: int) -> float:
+    return _center(wavelet, precision)
 
 
-def _centre(wavelet: ContinuousWaveletLike, precision: int) -> float:
+def _center(wavelet: ContinuousWaveletLike, precision: int) -> float:
     import pywt
 
     return float(pywt.central_frequency(_resolve(wavelet), precision))
@@ -238,12 +240,12 @@ def _sample(wavelet: ContinuousWaveletLike, scales: tuple[float, ...], precision
         if picked.size < 2:
             raise ValueError(f"scales must be larger than {1 / support:.3g} for wavelet {resolved.name}, got {scale}")
         responses.append(-np.sqrt(scale) * np.diff(integral[picked[::-1]].conj(), prepend=0, append=0))
-    centre = max(response.size // 2 for response in responses)
-    taps = np.zeros((len(scales), 2 * centre + 1), integral.dtype)
+    center = max(response.size // 2 for response in responses)
+    taps = np.zeros((len(scales), 2 * center + 1), integral.dtype)
     for row, response in zip(taps, responses, strict=True):
-        first = centre - (response.size - 1) // 2
+        first = center - (response.size - 1) // 2
         row[first : first + response.size] = response
-    return torch.from_numpy(taps), centre
+    return torch.from_numpy(taps), center
 
 
 def _resolve(wavelet: ContinuousWaveletLike) -> Any:

@@ -13,9 +13,9 @@ from typing import Literal
 import torch  # noqa: F401  the examples below use it
 from torch import Tensor
 
-from subband.transforms._arguments import check_dtype, in_float32, negative_axes
 from subband.transforms._cosine import Scale, cosine_sums
 from subband.transforms._parts import on_parts
+from subband.transforms.arguments import check_dtype, in_float32, negative_axes
 
 __all__ = ["DctNorm", "DctType", "dct", "dct2", "dctn", "idct", "idct2", "idctn"]
 
@@ -34,8 +34,8 @@ def dct(x: Tensor, type: DctType = 2, *, norm: DctNorm = "ortho", axis: int = -1
     transpose of the other.
 
     Args:
-        x: Any shape, floating or complex, any range. Half precision is computed in float32; of complex numbers both parts
-            are transformed.
+        x: Any shape, floating or complex, any range. Half precision is computed in float32; of complex numbers both
+            parts are transformed.
         type: 2, the common one, or 3.
         norm: Orthonormal, or the plain sums.
         axis: Transformed axis.

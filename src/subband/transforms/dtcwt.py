@@ -1,8 +1,8 @@
 """Dual-tree complex wavelet transform of images.
 
-Two wavelet trees run in parallel along each axis, on the even and on the odd samples. Their filters are half a sample apart,
-so that the outputs of both trees together form complex coefficients whose magnitude hardly changes when the image is
-shifted, in six directions.
+Two wavelet trees run in parallel along each axis, on the even and on the odd samples. Their filters are half a sample
+apart, so that the outputs of both trees together form complex coefficients whose magnitude hardly changes when the
+image is shifted, in six directions.
 
 Sources: Kingsbury, Image processing with complex wavelets, Phil. Trans. R. Soc. A 357, 1999; Selesnick, Baraniuk and
 Kingsbury, The dual-tree complex wavelet transform, IEEE Signal Processing Magazine 22(6), 2005.
@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from subband.transforms._arguments import check_dtype, in_float32
 from subband.transforms._dtcwt_axis import MergeFirst, MergeTrees, SplitFirst, SplitTrees, interleave
 from subband.transforms._dtcwt_filters import FirstLevel, LaterLevels, first_level, later_levels
 from subband.transforms._linear import LinearMap, apply
+from subband.transforms.arguments import check_dtype, in_float32
 from subband.transforms.padding import crop, extend
 
 __all__ = ["DTCWTCoeffs", "dtcwt2", "idtcwt2"]
@@ -33,14 +33,15 @@ _HALF = (torch.float16, torch.bfloat16)
 class DTCWTCoeffs:
     """Coefficients of a dual-tree complex wavelet transform; a pytree whose leaves are the tensors.
 
-    Coefficients made elsewhere fit in: `yl` and `yh` of pytorch_wavelets are `low` and `torch.view_as_real` of every entry of
-    `highs`; the highpasses of the NumPy package `dtcwt` have the six directions last, `(h, w, 6)`, instead of before the rows.
+    Coefficients made elsewhere fit in: `yl` and `yh` of pytorch_wavelets are `low` and `torch.view_as_real` of every
+    entry of `highs`; the highpasses of the NumPy package `dtcwt` have the six directions last, `(h, w, 6)`, instead of
+    before the rows.
 
     Attributes:
-        low: Real low-pass image, `(..., H / 2**(J - 1), W / 2**(J - 1))` for J levels if the sides of the image divide; sides
-            are rounded up to even numbers otherwise.
-        highs: One complex tensor per level, the finest first, `(..., 6, H / 2**j, W / 2**j)` at level j. The directions are
-            those of edges at 15, 45, 75, 105, 135 and 165 degrees.
+        low: Real low-pass image, `(..., H / 2**(J - 1), W / 2**(J - 1))` for J levels if the sides of the image divide;
+            sides are rounded up to even numbers otherwise.
+        highs: One complex tensor per level, the finest first, `(..., 6, H / 2**j, W / 2**j)` at level j. The directions
+            are those of edges at 15, 45, 75, 105, 135 and 165 degrees.
         size: `(H, W)` of the image, to which the inverse crops; `None` keeps the even size.
         biort: Filters of level 1.
         qshift: Filters of the later levels.
@@ -69,9 +70,9 @@ class DTCWTCoeffs:
 def dtcwt2(x: Tensor, level: int = 3, biort: str = "near_sym_a", qshift: str = "qshift_a") -> DTCWTCoeffs:
     """Dual-tree complex wavelet transform of the last two axes.
 
-    Equal to the NumPy package `dtcwt`, whose rules for odd sizes it follows: an odd side gets its last row or column twice,
-    and the low-pass image before level 2 and later gets its outermost rows or columns twice on both sides if it does not
-    divide by four.
+    Equal to the NumPy package `dtcwt`, whose rules for odd sizes it follows: an odd side gets its last row or column
+    twice, and the low-pass image before level 2 and later gets its outermost rows or columns twice on both sides if it
+    does not divide by four.
 
     Args:
         x: Images, `(..., H, W)`, real, any range.
@@ -115,8 +116,8 @@ def idtcwt2(coeffs: DTCWTCoeffs) -> Tensor:
         Images, `(..., H, W)` with `coeffs.size` rows and columns, in the dtype of `coeffs.low`.
 
     Raises:
-        ValueError: If a filter name is unknown, the bands of two levels do not fit together, or `coeffs.size` is larger than
-            the image.
+        ValueError: If a filter name is unknown, the bands of two levels do not fit together, or `coeffs.size` is larger
+            than the image.
         TypeError: If `coeffs.low` is complex or integer, or a band is not complex.
 
     Example:
@@ -180,8 +181,8 @@ def _fitted(x: Tensor, high: Tensor, level: int, most: int) -> Tensor:
 def _directions(horizontal: Tensor, diagonal: Tensor, vertical: Tensor) -> Tensor:
     """Three real bands `(..., 2h, 2w)` to six complex ones `(..., 6, h, w)`.
 
-    The four trees lie side by side in blocks of 2x2; sum and difference of two of them cancel one of the two quadrants of
-    the spectrum each, which is what makes the six bands directional.
+    The four trees lie side by side in blocks of 2x2; sum and difference of two of them cancel one of the two quadrants
+    of the spectrum each, which is what makes the six bands directional.
     """
     real: list[Tensor] = []
     imag: list[Tensor] = []

@@ -1,9 +1,9 @@
 """One level of the discrete wavelet transform in one, two or n dimensions, and its inverse.
 
-The numbers are those of PyWavelets in every boundary mode and for every length, odd and shorter than the filter included.
-A band is named by one letter per axis, `a` for low-pass and `d` for high-pass, in the order in which the axes are given.
-In two dimensions over rows and columns the usual names are `ll = aa`, `lh = da` (PyWavelets' cH: low along the width,
-high along the height), `hl = ad` (cV) and `hh = dd` (cD).
+The numbers are those of PyWavelets in every boundary mode and for every length, odd and shorter than the filter
+included. A band is named by one letter per axis, `a` for low-pass and `d` for high-pass, in the order in which the axes
+are given. In two dimensions over rows and columns the usual names are `ll = aa`, `lh = da` (PyWavelets' cH: low along
+the width, high along the height), `hl = ad` (cV) and `hh = dd` (cD).
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from subband.transforms import _maps
-from subband.transforms._arguments import Names, check_dtype, in_float32, negative_axes, per_axis
 from subband.transforms._filter_bank import Axis, signal_length
+from subband.transforms.arguments import Names, check_dtype, in_float32, negative_axes, per_axis
 from subband.transforms.filters import HAAR, FilterBank, WaveletLike, filter_banks
 from subband.transforms.haar import haar_analysis, haar_synthesis
 from subband.transforms.padding import check_mode, extend

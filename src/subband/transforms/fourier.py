@@ -12,8 +12,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from subband.transforms._arguments import in_float32, negative_axes
 from subband.transforms._parts import check_complex, check_real
+from subband.transforms.arguments import in_float32, negative_axes
 from subband.transforms.spectrum import half_spectrum_weights
 
 __all__ = [

@@ -1,8 +1,8 @@
 """The fully separable wavelet transform: every axis is decomposed to the end before the next one.
 
-Unlike `wavedecn`, which transforms the approximation along all axes before it goes on to the next level, this gives bands
-of every combination of levels, one per axis. Other names are tensor-product, hyperbolic or anisotropic wavelet transform
-(DeVore, Konyagin and Temlyakov, "Hyperbolic wavelet approximation", Constructive Approximation 14, 1998).
+Unlike `wavedecn`, which transforms the approximation along all axes before it goes on to the next level, this gives
+bands of every combination of levels, one per axis. Other names are tensor-product, hyperbolic or anisotropic wavelet
+transform (DeVore, Konyagin and Temlyakov, "Hyperbolic wavelet approximation", Constructive Approximation 14, 1998).
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from subband.transforms._arguments import Names, check_dtype, negative_axes, per_axis
 from subband.transforms._multilevel import decompose, reconstruct
 from subband.transforms._static import from_json, plain_sizes, static_wavelet, to_json
+from subband.transforms.arguments import Names, check_dtype, negative_axes, per_axis
 from subband.transforms.filters import FilterBank, WaveletLike, filter_banks
 
 __all__ = ["SeparableCoeffs", "fswavedecn", "fswaverecn"]

@@ -1,4 +1,4 @@
-"""Fast path of the Haar wavelet: sums and differences of neighbours instead of convolutions.
+"""Fast path of the Haar wavelet: sums and differences of neighbors instead of convolutions.
 
 One level over n axes works on even lengths only and needs no boundary rule. The eager kernels write every band straight
 into its place; since writing into given memory is not differentiable, analysis and synthesis form a pair of linear

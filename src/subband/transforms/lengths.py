@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from subband.transforms._arguments import Names, negative_axes, per_axis
 from subband.transforms._filter_bank import band_length
+from subband.transforms.arguments import Names, negative_axes, per_axis
 from subband.transforms.filters import WaveletLike, filter_banks
 from subband.transforms.padding import check_mode
 

@@ -1,8 +1,8 @@
 """The wavelet transform over several levels, and its inverse.
 
-Every level transforms the approximation of the level before. The numbers are those of PyWavelets; the result is a `Coeffs`,
-which behaves as PyWavelets' list and remembers wavelet, mode, axes and sizes, so that its inverse needs no arguments and
-gives back signals of odd length as they were.
+Every level transforms the approximation of the level before. The numbers are those of PyWavelets; the result is a
+`Coeffs`, which behaves as PyWavelets' list and remembers wavelet, mode, axes and sizes, so that its inverse needs no
+arguments and gives back signals of odd length as they were.
 """
 
 from collections.abc import Sequence
@@ -11,10 +11,10 @@ from typing import Any
 import torch  # noqa: F401  the examples below use it
 from torch import Tensor
 
-from subband.transforms._arguments import Names
 from subband.transforms._multilevel import decompose, reconstruct
+from subband.transforms.arguments import Names
+from subband.transforms.coeffs import Coeffs
 from subband.transforms.filters import WaveletLike
-from subband.transforms.pyramid import Coeffs
 
 __all__ = ["wavedec", "wavedec2", "wavedec3", "wavedecn", "waverec", "waverec2", "waverec3", "waverecn"]
 

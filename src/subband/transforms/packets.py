@@ -1,10 +1,11 @@
 """Wavelet packets: the wavelet transform applied again to every band, over any number of axes.
 
-A node of the tree is named by its path, one step per level. With one axis a step is `a` or `d`; with two axes it is one of
-PyWavelets' letters `a, h, v, d` for the bands `aa, da, ad, dd`; with more axes it is the key of the band, such as `aad`.
+A node of the tree is named by its path, one step per level. With one axis a step is `a` or `d`; with two axes it is one
+of PyWavelets' letters `a, h, v, d` for the bands `aa, da, ad, dd`; with more axes it is the key of the band, such as
+`aad`.
 
-All nodes of a level have the same size, so a whole level is one tensor. New axes stand directly in front of the outermost
-transformed axis:
+All nodes of a level have the same size, so a whole level is one tensor. New axes stand directly in front of the
+outermost transformed axis:
 
 | axes | natural order | frequency order |
 | --- | --- | --- |
@@ -12,9 +13,10 @@ transformed axis:
 | images `(B, C, H, W)`, axes -2, -1 | `(B, C, 4^L, H', W')` | `(B, C, 2^L, 2^L, H', W')` |
 | clips `(B, C, T, H, W)`, axes -3 to -1 | `(B, C, 8^L, T', H', W')` | `(B, C, 2^L, 2^L, 2^L, T', H', W')` |
 
-Natural order sorts the nodes by path. In frequency order the first new axis runs over the frequency along `axes[0]` from
-low to high, the second over that along `axes[1]`, and so on. The two differ because subsampling mirrors the spectrum of every
-high band (M. V. Wickerhauser, Adapted Wavelet Analysis from Theory to Software, 1994): the order is a Gray code.
+Natural order sorts the nodes by path. In frequency order the first new axis runs over the frequency along `axes[0]`
+from low to high, the second over that along `axes[1]`, and so on. The two differ because subsampling mirrors the
+spectrum of every high band (M. V. Wickerhauser, Adapted Wavelet Analysis from Theory to Software, 1994): the order is a
+Gray code.
 """
 
 from collections.abc import Sequence
@@ -24,9 +26,9 @@ from typing import Any, Literal, NamedTuple, TypeVar, get_args
 import torch
 from torch import Tensor
 
-from subband.transforms._arguments import Names, check_dtype, in_float32, negative_axes, per_axis
 from subband.transforms._compiling import constant_result
 from subband.transforms._filter_bank import band_length
+from subband.transforms.arguments import Names, check_dtype, in_float32, negative_axes, per_axis
 from subband.transforms.dwt import dwtn, idwtn
 from subband.transforms.filters import FilterBank, WaveletLike, filter_banks
 from subband.transforms.lengths import check_level
@@ -49,15 +51,15 @@ def wavelet_packet(
 ) -> Tensor:
     """All nodes of one level of the wavelet packet tree.
 
-    The nodes are those of `pywt.WaveletPacket`, `WaveletPacket2D` and `WaveletPacketND`; the latter two default to the mode
-    `smooth`, this function to `symmetric`.
+    The nodes are those of `pywt.WaveletPacket`, `WaveletPacket2D` and `WaveletPacketND`; the latter two default to the
+    mode `smooth`, this function to `symmetric`.
 
     Args:
         x: Any shape, floating or complex, any range. Half precision is computed in float32.
         wavelet: Wavelet, or one per axis.
         level: Depth L of the nodes in the tree; 0 is the signal itself.
-        order: `freq` for a grid of nodes with one axis per transformed axis, both from low to high frequency, or `natural`
-            for one axis of nodes sorted by path. See `packet_paths` for their names.
+        order: `freq` for a grid of nodes with one axis per transformed axis, both from low to high frequency, or
+            `natural` for one axis of nodes sorted by path. See `packet_paths` for their names.
         axes: n axes to transform, each at most once.
         mode: Boundary mode, or one per axis, see `subband.transforms.MODES`.
 
@@ -109,9 +111,9 @@ def iwavelet_packet(
         order: Order of the nodes.
         axes: Axes of the **result** that were transformed.
         mode: Boundary mode, or one per axis; only `periodization` makes a difference here.
-        size: Samples along every one of `axes` before the transform. Without it every level gives back an even number of
-            samples, so the result is longer if a size was odd at any level, and in mode `periodization` it then is another
-            signal.
+        size: Samples along every one of `axes` before the transform. Without it every level gives back an even number
+            of samples, so the result is longer if a size was odd at any level, and in mode `periodization` it then is
+            another signal.
 
     Returns:
         The signal.

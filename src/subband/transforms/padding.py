@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
-from subband.transforms._arguments import check_dtype, in_float32, negative_axes
+from subband.transforms.arguments import check_dtype, in_float32, negative_axes
 
 __all__ = ["MODES", "BoundaryMode", "check_mode", "crop", "extend", "fold", "pad", "pad_to_multiple"]
 

@@ -1,7 +1,7 @@
 """Analysis and synthesis along one axis with any filter bank, as plain expressions.
 
-These are the forms for compilers, exporters, devices other than the CPU, and taps that are learned: sums of shifted copies
-of the even and the odd samples, which exist for every dtype and fuse into one loop. The CPU has `_filter_bank`.
+These are the forms for compilers, exporters, devices other than the CPU, and taps that are learned: sums of shifted
+copies of the even and the odd samples, which exist for every dtype and fuse into one loop. The CPU has `_filter_bank`.
 """
 
 from collections.abc import Iterable
@@ -57,7 +57,7 @@ def analyze_adjoint(low: Tensor, high: Tensor, bank: FilterBank, mode: str, axis
         bank: The filters given to `analyze`.
         mode: Boundary mode.
         axis: Negative axis number.
-        length: Samples of the signal that was analysed.
+        length: Samples of the signal that was analyzed.
 
     Returns:
         A tensor with `length` samples along `axis`.
@@ -107,7 +107,7 @@ def synthesize(low: Tensor, high: Tensor, bank: FilterBank, mode: str, axis: int
     length = signal_length(low.shape[axis], num_taps, mode)
     first = 0
     if mode == "periodization":
-        # The bands are periodic: with L/4 coefficients of the neighbouring periods on both sides every sum is complete.
+        # The bands are periodic: with L/4 coefficients of the neighboring periods on both sides every sum is complete.
         wrap = num_taps // 4
         low, high = extend(low, wrap, wrap, "periodic", axis), extend(high, wrap, wrap, "periodic", axis)
         first = 1 - num_taps // 2 + 2 * wrap

@@ -1,7 +1,7 @@
 """Energies and frequencies of two-dimensional Fourier spectra.
 
-Spectra are half spectra of `rfft2`, `(..., H, W // 2 + 1)`: the other half of a real image's spectrum is its mirror image,
-so most columns stand for two. Frequencies are in cycles per pixel.
+Spectra are half spectra of `rfft2`, `(..., H, W // 2 + 1)`: the other half of a real image's spectrum is its mirror
+image, so most columns stand for two. Frequencies are in cycles per pixel.
 """
 
 from collections.abc import Sequence
@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from subband.transforms._arguments import check_dtype, in_float32
 from subband.transforms._parts import check_real
+from subband.transforms.arguments import check_dtype, in_float32
 
 __all__ = ["half_spectrum_weights", "radial_bins", "radial_frequency", "radial_spectrum", "spectral_energy"]
 
@@ -59,7 +59,7 @@ def half_spectrum_weights(width: int, like: Tensor | None = None) -> Tensor:
 
 
 def radial_bins(height: int, width: int, num_bins: int | None = None) -> Tensor:
-    """Centre frequencies of the rings that `radial_spectrum` averages over.
+    """Center frequencies of the rings that `radial_spectrum` averages over.
 
     Args:
         height: Rows of the image.
@@ -88,7 +88,7 @@ def radial_spectrum(x: Tensor, num_bins: int | None = None) -> Tensor:
     """Power spectrum averaged over rings of equal frequency.
 
     The power is that of the orthonormal transform, so its mean over all frequencies is the mean square of the image.
-    An entry belongs to the ring of the nearest centre of `radial_bins`.
+    An entry belongs to the ring of the nearest center of `radial_bins`.
 
     Args:
         x: Images, `(..., H, W)`, real, any range, at least two pixels long in one direction.
@@ -149,13 +149,13 @@ def spectral_energy(spectrum: Tensor, width: int, edges: Sequence[float] | None 
 
 def _ring_means(x: Tensor, *, num_bins: int | None) -> Tensor:
     height, width = x.shape[-2:]
-    centres = radial_bins(height, width, num_bins)
-    spacing = float(centres[1])
+    centers = radial_bins(height, width, num_bins)
+    spacing = float(centers[1])
     # Frequencies half-way between two rings go to the lower one, whatever the rounding errors of the device.
     rings = (radial_frequency(height, width, x) / spacing - 1e-4).round().long().flatten()
     weights = half_spectrum_weights(width, x).expand(height, -1).flatten()
     power = torch.fft.rfft2(x, norm="ortho").abs().square().flatten(-2) * weights
-    return _sum_per_ring(power, rings, len(centres)) / _sum_per_ring(weights, rings, len(centres)).clamp(min=1.0)
+    return _sum_per_ring(power, rings, len(centers)) / _sum_per_ring(weights, rings, len(centers)).clamp(min=1.0)
 
 
 def _sum_per_ring(values: Tensor, rings: Tensor, count: int) -> Tensor:

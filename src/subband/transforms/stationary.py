@@ -1,9 +1,9 @@
 """Undecimated (stationary) wavelet transforms: every band keeps the resolution of the input.
 
 Level l filters the approximation of level l - 1 with the taps `2^(l - 1)` samples apart instead of keeping every other
-sample (the algorithm "à trous"). Moving the signal moves all bands with it, which is why denoising and detection prefer this
-transform; the price is `2^n` times the memory per level for n axes. The signal is continued periodically, and its length
-must be divisible by `2^level`.
+sample (the algorithm "à trous"). Moving the signal moves all bands with it, which is why denoising and detection prefer
+this transform; the price is `2^n` times the memory per level for n axes. The signal is continued periodically, and its
+length must be divisible by `2^level`.
 
 Calls, results and numbers are those of PyWavelets. Coefficients are plain lists, coarsest level first.
 """
@@ -66,8 +66,8 @@ def swt(
 def iswt(coeffs: Sequence[Any], wavelet: WaveletLike = "haar", norm: bool = False, axis: int = -1) -> Tensor:
     """Inverse of `swt`.
 
-    Both ways to undo a level, from its even and from its odd samples, are averaged. Approximations other than the coarsest
-    one are not used.
+    Both ways to undo a level, from its even and from its odd samples, are averaged. Approximations other than the
+    coarsest one are not used.
 
     Args:
         coeffs: List of `swt` with or without `trim_approx`; `None` stands for zeros.
@@ -183,8 +183,8 @@ def swtn(
 
     Returns:
         One dictionary per level from key to band, coarsest first; letter i of a key belongs to `axes[i]`. With
-        `trim_approx` the coarsest approximation comes first and the dictionaries hold details only. All tensors have the
-        shape of `x`.
+        `trim_approx` the coarsest approximation comes first and the dictionaries hold details only. All tensors have
+        the shape of `x`.
 
     Raises:
         TypeError: If `x` is neither floating nor complex.
@@ -220,8 +220,8 @@ def iswtn(
 
     Raises:
         TypeError: If coefficients are neither floating nor complex.
-        ValueError: If keys do not fit the axes, tensors do not agree in shape and dtype, a length does not fit, or a name
-            or axis is unknown.
+        ValueError: If keys do not fit the axes, tensors do not agree in shape and dtype, a length does not fit, or a
+            name or axis is unknown.
 
     Example:
         >>> x = torch.rand(4, 8, 8)

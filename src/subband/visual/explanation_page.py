@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from subband.visual._html import details, facts, figure, image, page, section, table
-from subband.visual.colours import series_styles
-from subband.visual.explanation import Explanation
+from subband.explain.explanation import Explanation
+from subband.explain.filters import filter_picture
+from subband.explain.occlusion import SubbandDrop
+from subband.visual.colors import series_styles
 from subband.visual.explanation_panel import heat_overlay, short, signed
-from subband.visual.filters import filter_picture
-from subband.visual.occlusion import SubbandDrop
+from subband.visual.html import details, facts, figure, image, page, section, table
 from subband.visual.plots import signed_bars
 from subband.visual.strips import strip_png, to_tiles
 
@@ -72,7 +72,7 @@ def explanations_page(
         photographs: At least one.
         model: What to call the network.
         settings: Terms and values for the head of the page.
-        spectra: What `subband.visual.filters.filter_spectra` returns; may be empty.
+        spectra: What `subband.explain.filters.filter_spectra` returns; may be empty.
 
     Returns:
         HTML that needs nothing from elsewhere.

@@ -10,19 +10,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from subband.visual.colours import error_colours, series_styles
-from subband.visual.explanation import Explanation
-from subband.visual.filters import filter_picture, row_centres
-from subband.visual.frequencies import PLANES, FrequencyShares
-from subband.visual.grad_cam import enlarge, overlay
-from subband.visual.occlusion import SubbandDrop
+from subband.explain.explanation import Explanation
+from subband.explain.filters import filter_picture, row_centers
+from subband.explain.frequencies import PLANES, FrequencyShares
+from subband.explain.grad_cam import enlarge, overlay
+from subband.explain.occlusion import SubbandDrop
+from subband.visual.colors import error_colors, series_styles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import ListedColormap
 
 FOR, AGAINST = (style.light for style in series_styles(("for", "against")).values())
-"""Colours of what speaks for a class, and of what speaks against it."""
+"""Colors of what speaks for a class, and of what speaks against it."""
 
 _INK, _SOFT, _RULE, _PALE, _FRAME = "#1d1c1a", "#64615b", "#d9d5cc", "#b9b5ad", "#ffb000"
 _DPI = 150
@@ -50,10 +50,10 @@ def panel(explanation: Explanation, name: str, facts: str = "", spectra: Mapping
     """The whole explanation as a PNG file: pictures above, bars below, then what is known of the network's frequencies.
 
     Args:
-        explanation: What `subband.visual.explanation.explain` returns.
+        explanation: What `subband.explain.explanation.explain` returns.
         name: Of the photograph.
         facts: More for the line under the heading, such as the name of the network.
-        spectra: What `subband.visual.filters.filter_spectra` returns; left out when empty.
+        spectra: What `subband.explain.filters.filter_spectra` returns; left out when empty.
 
     Returns:
         PNG file, 1893 pixels wide.
@@ -94,7 +94,7 @@ def heat_overlay(explanation: Explanation) -> Tensor:
     Returns:
         `(3, H, W)` in `[0, 1]`.
     """
-    return overlay(explanation.image, explanation.heat, torch.from_numpy(error_colours(np.linspace(0, 1, 256))) / 255)
+    return overlay(explanation.image, explanation.heat, torch.from_numpy(error_colors(np.linspace(0, 1, 256))) / 255)
 
 
 class _Sheet:
@@ -144,16 +144,16 @@ def _pictures(sheet: _Sheet, explanation: Explanation, top: float, height: float
     shown = (image.movedim(0, -1), heat_overlay(explanation).movedim(0, -1), heat)
     for column, (title, picture) in enumerate(zip(titles, shown, strict=True)):
         axes = sheet.axes(_left(column), top, _COLUMN, height, title)
-        axes.imshow(picture.numpy(), cmap=_heat_colours(), vmin=0, vmax=1)
+        axes.imshow(picture.numpy(), cmap=_heat_colors(), vmin=0, vmax=1)
         axes.set_anchor("NW")
         axes.axis("off")
-    _colour_bar(sheet, _left(2) + _COLUMN + 0.05, top, _COLUMN * image.shape[1] / image.shape[2])
+    _color_bar(sheet, _left(2) + _COLUMN + 0.05, top, _COLUMN * image.shape[1] / image.shape[2])
     _spectrum(sheet.axes(_left(3), top, _COLUMN, _COLUMN, "Its spectrum, levels of subbands"), explanation)
 
 
-def _colour_bar(sheet: _Sheet, left: float, top: float, height: float) -> None:
+def _color_bar(sheet: _Sheet, left: float, top: float, height: float) -> None:
     bar = sheet.axes(left, top, 0.07, height)
-    bar.imshow(np.linspace(1, 0, 256)[:, None], cmap=_heat_colours(), aspect="auto", extent=(0, 1, 0, 1))
+    bar.imshow(np.linspace(1, 0, 256)[:, None], cmap=_heat_colors(), aspect="auto", extent=(0, 1, 0, 1))
     bar.axis("off")
     for value, align in ((1, "top"), (0, "bottom")):
         bar.text(1.5, value, str(value), fontsize=8, color=_SOFT, va=align, transform=bar.transAxes)
@@ -168,7 +168,7 @@ def _spectrum(axes: Axes, explanation: Explanation) -> None:
     lowest, highest = ranked[len(ranked) // 50].item(), ranked[-2].item()  # the mean outshines everything
     (low, high), (top, bottom) = (_edges(side) for side in reversed(explanation.image.shape[1:]))
     place = (low, high, bottom, top)
-    axes.imshow(spectrum.numpy(), cmap="Greys_r", vmin=lowest, vmax=highest, extent=place, interpolation="nearest")
+    axes.imshow(spectrum.numpy(), cmap="Grays_r", vmin=lowest, vmax=highest, extent=place, interpolation="nearest")
     outline = [withStroke(linewidth=2, foreground="black")]
     for number in range(1, _level(explanation.drops) + 1):
         side = 0.5 / 2 ** (number - 1)
@@ -195,8 +195,8 @@ def _edges(side: int) -> tuple[float, float]:
 def _probabilities(sheet: _Sheet, explanation: Explanation, top: float) -> None:
     best = explanation.top()
     axes = sheet.axes(_left(0), top, _COLUMN, _BARS, "Most probable classes, %")
-    colours = [FOR if name == explanation.explained else _PALE for name, _ in best]
-    axes.barh(range(len(best)), [100 * p for _, p in best], 0.2, color=colours)
+    colors = [FOR if name == explanation.explained else _PALE for name, _ in best]
+    axes.barh(range(len(best)), [100 * p for _, p in best], 0.2, color=colors)
     for row, (name, probability) in enumerate(best):
         axes.text(0, row - 0.2, short(name, 34), va="bottom")
         axes.text(100, row - 0.2, f"{100 * probability:.1f}", va="bottom", ha="right")
@@ -256,13 +256,13 @@ def _filters(sheet: _Sheet, spectra: Mapping[str, Tensor], top: float) -> None:
     axes = sheet.axes(_MARGIN + 0.25, top, width, height)
     axes.imshow(picture)
     numbers = [str(number) for number in range(1, count + 1)]
-    axes.set_yticks(row_centres(spectra), numbers, fontsize=8, color=_SOFT)
+    axes.set_yticks(row_centers(spectra), numbers, fontsize=8, color=_SOFT)
     axes.set_xticks([])
     axes.spines[:].set_visible(False)
 
 
 def _frequencies(sheet: _Sheet, shares: FrequencyShares, name: str, top: float) -> None:
-    """Three maps of 8 x 8; grey for frequencies that the network does not take, a cross for those its gate drops."""
+    """Three maps of 8 x 8; gray for frequencies that the network does not take, a cross for those its gate drops."""
     from matplotlib.colors import LinearSegmentedColormap
 
     diverging = LinearSegmentedColormap.from_list("for", [AGAINST, "white", FOR]).with_extremes(bad="#eceae5")
@@ -287,12 +287,12 @@ def _frequencies(sheet: _Sheet, shares: FrequencyShares, name: str, top: float) 
     taken, kept_count = int((~values.isnan()).sum()), int(is_kept.sum())
     lines = [
         "Blue raises the logit, orange lowers it;",
-        f"full colour is {limit:.3g}.",
+        f"full color is {limit:.3g}.",
         "Rows: vertical frequency,",
         "columns: horizontal frequency.",
     ]
     if taken < values.numel():
-        lines.append("Grey: no input of this network.")
+        lines.append("Gray: no input of this network.")
     if kept_count < taken:
         lines.append(f"×: dropped by the gate, {taken - kept_count} of {taken}.")
     sheet.text(_left(3), top + 0.25, "\n".join(lines), va="top", fontsize=8.5, color=_SOFT, linespacing=1.6)
@@ -335,7 +335,7 @@ def _level(drops: Sequence[SubbandDrop]) -> int:
     return (len(drops) - 1) // 3
 
 
-def _heat_colours() -> ListedColormap:
+def _heat_colors() -> ListedColormap:
     from matplotlib.colors import ListedColormap
 
-    return ListedColormap(error_colours(np.linspace(0, 1, 256)) / 255)
+    return ListedColormap(error_colors(np.linspace(0, 1, 256)) / 255)

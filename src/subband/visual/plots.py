@@ -1,7 +1,7 @@
-"""Line and bar plots as SVG texts that take their colours from the page they stand in, and line plots as a PNG file.
+"""Line and bar plots as SVG texts that take their colors from the page they stand in, and line plots as a PNG file.
 
-Text and axes are drawn in `currentColor` and every series in its CSS variable with the light colour as fallback, so one SVG
-is right on light paper, on dark paper and alone. The page supplies the legend.
+Text and axes are drawn in `currentColor` and every series in its CSS variable with the light color as fallback, so one
+SVG is right on light paper, on dark paper and alone. The page supplies the legend.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from subband.visual.colours import SeriesStyle
+from subband.visual.colors import SeriesStyle
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -55,7 +55,7 @@ class Curve(NamedTuple):
     Attributes:
         x: Positions, ascending.
         y: Values; NaN leaves a gap.
-        style: Colour, marker and dashes; None draws in the colour of the text (the target).
+        style: Color, marker and dashes; None draws in the color of the text (the target).
         is_faint: Draws thin and pale, for noisy curves behind others.
         with_markers: Marks every point.
     """
@@ -175,7 +175,8 @@ def energy_bars(ratios: Mapping[str, Mapping[str, float]], styles: Mapping[str, 
     """Energy of the predictions in each subband, relative to the target.
 
     Args:
-        ratios: For every model the ratio prediction / target of the bands `ll, lh, hl, hh`, 1 = as much energy as the target.
+        ratios: For every model the ratio prediction / target of the bands `ll, lh, hl, hh`, 1 = as much energy as the
+            target.
         styles: Style of every model.
         title: Description for screen readers; the page prints the heading.
 

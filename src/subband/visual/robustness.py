@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from subband.visual.colours import BASELINE, SeriesStyle, series_styles
+from subband.visual.colors import BASELINE, SeriesStyle, series_styles
 from subband.visual.plots import Curve, Panel, line_panels_png
 
 GUESSING = "guessing"
@@ -39,7 +39,7 @@ def robustness_panels(
     """Accuracy over the strength of every distortion; pale lines are the accuracy on images as they are.
 
     Args:
-        rows: What `subband.tasks.robustness.robustness` returns, by label of the model.
+        rows: What `subband.tasks.classification.robustness.robustness` returns, by label of the model.
         styles: Style of every label.
         num_classes: Says how often guessing is right.
 
@@ -60,7 +60,7 @@ def robustness_png(rows: Rows, label: str, num_classes: int) -> bytes:
     """The panels of one model as a PNG file.
 
     Args:
-        rows: What `subband.tasks.robustness.robustness` returns.
+        rows: What `subband.tasks.classification.robustness.robustness` returns.
         label: Name of the model.
         num_classes: Says how often guessing is right.
 

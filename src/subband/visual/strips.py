@@ -1,7 +1,8 @@
 """Frames as pictures: strips of still frames and animations of input, target, predictions and errors.
 
-All functions work on uint8 arrays; frames are `(T, C, H, W)` with C = 1 or 3 (of other channel counts the first channel is
-shown), tiles `(T, H, W, 3)`. Nothing is resampled beyond whole-number averaging of large frames; pages enlarge the pixels.
+All functions work on uint8 arrays; frames are `(T, C, H, W)` with C = 1 or 3 (of other channel counts the first channel
+is shown), tiles `(T, H, W, 3)`. Nothing is resampled beyond whole-number averaging of large frames; pages enlarge the
+pixels.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Literal
 import numpy as np
 from einops import rearrange, reduce
 
-from subband.visual.colours import error_colours
+from subband.visual.colors import error_colors
 
 AnimationFormat = Literal["apng", "gif", "webp"]
 MEDIA_TYPES = {"apng": "image/apng", "gif": "image/gif", "webp": "image/webp", "png": "image/png"}
@@ -24,7 +25,7 @@ _TRACK, _INPUT_BAR, _PREDICTED_BAR = (128, 128, 128, 60), (128, 126, 121, 255), 
 
 
 def to_tiles(frames: np.ndarray, max_side: int = 160) -> np.ndarray:
-    """Frames as colour tiles of a size that fits a page.
+    """Frames as color tiles of a size that fits a page.
 
     Args:
         frames: `(T, C, H, W)` uint8.
@@ -53,7 +54,8 @@ def to_tiles(frames: np.ndarray, max_side: int = 160) -> np.ndarray:
 
 
 def error_scale(prediction: np.ndarray, target: np.ndarray) -> float:
-    """The absolute error that all but one in five hundred pixels stay below, so that one outlier does not darken the rest.
+    """The absolute error that all but one in five hundred pixels stay below, so that one outlier does not darken the
+    rest.
 
     Args:
         prediction: Tiles, `(T, H, W, 3)` uint8.
@@ -66,12 +68,12 @@ def error_scale(prediction: np.ndarray, target: np.ndarray) -> float:
 
 
 def error_tiles(prediction: np.ndarray, target: np.ndarray, scale: float) -> np.ndarray:
-    """Absolute error, averaged over the channels, in colours from black (0) to pale yellow (`scale` and above).
+    """Absolute error, averaged over the channels, in colors from black (0) to pale yellow (`scale` and above).
 
     Args:
         prediction: Tiles, `(T, H, W, 3)` uint8.
         target: Tiles of the same shape.
-        scale: Error drawn in the brightest colour, in units of the range of values.
+        scale: Error drawn in the brightest color, in units of the range of values.
 
     Returns:
         Tiles, `(T, H, W, 3)` uint8.
@@ -79,7 +81,7 @@ def error_tiles(prediction: np.ndarray, target: np.ndarray, scale: float) -> np.
     Raises:
         ValueError: If the shapes differ.
     """
-    return error_colours(_absolute_error(prediction, target) / scale)
+    return error_colors(_absolute_error(prediction, target) / scale)
 
 
 def strip_png(tiles: np.ndarray) -> bytes:
@@ -99,14 +101,15 @@ def strip_png(tiles: np.ndarray) -> bytes:
 def animation(
     grid: Sequence[Sequence[np.ndarray | None]], num_inputs: int, fps: float = 5, file_format: AnimationFormat = "apng"
 ) -> bytes:
-    """Sequences of tiles in rows and columns, in motion, over a bar that shows how far it is and where prediction starts.
+    """Sequences of tiles in rows and columns, in motion, over a bar that shows how far it is and where prediction
+    starts.
 
     Args:
-        grid: Rows of equal length, e.g. target and predictions above, errors below; every cell is `(T, H, W, 3)` uint8 of one
-            common shape, or None for an empty place.
-        num_inputs: How many of the T frames were given to the model; the bar is grey there and red after.
+        grid: Rows of equal length, e.g. target and predictions above, errors below; every cell is `(T, H, W, 3)` uint8
+            of one common shape, or None for an empty place.
+        num_inputs: How many of the T frames were given to the model; the bar is gray there and red after.
         fps: Frames per second; the last frame stays three times as long.
-        file_format: APNG and WebP are lossless; GIF has 256 colours and is understood everywhere.
+        file_format: APNG and WebP are lossless; GIF has 256 colors and is understood everywhere.
 
     Returns:
         File of that format, repeating endlessly.
@@ -137,7 +140,7 @@ def _absolute_error(prediction: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def _draw_progress(bars: np.ndarray, num_inputs: int) -> None:
-    """Fills `(T, 3, W, 4)` from the left as time goes on: grey while the model is given frames, then red."""
+    """Fills `(T, 3, W, 4)` from the left as time goes on: gray while the model is given frames, then red."""
     num_frames, _, width, _ = bars.shape
     ends = [round((index + 1) * width / num_frames) for index in range(num_frames)]
     start = ends[num_inputs - 1] if num_inputs else 0

@@ -1,0 +1,206 @@
+"""Measure the speed of models on this machine, or train networks against each other over several seeds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+    from jsonargparse import ArgumentParser, Namespace
+    from torch import nn
+
+    from subband.cli.comparison import Entry
+
+EXAMPLES = """examples:
+  subband benchmark speed wast simvp_gsta tau --threads 1
+  subband benchmark ablation-wast --seeds 0 1 2 --out runs/ablation
+  subband benchmark ablation-wast --full --device cuda        (a GPU's work; data/ must hold Moving MNIST)
+  subband benchmark classifiers --path cifar-10-batches-py
+  subband benchmark classifiers vit gfnet --data image_folder --path my_images --epochs 30 --seeds 0
+"""
+
+ABLATION = {
+    "SimVP": "1_simvp",
+    "+ time-frequency translator": "2_translator",
+    "+ wavelet embedding": "3_wavelet",
+    "+ high-frequency focal loss": "4_hffl",
+}
+METRICS = (("MSE", "mse", 2), ("MAE", "mae", 2), ("PSNR dB", "psnr", 2), ("SSIM", "ssim", 4))
+CLASSIFIERS = {"wsfvit": "WSF-ViT", "gfnet": "GFNet", "dct_resnet": "DCT ResNet", "vit": "ViT"}
+SPEED_MODELS = ("wast", "simvp_gsta", "simvp_incepu", "tau", "wsfvit_video")
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Options of the command."""
+    parser.add_argument("what", type=str, help="speed, ablation-wast or classifiers.")
+    parser.add_argument(
+        "models",
+        nargs="*",
+        type=str,
+        default=[],
+        help=f"Models for speed (the video models by default), or which of {', '.join(CLASSIFIERS)} for classifiers.",
+    )
+    parser.add_argument("--device", type=str, default="auto", help="auto, cpu, cuda or mps.")
+    parser.add_argument("--batch-size", type=int, default=1, help="Clips at a time, for speed.")
+    parser.add_argument("--repeats", type=int, default=5, help="Timed runs, for speed; the shortest counts.")
+    parser.add_argument("--threads", type=int, default=None, help="CPU threads, for speed; all by default.")
+    parser.add_argument("--compile", action="store_true", help="Time compiled models, for speed.")
+    parser.add_argument(
+        "--seeds", nargs="+", type=int, default=[0, 1, 2], help="Seeds of every network that is trained."
+    )
+    parser.add_argument("--full", action="store_true", help="The ablation at full size.")
+    parser.add_argument("--epochs", type=int, default=None, help="Length of training; that of the recipes by default.")
+    parser.add_argument(
+        "--data", type=str, default="cifar10", help="Data for classifiers: cifar10, cifar100 or image_folder."
+    )
+    parser.add_argument("--path", type=str, default=None, help="Where the data for classifiers lies.")
+    parser.add_argument("--out", type=str, default=None, help="Folder of the runs; runs/NAME by default.")
+
+
+def run(args: Namespace) -> None:
+    """Run the chosen benchmark."""
+    from subband.environment import describe_environment
+
+    benchmarks: dict[str, Callable[[Namespace], None]] = {
+        "speed": _speed,
+        "ablation-wast": _ablation,
+        "classifiers": _classifiers,
+    }
+    if args.what not in benchmarks:
+        raise ValueError(f"unknown benchmark {args.what!r}; known: {', '.join(benchmarks)}.")
+    print(" | ".join(f"{key} {value}" for key, value in describe_environment().items()))
+    benchmarks[args.what](args)
+
+
+def _speed(args: Namespace) -> None:
+    import torch
+
+    import subband
+    from subband.cli.options import open_table, pick_device, show_table
+
+    if args.threads is not None:
+        torch.set_num_threads(args.threads)
+    device = pick_device(args.device)
+    headings = ["model", "parameters", "clip (T, C, H, W)", "forward ms", "training step ms"]
+    table = open_table(headings, title=f"batch {args.batch_size} on {device}", right=headings[1:])
+    for name in args.models or SPEED_MODELS:
+        torch.manual_seed(0)
+        model: Any = subband.create_model(name).to(device)
+        if args.compile:
+            model.compile()
+        clip = torch.rand(args.batch_size, *model.in_shape, device=device)
+        forward, step = (_shortest(work, args.repeats, device) for work in (_forward(model, clip), _step(model, clip)))
+        parameters = sum(parameter.numel() for parameter in model.parameters())
+        table.add_row(name, f"{parameters:,}", str(model.in_shape), f"{forward:.1f}", f"{step:.1f}")
+    show_table(table)
+
+
+def _forward(model: nn.Module, clip: torch.Tensor) -> Callable[[], None]:
+    import torch
+
+    @torch.inference_mode()
+    def work() -> None:
+        model.eval()(clip)
+
+    return work
+
+
+def _step(model: nn.Module, clip: torch.Tensor) -> Callable[[], None]:
+    def work() -> None:
+        model.train().zero_grad()
+        model(clip).square().mean().backward()
+
+    return work
+
+
+def _shortest(work: Callable[[], None], repeats: int, device: torch.device) -> float:
+    """Milliseconds of the shortest of several runs after a warm-up."""
+    import torch
+
+    times = []
+    for _ in range(repeats + 1):
+        started = time.perf_counter()
+        work()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        times.append(1e3 * (time.perf_counter() - started))
+    return min(times[1:])
+
+
+def _ablation(args: Namespace) -> None:
+    from subband.cli.comparison import Column, Entry, show_comparison, train_entries
+
+    size = "full_" if args.full else ""
+    changes = _trainer_changes(args)
+    entries = [
+        Entry(label=label, name=f"{size}{name}", recipe=f"video_prediction/ablation_wast_{size}{name}", changes=changes)
+        for label, name in ABLATION.items()
+    ]
+    rows = train_entries(entries, args.seeds, Path(args.out or "runs/ablation_wast"))
+    columns = [Column(heading, _metric(key), digits) for heading, key, digits in METRICS]
+    show_comparison(rows, [*columns, Column("train s", _train_seconds, 0)])
+
+
+def _classifiers(args: Namespace) -> None:
+    from subband.cli.comparison import Column, Entry, show_comparison, train_entries
+
+    names = args.models or list(CLASSIFIERS)
+    unknown = [name for name in names if name not in CLASSIFIERS]
+    if unknown:
+        raise ValueError(f"classifiers compares {', '.join(CLASSIFIERS)}, not {unknown[0]!r}.")
+    out = Path(args.out or "runs/classifiers")
+    recipes = {name: f"classification/compare_{name}_cifar10" for name in names}
+    entries = [
+        Entry(label=CLASSIFIERS[name], name=name, recipe=recipe, changes=_data_changes(args, recipe))
+        for name, recipe in recipes.items()
+    ]
+    rows = train_entries(entries, args.seeds, out)
+    macs = {entry.label: _macs(out, entry, args.seeds[0]) for entry in entries if rows[entry.label]}
+    columns = [
+        Column("top-1 %", lambda run: 100 * run["metrics"]["top1"], 2),
+        Column("cross-entropy", _metric("cross_entropy"), 3),
+        Column("train s", _train_seconds, 0),
+    ]
+    show_comparison(rows, columns, facts={"MACs": macs})
+
+
+def _trainer_changes(args: Namespace) -> dict[str, Any]:
+    length = {} if args.epochs is None else {"epochs": args.epochs}
+    return {"trainer": {"device": args.device, **length}}
+
+
+def _data_changes(args: Namespace, recipe: str) -> dict[str, Any]:
+    """Settings for the data that the options name; sizes and augmentation stay those of the recipe."""
+    from subband.config import read_recipe
+
+    data = read_recipe(recipe)["data"]
+    changes = {"args": {"path": args.path}} if args.path else {}
+    if args.data != data["name"]:
+        if not args.path:
+            raise ValueError(f"--data {args.data} needs --path, the folder it lies in.")
+        whole = {"crop_ratio": 1.0} if args.data == "image_folder" else {}  # the pictures of CIFAR are not cropped
+        changes = {"name": args.data, "args": {**data["args"], **whole, "path": args.path}}
+    return {**_trainer_changes(args), "data": changes}
+
+
+def _macs(out: Path, entry: Entry, seed: int) -> str:
+    """Multiply-accumulates for one image, of the network that a run has saved."""
+    from subband.cli.comparison import run_folder
+    from subband.cli.options import example_input
+    from subband.models.checkpoint import load_model
+    from subband.models.complexity import count_macs
+
+    model = load_model(run_folder(out, entry, seed)).eval()
+    counts = count_macs(model, example_input(model))
+    return f"{(counts.macs + counts.fft_macs + counts.dwt_macs) / 1e6:.1f} M"
+
+
+def _metric(key: str) -> Callable[[dict[str, Any]], float]:
+    return lambda run: run["metrics"][key]
+
+
+def _train_seconds(run: dict[str, Any]) -> float | None:
+    return run["train_seconds"]

@@ -1,0 +1,260 @@
+"""Say what photographs show: the most probable classes of one photograph, or of every photograph of a folder.
+
+Folders inside a folder are not searched. Transparent parts count as white, of an animation the first picture counts.
+The network sees what its weights were trained with: the photograph is resized and its center cropped as is stored
+beside them.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import time
+import warnings
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser, Namespace
+    from torch import Tensor
+
+    from subband.predictors.classification import ImageClassifier
+
+EXAMPLES = """examples:
+  subband classify digit.png --model gfnet_digits   (a digit that fills the picture, white on black)
+  subband classify photo.jpg --model wsfvit_t --checkpoint wsfvit_t.pth
+  subband classify photos/ --model runs/flowers --top 3 --out classes.csv
+"""
+
+_READERS = min(4, os.cpu_count() or 1)  # photographs read at a time, each with some 20 bytes a pixel
+_COLUMNS = ("photograph", "rank", "class", "index", "probability")
+
+
+class Guess(NamedTuple):
+    """One class of a photograph, with the numbers of the result file."""
+
+    rank: int
+    name: str
+    label: int
+    probability: float
+
+
+class Timing(NamedTuple):
+    """Seconds in all, in the network, and waited for photographs to be read."""
+
+    total: float
+    network: float
+    reading: float
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Options of the command."""
+    from subband.cli.classifier import add_classifier_arguments
+    from subband.cli.photographs import add_photo_arguments
+
+    add_photo_arguments(parser, "File for the classes of every photograph, .csv or .json.")
+    add_classifier_arguments(parser)
+    parser.add_argument("--top", type=int, default=5, help="Classes per photograph, the most probable ones.")
+    parser.add_argument("--batch-size", type=int, default=16, help="Photographs that go through the network at once.")
+
+
+def run(args: Namespace) -> None:
+    """Read, classify, print a table."""
+    from subband.cli.classifier import open_classifier
+    from subband.cli.photographs import report_failures
+
+    for option in ("top", "batch_size"):
+        if args[option] < 1:
+            raise ValueError(f"--{option.replace('_', '-')} must be at least 1, got {args[option]}.")
+    out = None if args.out is None else _check_out(args)
+    files = _photographs(Path(args.photo))
+    classifier = open_classifier(args)
+    results, failed, timing = _classify(files, classifier, args.top, args.batch_size)
+    if results:
+        if Path(args.photo).is_dir():
+            _show_folder(results, args.model)
+        else:
+            _show_photograph(*results[0], args.model)
+        _show_timing(len(results), timing, classifier)
+    if results and out is not None:
+        _write(out, results, args)
+        print(f"wrote {out}")
+    report_failures(failed, len(files))
+
+
+def _check_out(args: Namespace) -> Path:
+    from subband.cli.options import refuse_existing
+
+    path = Path(args.out)
+    if path.suffix.lower() not in (".csv", ".json"):
+        raise ValueError(f"--out must end in .csv or .json, not {path.name!r}.")
+    if path.resolve() == Path(args.photo).resolve():
+        raise ValueError(f"--out {path} is the photograph itself; choose another name.")
+    return refuse_existing(path, args.overwrite)
+
+
+def _photographs(source: Path) -> list[Path]:
+    from subband.media.images import list_images
+
+    if not source.is_dir():
+        return [source]
+    try:
+        return list_images(source)
+    except ValueError:
+        if not any(item.is_dir() and item.name[0] != "." for item in source.iterdir()):
+            raise
+    raise ValueError(
+        f"{source} holds folders but no photographs; name one of them, or, if each is a class, measure how often a model "
+        f"is right: subband evaluate MODEL --data.args.path {source} --out FOLDER."
+    )
+
+
+def _classify(
+    files: Sequence[Path], classifier: ImageClassifier, top: int, batch_size: int
+) -> tuple[list[tuple[Path, list[Guess]]], list[str], Timing]:
+    """The classes of every photograph that can be read, the names of the others, and how long it took."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    began = time.perf_counter()
+    results: list[tuple[Path, list[Guess]]] = []
+    batch: list[tuple[Path, Tensor]] = []
+    failed, network, reading = [], 0.0, 0.0
+
+    def finish_batch() -> float:
+        started = time.perf_counter()
+        results.extend(_guesses(batch, classifier, top))
+        batch.clear()
+        return time.perf_counter() - started
+
+    # Closed here, not when the garbage is collected: threads end and warnings are as before when an error goes on.
+    with closing(_read_ahead(files, lambda file: _read(file, classifier), batch_size)) as coming:
+        for file, future in track(
+            coming, "photographs", len(files), console=console, transient=True, disable=not console.is_terminal
+        ):
+            waited = time.perf_counter()
+            try:
+                batch.append((file, future.result()))
+            except (ValueError, OSError) as error:
+                if len(files) == 1:
+                    raise
+                warnings.warn(f"left out: {error}", stacklevel=2)
+                failed.append(file.name)
+            reading += time.perf_counter() - waited
+            if len(batch) == batch_size:
+                network += finish_batch()
+    if batch:
+        network += finish_batch()
+    return results, failed, Timing(time.perf_counter() - began, network, reading)
+
+
+def _read(file: Path, classifier: ImageClassifier) -> Tensor:
+    from subband.media.images import on_white, read_image
+
+    pixels = on_white(read_image(file))
+    try:
+        return classifier.prepare(pixels)
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from None
+
+
+def _read_ahead(
+    files: Sequence[Path], read: Callable[[Path], Tensor], ahead: int
+) -> Generator[tuple[Path, Future[Tensor]], None, None]:
+    """Files in their order with what reading them gives; threads are ahead by so many files."""
+    pool = ThreadPoolExecutor(_READERS)
+    waiting: deque[tuple[Path, Future[Tensor]]] = deque()
+    with warnings.catch_warnings():
+        # The reader ignores Pillow's warnings file by file, which threads undo for each other.
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        try:
+            for file in files:
+                waiting.append((file, pool.submit(read, file)))
+                if len(waiting) > ahead:
+                    yield waiting.popleft()
+            yield from waiting
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _guesses(
+    batch: Sequence[tuple[Path, Tensor]], classifier: ImageClassifier, top: int
+) -> Iterator[tuple[Path, list[Guess]]]:
+    import torch
+
+    probabilities = classifier.predict(torch.stack([image for _, image in batch]))
+    values, indices = probabilities.topk(min(top, len(classifier.classes)), dim=1)
+    for (file, _), row, labels in zip(batch, values.tolist(), indices.tolist(), strict=True):
+        pairs = enumerate(zip(row, labels, strict=True), start=1)
+        yield file, [Guess(rank, classifier.classes[label], label, value) for rank, (value, label) in pairs]
+
+
+def _show_photograph(file: Path, guesses: list[Guess], model: str) -> None:
+    from subband.cli.options import open_table, show_table
+
+    table = open_table(["rank", "class", "probability"], title=f"{file.name} by {model}", right=["rank", "probability"])
+    for guess in guesses:
+        table.add_row(str(guess.rank), guess.name, _percent(guess))
+    show_table(table)
+
+
+def _show_folder(results: list[tuple[Path, list[Guess]]], model: str) -> None:
+    from subband.cli.options import open_table, show_table
+
+    headings = ["photograph", "class", "probability", "then"]
+    shown = 4 if len(results[0][1]) > 1 else 3
+    table = open_table(headings[:shown], title=f"Most probable class by {model}", right=["probability"])
+    for file, guesses in results:
+        following = [f"{guess.name} ({_percent(guess)})" for guess in guesses[1:2]]
+        table.add_row(file.name, guesses[0].name, _percent(guesses[0]), *following)
+    show_table(table)
+
+
+def _percent(guess: Guess) -> str:
+    return f"{100 * guess.probability:.1f} %"
+
+
+def _show_timing(count: int, timing: Timing, classifier: ImageClassifier) -> None:
+    import torch
+
+    device = next(classifier.model.parameters()).device.type
+    threads = torch.get_num_threads()
+    where = f"cpu, {threads} thread{'s' if threads > 1 else ''}" if device == "cpu" else device
+    print(
+        f"{count} photograph{'s' if count > 1 else ''} in {timing.total:.1f} s ({count / timing.total:.1f} a second on {where}): "
+        f"{timing.network:.1f} s in the network, {timing.reading:.1f} s waiting for files"
+    )
+
+
+def _write(path: Path, results: list[tuple[Path, list[Guess]]], args: Namespace) -> None:
+    from subband.files import new_path
+
+    with new_path(path, overwrite=args.overwrite) as temporary:
+        temporary.write_text(_as_csv(results) if path.suffix.lower() == ".csv" else _as_json(results, args), "utf-8")
+
+
+def _as_csv(results: list[tuple[Path, list[Guess]]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    writer.writerows((file, *guess) for file, guesses in results for guess in guesses)
+    return text.getvalue()
+
+
+def _as_json(results: list[tuple[Path, list[Guess]]], args: Namespace) -> str:
+    photographs = [
+        {
+            _COLUMNS[0]: str(file),
+            "classes": [dict(zip(_COLUMNS[1:], guess, strict=True)) for guess in guesses],
+        }
+        for file, guesses in results
+    ]
+    facts = {"model": args.model, "checkpoint": args.checkpoint, "photographs": photographs}
+    return json.dumps(facts, indent=1, ensure_ascii=False) + "\n"

@@ -1,0 +1,159 @@
+"""Keep only the largest wavelet coefficients of a photograph and see what that costs: bits per pixel against quality.
+
+The bits are those of the finished code, header included: the quantized coefficients after an adaptive arithmetic coder.
+Every picture that is shown or measured was decoded from that code. PSNR is measured on the decoded picture, over all
+channels, white being 1.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser, Namespace
+
+    from subband.cli.photographs import Job
+    from subband.imaging import RatePoint
+
+EXAMPLES = """examples:
+  subband compress photo.png
+  subband compress photo.png --keep 0.005 0.02 0.1 --wavelet sym8 --out rates/
+  subband compress photos/ --no-pictures
+"""
+
+_COLUMNS = ("keep", "num_kept", "step", "num_bytes", "bits_per_pixel", "psnr")
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Options of the command."""
+    from subband.cli.photographs import add_photo_arguments
+
+    add_photo_arguments(parser, "Folder to make; by default photo_compressed, or photos_compressed, beside the input.")
+    parser.add_argument(
+        "--keep",
+        type=float,
+        nargs="+",
+        default=[0.01, 0.02, 0.05, 0.1, 0.2],
+        help="Shares of the coefficients to keep, above 0 and at most 1.",
+    )
+    parser.add_argument("--wavelet", type=str, default="bior4.4", help="PyWavelets name; bior4.4 is that of JPEG 2000.")
+    parser.add_argument("--mode", type=str, default="periodization", help="How the picture goes on beyond its border.")
+    parser.add_argument("--level", type=int, default=None, help="Levels of the transform; by default up to five.")
+    parser.add_argument("--no-pictures", action="store_true", help="Write the table and the plot only.")
+
+
+def run(args: Namespace) -> None:
+    """Code, decode, write, print a table."""
+    import torch
+
+    from subband.cli.photographs import check_options, for_each, plan, report_failures
+    from subband.imaging import rate_distortion
+
+    args.keep = sorted(set(args.keep))
+    check_options(lambda: rate_distortion(torch.zeros(1, 8, 8), args.keep, args.wavelet, args.level, mode=args.mode))
+    jobs = plan(args.photo, args.out, "compressed", suffix="", overwrite=args.overwrite)
+    if jobs[0].target.is_file():
+        raise ValueError(f"--out {jobs[0].target} is a file; the results go into a folder.")
+    results, failed = for_each(jobs, lambda job: _compress(job, args))
+    is_folder = Path(args.photo).is_dir()
+    out = jobs[0].target.parent if is_folder else jobs[0].target
+    if results:
+        mean = _means(results)
+        _show(results, mean)
+        if is_folder:
+            _write_plot(out / "rates.svg", [points for _, points in results], mean, args.overwrite)
+        print(f"wrote {out}: {'a folder per photograph' if is_folder else 'rates.csv, rates.svg'}", end="")
+        print(", rates.svg" if is_folder else "" if args.no_pictures else " and the pictures")
+    report_failures(failed, len(jobs))
+
+
+def _compress(job: Job, args: Namespace) -> tuple[str, list[RatePoint]]:
+    from subband.files import new_path
+    from subband.imaging import decode_image, rate_distortion
+    from subband.media.images import read_image, write_image
+
+    image = read_image(job.source)
+    if image.alpha is not None:
+        warnings.warn(f"the transparency of {job.source.name} is not coded; its pictures are opaque.", stacklevel=2)
+    points = rate_distortion(image.pixels, args.keep, args.wavelet, args.level, mode=args.mode)
+    job.target.mkdir(exist_ok=True)
+    with new_path(job.target / "rates.csv", overwrite=args.overwrite) as temporary:
+        temporary.write_text(_as_csv(points), "utf-8")
+    _write_plot(job.target / "rates.svg", [], points, args.overwrite)
+    for point in [] if args.no_pictures else points:
+        path = job.target / f"keep_{100 * point.keep:g}_percent.png"
+        info = image.info
+        pixels = decode_image(point.data)
+        write_image(path, pixels, bit_depth=info.bit_depth, icc_profile=info.icc_profile, overwrite=args.overwrite)
+    return job.source.name, points
+
+
+def _as_csv(points: list[RatePoint]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    writer.writerows([getattr(point, column) for column in _COLUMNS] for point in points)
+    return text.getvalue()
+
+
+def _means(results: list[tuple[str, list[RatePoint]]]) -> list[RatePoint]:
+    """Means over the photographs, for every share of kept coefficients."""
+    from statistics import fmean
+
+    means = []
+    for same in zip(*(points for _, points in results), strict=True):
+        values = {column: fmean(getattr(point, column) for point in same) for column in _COLUMNS[1:]}
+        means.append(same[0]._replace(data=b"", **values))
+    return means
+
+
+def _show(results: list[tuple[str, list[RatePoint]]], means: list[RatePoint]) -> None:
+    from subband.cli.options import open_table, show_table
+
+    if len(results) == 1:
+        headings = ["kept %", "coefficients", "bytes", "bits per pixel", "PSNR dB"]
+        table = open_table(headings, title=f"{results[0][0]}: largest coefficients only", right=headings)
+        for point in means:
+            numbers = (
+                f"{point.num_kept:,.0f}",
+                f"{point.num_bytes:,.0f}",
+                f"{point.bits_per_pixel:.3f}",
+                f"{point.psnr:.2f}",
+            )
+            table.add_row(f"{100 * point.keep:g}", *numbers)
+    else:
+        headings = ["photograph", *(f"keep {100 * point.keep:g} %" for point in means)]
+        table = open_table(headings, title="Bits per pixel and PSNR in dB", right=headings[1:])
+        for name, points in [*results, ("mean", means)]:
+            if name == "mean":
+                table.add_section()
+            table.add_row(name, *(f"{point.bits_per_pixel:.3f} {point.psnr:6.2f}" for point in points))
+    show_table(table)
+
+
+def _write_plot(path: Path, faint: list[list[RatePoint]], points: list[RatePoint], overwrite: bool) -> None:
+    """Quality over bits, as far as it is finite: one line, over faint ones for single photographs."""
+    import math
+
+    from subband.files import new_path
+    from subband.visual.colors import series_styles
+    from subband.visual.plots import Curve, line_plot
+
+    style = series_styles(["rate"])["rate"]
+
+    def curve(values: list[RatePoint], is_faint: bool) -> Curve:
+        finite = [point for point in values if math.isfinite(point.psnr)]
+        rates, qualities = [point.bits_per_pixel for point in finite], [point.psnr for point in finite]
+        return Curve(rates, qualities, style, is_faint=is_faint, with_markers=not is_faint)
+
+    curves = [*(curve(values, True) for values in faint), curve(points, False)]
+    svg = line_plot(curves, "Quality over bits per pixel", "bits per pixel", "PSNR, dB")
+    # Alone in a file there is no page to say colors, and not every viewer of pictures knows CSS variables.
+    svg = re.sub(r"var\([^,()]*, *([^()]*)\)", r"\1", svg).replace("<svg ", '<svg style="background: white" ', 1)
+    with new_path(path, overwrite=overwrite) as temporary:
+        temporary.write_text(svg, "utf-8")

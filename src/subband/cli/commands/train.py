@@ -1,0 +1,90 @@
+"""Train a model by a recipe: a name inside the package or a YAML file. Every setting can be changed on the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser, Namespace
+
+    from subband.config import RecipeConfig
+
+EXAMPLES = """examples:
+  subband train video_prediction/wast_digits --out runs/wast
+  subband train video_prediction/wast_digits --optim.lr 3e-4 --trainer.epochs 5 --print-config
+  subband train video_prediction/wast_footage --data.args.path my_videos --out runs/mine
+  subband train classification/gfnet_digits --out runs/digits
+  subband train runs/wast/config.yaml --out runs/wast --resume
+"""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Options of the command, and every field of a recipe."""
+    from subband.config import RecipeConfig
+
+    parser.add_argument("recipe", type=str, help="Recipe name (see `subband train --list`) or YAML file.")
+    parser.add_argument("--out", type=str, default=None, help="Run folder to make; runs/NAME by default.")
+    parser.add_argument("--overwrite", action="store_true", help="Replace an existing run folder.")
+    parser.add_argument("--resume", action="store_true", help="Go on with the run in --out.")
+    parser.add_argument("--quiet", action="store_true", help="No progress bar.")
+    parser.add_argument("--print-config", action="store_true", help="Print the resolved settings and stop.")
+    parser.add_argument("--list", action="store_true", help="List the recipes and stop.")
+    parser.add_class_arguments(RecipeConfig, nested_key=None)
+
+
+def defaults(words: list[str]) -> dict[str, Any]:
+    """Settings of the recipe that the first word names; they become the defaults of the options."""
+    from subband.config import flatten, list_recipes, read_recipe
+
+    if "--list" in words:
+        print("\n".join(list_recipes()))
+        raise SystemExit(0)
+    if {"-h", "--help"} & set(words):
+        return {}
+    if not words or words[0].startswith("-"):
+        raise ValueError("name a recipe first, for example: subband train video_prediction/wast_digits")
+    return flatten(read_recipe(words[0]))
+
+
+def run(args: Namespace) -> None:
+    """Train, then print the scores and where everything lies."""
+    from subband.config import recipe_text
+
+    recipe = recipe_from(args)
+    if args.print_config:
+        print(recipe_text(recipe), end="")
+        return
+    from subband.training.callbacks import TrainingInterrupted
+    from subband.training.loop import train
+
+    folder = Path(args.out or Path("runs") / Path(args.recipe).stem)
+    command = f"subband train {folder / 'config.yaml'} --out {folder} --resume"
+    try:
+        scores = train(
+            recipe,
+            folder,
+            overwrite=args.overwrite,
+            resume=args.resume,
+            progress=not args.quiet,
+            resume_command=command,
+        )
+    except TrainingInterrupted as stop:
+        raise KeyboardInterrupt(str(stop)) from None
+    if scores is not None:
+        from subband.cli.scores import show_scores
+
+        show_scores(scores)
+        print(f"run folder: {folder}")
+        print(f"report:     subband report {folder}")
+
+
+def recipe_from(args: Namespace) -> RecipeConfig:
+    """The resolved recipe in the options of a command."""
+    import dataclasses
+
+    from subband.config import RecipeConfig, build_recipe
+
+    settings = args.as_dict()
+    names = [field.name for field in dataclasses.fields(RecipeConfig)]
+    return build_recipe({name: settings[name] for name in names}, args.recipe)

@@ -1,0 +1,102 @@
+"""What `subband evaluate` measures on: a run's own recipe, a named one, or a folder of images, changed by options."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser, Namespace
+
+    from subband.config import RecipeConfig
+
+_FOLDER = "image_folder"
+_WORKERS = min(4, os.cpu_count() or 1)  # decode the user's photographs
+
+
+def add_recipe_arguments(parser: ArgumentParser) -> None:
+    """Options that `evaluation_recipe` reads, named as in a recipe."""
+    parser.add_argument(
+        "--recipe", type=str, default=None, help="Recipe whose test set counts; the run's own by default."
+    )
+    parser.add_argument("--device", type=str, default="auto", help="auto, cpu, cuda or mps.")
+    parser.add_argument("--data.name", type=str | None, default=None, help="Another data set of the task.")
+    parser.add_argument(
+        "--data.args",
+        type=dict[str, Any],
+        default={},
+        help="Arguments of the data set; --data.args.path FOLDER alone scores a classifier on a folder of images.",
+    )
+    parser.add_argument("--data.batch_size", type=int | None, default=None, help="Samples at a time.")
+    parser.add_argument("--data.num_workers", type=int | None, default=None, help="Processes that decode files.")
+    parser.add_argument(
+        "--evaluation.num_samples", type=int | None, default=None, help="Test samples that are stored for the report."
+    )
+
+
+def evaluation_recipe(args: Namespace) -> RecipeConfig:
+    """The recipe in the options of a command: what the recipe file says, replaced by what the command line says.
+
+    Images from a folder are prepared as the weights want it (what is stored beside them), as far as neither the recipe
+    nor the command line says otherwise.
+
+    Raises:
+        FileNotFoundError: If the model has no recipe and no test set is named, or there is no such recipe or model.
+        ValueError: If the settings do not fit together.
+    """
+    from subband.config import build_recipe, merge, read_recipe
+    from subband.training.loop import CONFIG_FILE
+
+    given = _given(args)
+    own = Path(args.model) / CONFIG_FILE
+    if args.recipe is not None or own.is_file():
+        where = args.recipe or str(own)
+        settings = read_recipe(where)
+    elif "data" in given:
+        where = "the command line"
+        settings = _folder_recipe(args.model)
+    else:
+        raise FileNotFoundError(
+            f"{args.model} holds no {CONFIG_FILE}; name the test set with --recipe, or a folder of images with --data.args.path."
+        )
+    settings = merge(settings, given)
+    data = settings.get("data", {})
+    if settings.get("task") == "classification" and data.get("name") == _FOLDER:
+        data["args"] = {**_preparation(args.model), **(data.get("args") or {})}
+    return build_recipe(settings, where)
+
+
+def _given(args: Namespace) -> dict[str, Any]:
+    """Settings on the command line, nested as in a recipe."""
+    given: dict[str, Any] = {"trainer": {"device": args.device}}
+    for group in ("data", "evaluation"):
+        values = {key: value for key, value in args[group].as_dict().items() if value not in (None, {})}
+        if values:
+            given[group] = values
+    return given
+
+
+def _folder_recipe(source: str) -> dict[str, Any]:
+    """Every image of a folder is a test image of weights that were trained elsewhere."""
+    from subband.models.checkpoint import find_model_folder, read_card
+    from subband.models.registry import model_spec
+
+    name = read_card(find_model_folder(source))["name"]
+    task = model_spec(name).task
+    if task != "classification":
+        raise ValueError(f"{source} is for {task}; name its test set with --recipe.")
+    return {
+        "task": task,
+        "model": {"name": name},
+        "data": {"name": _FOLDER, "args": {"test_fraction": 1.0}, "num_workers": _WORKERS},
+        "loss": [{"name": "cross_entropy"}],
+    }
+
+
+def _preparation(source: str) -> dict[str, Any]:
+    """Arguments of a folder of images that prepare them as the weights want it."""
+    from subband.predictors.classification import ImageClassifier
+
+    fields = ImageClassifier.load(source).preprocessing.to_dict()
+    return {"img_size": fields.pop("size"), **fields}

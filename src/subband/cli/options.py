@@ -1,0 +1,220 @@
+"""Small helpers shared by the commands: models, `--set` values, devices, output files and terminal tables."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+    from jsonargparse import ArgumentParser
+    from rich.table import Table
+    from torch import Tensor, nn
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+_SCIENTIFIC = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """Turn a `--device` option into a device that exists on this machine.
+
+    Args:
+        name: `auto` (the first of cuda, mps, cpu that is present), `cpu`, `cuda`, `cuda:INDEX` or `mps`.
+
+    Raises:
+        ValueError: If the name is unknown or the device is not present.
+    """
+    import torch
+
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    if re.fullmatch(r"cuda:\d+", name) is None and name not in DEVICES:
+        raise ValueError(f"--device must be one of {', '.join(DEVICES)} or cuda:INDEX, not {name!r}.")
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ValueError(
+            f"--device {name} was asked for, but PyTorch sees {torch.cuda.device_count()} CUDA devices here."
+        )
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise ValueError("--device mps was asked for, but PyTorch sees no Metal device here.")
+    return device
+
+
+def add_model_arguments(parser: ArgumentParser) -> None:
+    """Add the options that `open_model` reads: `model` and `--set`."""
+    parser.add_argument(
+        "model", type=str, help="Model name (fresh weights), model folder, run folder, or name of bundled weights."
+    )
+    add_set_argument(parser)
+
+
+def add_set_argument(parser: ArgumentParser) -> None:
+    """Add the option `--set key=value`, read by `parse_overrides`."""
+    parser.add_argument(
+        "--set",
+        type=str,
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="Change an argument of the named model, e.g. in_shape=[10,1,64,64]; may be repeated.",
+    )
+
+
+def open_model(source: str, overrides: Sequence[str] = ()) -> nn.Module:
+    """The network that a command line names, in evaluation mode.
+
+    Args:
+        source: Model name, model folder, run folder, or name of bundled weights. A model name comes first; write
+            `./NAME` for a folder called like a model.
+        overrides: `key=value` texts for a model name.
+
+    Raises:
+        ValueError: If there is nothing of that name, or overrides are given for stored weights.
+        TypeError: If the model has no argument of an override's name.
+        FileNotFoundError: If the source is a path and nothing is there.
+    """
+    from subband.models.checkpoint import bundled_models, load_model
+    from subband.models.registry import create_model, list_models
+
+    if source in list_models():
+        return create_model(source, **parse_overrides(overrides)).eval()
+    is_stored = Path(source).exists() or source in bundled_models() or len(Path(source).parts) > 1
+    if is_stored and overrides:
+        raise ValueError(f"--set changes a model name such as wast, but {source} holds weights, whose shape is fixed.")
+    # Neither a path nor weights: the registry answers with the closest names.
+    return load_model(source) if is_stored else create_model(source)
+
+
+def example_input(model: nn.Module, *, batch: int = 1, height: int | None = None, width: int | None = None) -> Tensor:
+    """Random input in [0, 1], the same in every run: clips `(B, T, C, H, W)` or images `(B, C, H, W)`.
+
+    Args:
+        model: Network with an `in_shape` (video), or an `img_size` and `in_chans` (images).
+        batch: B.
+        height: H; that of training by default.
+        width: W; that of training by default.
+
+    Raises:
+        ValueError: If a size is not positive, or the model does not state its input.
+    """
+    import torch
+
+    if hasattr(model, "in_shape"):
+        *before, default_height, default_width = model.in_shape  # type: ignore[misc]
+    elif hasattr(model, "img_size"):
+        before, (default_height, default_width) = [model.in_chans], model.img_size  # type: ignore[misc]
+    else:
+        raise ValueError(f"{type(model).__name__} does not state the shape of its input.")
+    shape = (batch, *before, height or default_height, width or default_width)
+    if min(shape) < 1:
+        raise ValueError(f"batch, height and width must be positive, got {batch}, {shape[-2]} and {shape[-1]}.")
+    return torch.rand(shape, generator=torch.Generator().manual_seed(0))
+
+
+def parse_overrides(pairs: Sequence[str]) -> dict[str, Any]:
+    """Parse `key=value` options; values are typed by YAML.
+
+    Besides YAML scalars and lists, `(1, 2)` gives a tuple and `3e-4` a float (YAML 1.1 alone would keep both as text).
+
+    Args:
+        pairs: Texts of the form `key=value`, the key a Python identifier.
+
+    Raises:
+        ValueError: If a text has no `=`, a key is not an identifier or comes twice, or a value is not YAML.
+
+    Example:
+        >>> parse_overrides(["in_shape=[10, 1, 64, 64]", "depths=(2, 8, 2)", "lr=3e-4", "name=haar"])
+        {'in_shape': [10, 1, 64, 64], 'depths': (2, 8, 2), 'lr': 0.0003, 'name': 'haar'}
+    """
+    overrides: dict[str, Any] = {}
+    for pair in pairs:
+        key, separator, text = pair.partition("=")
+        key = key.strip()
+        if not separator or not key.isidentifier():
+            raise ValueError(f"--set takes key=value with a name before the equals sign, not {pair!r}.")
+        if key in overrides:
+            raise ValueError(f"--set {key} was given twice.")
+        overrides[key] = _parse_value(key, text.strip())
+    return overrides
+
+
+def _parse_value(key: str, text: str) -> Any:
+    import yaml
+
+    if text.startswith("(") and text.endswith(")"):
+        return tuple(_parse_value(key, f"[{text[1:-1]}]"))
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(f"--set {key}: {text!r} is not a YAML value.") from error
+    return _scientific(value)
+
+
+def _scientific(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_scientific(item) for item in value]
+    return float(value) if isinstance(value, str) and _SCIENTIFIC.fullmatch(value) else value
+
+
+def refuse_existing(path: str | Path, overwrite: bool = False) -> Path:
+    """Check an output path before any work is done for it, and make its parent folder.
+
+    An existing empty folder counts as free.
+
+    Args:
+        path: File or folder to be written.
+        overwrite: Whether something that exists there may be replaced.
+
+    Returns:
+        The path; nothing has been written or removed.
+
+    Raises:
+        FileExistsError: If something is there and `overwrite` is not set.
+        OSError: If the parent folder cannot be made or written.
+    """
+    path = Path(path)
+    is_taken = path.is_file() or path.is_symlink() or (path.is_dir() and any(path.iterdir()))
+    if is_taken and not overwrite:
+        raise FileExistsError(f"{path} exists already; choose another --out or add --overwrite.")
+    parent = path.parent
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(f"cannot write {path}: the folder {parent} cannot be made ({error.strerror}).") from error
+    if not os.access(path if path.exists() else parent, os.W_OK):
+        raise PermissionError(f"cannot write {path}: no permission.")
+    return path
+
+
+def open_table(columns: Sequence[str], *, title: str | None = None, right: Collection[str] = ()) -> Table:
+    """Make an empty terminal table in the one style of all commands; fill it with `add_row`, print it with
+    `show_table`.
+
+    Args:
+        columns: Column headings.
+        title: Line above the table.
+        right: Headings of the columns set flush right (numbers).
+    """
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in columns:
+        table.add_column(heading, justify="right" if heading in right else "left", no_wrap=heading in right)
+    return table
+
+
+def show_table(table: Table) -> None:
+    """Print a table on standard output: as wide as the terminal, or unbroken when the output goes to a file or pipe."""
+    from rich.console import Console
+
+    width = shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else 240
+    Console(file=sys.stdout, width=width, highlight=False, markup=False).print(table)

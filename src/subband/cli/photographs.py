@@ -1,0 +1,175 @@
+"""What the commands for photographs have in common: a file or a folder, names of results, progress, bad files."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser
+
+    from subband.media.images import LoadedImage
+
+Result = TypeVar("Result")
+
+
+class Job(NamedTuple):
+    """One photograph and where its result goes."""
+
+    source: Path
+    target: Path
+
+
+def add_photo_arguments(parser: ArgumentParser, out: str) -> None:
+    """Add `photo`, `--out` and `--overwrite`.
+
+    Args:
+        parser: Parser of the command.
+        out: Help text of `--out`.
+    """
+    parser.add_argument("photo", type=str, help="Photograph, or folder of photographs.")
+    add_output_arguments(parser, out)
+
+
+def add_output_arguments(parser: ArgumentParser, out: str) -> None:
+    """Add `--out` and `--overwrite`.
+
+    Args:
+        parser: Parser of the command.
+        out: Help text of `--out`.
+    """
+    parser.add_argument("--out", type=str, default=None, help=out)
+    parser.add_argument("--overwrite", action="store_true", help="Replace existing results.")
+
+
+def plan(source: str, out: str | None, ending: str, *, suffix: str = ".png", overwrite: bool = False) -> list[Job]:
+    """Which photographs there are and where their results go; checks what can be checked before any work.
+
+    Args:
+        source: Photograph or folder.
+        out: File (or existing folder) for a photograph, folder for a folder; by default a name beside `source` with
+            `_ending`.
+        ending: What the result is, for example `denoised`.
+        suffix: Suffix of results, empty if every result is a folder.
+        overwrite: Whether results may exist.
+
+    Raises:
+        FileNotFoundError: If there is no `source`.
+        FileExistsError: If there is a result and `overwrite` is not set.
+        ValueError: If the folder holds no photographs, or a result would replace a photograph.
+    """
+    from subband.cli.options import refuse_existing
+    from subband.media.images import list_images
+
+    path = Path(source)
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist.")
+    if not path.is_dir():
+        target = Path(out) if out else path.with_name(f"{path.stem}_{ending}{suffix}")
+        if suffix and target.is_dir():
+            target = target / f"{path.stem}_{ending}{suffix}"
+        if target.resolve() == path.resolve():
+            raise ValueError(f"--out {target} is the photograph itself; choose another name.")
+        return [Job(path, refuse_existing(target, overwrite))]
+    files = list_images(path)
+    folder = Path(out) if out else beside(path, ending)
+    if folder.resolve() == path.resolve():
+        raise ValueError(f"--out {folder} is the folder of the photographs; choose another name.")
+    if folder.is_file():
+        raise ValueError(f"--out {folder} is a file; the results of a folder go into a folder.")
+    refuse_existing(folder, overwrite)
+    stems = [file.stem for file in files]
+    # a.png beside a.jpg: both names are kept whole.
+    names = [file.stem if stems.count(file.stem) == 1 else file.name for file in files]
+    return [Job(file, folder / f"{name}{suffix}") for file, name in zip(files, names, strict=True)]
+
+
+def beside(folder: Path, ending: str) -> Path:
+    """A name for a result beside a folder; also for `.` and `..`, which have no name of their own.
+
+    Args:
+        folder: The folder.
+        ending: What the result is, for example `denoised`.
+    """
+    named = folder if folder.name not in ("", "..") else folder.resolve()
+    return named.with_name(f"{named.name}_{ending}")
+
+
+def for_each(jobs: Sequence[Job], work: Callable[[Job], Result]) -> tuple[list[Result], list[str]]:
+    """Do the work for every photograph; of several, a bad one is reported and the others go on.
+
+    Args:
+        jobs: What `plan` returns.
+        work: Reads the photograph, writes the result, returns what a table shall say.
+
+    Returns:
+        results: What `work` returned, without the bad ones.
+        failed: File names of the bad ones, for `report_failures`.
+
+    Raises:
+        ValueError: What `work` raises for a single photograph.
+        OSError: Likewise.
+    """
+    folder = jobs[0].target.parent
+    is_new = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        return ([work(jobs[0])], []) if len(jobs) == 1 else _for_several(jobs, work)
+    finally:
+        if is_new and not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def _for_several(jobs: Sequence[Job], work: Callable[[Job], Result]) -> tuple[list[Result], list[str]]:
+    from rich.console import Console
+    from rich.progress import track
+
+    results, failed = [], []
+    console = Console(stderr=True)
+    for job in track(jobs, "photographs", console=console, transient=True, disable=not console.is_terminal):
+        try:
+            results.append(work(job))
+        except (ValueError, OSError) as error:
+            warnings.warn(f"left out: {error}", stacklevel=2)
+            failed.append(job.source.name)
+    return results, failed
+
+
+def report_failures(failed: Sequence[str], num_jobs: int) -> None:
+    """End a command with an error if photographs were bad; the others are done by then.
+
+    Args:
+        failed: File names.
+        num_jobs: How many photographs there were.
+
+    Raises:
+        ValueError: If anything failed.
+    """
+    sys.stdout.flush()
+    if failed:
+        raise ValueError(f"{len(failed)} of {num_jobs} photographs could not be done: {', '.join(failed)}.")
+
+
+def check_options(dry_run: Callable[[], object]) -> None:
+    """Try the options on a tiny picture, so that a wrong one is found before any photograph is read.
+
+    Args:
+        dry_run: Raises an error for a wrong option.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about levels that are too many for a tiny picture only
+        dry_run()
+
+
+def size_of(image: LoadedImage) -> str:
+    """Width, height and kind of a photograph for a table.
+
+    Args:
+        image: The photograph.
+    """
+    kind = "gray" if len(image.pixels) == 1 else "color"
+    alpha = ", alpha" if image.alpha is not None else ""
+    return f"{image.pixels.shape[2]} x {image.pixels.shape[1]} {kind}{alpha}, {image.info.bit_depth} bit"

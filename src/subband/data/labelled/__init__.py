@@ -1,0 +1,1 @@
+"""Labelled images for classification: folders, published data sets, preprocessing and augmentation."""

@@ -1,0 +1,1 @@
+"""Clips for video prediction: generated data sets, readers of published ones, the user's own videos."""

@@ -1,0 +1,129 @@
+"""Integer weights and activations for ONNX files of classifiers, from ranges that are measured on images.
+
+Convolutions and linear layers with learned weights run on 8-bit integers, weights with one scale for each output
+channel. What they are not made for stays in float32: normalization, activations, products of two activations in
+attention, Fourier and cosine transforms.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+QUANTIZED = ("Conv", "Gemm", "MatMul")
+# Marks of nodes that keep float32, in what torch.onnx notes about their origin: transforms and attention call `matmul`
+# itself, linear layers do not; the front end that makes cosine coefficients is one fixed convolution.
+FLOAT_ORIGINS = ("aten.matmul", "aten.bmm", "subband.layers.jpeg_dct")
+ORIGIN = "pkg.torch.onnx.class_hierarchy"
+
+
+def calibration_batches(prepare: Callable[[Tensor], Tensor], folder: Path, *, batch: int, limit: int) -> list[Tensor]:
+    """Images of a folder as the network takes them, in batches of one size.
+
+    Args:
+        prepare: From an image `(C, H, W)` in [0, 1] to the network's input.
+        folder: Photographs, in the folder itself or in folders inside it.
+        batch: Images in each batch; what is left over at the end is not used.
+        limit: Most images to take, evenly from all.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+        ValueError: If it holds fewer photographs than a batch, or one of them cannot be read.
+    """
+    import torch
+
+    from subband.media.images import READ_SUFFIXES, on_white, read_image
+
+    if not folder.is_dir():
+        raise FileNotFoundError(f"--calibration {folder} is no folder.")
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in READ_SUFFIXES and path.name[0] != ".")
+    if len(paths) < batch:
+        raise ValueError(f"--calibration {folder} holds {len(paths)} photographs, fewer than a batch of {batch}.")
+    count = min(len(paths), max(limit, batch)) // batch * batch
+    chosen = [paths[index * len(paths) // count] for index in range(count)]
+    inputs = [prepare(on_white(read_image(path))) for path in chosen]
+    return list(torch.stack(inputs).split(batch))
+
+
+def quantize(source: Path, path: Path, batches: Sequence[Tensor]) -> None:
+    """Write an ONNX file whose convolutions and linear layers run on 8-bit integers.
+
+    Args:
+        source: File of the float network, as `write_onnx` writes it.
+        path: File to write; it keeps the facts stored in the other.
+        batches: Inputs that ranges of activations are measured on.
+    """
+    import onnx
+    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
+
+    graph = onnx.load(source, load_external_data=False)
+    name, facts = graph.graph.input[0].name, {item.key: item.value for item in graph.metadata_props}
+    with _quiet(), tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        quantize_static(
+            _prepared(source, Path(folder) / "prepared.onnx"),
+            path,
+            _reader(name, batches),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=list(QUANTIZED),
+            nodes_to_exclude=[node.name for node in graph.graph.node if _keeps_float(node)],
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            calibrate_method=CalibrationMethod.MinMax,
+            extra_options={"MatMulConstBOnly": True},
+        )
+    result = onnx.load(path)
+    onnx.helper.set_model_props(result, facts)
+    onnx.save(result, path)
+
+
+def _prepared(source: Path, path: Path) -> Path:
+    """The file with shapes inferred and operators joined; as it is, where onnxruntime's preparation cannot handle it."""
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    try:
+        quant_pre_process(source, path)
+    except Exception as error:  # onnxruntime raises its own types and bare Exception
+        logging.getLogger(__name__).info("quantization without preparation: %s", error)
+        return source
+    return path
+
+
+def _keeps_float(node: Any) -> bool:
+    origin = next((item.value for item in node.metadata_props if item.key == ORIGIN), "")
+    return any(mark in origin for mark in FLOAT_ORIGINS)
+
+
+def _reader(name: str, batches: Sequence[Tensor]) -> Any:
+    """onnxruntime's view of the batches."""
+    from onnxruntime.quantization import CalibrationDataReader
+
+    class Reader(CalibrationDataReader):
+        """Hands out batches one by one."""
+
+        def __init__(self) -> None:
+            self._rest = iter(batches)
+
+        def get_next(self) -> dict[str, Any] | None:
+            """The next batch, None at the end."""
+            batch = next(self._rest, None)
+            return None if batch is None else {name: batch.numpy()}
+
+    return Reader()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without onnxruntime's advice, which it gives through the root logger."""
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)

@@ -1,0 +1,129 @@
+"""ONNX files: written with names that say what goes in, with the facts an engineer needs beside the weights, and run."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from subband._version import __version__
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+PROTOBUF_LIMIT = 2**31  # bytes in one ONNX file; larger weights go to a second file beside it
+STACK_TRACE = (
+    "pkg.torch.onnx.stack_trace"  # of every node: the exporting machine's own paths, which are nobody's business
+)
+STORED_FACTS = ("classes", "preprocessing")  # of a model's metadata
+
+
+def require_onnx() -> None:
+    """Check for the packages of the `export` extra.
+
+    Raises:
+        ImportError: If onnx, onnxscript or onnxruntime is missing.
+    """
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime  # noqa: F401
+        import onnxscript  # noqa: F401  torch.onnx needs it and would say so less clearly
+    except ImportError as error:
+        raise ImportError(f"ONNX export needs the package {error.name}; pip install 'subband[export]'.") from error
+
+
+def tensor_names(model: nn.Module) -> tuple[str, str]:
+    """What the file calls the input and the output of a network."""
+    from torch import nn
+
+    from subband.models.dct.front_end import DCTClassifier
+    from subband.models.protocols.classifier import Classifier
+
+    if not isinstance(model, Classifier):
+        return "frames", "prediction"
+    takes_coefficients = isinstance(model, DCTClassifier) and isinstance(model.front_end, nn.Identity)
+    return "coefficients" if takes_coefficients else "images", "logits" if model.num_classes else "features"
+
+
+def write_onnx(model: nn.Module, inputs: Tensor, path: Path, *, dynamic_batch: bool = False) -> None:
+    """Write an ONNX file.
+
+    Names of classes and the preprocessing are stored as JSON in its `metadata_props`, where the model has them.
+
+    Args:
+        model: Network in evaluation mode that takes one tensor.
+        inputs: Example; its shape is fixed in the file.
+        path: File to write.
+        dynamic_batch: Leave the first axis open; the example needs at least two samples then.
+
+    Raises:
+        ImportError: If onnx, onnxscript or onnxruntime is missing.
+    """
+    import torch
+
+    require_onnx()
+    size = sum(tensor.nbytes for tensor in model.state_dict().values())
+    name, result = tensor_names(model)
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # the exporter's own, about its own code
+        program = torch.onnx.export(
+            model,
+            (inputs,),
+            dynamo=True,
+            input_names=[name],
+            output_names=[result],
+            dynamic_shapes=({0: torch.export.Dim("batch")},) if dynamic_batch else None,
+            verbose=False,
+        )
+    assert program is not None  # without dynamo there would be none
+    for node in program.model.graph:
+        node.metadata_props.pop(STACK_TRACE, None)
+    program.model.metadata_props.update(stored_facts(model, inputs))
+    program.save(path, external_data=size > 0.9 * PROTOBUF_LIMIT)
+
+
+def stored_facts(model: nn.Module, inputs: Tensor) -> dict[str, str]:
+    """What an ONNX file says beside its weights: text by key, JSON where it is more than a word."""
+    config: Any = getattr(model, "model_config", {})
+    metadata: Any = dict(getattr(model, "metadata", {}))
+    if (
+        "preprocessing" in metadata and tensor_names(model)[0] == "images"
+    ):  # the file's size, which may not be that of training
+        metadata["preprocessing"] = {**metadata["preprocessing"], "size": list(inputs.shape[-2:])}
+    facts = {key: json.dumps(metadata[key]) for key in STORED_FACTS if key in metadata}
+    return {"model": config.get("name", ""), "subband_version": __version__, **facts}
+
+
+class OnnxFile:
+    """An ONNX file in onnxruntime on the CPU.
+
+    Args:
+        path: The file.
+        threads: Threads of one operator; onnxruntime's choice by default.
+
+    Attributes:
+        facts: The file's `metadata_props`.
+
+    Raises:
+        ValueError: If onnxruntime cannot read or run the file.
+    """
+
+    def __init__(self, path: Path, *, threads: int = 0) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3  # errors
+        try:
+            self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime has types of its own
+            raise ValueError(f"onnxruntime does not take {path.name}: {error}") from error
+        self.facts: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """The first output for a batch of the first input."""
+        import torch
+
+        (result, *_) = self._session.run(None, {self._session.get_inputs()[0].name: inputs.numpy()})
+        return torch.from_numpy(result)

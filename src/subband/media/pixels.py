@@ -1,0 +1,246 @@
+"""Pixels of picture files in full depth, through Pillow."""
+
+from __future__ import annotations
+
+import io
+import struct
+import sys
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+# Formats that Pillow decodes itself; others (EPS, for one) would start further programs.
+_FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+_ORIENTATION = 0x0112
+_GRAY_MODES = {"1", "L", "LA", "La"}
+_DAMAGE = (OSError, EOFError, SyntaxError, ValueError, struct.error)
+_PNG_COLOR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
+
+
+class Decoded(NamedTuple):
+    """What is in a picture file.
+
+    Attributes:
+        values: `(H, W, C)` with C = 1 gray, 2 gray and alpha, 3 color, 4 color and alpha; upright.
+        white: Largest value: 255, 65535, or 1.0 for files of floating point numbers.
+        file_format: Pillow's name of the format.
+        icc_profile: Color profile of the values.
+    """
+
+    values: np.ndarray
+    white: float
+    file_format: str
+    icc_profile: bytes | None
+
+
+@contextmanager
+def open_picture(path: Path, max_pixels: int) -> Iterator[Any]:
+    """Opens a picture file with Pillow; whatever is wrong with it, here or inside the block, is a ValueError that names
+    it.
+
+    Args:
+        path: The file.
+        max_pixels: Larger pictures are refused before they are decoded.
+
+    Raises:
+        FileNotFoundError: If there is nothing at `path`.
+        ValueError: If it is a folder, empty, too large, damaged or no picture.
+    """
+    from PIL import Image
+
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist.")
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder, not a picture.")
+    if path.stat().st_size == 0:
+        raise ValueError(f"{path} is empty (0 bytes).")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is checked, and is lower
+            warnings.filterwarnings(
+                "ignore", category=UserWarning, module=r"PIL\."
+            )  # about odd notes beside the pixels
+            with Image.open(path, formats=_FORMATS) as picture:
+                width, height = picture.size
+                if width * height > max_pixels:
+                    raise _UnfitError(f"has {width} x {height} pixels; at most {max_pixels:,} pixels are read.")
+                yield picture
+    except PermissionError:
+        raise
+    except _UnfitError as error:
+        raise ValueError(f"{path} {error}") from None
+    except Image.DecompressionBombError:
+        raise ValueError(f"{path} says it has more pixels than can be read; at most {max_pixels:,} are.") from None
+    except Image.UnidentifiedImageError as error:
+        raise ValueError(f"{path} is not a picture of a known kind, or is damaged.") from error
+    except _DAMAGE as error:
+        raise ValueError(f"{path} cannot be read as a picture, it is damaged or cut off ({error}).") from error
+
+
+class _UnfitError(Exception):
+    """A picture in order that is refused all the same; the text continues its name."""
+
+
+def decode(picture: Any) -> Decoded:
+    """Upright values of an opened picture in the depth of its file.
+
+    Args:
+        picture: What `open_picture` yields, inside its block.
+    """
+    rawmode = _rawmode(picture)
+    if picture.mode in ("RGB", "RGBA") and ";16" in rawmode:
+        values, white = _sixteen_bits(picture, rawmode), 65535.0
+    elif picture.mode.startswith("I"):
+        values, white = _integers(picture), 65535.0
+    elif picture.mode == "F":
+        values, white = _floats(picture), 1.0
+    else:
+        values, white = _eight_bits(picture), 255.0
+    # A profile speaks of the values in the file: not of printing colors that were converted, nor of a palette's grays.
+    is_converted = picture.mode in ("CMYK", "LAB") or (picture.mode in ("P", "PA") and values.shape[2] < 3)
+    profile = None if is_converted else picture.info.get("icc_profile")
+    upright = _turn(values, picture.getexif().get(_ORIENTATION, 1))
+    return Decoded(upright, white, picture.format, profile)
+
+
+def _rawmode(picture: Any) -> str:
+    """How a pixel is laid out in the file, for example `RGB;16B`."""
+    if not picture.tile:
+        return ""
+    args = picture.tile[0][3]
+    first = args if isinstance(args, str) else args[0] if args else ""
+    return first if isinstance(first, str) else ""
+
+
+def _sixteen_bits(picture: Any, rawmode: str) -> np.ndarray:
+    """All sixteen bits of color values, of which Pillow gives only the upper eight.
+
+    Asked to read the file in the wrong byte order, it gives the lower eight. A gray value with alpha has the size of
+    four bytes, and is read as those.
+    """
+    tiles = list(picture.tile)
+    if rawmode.startswith("LA;16"):
+        values = _reload(picture, tiles, "RGBA").astype(np.uint16)
+        return values[..., 0::2] << 8 | values[..., 1::2]
+    colors, order = rawmode.split(";16")
+    is_big = order == "B" or (order == "N" and sys.byteorder == "big")
+    lower = _reload(picture, tiles, f"{colors};16{'L' if is_big else 'B'}")
+    upper = _reload(picture, tiles, rawmode)
+    return upper.astype(np.uint16) << 8 | lower
+
+
+def _reload(picture: Any, tiles: list[Any], rawmode: str) -> np.ndarray:
+    from PIL import Image
+
+    with Image.open(picture.filename, formats=[picture.format]) as again:
+        again.tile = [_with_rawmode(tile, rawmode) for tile in tiles]
+        again.load()
+        return np.array(again)
+
+
+def _with_rawmode(tile: Any, rawmode: str) -> Any:
+    args = rawmode if isinstance(tile[3], str) else (rawmode, *tile[3][1:])
+    # Named tuples since Pillow 11.
+    return tile._replace(args=args) if hasattr(tile, "_replace") else (*tile[:3], args)
+
+
+def _integers(picture: Any) -> np.ndarray:
+    values = np.asarray(picture)
+    if values.min() < 0 or values.max() > 65535:
+        raise _UnfitError(f"has values from {values.min()} to {values.max()}, which are not 16-bit brightnesses.")
+    return values.astype(np.uint16)[..., None]
+
+
+def _floats(picture: Any) -> np.ndarray:
+    values = np.asarray(picture)
+    if not (values.min() >= 0 and values.max() <= 1):
+        raise _UnfitError(
+            f"has values from {values.min()} to {values.max()}; floating point values must lie in [0, 1]."
+        )
+    return values[..., None]
+
+
+def _eight_bits(picture: Any) -> np.ndarray:
+    alpha = "A" if picture.has_transparency_data else ""
+    if picture.mode in _GRAY_MODES:
+        picture = picture.convert("L" + alpha)
+    elif picture.mode in ("CMYK", "LAB"):
+        picture = _by_profile(picture)
+    else:
+        is_palette = picture.mode in ("P", "PA")
+        picture = picture.convert("RGB" + alpha)
+        values = np.asarray(picture)
+        if is_palette and all((values[..., 0] == values[..., channel]).all() for channel in (1, 2)):
+            return values[..., [0, 3] if alpha else [0]]
+    values = np.asarray(picture)
+    return values[..., None] if values.ndim == 2 else values
+
+
+def _by_profile(picture: Any) -> Any:
+    """Printing colors as sRGB, by the profile of the file, or by the plain formula if it has none that is usable."""
+    from PIL import ImageCms
+
+    profile = picture.info.get("icc_profile")
+    if picture.mode == "CMYK" and profile is None:
+        return picture.convert("RGB")
+    try:
+        is_lab = picture.mode == "LAB"
+        source: Any = ImageCms.createProfile("LAB") if is_lab else ImageCms.getOpenProfile(io.BytesIO(profile))
+        return ImageCms.profileToProfile(picture, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except ImageCms.PyCMSError:  # the profile is damaged or belongs to other colors
+        return picture.convert("RGB")
+
+
+def _turn(values: np.ndarray, orientation: int) -> np.ndarray:
+    """Values turned upright; the numbers are those of the EXIF standard."""
+    if orientation in (5, 6, 7, 8):
+        values = values.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        values = values[::-1]
+    return values[:, ::-1] if orientation in (2, 3, 6, 7) else values
+
+
+def save_png16(path: Path, values: np.ndarray, icc_profile: bytes | None = None) -> None:
+    """Writes a PNG file with sixteen bits per value, which Pillow cannot do in color.
+
+    Every row is stored as the difference to its left or upper neighbor or to the mean of both, whichever has the least
+    sum, the rule that the PNG standard suggests (ISO/IEC 15948, clause 12.8).
+
+    Args:
+        path: File to write.
+        values: `(H, W, C)` uint16, C = 1 to 4 as in `Decoded`.
+        icc_profile: Color profile to note in the file.
+    """
+    height, width, channels = values.shape
+    header = struct.pack(">IIBBBBB", width, height, 16, _PNG_COLOR_TYPES[channels], 0, 0, 0)
+    chunks = [_chunk(b"IHDR", header)]
+    if icc_profile is not None:
+        chunks.append(_chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(icc_profile)))
+    chunks += [_chunk(b"IDAT", zlib.compress(_filtered_rows(values), 6)), _chunk(b"IEND", b"")]
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
+
+
+def _filtered_rows(values: np.ndarray) -> bytes:
+    height, channels = values.shape[0], values.shape[2]
+    rows = values.astype(">u2").reshape(height, -1).view(np.uint8)
+    left, above = np.zeros_like(rows), np.zeros_like(rows)
+    left[:, 2 * channels :] = rows[:, : -2 * channels]
+    above[1:] = rows[:-1]
+    mean = ((left.astype(np.uint16) + above) // 2).astype(np.uint8)
+    candidates = [rows, rows - left, rows - above, rows - mean]
+    costs = [np.abs(candidate.view(np.int8).astype(np.int16)).sum(1) for candidate in candidates]
+    best = np.argmin(costs, axis=0)
+    filtered = np.empty((height, rows.shape[1] + 1), np.uint8)
+    filtered[:, 0] = best
+    for number, candidate in enumerate(candidates):
+        filtered[best == number, 1:] = candidate[best == number]
+    return filtered.tobytes()
+
+
+def _chunk(name: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))

@@ -1,0 +1,1 @@
+"""Networks on the cosine coefficients of JPEG in place of pixels."""

@@ -1,0 +1,82 @@
+"""The table of models: one dict from name to how it is built."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import functools
+import importlib
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+
+from subband.models import MODEL_MODULES
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSpec:
+    """How a named model is built.
+
+    Attributes:
+        task: Key of `subband.tasks.TASKS`.
+        builder: Class or function that makes the network.
+        args: Its arguments for this name.
+        paper: Author, title, venue in one line.
+        layout: `"module:ATTRIBUTE"` of the `KeyMap` to the published checkpoint layout, or None.
+        preprocessing: How images became inputs of the published weights of a classifier: the fields of
+            `subband.data.labelled.preprocessing.Preprocessing` that are not its defaults, without the size.
+    """
+
+    task: str
+    builder: Callable[..., nn.Module]
+    args: dict[str, Any]
+    paper: str
+    layout: str | None = None
+    preprocessing: dict[str, Any] = field(default_factory=dict)
+
+
+@functools.cache
+def catalog() -> dict[str, ModelSpec]:
+    """All models by name, gathered from the modules that `subband.models` lists."""
+    specs: dict[str, ModelSpec] = {}
+    for module in MODEL_MODULES:
+        for name, spec in importlib.import_module(module).MODELS.items():
+            assert name not in specs, f"{name} is registered twice"
+            specs[name] = spec
+    return specs
+
+
+def model_spec(name: str) -> ModelSpec:
+    """The entry of one name.
+
+    Raises:
+        ValueError: If the name is unknown; the closest names are given.
+    """
+    specs = catalog()
+    if name not in specs:
+        close = difflib.get_close_matches(name, specs, n=3, cutoff=0.4)
+        hint = f"did you mean {', '.join(close)}?" if close else "see `subband models`."
+        raise ValueError(f"unknown model {name!r}; {hint}")
+    return specs[name]
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """See `subband.list_models`."""
+    return sorted(fnmatch.filter(catalog(), pattern))
+
+
+def create_model(name: str, **overrides: Any) -> nn.Module:
+    """See `subband.create_model`."""
+    spec = model_spec(name)
+    known = inspect.signature(spec.builder).parameters
+    for key in overrides:
+        if key not in known:
+            close = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"it takes {', '.join(known)}."
+            raise TypeError(f"model {name!r} has no argument {key!r}; {hint}")
+    model = spec.builder(**{**spec.args, **overrides})
+    model.model_config = {"name": name, "args": overrides}  # type: ignore[assignment]
+    return model

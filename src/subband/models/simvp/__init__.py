@@ -1,0 +1,1 @@
+"""SimVP and the translators that share its frame: gSTA, IncepU, TAU, WSF."""

@@ -1,0 +1,1 @@
+"""WaST and its blocks."""

@@ -1,0 +1,1 @@
+"""WSF-ViT: image classification, and video prediction with its blocks."""

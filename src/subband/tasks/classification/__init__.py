@@ -1,0 +1,1 @@
+"""Image classification: which class an image shows."""

@@ -1,0 +1,325 @@
+"""Image classification: which class an image shows."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from subband.config import LossTerm, RecipeConfig
+from subband.data.labelled.images import build_images
+from subband.data.loader import SampleLoader
+from subband.layers.frequency_gate import gate_penalty
+from subband.models.registry import create_model, model_spec
+from subband.tasks.classification.mixing import mix_images
+from subband.training.evaluation import Evaluation
+from subband.training.task import Task, drop_path_argument
+
+if TYPE_CHECKING:
+    from subband.data.labelled.images import ImageData, ImageSpec
+
+TOP = 5
+_MAX_CONFUSION = 100  # classes; a table of more is neither read nor small
+
+
+class ClassificationTask(Task):
+    """Trains a `Classifier` by cross-entropy, on mixtures of images if the recipe says so.
+
+    The loss `cross_entropy` has the arguments `label_smoothing`, `mixup` and `cutmix` (see `mix_images`). A network
+    with a gate (`gated=True`) may have `gate` beside it: the share of channels that the gate keeps, its weight the
+    price of all of them. Without that term the gate learns from the cross-entropy alone, which has little reason to
+    drop a channel.
+
+    Args:
+        recipe: The whole recipe.
+        model: A `subband.models.protocols.classifier.Classifier`.
+        spec: Classes and preprocessing of the data.
+
+    Raises:
+        ValueError: If the recipe names another loss or an argument it does not have, or `gate` for a network without
+            one.
+    """
+
+    monitors: ClassVar[tuple[str, ...]] = ("val_loss", "val_top1")
+
+    def __init__(self, recipe: RecipeConfig, model: nn.Module, spec: ImageSpec) -> None:
+        super().__init__(recipe, model, spec)
+        self.options = loss_options(recipe.loss)
+        self.forward_gated: Callable[[Tensor], tuple[Tensor, Tensor]] | None = None
+        if is_gated(model):
+            self.forward_gated = model.forward_gated  # type: ignore[assignment]
+        if self.options.gate is not None and self.forward_gated is None:
+            raise ValueError(
+                f"loss gate is for networks with a gate, which {recipe.model.name} has not as the recipe builds it; "
+                "take one on cosine coefficients, with model.args {channels: 192, gated: true}."
+            )
+
+    @staticmethod
+    def build_data(recipe: RecipeConfig) -> ImageData:
+        """Data set named by the recipe."""
+        return build_images(recipe.data.name, recipe.data.args, recipe.seed)
+
+    @staticmethod
+    def build_model(recipe: RecipeConfig, spec: ImageSpec) -> nn.Module:
+        """Network named by the recipe; classes, image size and normalization follow the data unless the recipe fixes them."""
+        name = recipe.model.name
+        if model_spec(name).task != "classification":
+            raise ValueError(f"model {name!r} is for {model_spec(name).task}, the recipe for classification.")
+        args = {key: tuple(value) if isinstance(value, list) else value for key, value in recipe.model.args.items()}
+        if args.setdefault("num_classes", len(spec.classes)) != len(spec.classes):
+            raise ValueError(
+                f"model.args.num_classes is {args['num_classes']}, but the data has {len(spec.classes)} classes."
+            )
+        prepared = spec.preprocessing
+        known = inspect.signature(model_spec(name).builder).parameters
+        # Networks on cosine coefficients undo the normalization.
+        for key, value in (("img_size", prepared.size), ("mean", prepared.mean), ("std", prepared.std)):
+            if key in known:
+                args.setdefault(key, value)
+        if recipe.drop_path.rate is not None:
+            args.update(drop_path_argument(name, recipe.drop_path.rate))
+        return create_model(name, **args)
+
+    def loss_terms(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+        """Cross-entropy of the batch or of its mixtures, and the price of the channels that a gate keeps."""
+        images, labels = batch
+        options = self.options
+        images, others, share = mix_images(images, labels, mixup=options.mixup, cutmix=options.cutmix)
+        logits, keep = self._logits(images)
+        loss = share * F.cross_entropy(logits, labels, label_smoothing=options.label_smoothing)
+        if share < 1:
+            loss = loss + (1 - share) * F.cross_entropy(logits, others, label_smoothing=options.label_smoothing)
+        terms = {"cross_entropy": options.cross_entropy * loss}
+        if keep is not None:
+            self.log("train_kept", gate_penalty(keep.detach()))
+            if options.gate is not None:
+                terms["gate"] = options.gate * gate_penalty(keep)
+        return terms
+
+    def _logits(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Logits, and which channels a gate kept."""
+        if self.forward_gated is None:
+            return self.model(images).float(), None
+        logits, keep = self.forward_gated(images)
+        return logits.float(), keep.float()
+
+    def compile_network(self) -> None:
+        """Compile what `loss_terms` calls."""
+        if self.forward_gated is None:
+            super().compile_network()
+        else:
+            self.forward_gated = torch.compile(self.forward_gated)
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Plain cross-entropy and accuracy, and the share of channels that a gate keeps."""
+        images, labels = batch
+        logits, keep = self._logits(images)
+        size = len(images)
+        if keep is not None:
+            self.log("val_kept", gate_penalty(keep), sync_dist=True, batch_size=size)
+        self.log("val_loss", F.cross_entropy(logits, labels), prog_bar=True, sync_dist=True, batch_size=size)
+        for name, right in top_hits(logits, labels).items():
+            self.log(f"val_{name}", right.float().mean(), prog_bar=name == "top1", sync_dist=True, batch_size=size)
+
+    @staticmethod
+    def baselines(spec: ImageSpec) -> dict[str, nn.Module]:
+        """None: a classifier that has not looked is right once in K."""
+        return {}
+
+    @staticmethod
+    def model_metadata(spec: ImageSpec) -> dict[str, Any]:
+        """Names of the classes, and how an image becomes an input."""
+        return {"classes": list(spec.classes), "preprocessing": spec.preprocessing.to_dict()}
+
+    @staticmethod
+    @torch.inference_mode()
+    def evaluate(recipe: RecipeConfig, models: dict[str, Any], data: ImageData, device: torch.device) -> Evaluation:
+        """Accuracy, cross-entropy and accuracy per class of networks on the test set, with some of its images.
+
+        Networks with a gate have `kept_channels` too: for each channel the share of images it was kept for, in the
+            order of
+        the channels (Y, Cb, Cr; 64 frequencies each, row by row).
+        """
+        _check_heads(models, data.spec)
+        loader = SampleLoader(
+            data.test,
+            recipe.evaluation.batch_size or recipe.data.batch_size,
+            shuffle=False,
+            drop_last=False,
+            seed=recipe.seed,
+            num_workers=recipe.data.num_workers,
+            device=device,
+        )
+        parts: dict[str, list[Tensor]] = {name: [] for name in models}
+        kept: dict[str, list[Tensor]] = {name: [] for name, model in models.items() if is_gated(model)}
+        for images, _ in loader:
+            for name, model in models.items():
+                if name in kept:
+                    outputs, keep = model.forward_gated(images.to(device))
+                    kept[name].append(keep.float().cpu())
+                else:
+                    outputs = model(images.to(device))
+                parts[name].append(outputs.float().cpu())
+        labels = torch.tensor(data.test.labels)
+        logits = {name: torch.cat(outputs) for name, outputs in parts.items()}
+        rows = {name: scores(outputs, labels, data.spec.classes) for name, outputs in logits.items()}
+        for name, keeps in kept.items():
+            rows[name]["kept_channels"] = torch.cat(keeps).mean(0).tolist()
+        facts = {
+            "name": recipe.data.name,
+            "split": "test",
+            "images": len(labels),
+            "classes": list(data.spec.classes),
+            "height": data.spec.preprocessing.size[0],
+            "width": data.spec.preprocessing.size[1],
+        }
+        if recipe.data.name == "image_folder":  # one reader for all of them: the folder says which
+            facts["folder"] = Path(recipe.data.args["path"]).resolve().name
+        return Evaluation(facts, rows, _samples(data, logits, recipe.evaluation.num_samples))
+
+
+class LossOptions(NamedTuple):
+    """The training loss of classification.
+
+    Attributes:
+        cross_entropy: Factor of the cross-entropy.
+        label_smoothing: Share of every label that goes to all classes alike.
+        mixup: See `mix_images`.
+        cutmix: See `mix_images`.
+        gate: Factor of the share of channels that a gate keeps; None leaves it out.
+    """
+
+    cross_entropy: float
+    label_smoothing: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    gate: float | None = None
+
+
+def loss_options(terms: list[LossTerm]) -> LossOptions:
+    """Weights and arguments of the losses that classification has.
+
+    Raises:
+        ValueError: If another loss or argument is named, or label smoothing is outside [0, 1).
+    """
+    names = [term.name for term in terms]
+    if sorted(names) not in (["cross_entropy"], ["cross_entropy", "gate"]):
+        raise ValueError(
+            f"loss must be cross_entropy, with gate beside it if the network has one, got {', '.join(names)}."
+        )
+    known = {"cross_entropy": ("label_smoothing", "mixup", "cutmix"), "gate": ()}
+    for term in terms:
+        unknown = sorted(set(term.args) - set(known[term.name]))
+        if unknown:
+            takes = f"it takes {', '.join(known[term.name])}" if known[term.name] else "it takes a weight alone"
+            raise ValueError(f"{term.name} has no argument {unknown[0]!r}; {takes}.")
+    found = {term.name: term for term in terms}
+    options = LossOptions(found["cross_entropy"].weight, **found["cross_entropy"].args)
+    if not 0 <= options.label_smoothing < 1:
+        raise ValueError(f"label_smoothing must lie in [0, 1), got {options.label_smoothing}.")
+    return options._replace(gate=found["gate"].weight) if "gate" in found else options
+
+
+def is_gated(model: nn.Module) -> bool:
+    """Whether a network chooses among its input channels (`forward_gated`)."""
+    return getattr(model, "gate", None) is not None
+
+
+def top_hits(logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    """Whether the right class is the first, and among the first five.
+
+    Args:
+        logits: `(B, K)`.
+        labels: `(B,)`.
+
+    Returns:
+        `top1` and `top5`, `(B,)` each; the latter only if there are more than five classes.
+
+    Example:
+        >>> top_hits(torch.tensor([[0.1, 0.9], [0.8, 0.2]]), torch.tensor([1, 1]))
+        {'top1': tensor([ True, False])}
+    """
+    hits = {"top1": logits.argmax(1) == labels}
+    if logits.shape[1] > TOP:
+        hits["top5"] = (logits.topk(TOP, dim=1).indices == labels[:, None]).any(1)
+    return hits
+
+
+def scores(logits: Tensor, labels: Tensor, classes: tuple[str, ...]) -> dict[str, Any]:
+    """Metrics of a whole test set, the accuracy of each class that occurs in it, and which class was taken for which.
+
+    Args:
+        logits: `(N, K)`.
+        labels: `(N,)`.
+        classes: Names of the K classes.
+
+    Returns:
+        `metrics`; `per_class` by name; and, up to 100 classes, `confusion`: K rows of K counts, row i for the images of
+        class i, column j for the class they were taken for.
+    """
+    hits = {name: right.double() for name, right in top_hits(logits, labels).items()}
+    metrics = {name: right.mean().item() for name, right in hits.items()}
+    metrics["cross_entropy"] = F.cross_entropy(logits.double(), labels).item()
+    per_class = {
+        name: hits["top1"][labels == index].mean().item()
+        for index, name in enumerate(classes)
+        if bool((labels == index).any())
+    }
+    row = {"metrics": metrics, "per_class": per_class}
+    return row | ({"confusion": _confusion(logits, labels)} if len(classes) <= _MAX_CONFUSION else {})
+
+
+def _confusion(logits: Tensor, labels: Tensor) -> list[list[int]]:
+    count = logits.shape[1]
+    return torch.bincount(labels * count + logits.argmax(1), minlength=count**2).view(count, count).tolist()
+
+
+def _check_heads(models: dict[str, Any], spec: ImageSpec) -> None:
+    for name, model in models.items():
+        if model.num_classes != len(spec.classes):
+            raise ValueError(
+                f"{name} tells {model.num_classes} classes apart, but the data has {len(spec.classes)}; "
+                "fine-tune it on this data first (train with model.weights)."
+            )
+        known = getattr(model, "metadata", {}).get("classes")
+        if known is not None and list(known) != list(spec.classes):
+            unlike = next(pair for pair in zip(known, spec.classes, strict=True) if pair[0] != pair[1])
+            raise ValueError(
+                f"{name} was trained with other classes than the data has: {unlike[0]!r}, not {unlike[1]!r}."
+            )
+
+
+def _samples(data: ImageData, logits: dict[str, Tensor], wanted: int) -> dict[str, np.ndarray]:
+    """Test images at even distances, lest those of a folder per class all be of the first class; and the worst mistakes."""
+    count = min(wanted, len(data.test))
+    if count == 0:
+        return {}
+    chosen = [index * len(data.test) // count for index in range(count)]
+    samples = _images(data, chosen)
+    samples |= {f"prediction/{name}": outputs[chosen].softmax(1).numpy() for name, outputs in logits.items()}
+    for name, outputs in logits.items():
+        worst = _worst_mistakes(outputs, torch.tensor(data.test.labels))[:wanted]
+        mistakes = _images(data, worst) | {"prediction": outputs[worst].softmax(1).numpy()} if worst else {}
+        samples |= {f"mistakes/{name}/{key}": array for key, array in mistakes.items()}
+    return samples
+
+
+def _images(data: ImageData, indices: list[int]) -> dict[str, np.ndarray]:
+    """What the network sees of test images, `inputs` `(N, 3, H, W)` uint8, and their labels, `targets` `(N,)`."""
+    images = torch.stack([data.test[index][0] for index in indices])
+    pixels = (data.spec.preprocessing.denormalize(images) * 255).clamp(0, 255).round().to(torch.uint8)
+    return {"inputs": pixels.numpy(), "targets": np.array([data.test.labels[index] for index in indices])}
+
+
+def _worst_mistakes(logits: Tensor, labels: Tensor) -> list[int]:
+    """Indices of images whose class is not the most likely one, the most confident mistake first."""
+    confidence, found = logits.softmax(1).max(1)
+    return [
+        index for index in confidence.argsort(descending=True, stable=True).tolist() if found[index] != labels[index]
+    ]

@@ -1,0 +1,106 @@
+"""Learning rate and stochastic depth as functions of training progress."""
+
+from __future__ import annotations
+
+import math
+
+from torch import nn
+from torch.optim import SGD, Adam, AdamW, Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
+
+from subband.config import DropPathConfig, OptimConfig
+
+
+def build_optimizer(model: nn.Module, config: OptimConfig) -> Optimizer:
+    """Adam, AdamW or SGD; biases, norm weights, other vectors and what a model's `no_weight_decay` names never decay."""
+    exempt: set[str] = model.no_weight_decay() if hasattr(model, "no_weight_decay") else set()  # type: ignore[operator]
+    trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    decayed = [p for name, p in trained.items() if p.ndim > 1 and name not in exempt]
+    others = [p for name, p in trained.items() if p.ndim <= 1 or name in exempt]
+    groups = [
+        {"params": decayed, "weight_decay": config.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    if config.name == "sgd":
+        return SGD(groups, lr=config.lr, momentum=config.betas[0])
+    kind = {"adam": Adam, "adamw": AdamW}[config.name]
+    return kind(groups, lr=config.lr, betas=config.betas)
+
+
+def check_schedule(config: OptimConfig) -> None:
+    """Refuse a schedule before a run begins.
+
+    Raises:
+        ValueError: If a length or factor is out of its range, or `per_epoch` is set for `onecycle`.
+    """
+    if config.per_epoch and config.schedule == "onecycle":
+        raise ValueError("optim.per_epoch is for the schedules cosine and steps, not for onecycle.")
+    if config.step_epochs <= 0 or config.step_factor <= 0:
+        raise ValueError(
+            f"optim.step_epochs and step_factor must be positive, got {config.step_epochs} and {config.step_factor}."
+        )
+
+
+def build_schedule(optimizer: Optimizer, config: OptimConfig, num_steps: int, steps_per_epoch: float) -> LRScheduler:
+    """Learning rate per optimizer step.
+
+    `onecycle` is PyTorch's with its defaults (from lr/25 up over 30 % of the steps, down to lr/250000; beta1 cycles
+    0.95 to 0.85), which is what the published video-prediction code uses. `cosine` runs over the whole run, `steps`
+    falls after every `step_epochs`; the linear warm-up replaces the beginning of both. With `per_epoch` they have the
+    rate of an epoch's beginning throughout it, as timm's training script.
+
+    Args:
+        optimizer: Optimizer whose rate is set.
+        config: Rates and lengths.
+        num_steps: Optimizer steps of the whole run.
+        steps_per_epoch: Optimizer steps of one epoch.
+    """
+    if config.schedule == "onecycle":
+        return OneCycleLR(optimizer, max_lr=config.lr, total_steps=max(num_steps, 2))
+    num_epochs = num_steps / steps_per_epoch
+
+    def factor(step: int) -> float:
+        epoch = step / steps_per_epoch
+        return rate_at(config, math.floor(epoch) if config.per_epoch else epoch, num_epochs) / config.lr
+
+    # A rate of zero has no factor; every schedule of it is constant.
+    return LambdaLR(optimizer, factor if config.lr else lambda step: 1.0)
+
+
+def rate_at(config: OptimConfig, epoch: float, num_epochs: float) -> float:
+    """Learning rate of the schedules `cosine`, `steps` and `constant` at a point of training.
+
+    Args:
+        config: Rates and lengths.
+        epoch: Epochs done, with fraction.
+        num_epochs: Epochs of the whole run.
+    """
+    if config.schedule == "constant":
+        return config.lr
+    if epoch < config.warmup_epochs:
+        return config.warmup_lr + (config.lr - config.warmup_lr) * epoch / config.warmup_epochs
+    if config.schedule == "steps":
+        return config.lr * config.step_factor ** math.floor(epoch / config.step_epochs)
+    cosine = 0.5 * (1 + math.cos(math.pi * min(epoch / num_epochs, 1.0)))
+    return config.min_lr + (config.lr - config.min_lr) * cosine
+
+
+def drop_path_rate(config: DropPathConfig, epoch: float) -> float | None:
+    """Rate of the deepest block at a point of training (WaST: off early, on late).
+
+    Args:
+        config: Mode and cut-off.
+        epoch: Epochs done, with fraction.
+
+    Returns:
+        The rate, or None when the recipe leaves it to the model.
+    """
+    if config.rate is None or config.mode == "standard":
+        return config.rate
+    is_before = epoch < config.cutoff_epochs
+    if config.mode == "late":
+        return 0.0 if is_before else config.rate
+    if not is_before:
+        return 0.0
+    return config.rate * (1 - epoch / config.cutoff_epochs) if config.ramp else config.rate

@@ -1,0 +1,184 @@
+"""Scores of classifiers in the report: the verdict, the accuracy of every class, and which class is taken for which."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from html import escape
+
+from subband.visual.html import details, legend
+from subband.visual.report.runs import Row, Run
+from subband.visual.report.scores import Metric
+from subband.visual.report.task_report import Styles
+
+METRICS = {
+    "top1": Metric(
+        label="Top-1, %",
+        is_higher_better=True,
+        digits=2,
+        factor=100,
+        definition="share of the test images whose most likely class is the right one.",
+    ),
+    "top5": Metric(
+        label="Top-5, %",
+        is_higher_better=True,
+        digits=2,
+        factor=100,
+        definition="share of the test images whose right class is among the five most likely.",
+    ),
+    "cross_entropy": Metric(
+        label="Cross-entropy",
+        is_higher_better=False,
+        digits=4,
+        definition="mean of −ln(probability of the right class), without label smoothing; it also punishes misplaced confidence.",
+    ),
+}
+
+_MANY, _ENDS = (
+    40,
+    20,
+)  # with more classes than the first, as many of the worst and of the best are shown as the second says
+_MAX_TABLE = 30  # classes of a confusion matrix that a page has room for
+_MISTAKES = 3
+_NAME_WIDTH = 18  # characters; longer names are broken
+_Z = 1.96  # 95 % of a normal distribution
+
+
+def metrics_of(rows: Sequence[Row]) -> dict[str, Metric]:
+    """Columns of the score table; with five classes or fewer there is no top-5 accuracy."""
+    return {key: metric for key, metric in METRICS.items() if any(key in row.facts["metrics"] for row in rows)}
+
+
+def verdict(runs: Sequence[Run], rows: Sequence[Row]) -> str:
+    """Which model is right how often, how sure that is, and how often guessing would be; plain text."""
+    data = runs[0].data
+    images, guessing = int(data["images"]), 100 / len(data["classes"])
+    first, *others = sorted(rows, key=lambda row: -row.facts["metrics"]["top1"])
+    low, high = interval(first.facts["metrics"]["top1"], images)
+    amount = f"{images:,}".replace(",", "\u202f")
+    text = (
+        f"{first.label} names the right class of {_percent(first)} of {amount} test images "
+        f"(95\u202f% interval {100 * low:.1f} to {100 * high:.1f}\u202f%; guessing: {guessing:.2g}\u202f%)."
+    )
+    if others:
+        text += f" Next comes {others[0].label} with {_percent(others[0])}"
+        settled = interval(others[0].facts["metrics"]["top1"], images)[1] < low
+        text += "." if settled else "; the intervals overlap, so these images do not settle which of the two is better."
+    return text
+
+
+def interval(share: float, count: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share.
+
+    Args:
+        share: In [0, 1].
+        count: Of how many samples.
+
+    Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference, JASA 1927.
+
+    Example:
+        >>> [round(end, 3) for end in interval(0.9, 100)]
+        [0.826, 0.945]
+    """
+    spread = _Z**2 / count
+    middle = (share + spread / 2) / (1 + spread)
+    half = _Z / (1 + spread) * math.sqrt(share * (1 - share) / count + spread / (4 * count))
+    return max(middle - half, 0.0), min(middle + half, 1.0)
+
+
+def class_bars(rows: Sequence[Row], styles: Styles) -> str:
+    """Accuracy of every class as bars, the worst first; of many classes only the ends. HTML, empty without numbers."""
+    shown = [row for row in rows if row.facts.get("per_class")]
+    if not shown:
+        return ""
+    names = set.intersection(*(set(row.facts["per_class"]) for row in shown))
+    ordered = sorted(names, key=lambda name: (sum(row.facts["per_class"][name] for row in shown), name))
+    key = legend({row.label: styles[row.label] for row in shown})
+    if len(ordered) <= _MANY:
+        return key + _bars(ordered, shown, styles)
+    worst, best = ordered[:_ENDS], ordered[: -_ENDS - 1 : -1]
+    return (
+        f"{key}<h3>The {_ENDS} hardest of {len(ordered)} classes</h3>{_bars(worst, shown, styles)}"
+        f"<h3>The {_ENDS} easiest</h3>{_bars(best, shown, styles)}"
+    )
+
+
+def confusion_findings(rows: Sequence[Row], classes: Sequence[str]) -> str:
+    """The most frequent mistakes of every model, in words; HTML, empty without numbers."""
+    items = []
+    for row in rows:
+        counts = row.facts.get("confusion")
+        if not counts:
+            continue
+        mistakes = sorted(
+            ((count, i, j) for i, line in enumerate(counts) for j, count in enumerate(line) if count and i != j),
+            key=lambda mistake: (-mistake[0], mistake[1:]),
+        )
+        listed = ", ".join(
+            f"{_quoted(classes[i])} taken for {_quoted(classes[j])} ({count} of {sum(counts[i])})"
+            for count, i, j in mistakes[:_MISTAKES]
+        )
+        words = f"most frequent mistakes: {listed}" if mistakes else "no mistake at all"
+        items.append(f"<li><b>{escape(row.label)}</b>, {words}.</li>")
+    return f'<ul class="findings">{"".join(items)}</ul>' if items else ""
+
+
+def confusion_tables(rows: Sequence[Row], classes: Sequence[str]) -> str:
+    """A table of counts per model: what images show, and what they were taken for. HTML, empty if there is no room."""
+    if len(classes) > _MAX_TABLE:
+        return ""
+    tables = {row.label: _confusion(row.facts["confusion"], classes) for row in rows if row.facts.get("confusion")}
+    if not tables:
+        return ""
+    note = '<p class="note">Rows: what the images show. Columns: what they were taken for. Counts of test images.</p>'
+    if len(tables) == 1:
+        return note + next(iter(tables.values()))
+    first = next(iter(tables))
+    return note + "".join(
+        details(f"Table of {label}", content, is_open=label == first) for label, content in tables.items()
+    )
+
+
+def _percent(row: Row) -> str:
+    return f"{100 * row.facts['metrics']['top1']:.1f}\u202f%"
+
+
+def _quoted(name: str) -> str:
+    return f"<i>{escape(name)}</i>"
+
+
+def _bars(names: Sequence[str], rows: Sequence[Row], styles: Styles) -> str:
+    items = []
+    for name in names:
+        bars = "".join(
+            f'<span class="track"><span style="--share: {100 * share:.1f}%; --color: var({styles[row.label].variable})"></span></span>'
+            f'<span class="value">{100 * share:.0f}\u202f%</span>'
+            for row in rows
+            for share in [row.facts["per_class"][name]]
+        )
+        items.append(f'<li><span class="name">{escape(name)}</span><span class="bars">{bars}</span></li>')
+    width = min(max(map(len, names)), _NAME_WIDTH)
+    return f'<ul class="classes" style="--name: {width + 1}ch">{"".join(items)}</ul>'
+
+
+def _confusion(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> str:
+    is_long = max(map(len, classes)) > 3
+    head = "".join(f'<th scope="col"><span>{escape(name)}</span></th>' for name in classes)
+    lines = []
+    for i, line in enumerate(counts):
+        total = max(sum(line), 1)
+        cells = "".join(_cell(count, total, i == j) for j, count in enumerate(line))
+        lines.append(f'<tr><th scope="row">{escape(classes[i])}</th>{cells}</tr>')
+    kind = "confusion long" if is_long else "confusion"
+    return (
+        f'<div class="scroll" tabindex="0"><table class="{kind}"><thead><tr><td></td>{head}</tr></thead>'
+        f"<tbody>{''.join(lines)}</tbody></table></div>"
+    )
+
+
+def _cell(count: int, total: int, is_right: bool) -> str:
+    if not count:
+        return "<td></td>"
+    shade = 12 + 48 * math.sqrt(count / total)  # the root lets rare mistakes show; below 60 % the figures stay readable
+    color = "--series-1" if is_right else "--series-2"
+    return f'<td style="--color: var({color}); --shade: {shade:.0f}%">{count}</td>'

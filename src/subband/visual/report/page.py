@@ -1,0 +1,122 @@
+"""One self-contained HTML page about one or more runs: no server, no script, nothing loaded from anywhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from html import escape
+from itertools import groupby
+from pathlib import Path
+
+from subband.files import new_path
+from subband.visual.colors import series_styles
+from subband.visual.html import details, facts, page, section
+from subband.visual.report import classification, video_prediction
+from subband.visual.report.runs import Row, Run, read_runs
+from subband.visual.report.task_report import Styles, TaskReport, data_name
+
+# Adding a task: write its sections, name them here; `runs` says what its samples look like.
+REPORTS = {"classification": classification.REPORT, "video_prediction": video_prediction.REPORT}
+
+
+def write_report(run_folders: list[Path], out: Path | None = None, overwrite: bool = False) -> Path:
+    """Writes the report of run folders as one HTML file.
+
+    Runs on the same test data share one table and one set of figures; runs on other data stand in a part of their own,
+    since their scores cannot be compared. What a run does not hold (a training log, samples, weights of a metric) is
+    left out or shown as "not computed".
+
+    Args:
+        run_folders: Folders of `subband train` or `subband evaluate`.
+        out: HTML file to write; None is `report.html` in the first run folder.
+        overwrite: Replaces an existing file.
+
+    Returns:
+        The file.
+
+    Raises:
+        FileNotFoundError: If a run folder has no `scores.json`, or the folder of `out` does not exist.
+        FileExistsError: If `out` exists and `overwrite` is False.
+        ValueError: If a file of a run folder cannot be read, there is no report for its task, or the runs are of
+            different tasks.
+        ImportError: If matplotlib is not installed.
+    """
+    runs = read_runs([Path(folder) for folder in run_folders])
+    task = REPORTS[runs[0].task]
+    target = Path(out) if out is not None else runs[0].folder / "report.html"
+    styles = series_styles([row.label for run in runs for row in run.rows])
+    groups = [list(group) for _, group in groupby(sorted(runs, key=_data_key), key=_data_key)]
+    title = _title(groups)
+    parts = [_group(task, group, styles, len(groups) > 1) for group in groups]
+    body = "\n".join([_header(task, title, groups), *parts, _footer(runs)])
+    with new_path(target, overwrite=overwrite) as temporary:
+        temporary.write_text(page(title, body, task.sheets), encoding="utf-8")
+    return target
+
+
+def _data_key(run: Run) -> str:
+    return json.dumps(run.data, sort_keys=True)
+
+
+def _title(groups: Sequence[Sequence[Run]]) -> str:
+    models = list(dict.fromkeys(row.label for group in groups for row in _rows(group) if not row.is_baseline))
+    names = " and ".join(dict.fromkeys(data_name(group[0].data) for group in groups))
+    return f"{models[0] if len(models) == 1 else f'{len(models)} models'} on {names}"
+
+
+def _header(task: TaskReport, title: str, groups: Sequence[Sequence[Run]]) -> str:
+    if len(groups) == 1:
+        summary = _summary(task, groups[0])
+    else:
+        summary = "<p>The runs were scored on different data; each data set has a part of its own below.</p>"
+    return (
+        f'<header>\n<p class="eyebrow">subband · {task.name}</p>\n<h1>{escape(title)}</h1>\n'
+        f'<p class="lead">{task.lead}</p>\n{summary}\n</header>'
+    )
+
+
+def _summary(task: TaskReport, runs: Sequence[Run]) -> str:
+    """What came out and on which data, for runs on one data set."""
+    return f"<p>{escape(task.verdict(runs, _rows(runs)))}</p>\n{facts(task.facts(runs))}"
+
+
+def _group(task: TaskReport, runs: Sequence[Run], styles: Styles, with_heading: bool) -> str:
+    """All sections about runs on one data set."""
+    rows = _rows(runs)
+    own = {row.label: styles[row.label] for row in rows}
+    sections = [
+        *task.sections(runs, rows, own),
+        section("How it was made", "Everything needed to repeat it.", *(_provenance(run) for run in runs)),
+    ]
+    if with_heading:
+        name = escape(data_name(runs[0].data))
+        sections.insert(0, f'<section><h2 class="part">{name}</h2>\n{_summary(task, runs)}</section>')
+    return "\n".join(sections)
+
+
+def _rows(runs: Sequence[Run]) -> list[Row]:
+    """Rows of all runs on one data set; the baseline, equal in all of them, once and last."""
+    rows = [row for run in runs for row in run.rows]
+    models = [row for row in rows if not row.is_baseline]
+    return models + [row for row in rows if row.is_baseline][:1]
+
+
+def _provenance(run: Run) -> str:
+    environment = dict(run.environment)
+    command = environment.pop("command", None)
+    pairs = [
+        (name.replace("_", " ").capitalize(), str(value)) for name, value in environment.items() if value is not None
+    ]
+    blocks = [f"<h3>{escape(run.folder.resolve().name)}</h3>"]
+    if command:
+        blocks.append(f'<pre tabindex="0">{escape(str(command))}</pre>')
+    blocks.append(facts(pairs))
+    if run.config:
+        blocks.append(details("Resolved configuration", f'<pre tabindex="0">{escape(run.config)}</pre>'))
+    return "".join(blocks)
+
+
+def _footer(runs: Sequence[Run]) -> str:
+    versions = sorted({str(run.environment.get("subband")) for run in runs if run.environment.get("subband")})
+    written = f" {', '.join(versions)}" if versions else ""
+    return f"<footer>Scored by subband{escape(written)}. This file holds everything it shows.</footer>"

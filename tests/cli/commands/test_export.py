@@ -1,0 +1,231 @@
+"""`subband export`: the files give the network's numbers in onnxruntime and after torch.export.load."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from subband import create_model, load_model, save_model
+from subband.cli.main import main
+from subband.data.labelled.images import build_images
+from subband.export.int8 import _prepared, calibration_batches
+from subband.export.onnx import OnnxFile, stored_facts
+from subband.media.images import write_image
+
+SIMVP = {"in_shape": (4, 1, 16, 16), "hid_S": 8, "hid_T": 16, "N_S": 2, "N_T": 2}
+TINY = {
+    "persistence": {"in_shape": (4, 1, 16, 16)},
+    "simvp_gsta": SIMVP,
+    "simvp_incepu": SIMVP,
+    "tau": SIMVP,
+    "wast": {"in_shape": (4, 1, 16, 16), "encoder_dim": 4, "block_list": (1, 1, 1)},
+    "wast_seed": {"in_shape": (4, 1, 16, 16), "encoder_dim": 4, "block_list": (1, 1, 1)},
+    "wsfvit_video": {"in_shape": (4, 1, 16, 16), "hid_S": 8, "hid_T": 32, "N_S": 2, "N_T": 2},
+}
+
+
+def settings(name: str) -> list[str]:
+    return [word for key, value in TINY[name].items() for word in ("--set", f"{key}={value}")]
+
+
+def printed_difference(out: str) -> float:
+    return float(out.split("network ")[1].split()[0])
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", TINY)
+def test_onnx_gives_the_numbers_of_the_network(name, tmp_path, capsys, rng):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    folder, path = tmp_path / "model", tmp_path / "model.onnx"
+    model = create_model(name, **TINY[name]).eval()
+    save_model(model, folder)
+    assert main(["export", str(folder), "--out", str(path), "--batch", "2", "--tolerance", "1e-5"]) == 0
+    assert printed_difference(capsys.readouterr().out) <= 1e-5
+    frames = torch.rand(
+        2, *TINY[name]["in_shape"], generator=rng
+    )  # other numbers than those of the command's own check
+    (exported,) = onnxruntime.InferenceSession(path).run(None, {"frames": frames.numpy()})
+    with torch.no_grad():
+        torch.testing.assert_close(torch.from_numpy(exported), model(frames), rtol=0, atol=1e-5)
+    assert [file.name for file in tmp_path.iterdir() if file.is_file()] == ["model.onnx"]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", TINY)
+def test_programs_give_the_numbers_of_the_network(name, tmp_path, rng):
+    folder, path = tmp_path / "model", tmp_path / "model.pt2"
+    model = create_model(name, **TINY[name]).eval()
+    save_model(model, folder)
+    assert main(["export", str(folder), "--out", str(path), "--height", "32", "--tolerance", "1e-5"]) == 0
+    frames = torch.rand(1, 4, 1, 32, 16, generator=rng)
+    with torch.no_grad():
+        torch.testing.assert_close(torch.export.load(path).module()(frames), model(frames), rtol=0, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_weights_too_large_for_one_onnx_file_lie_beside_it(tmp_path, monkeypatch, rng):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    monkeypatch.setattr("subband.export.onnx.PROTOBUF_LIMIT", 1000)
+    save_model(create_model("tau", **SIMVP), tmp_path / "model")
+    path = tmp_path / "tau.onnx"
+    assert main(["export", str(tmp_path / "model"), "--out", str(path)]) == 0
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["model", "tau.onnx", "tau.onnx.data"]
+    frames = torch.rand(1, *SIMVP["in_shape"], generator=rng)
+    (exported,) = onnxruntime.InferenceSession(path).run(None, {"frames": frames.numpy()})
+    with torch.no_grad():
+        expected = load_model(tmp_path / "model")(frames)
+    torch.testing.assert_close(torch.from_numpy(exported), expected, rtol=0, atol=1e-5)
+
+
+def test_named_models_are_exported_with_fresh_weights(tmp_path, capsys):
+    path = tmp_path / "fresh.pt2"
+    assert main(["export", "persistence", *settings("persistence"), "--out", str(path)]) == 0
+    assert printed_difference(capsys.readouterr().out) == 0.0
+    frames = torch.rand(1, 4, 1, 16, 16)
+    assert torch.export.load(path).module()(frames).equal(frames[:, -1:].expand_as(frames))
+
+
+def test_differences_above_the_tolerance_write_nothing(tmp_path, capsys):
+    words = ["export", "persistence", *settings("persistence"), "--out", str(tmp_path / "x.pt2"), "--tolerance", "-1"]
+    assert main(words) == 2
+    assert "nothing was written" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_mistakes_are_one_sentence(tmp_path, capsys):
+    taken = tmp_path / "taken.onnx"
+    taken.write_text("mine")
+    (tmp_path / "folder.onnx").mkdir()
+    cases = {
+        ("persistence", "--out", tmp_path / "x.txt"): "must end in",
+        ("persistence", "--out", taken): "--overwrite",
+        ("persistence", "--out", tmp_path / "folder.onnx", "--overwrite"): "is a folder",
+        ("persistence", "--out", taken / "below.onnx"): "cannot be made",
+        ("persistense", "--out", tmp_path / "x.onnx"): "did you mean persistence",
+        ("gfnet_ti", "--out", tmp_path / "x.onnx", "--int8"): "--int8 and --calibration FOLDER go together",
+        (
+            "gfnet_ti",
+            "--out",
+            tmp_path / "x.onnx",
+            "--calibration",
+            tmp_path,
+        ): "--int8 and --calibration FOLDER go together",
+        ("gfnet_ti", "--out", tmp_path / "x.pt2", "--int8", "--calibration", tmp_path): "--int8 writes .onnx files",
+        ("gfnet_ti", "--out", tmp_path / "x.onnx", "--int8", "--calibration", taken): "is no folder",
+        (
+            "gfnet_ti",
+            "--out",
+            tmp_path / "x.onnx",
+            "--int8",
+            "--calibration",
+            tmp_path,
+        ): "holds 0 photographs, fewer than",
+        ("persistence", "--out", tmp_path / "x.onnx", "--int8", "--calibration", tmp_path): "must be a classifier",
+    }
+    for words, sentence in cases.items():
+        assert main(["export", *map(str, words)]) == 2
+        error = capsys.readouterr().err
+        assert sentence in error
+        assert len(error.splitlines()) == 1
+    assert taken.read_text() == "mine"
+
+
+def test_missing_onnx_packages_are_named(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    assert main(["export", "persistence", *settings("persistence"), "--out", str(tmp_path / "x.onnx")]) == 2
+    assert "pip install 'subband[export]'" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def digits(tmp_path):
+    """Pictures of digits in folders, and images of the same kind that are not among them."""
+    data = build_images("digits", {}, seed=0)
+    prepare, folder = data.spec.preprocessing, tmp_path / "digits"
+    for index in range(60):
+        image, label = data.val[index]
+        (folder / str(int(label))).mkdir(parents=True, exist_ok=True)
+        write_image(folder / str(int(label)) / f"{index}.png", prepare.denormalize(image).clamp(0, 1))
+    return folder, data.test
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("words", [(), ("--dynamic-batch", "--calibration-images", "30")])
+def test_integers_keep_the_answers_and_the_facts(digits, tmp_path, capsys, words):
+    onnx = pytest.importorskip("onnx")
+    folder, test = digits
+    path = tmp_path / "out" / "int8.onnx"
+    command = ["export", "gfnet_digits", "--int8", "--calibration", str(folder), "--out", str(path), *words]
+    assert main(command) == 0
+    count = 30 if words else 60
+    same = int(capsys.readouterr().out.split("the float32 file for ")[1].split(f" of {count} calibration images")[0])
+    assert same >= count - 2
+    assert [file.name for file in path.parent.iterdir()] == ["int8.onnx"]
+    model, file = load_model("gfnet_digits"), OnnxFile(path)
+    assert json.loads(file.facts["classes"]) == list("0123456789")
+    assert json.loads(file.facts["preprocessing"])["size"] == [8, 8]
+    images = torch.stack([test[index][0] for index in range(100)])
+    found = torch.cat([file(image[None]) for image in images])
+    with torch.no_grad():
+        wanted = model(images)
+    assert (found.argmax(1) == wanted.argmax(1)).float().mean() >= 0.97
+    difference = (found - wanted).abs().max() / wanted.abs().max()
+    assert 0.001 < difference < 0.1  # integers at work, and good ones
+    types = [onnx.TensorProto.DataType.Name(item.data_type) for item in onnx.load(path).graph.initializer]
+    assert types.count("INT8") >= 10  # learned matrices of two linear layers a block, the embedding and the last layer
+
+
+def test_batches_for_calibration_are_whole_and_from_all_over_the_folder(digits):
+    folder, _ = digits
+    batches = calibration_batches(lambda image: image, folder, batch=8, limit=30)
+    assert [tuple(batch.shape) for batch in batches] == [(8, 3, 8, 8)] * 3
+    everything = calibration_batches(lambda image: image, folder, batch=1, limit=1000)
+    assert len(everything) == 60
+    places = [next(i for i, other in enumerate(everything) if other[0].equal(image)) for image in torch.cat(batches)]
+    assert places[0] == 0
+    assert places[-1] > 50
+    with pytest.raises(ValueError, match="holds 60 photographs, fewer than a batch of 61"):
+        calibration_batches(lambda image: image, folder, batch=61, limit=1)
+
+
+def test_files_that_are_no_graphs_are_named(tmp_path):
+    pytest.importorskip("onnxruntime")
+    (tmp_path / "text.onnx").write_text("mine")
+    with pytest.raises(ValueError, match=r"onnxruntime does not take text\.onnx: "):
+        OnnxFile(tmp_path / "text.onnx")
+
+
+def test_the_file_says_its_own_size():
+    model = create_model("gfnet_ti", img_size=32)
+    model.metadata = {"preprocessing": {"size": [32, 32], "crop_ratio": 0.9}, "classes": ["a", "b"], "seed": 3}
+    facts = stored_facts(model, torch.zeros(1, 3, 64, 48))
+    assert json.loads(facts["preprocessing"]) == {"size": [64, 48], "crop_ratio": 0.9}
+    assert json.loads(facts["classes"]) == ["a", "b"]
+    assert set(facts) == {"model", "subband_version", "preprocessing", "classes"}
+
+
+def test_graphs_that_cannot_be_prepared_are_taken_as_they_are(tmp_path, monkeypatch):
+    shape_inference = pytest.importorskip("onnxruntime.quantization.shape_inference")
+
+    def fail(*_):
+        raise Exception("Incomplete symbolic shape inference")
+
+    monkeypatch.setattr(shape_inference, "quant_pre_process", fail)
+    assert _prepared(tmp_path / "float.onnx", tmp_path / "prepared.onnx") == tmp_path / "float.onnx"
+
+
+@pytest.mark.slow
+def test_in_a_process_of_its_own(tmp_path):
+    words = ["export", "tau", *settings("tau"), "--out", str(tmp_path / "tau.onnx")]
+    command = [sys.executable, "-m", "subband.cli.main", *words]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "tau.onnx").stat().st_size > 1000
+    assert len(result.stdout.splitlines()) == 1, result.stdout

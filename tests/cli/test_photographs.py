@@ -1,0 +1,115 @@
+"""What the commands for photographs share: names of results, folders with bad files, nothing overwritten."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from skimage import data
+
+from subband.cli.main import main
+from subband.cli.photographs import Job, beside, plan
+from subband.media.images import read_image, write_image
+
+COMMANDS = {"denoise": "denoised", "decompose": "bands", "compress": "compressed"}
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    path = tmp_path / "photo.png"
+    write_image(path, torch.from_numpy(data.astronaut()[60:108, 200:264].copy()).permute(2, 0, 1) / 255)
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path, photo: Path) -> Path:
+    """Three photographs, two of one name, and two bad files."""
+    path = tmp_path / "photos"
+    path.mkdir()
+    pixels = read_image(photo).pixels
+    write_image(path / "a.png", pixels)
+    write_image(path / "a.jpg", pixels)
+    write_image(path / "b.png", pixels[:1], bit_depth=16)
+    (path / "cut.png").write_bytes(photo.read_bytes()[:1000])
+    (path / "empty.jpg").write_bytes(b"")
+    (path / "notes.txt").write_text("no photograph")
+    return path
+
+
+def refused(capsys: pytest.CaptureFixture, *words: object) -> str:
+    assert main([*map(str, words)]) == 2
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1, error
+    return error
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_bad_files_of_a_folder_are_left_out_and_named_at_the_end(command: str, folder: Path, capsys) -> None:
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert main([command, str(folder)]) == 2
+    shown = capsys.readouterr()
+    lines = shown.err.splitlines()
+    assert [line.startswith("subband: warning: left out") for line in lines] == [True, True, False]
+    assert "empty.jpg is empty (0 bytes)" in shown.err
+    assert lines[-1] == "subband: error: 2 of 5 photographs could not be done: cut.png, empty.jpg."
+    assert all(name in shown.out for name in ("a.jpg", "a.png", "b.png"))
+    results = folder.parent / f"photos_{COMMANDS[command]}"
+    assert {path.name.removesuffix(".png") for path in results.iterdir() if path.suffix not in (".csv", ".svg")} >= {
+        "a.jpg",
+        "b",
+    }
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_nothing_is_overwritten_unless_asked(command: str, photo: Path, capsys) -> None:
+    assert main([command, str(photo)]) == 0
+    files = sorted(path for path in photo.parent.rglob("*") if path.is_file())
+    assert len(files) > 1
+    times = [path.stat().st_mtime_ns for path in files]
+    capsys.readouterr()
+    assert "exists already; choose another --out or add --overwrite" in refused(capsys, command, photo)
+    assert [path.stat().st_mtime_ns for path in files] == times
+    assert main([command, str(photo), "--overwrite"]) == 0
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "does not exist"), (b"", "is empty"), (b"text", "is not a picture"), ("cut", "damaged or cut off")],
+)
+def test_one_bad_file_is_one_sentence(
+    command: str, content: bytes | str | None, message: str, photo: Path, capsys
+) -> None:
+    bad = photo.parent / "bad.png"
+    if content is not None:
+        bad.write_bytes(photo.read_bytes()[:900] if isinstance(content, str) else content)
+    assert message in refused(capsys, command, bad)
+    assert {path.name for path in photo.parent.iterdir()} <= {"bad.png", "photo.png"}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_folders_without_photographs(command: str, tmp_path: Path, capsys) -> None:
+    (tmp_path / "none").mkdir()
+    assert "holds no photographs" in refused(capsys, command, tmp_path / "none")
+    (tmp_path / "none" / "bad.png").write_bytes(b"")
+    assert "is empty" in refused(capsys, command, tmp_path / "none")
+    assert [path.name for path in tmp_path.iterdir()] == ["none"], "no empty folder is left behind"
+
+
+@pytest.mark.parametrize("command", ["denoise", "decompose"])
+def test_photographs_are_never_replaced(command: str, photo: Path, folder: Path, capsys) -> None:
+    assert "is the photograph itself" in refused(capsys, command, photo, "--out", photo, "--overwrite")
+    assert "is the folder of the photographs" in refused(capsys, command, folder, "--out", folder, "--overwrite")
+    assert "is a file" in refused(capsys, command, folder, "--out", photo, "--overwrite")
+
+
+def test_names_of_results(photo: Path, folder: Path, monkeypatch) -> None:
+    assert plan(str(photo), None, "clean") == [Job(photo, photo.with_name("photo_clean.png"))]
+    (photo.parent / "results").mkdir()
+    (job,) = plan(str(photo), str(photo.parent / "results"), "clean")
+    assert job.target == photo.parent / "results" / "photo_clean.png"
+    names = [job.target.relative_to(folder.parent).as_posix() for job in plan(str(folder), None, "clean")]
+    assert names[:3] == ["photos_clean/a.jpg.png", "photos_clean/a.png.png", "photos_clean/b.png"]
+    monkeypatch.chdir(folder)
+    assert beside(Path(), "clean") == folder.parent / "photos_clean"
+    assert beside(Path("x/photos"), "clean") == Path("x/photos_clean")

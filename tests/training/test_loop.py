@@ -1,0 +1,285 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import subband
+from subband.config import build_recipe, recipe_text
+from subband.training.loop import check_machine, evaluate, train
+from subband.training.task import DivergenceError
+
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+
+
+def start(tmp_path, recipe, *options):
+    """`subband train` in a process of its own."""
+    path = tmp_path / "recipe.yaml"
+    path.write_text(recipe_text(recipe))
+    command = [sys.executable, "-m", "subband.cli.main", "train", str(path), "--quiet", *map(str, options)]
+    return subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(path: Path, process, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not path.exists():
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline, f"{path} did not appear"
+        time.sleep(0.01)
+
+
+def test_a_run_leaves_everything_the_report_needs(tmp_path, tiny, losses):
+    recipe = tiny(loss=[{"name": "mse"}, {"name": "differential_divergence", "weight": 0.1}])
+    scores = train(recipe, tmp_path / "run", progress=False)
+    names = {path.relative_to(tmp_path / "run").as_posix() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    assert names == {
+        "config.yaml",
+        "metrics.csv",
+        "checkpoints/last.ckpt",
+        "checkpoints/best.ckpt",
+        "model/config.json",
+        "model/model.safetensors",
+        "scores.json",
+        "samples.npz",
+    }
+    assert [row["name"] for row in scores["rows"]] == ["run", "persistence"]
+    assert scores == json.loads((tmp_path / "run" / "scores.json").read_text())
+    assert len(scores["rows"][0]["per_frame"]["mse"]) == 3
+    assert len(losses(tmp_path / "run")) == 3 * 4
+    samples = np.load(tmp_path / "run" / "samples.npz")
+    assert samples["prediction/run"].shape == samples["targets"].shape == (2, 3, 1, 16, 16)
+    model = subband.load_model(tmp_path / "run")
+    assert model.metadata["training"]["steps"] == 12
+    again = evaluate(recipe, tmp_path / "run", tmp_path / "again")
+    assert again["rows"][0]["metrics"] == scores["rows"][0]["metrics"]
+    assert scores["rows"][0]["metrics"]["lpips"] is None  # no weights given: missing, not replaced
+
+
+def test_ema_early_stop_accumulation_and_clipping_run(tmp_path, tiny, losses):
+    recipe = tiny(
+        # A network without batch norm, whose running averages would move even when the weights stand still.
+        model={"name": "simvp_incepu", "args": {"hid_S": 4, "hid_T": 16, "N_S": 2, "N_T": 2}},
+        drop_path={"rate": None},
+        optim={"lr": 0.0, "schedule": "constant", "grad_clip": 0.1},
+        trainer={"ema_decay": 0.9, "early_stop": 1, "accumulate": 2, "grad_checkpointing": True},
+    )
+    scores = train(recipe, tmp_path / "run", progress=False)
+    # With a learning rate of zero nothing improves after the first validation, so the second one ends the run.
+    assert scores["rows"][0]["steps"] == 2 * 2
+
+
+def test_resuming_a_killed_run_gives_the_losses_of_an_uninterrupted_one(tmp_path, tiny, losses):
+    recipe = tiny(trainer={"epochs": 4, "ema_decay": 0.9, "checkpoint_every_steps": 3})
+    train(recipe, tmp_path / "whole", progress=False)
+    process = start(tmp_path, recipe, "--out", tmp_path / "killed")
+    wait_for(tmp_path / "killed" / "checkpoints" / "last.ckpt", process)
+    process.kill()
+    process.wait()
+    step = torch.load(tmp_path / "killed" / "checkpoints" / "last.ckpt", weights_only=True)["global_step"]
+    assert step < 16
+    scores = train(recipe, tmp_path / "killed", resume=True, progress=False)
+    whole, killed = losses(tmp_path / "whole"), losses(tmp_path / "killed")
+    assert {at: killed[at] for at in range(step, 16)} == {at: whole[at] for at in range(step, 16)}
+    expected = json.loads((tmp_path / "whole" / "scores.json").read_text())["rows"][0]["metrics"]
+    assert scores["rows"][0]["metrics"] == expected
+
+
+@pytest.mark.parametrize("every", [1, 2, 3, 4])
+def test_resuming_from_any_step_repeats_the_losses(tmp_path, tiny, losses, every):
+    recipe = tiny(trainer={"checkpoint_every_steps": every})
+    train(recipe, tmp_path / "whole", progress=False)
+    interrupt_at(recipe, tmp_path / "part", step=5)
+    train(recipe, tmp_path / "part", resume=True, progress=False)
+    assert losses(tmp_path / "part") == losses(tmp_path / "whole")
+
+
+def interrupt_at(recipe, folder, step):
+    """Train, and die at a step without any farewell, as after a power cut."""
+    from subband.tasks.video_prediction import VideoPredictionTask
+
+    class PowerCutError(Exception):
+        pass
+
+    original = VideoPredictionTask.loss_terms
+
+    def cut(self, batch):
+        if self.trainer.global_step == step:
+            raise PowerCutError
+        return original(self, batch)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(VideoPredictionTask, "loss_terms", cut)
+        with pytest.raises(PowerCutError):
+            train(recipe, folder, progress=False)
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path, tiny):
+    recipe = tiny(trainer={"epochs": 10_000})
+    process = start(tmp_path, recipe, "--out", tmp_path / "run")
+    wait_for(tmp_path / "run" / "checkpoints" / "last.ckpt", process)
+    process.send_signal(signal.SIGINT)
+    _, message = process.communicate(timeout=60)
+    assert process.returncode == 130, message
+    assert f"subband train {tmp_path / 'run' / 'config.yaml'} --out {tmp_path / 'run'} --resume" in message
+    assert "Traceback" not in message
+    assert (tmp_path / "run" / "checkpoints" / "last.ckpt").is_file()
+
+
+def test_a_loss_that_is_not_a_number_stops_the_run(tmp_path, tiny):
+    recipe = tiny(optim={"lr": 1e30, "schedule": "constant"})
+    with pytest.raises(DivergenceError, match=r"not a number at step .*lower optim.lr"):
+        train(recipe, tmp_path / "run", progress=False)
+
+
+def test_an_existing_run_is_never_replaced_unasked(tmp_path, tiny):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "precious.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match="already holds a run; use --resume to go on, --overwrite"):
+        train(tiny(), folder, progress=False)
+    with pytest.raises(FileExistsError, match="no run folder"):
+        train(tiny(), folder, overwrite=True, progress=False)
+    with pytest.raises(ValueError, match="use one of them"):
+        train(tiny(), folder, overwrite=True, resume=True, progress=False)
+    assert (folder / "precious.txt").read_text() == "mine"
+
+
+def test_nothing_to_resume_is_said(tmp_path, tiny):
+    with pytest.raises(FileNotFoundError, match="nothing to resume"):
+        train(tiny(), tmp_path / "run", resume=True, progress=False)
+
+
+def test_model_and_data_must_agree(tmp_path, tiny):
+    recipe = tiny(model={"args": {"in_shape": [4, 1, 16, 16]}})
+    with pytest.raises(ValueError, match="T and C must agree"):
+        train(recipe, tmp_path / "run", progress=False)
+
+
+def test_stochastic_depth_of_a_model_without_it_is_refused(tmp_path, tiny):
+    recipe = tiny(model={"name": "persistence", "args": {}})
+    with pytest.raises(ValueError, match="no stochastic depth"):
+        train(recipe, tmp_path / "run", progress=False)
+
+
+def test_a_full_disk_leaves_the_previous_checkpoint(tmp_path, monkeypatch):
+    from subband.training.callbacks import AtomicCheckpointIO
+
+    path = tmp_path / "last.ckpt"
+    AtomicCheckpointIO().save_checkpoint({"step": torch.tensor(1)}, path)
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=r"No space left on device.*previous checkpoint there is intact"):
+        AtomicCheckpointIO().save_checkpoint({"step": torch.tensor(2)}, path)
+    assert torch.load(path, weights_only=True)["step"] == 1
+    assert [entry.name for entry in tmp_path.iterdir()] == ["last.ckpt"]
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one(tmp_path, tiny, losses):
+    recipe = tiny(data={"batch_size": 2}, drop_path={"rate": 0.0}, trainer={"num_devices": 2, "strategy": "ddp"})
+    process = start(tmp_path, recipe, "--out", tmp_path / "two")
+    _, message = process.communicate(timeout=300)
+    assert process.returncode == 0, message
+    scores = json.loads((tmp_path / "two" / "scores.json").read_text())
+    assert scores["rows"][0]["steps"] == 3 * 2  # 8 clips, 2 processes, 2 clips each
+    one = tiny(data={"batch_size": 4}, drop_path={"rate": 0.0})
+    train(one, tmp_path / "one", progress=False)
+    # Rank 0 logs the loss of its half, so the halves are compared through what training led to.
+    expected = json.loads((tmp_path / "one" / "scores.json").read_text())["rows"][0]["metrics"]["mse"]
+    assert scores["rows"][0]["metrics"]["mse"] == pytest.approx(expected, rel=0.1)
+
+
+@pytest.mark.slow
+def test_two_processes_of_torchrun_learn_what_one_does(tmp_path):
+    """A network without batch norms: the gradient of two halves of a batch is that of the whole."""
+
+    def recipe(batch_size, **trainer):
+        return build_recipe(
+            {
+                "task": "classification",
+                "model": {"name": "gfnet_ti", "args": {"dims": [16], "depths": [2], "patch_size": 2}},
+                "data": {"name": "digits", "batch_size": batch_size},
+                "loss": [{"name": "cross_entropy", "args": {"label_smoothing": 0.1}}],
+                "optim": {"name": "adamw", "lr": 3e-3, "schedule": "cosine", "per_epoch": True},
+                "trainer": {"epochs": 2, "device": "cpu", "tensorboard": False, "ema_decay": 0.5, **trainer},
+            }
+        )
+
+    path = tmp_path / "recipe.yaml"
+    path.write_text(recipe_text(recipe(64, num_devices=2, monitor="val_top1")))
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = [*launcher, "-m", "subband.cli.main", "train", str(path), "--quiet", "--out", str(tmp_path / "two")]
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    one = train(recipe(128, monitor="val_top1"), tmp_path / "one", progress=False)["rows"][0]
+    two = json.loads((tmp_path / "two" / "scores.json").read_text())["rows"][0]
+    assert two["steps"] == one["steps"]
+    assert two["metrics"] == pytest.approx(one["metrics"], rel=1e-3)
+    weights = [subband.load_model(tmp_path / name).state_dict() for name in ("one", "two")]
+    for name, value in weights[0].items():
+        torch.testing.assert_close(weights[1][name], value, atol=1e-4, rtol=1e-3, msg=name)
+
+
+def test_bf16_training_goes_through_torch_compile(tmp_path, tiny):
+    recipe = tiny(trainer={"epochs": 1, "compile": True, "precision": "bf16"}, drop_path={"rate": 0.0})
+    with torch.compiler.set_stance(
+        "force_eager"
+    ):  # that compiling works is tested with the models; here, that it is asked for
+        scores = train(recipe, tmp_path / "run", progress=False)
+    assert np.isfinite(scores["rows"][0]["metrics"]["mse"])
+
+
+def test_training_starts_from_given_weights(tmp_path, tiny):
+    still = {"lr": 0.0, "schedule": "constant"}
+    first = train(tiny(drop_path={"rate": None}), tmp_path / "first", progress=False)
+    model = {"weights": str(tmp_path / "first")}
+    second = train(tiny(model=model, optim=still, drop_path={"rate": None}), tmp_path / "second", progress=False)
+    weights = [subband.load_model(tmp_path / name).state_dict() for name in ("first", "second")]
+    for name, parameter in subband.load_model(tmp_path / "first").named_parameters():
+        assert torch.equal(weights[0][name], weights[1][name]), name
+        assert parameter.requires_grad
+    assert first["rows"][0]["steps"] == second["rows"][0]["steps"]
+    other = {"weights": str(tmp_path / "first"), "args": {"hid_S": 6}}
+    with pytest.raises(ValueError, match=r"do not fit the recipe's model: \d+ entries differ, first decoder"):
+        train(tiny(model=other), tmp_path / "third", progress=False)
+
+
+@pytest.mark.parametrize(
+    ("count", "trainer", "words"),
+    [
+        (0, {}, r"finds no CUDA device; use --trainer.device cpu --trainer.num_devices 1"),
+        (1, {}, r"has 1 GPU; use --trainer.num_devices 1 --trainer.accumulate 16 for batches of the same size"),
+        (2, {}, r"has 2 GPUs; use --trainer.num_devices 2 --trainer.accumulate 8"),
+        (8, {"strategy": "fsdp"}, r"fsdp cannot clip the norm of gradients; set --optim.grad_clip null"),
+        (8, {}, None),
+    ],
+)
+def test_a_recipe_for_other_machines_is_refused(tmp_path, tiny, monkeypatch, count, trainer, words):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    trainer = {"device": "cuda", "num_devices": 8, "accumulate": 2, **trainer}
+    recipe = tiny(optim={"grad_clip": 1.0}, trainer=trainer)
+    if words is None:
+        check_machine(recipe)
+        return
+    with pytest.raises(ValueError, match=words):
+        train(recipe, tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_cannot_be_trained_leaves_no_folder(tmp_path, tiny):
+    with pytest.raises(ValueError, match=r"8 samples are too few for a batch_size of 9"):
+        train(tiny(data={"batch_size": 9}), tmp_path / "run", progress=False)
+    with pytest.raises(ValueError, match=r"fsdp` requires a GPU"):
+        train(tiny(trainer={"strategy": "fsdp"}), tmp_path / "run", progress=False)
+    with pytest.raises(ValueError, match=r"monitor must be val_loss for video_prediction, got val_top1"):
+        train(tiny(trainer={"monitor": "val_top1"}), tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()

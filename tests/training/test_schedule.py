@@ -1,0 +1,123 @@
+import math
+
+import pytest
+import torch
+from timm.scheduler import CosineLRScheduler, StepLRScheduler
+from torch import nn
+
+from subband.config import DropPathConfig, OptimConfig
+from subband.training.schedule import build_optimizer, build_schedule, check_schedule, drop_path_rate
+
+
+def rates(config, num_steps, steps_per_epoch=1.0):
+    optimizer = build_optimizer(nn.Linear(2, 2), config)
+    schedule = build_schedule(optimizer, config, num_steps, steps_per_epoch)
+    seen = []
+    for _ in range(num_steps):
+        seen.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    return seen
+
+
+def test_onecycle_starts_peaks_and_ends_where_published():
+    seen = rates(OptimConfig(lr=1e-3), 100)
+    assert seen[0] == pytest.approx(1e-3 / 25)
+    assert max(seen) == pytest.approx(1e-3, rel=1e-3)
+    assert seen.index(max(seen)) == pytest.approx(29, abs=1)
+    assert seen[-1] == pytest.approx(1e-3 / 25 / 1e4, rel=1e-3)
+
+
+def test_cosine_with_warmup_follows_its_formula():
+    config = OptimConfig(lr=1e-2, schedule="cosine", warmup_epochs=2, warmup_lr=1e-4, min_lr=1e-5)
+    seen = rates(config, 100, steps_per_epoch=5)
+    assert seen[0] == pytest.approx(1e-4)
+    assert seen[5] == pytest.approx(1e-4 + (1e-2 - 1e-4) * 0.5)
+    for step in (10, 50, 99):
+        cosine = 0.5 * (1 + math.cos(math.pi * step / 100))
+        assert seen[step] == pytest.approx(1e-5 + (1e-2 - 1e-5) * cosine)
+
+
+def timm_rates(kind, num_epochs, **arguments):
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=3e-3)
+    schedule = kind(optimizer, **arguments)
+    seen = []
+    for epoch in range(num_epochs):
+        seen.append(optimizer.param_groups[0]["lr"])
+        schedule.step(epoch + 1)
+    return seen
+
+
+@pytest.mark.parametrize(("warmup_epochs", "min_lr"), [(30, 1e-5), (5, 3e-3), (0, 1e-5)])
+def test_cosine_by_epochs_has_the_rates_of_timm(warmup_epochs, min_lr):
+    settings = {"warmup_epochs": warmup_epochs, "warmup_lr": 1e-6, "min_lr": min_lr}
+    config = OptimConfig(lr=3e-3, schedule="cosine", per_epoch=True, **settings)
+    seen = rates(config, 300 * 7, steps_per_epoch=7)
+    wanted = timm_rates(
+        CosineLRScheduler, 300, t_initial=300, lr_min=min_lr, warmup_t=warmup_epochs, warmup_lr_init=1e-6
+    )
+    assert seen[::7] == pytest.approx(wanted, rel=1e-9)
+    assert all(len(set(seen[start : start + 7])) == 1 for start in range(0, len(seen), 7))
+
+
+def test_falling_in_steps_has_the_rates_of_timm():
+    config = OptimConfig(lr=3e-3, schedule="steps", step_epochs=30, step_factor=0.1, warmup_epochs=5, warmup_lr=1e-4)
+    seen = rates(config, 90 * 3, steps_per_epoch=3)
+    falls = {"decay_t": 30, "decay_rate": 0.1, "warmup_t": 5, "warmup_lr_init": 1e-4, "warmup_prefix": False}
+    wanted = timm_rates(StepLRScheduler, 90, **falls)
+    assert seen[::3] == pytest.approx(wanted, rel=1e-9)
+    assert seen[16:90] == pytest.approx([3e-3] * 74)  # from the end of the warm-up to the last step of epoch 29
+    assert seen[4] == pytest.approx(1e-4 + (3e-3 - 1e-4) * 4 / 15)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"schedule": "onecycle", "per_epoch": True}, "per_epoch is for the schedules cosine and steps"),
+        ({"schedule": "steps", "step_epochs": 0}, "must be positive, got 0 and 0.1"),
+        ({"schedule": "steps", "step_factor": -1.0}, "must be positive, got 30.0 and -1.0"),
+    ],
+)
+def test_a_schedule_that_cannot_be_is_refused(settings, words):
+    with pytest.raises(ValueError, match=words):
+        check_schedule(OptimConfig(**settings))
+
+
+def test_vectors_are_not_decayed():
+    model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+    groups = build_optimizer(model, OptimConfig(name="adamw", weight_decay=0.1)).param_groups
+    assert [(group["weight_decay"], len(group["params"])) for group in groups] == [(0.1, 1), (0.0, 3)]
+    assert isinstance(build_optimizer(model, OptimConfig(name="adamw")), torch.optim.AdamW)
+
+
+@pytest.mark.parametrize(
+    ("config", "epoch", "expected"),
+    [
+        (DropPathConfig(), 3, None),
+        (DropPathConfig(rate=0.2), 3, 0.2),
+        (DropPathConfig(rate=0.25, mode="late", cutoff_epochs=20), 19.99, 0.0),
+        (DropPathConfig(rate=0.25, mode="late", cutoff_epochs=20), 20, 0.25),
+        (DropPathConfig(rate=0.2, mode="early", cutoff_epochs=10), 9.5, 0.2),
+        (DropPathConfig(rate=0.2, mode="early", cutoff_epochs=10, ramp=True), 2.5, 0.15),
+        (DropPathConfig(rate=0.2, mode="early", cutoff_epochs=10), 10, 0.0),
+    ],
+)
+def test_stochastic_depth_schedule(config, epoch, expected):
+    assert drop_path_rate(config, epoch) == (None if expected is None else pytest.approx(expected))
+
+
+def test_what_a_model_exempts_does_not_decay():
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer, self.table = nn.Linear(2, 3), nn.Parameter(torch.ones(4, 4))
+
+        def no_weight_decay(self):
+            return {"table"}
+
+    model = Model()
+    decayed, others = build_optimizer(model, OptimConfig(name="sgd", lr=0.1, weight_decay=0.5)).param_groups
+    assert [len(p) for p in decayed["params"]] == [3]
+    assert decayed["params"][0] is model.layer.weight
+    assert {id(p) for p in others["params"]} == {id(model.layer.bias), id(model.table)}
+    assert (decayed["weight_decay"], others["weight_decay"], decayed["momentum"]) == (0.5, 0.0, 0.9)
