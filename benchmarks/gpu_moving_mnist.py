@@ -16,7 +16,8 @@ import torch
 from subband.config import RecipeConfig, load_recipe
 from subband.environment import describe_environment
 from subband.tasks import task_class
-from subband.training.loop import pick_training_device, train
+from subband.training.loop import train
+from subband.training.trainer import pick_training_device
 
 RECIPES = ("simvp_gsta_mmnist", "tau_mmnist", "wast_mmnist")
 PUBLISHED_EPOCHS = 200

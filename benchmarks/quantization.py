@@ -21,7 +21,8 @@ from torch import Tensor
 import subband
 from subband.cli.main import main as subband_command
 from subband.config import load_recipe
-from subband.data.labelled.images import ImageData, LabelledImages, build_images
+from subband.data import build_data
+from subband.data.labelled.images import ImageData, LabelledImages
 from subband.environment import describe_environment
 from subband.export.onnx import OnnxFile
 from subband.media.images import write_image
@@ -31,7 +32,7 @@ from timing import describe_clock, shortest
 def data_of(run: Path) -> ImageData:
     """The splits that a run was trained and is tested on."""
     config = load_recipe(run / "config.yaml")
-    return build_images(config.data.name, config.data.args, config.seed)
+    return build_data(config.data.name, config.data.args, config.seed)
 
 
 def write_images(images: LabelledImages, folder: Path, count: int) -> None:

@@ -37,7 +37,7 @@ ALLOWED = {
     "predictors": CORE | {"metrics", "files", "media", "data", "predictors", ""},
     "explain": CORE | {"data", "explain"},
     "export": CORE | {"media", "data", "predictors", "export", "_version"},
-    "training": BELOW_TRAINING | ROOT_MODULES | {"training", "tasks", ""},
+    "training": BELOW_TRAINING | ROOT_MODULES | {"training", "tasks", "visual", ""},  # of visual a type only
     "visual": BELOW_TRAINING | {"environment", "files", "visual", "tasks", ""},
     "tasks": BELOW_TASKS | {"tasks", ""},
     "cli": BELOW_TASKS | {"tasks", "cli", ""},

@@ -25,6 +25,8 @@ class ModelConfig:
     weights: str | None = None
     """Start from these weights, not fresh ones: a run folder, a model folder or the name of bundled weights. The last
     layer of a classifier with another number of classes starts fresh; what depends on the image size is resized."""
+    teacher: str | None = None
+    """Weights of a frozen network that the losses of the task ask: as `weights`, or `previous` for the stage before."""
 
 
 @dataclass(kw_only=True)
@@ -125,8 +127,8 @@ class TrainerConfig:
     """Keep an exponential moving average of the weights; it is what gets validated and saved."""
     val_every_epochs: int = 1
     """Epochs between validations."""
-    monitor: Literal["val_loss", "val_top1"] = "val_loss"
-    """What chooses the best weights: the lowest validation loss, or the highest accuracy of a classifier."""
+    monitor: str = "val_loss"
+    """What chooses the best weights: val_loss, or val_NAME for a metric that the task logs, such as val_top1."""
     early_stop: int | None = None
     """Stop after so many validations that are no better than the best one."""
     checkpoint_every_steps: int | None = None
@@ -147,6 +149,16 @@ class EvaluationConfig:
     """Test samples whose predictions are stored for the report."""
     lpips_weights: str | None = None
     """Local file with the AlexNet weights LPIPS needs; without it LPIPS is reported as missing."""
+
+
+@dataclass(kw_only=True)
+class StageConfig:
+    """One of several trainings in a row; each starts from the network of the one before."""
+
+    name: str
+    """Name of its folder inside `stages/` of the run folder; the last stage is the run itself."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """What differs from the recipe in this stage, nested as in a recipe, for example {trainer: {epochs: 20}}."""
 
 
 @dataclass(kw_only=True)
@@ -171,6 +183,37 @@ class RecipeConfig:
     """Test."""
     seed: int = 0
     """Seed of weights, order and random draws of training; validation and test sets never depend on it."""
+    stages: list[StageConfig] = field(default_factory=list)
+    """Trainings in a row, each with settings of its own; none is the recipe as it is."""
+
+
+def stage_recipes(recipe: RecipeConfig) -> dict[str, RecipeConfig]:
+    """The recipe of every stage by name, in their order; a recipe without stages is its own only one, named "".
+
+    Raises:
+        ValueError: If two stages have one name, a name cannot be that of a folder, or the settings of one do not fit.
+
+    Example:
+        >>> stages = [{"name": "warm", "settings": {"trainer": {"epochs": 1}}}, {"name": "main"}]
+        >>> recipes = stage_recipes(load_recipe("video_prediction/wast_digits", {"stages": stages}))
+        >>> recipes["warm"].trainer.epochs, list(recipes)
+        (1, ['warm', 'main'])
+    """
+    if not recipe.stages:
+        return {"": recipe}
+    names = [stage.name for stage in recipe.stages]
+    for name in names:
+        if names.count(name) > 1 or not name or Path(name).name != name or name.startswith("."):
+            raise ValueError(f"stages: every stage needs a name of its own that can name a folder, got {name!r}.")
+    settings = _plain(recipe)
+    settings["stages"] = []
+    recipes = {}
+    for stage in recipe.stages:
+        where = f"stage {stage.name}"
+        if "stages" in stage.settings or "task" in stage.settings:
+            raise ValueError(f"{where}: a stage can change neither the task nor the stages.")
+        recipes[stage.name] = build_recipe(merge(settings, stage.settings), where)
+    return recipes
 
 
 def list_recipes() -> list[str]:
@@ -291,8 +334,10 @@ def check_keys(settings: Any, config: type, where: str, trail: str = "") -> None
             raise ValueError(f"{where}: unknown key {trail + str(key)!r}; {hint}")
         if dataclasses.is_dataclass(hints[key]):
             check_keys(value, hints[key], where, f"{trail}{key}.")
-    for number, term in enumerate(settings.get("loss", []) if config is RecipeConfig else []):
-        check_keys(term, LossTerm, where, f"{trail}loss[{number}].")
+    lists = {"loss": LossTerm, "stages": StageConfig} if config is RecipeConfig else {}
+    for key, kind in lists.items():
+        for number, item in enumerate(settings.get(key) or []):
+            check_keys(item, kind, where, f"{trail}{key}[{number}].")
 
 
 def recipe_text(recipe: RecipeConfig) -> str:

@@ -5,7 +5,7 @@ import torch
 
 import subband
 from subband.config import build_recipe
-from subband.data.labelled.images import build_images
+from subband.data import build_data
 from subband.models.checkpoint import BUNDLED_FOLDER, bundled_models
 from subband.predictors.classification import ImageClassifier
 from subband.tasks.video_prediction import VideoPredictionTask
@@ -35,7 +35,7 @@ def test_the_digits_classifier_is_as_good_as_its_card_says():
     classifier = ImageClassifier.load("gfnet_digits")
     metadata = classifier.model.metadata
     recipe = build_recipe(yaml.safe_load(metadata["recipe"]))
-    test = build_images(recipe.data.name, recipe.data.args, recipe.seed).test
+    test = build_data(recipe.data.name, recipe.data.args, recipe.seed).test
     assert classifier.classes == test.spec.classes
     assert classifier.preprocessing == test.spec.preprocessing
     probabilities = classifier.predict(torch.stack([test[index][0] for index in range(len(test))]))

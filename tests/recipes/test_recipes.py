@@ -8,7 +8,7 @@ import torch
 
 from subband.config import find_recipe, list_recipes, load_recipe
 from subband.data import DATASETS
-from subband.data.labelled.images import IMAGE_DATASETS, ImageSpec, Preprocessing
+from subband.data.labelled.images import ImageSpec, Preprocessing
 from subband.losses import build_loss
 from subband.media.images import write_image
 from subband.models.registry import catalog, model_spec
@@ -60,7 +60,7 @@ def test_recipe_parses_and_names_what_exists(name):
     else:
         for term in recipe.loss:
             build_loss(term.name, term.args)
-    module, attribute = {**DATASETS, **IMAGE_DATASETS}[recipe.data.name].split(":")
+    module, attribute = DATASETS[recipe.data.name].split(":")
     function = getattr(importlib.import_module(module), attribute)
     inspect.signature(function).bind(**recipe.data.args)
 

@@ -1,3 +1,4 @@
+import itertools
 import json
 import os
 import signal
@@ -12,8 +13,9 @@ import torch
 
 import subband
 from subband.config import build_recipe, recipe_text
-from subband.training.loop import check_machine, evaluate, train
-from subband.training.task import DivergenceError
+from subband.training.loop import evaluate, train
+from subband.training.module import DivergenceError
+from subband.training.trainer import check_machine
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
 
@@ -106,15 +108,16 @@ def interrupt_at(recipe, folder, step):
     class PowerCutError(Exception):
         pass
 
-    original = VideoPredictionTask.loss_terms
+    original = VideoPredictionTask.losses
+    done = itertools.count()
 
-    def cut(self, batch):
-        if self.trainer.global_step == step:
+    def cut(self, batch, part):
+        if next(done) == step:
             raise PowerCutError
-        return original(self, batch)
+        return original(self, batch, part)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(VideoPredictionTask, "loss_terms", cut)
+        patch.setattr(VideoPredictionTask, "losses", cut)
         with pytest.raises(PowerCutError):
             train(recipe, folder, progress=False)
 
@@ -280,6 +283,8 @@ def test_what_cannot_be_trained_leaves_no_folder(tmp_path, tiny):
         train(tiny(data={"batch_size": 9}), tmp_path / "run", progress=False)
     with pytest.raises(ValueError, match=r"fsdp` requires a GPU"):
         train(tiny(trainer={"strategy": "fsdp"}), tmp_path / "run", progress=False)
-    with pytest.raises(ValueError, match=r"monitor must be val_loss for video_prediction, got val_top1"):
+    with pytest.raises(
+        ValueError, match=r"monitor must be val_loss or val_mse or .* for video_prediction, got val_top1"
+    ):
         train(tiny(trainer={"monitor": "val_top1"}), tmp_path / "run", progress=False)
     assert not (tmp_path / "run").exists()

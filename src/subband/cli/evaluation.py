@@ -6,12 +6,15 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from subband.config import RecipeConfig, build_recipe, merge, read_recipe
+from subband.models.checkpoint import find_model_folder, read_card
+from subband.models.registry import model_spec
+from subband.tasks import TASKS, task_class
+from subband.training.run_files import CONFIG_FILE
+
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
 
-    from subband.config import RecipeConfig
-
-_FOLDER = "image_folder"
 _WORKERS = min(4, os.cpu_count() or 1)  # decode the user's photographs
 
 
@@ -45,9 +48,6 @@ def evaluation_recipe(args: Namespace) -> RecipeConfig:
         FileNotFoundError: If the model has no recipe and no test set is named, or there is no such recipe or model.
         ValueError: If the settings do not fit together.
     """
-    from subband.config import build_recipe, merge, read_recipe
-    from subband.training.loop import CONFIG_FILE
-
     given = _given(args)
     own = Path(args.model) / CONFIG_FILE
     if args.recipe is not None or own.is_file():
@@ -61,9 +61,9 @@ def evaluation_recipe(args: Namespace) -> RecipeConfig:
             f"{args.model} holds no {CONFIG_FILE}; name the test set with --recipe, or a folder of images with --data.args.path."
         )
     settings = merge(settings, given)
-    data = settings.get("data", {})
-    if settings.get("task") == "classification" and data.get("name") == _FOLDER:
-        data["args"] = {**_preparation(args.model), **(data.get("args") or {})}
+    data, task = settings.get("data", {}), settings.get("task")
+    if task in TASKS and data.get("name") == task_class(task).folder_dataset:
+        data["args"] = {**task_class(task).folder_args(args.model, only_test=False), **(data.get("args") or {})}
     return build_recipe(settings, where)
 
 
@@ -78,25 +78,11 @@ def _given(args: Namespace) -> dict[str, Any]:
 
 
 def _folder_recipe(source: str) -> dict[str, Any]:
-    """Every image of a folder is a test image of weights that were trained elsewhere."""
-    from subband.models.checkpoint import find_model_folder, read_card
-    from subband.models.registry import model_spec
-
+    """Everything in a folder is a test sample of weights that were trained elsewhere."""
     name = read_card(find_model_folder(source))["name"]
     task = model_spec(name).task
-    if task != "classification":
+    reader = task_class(task).folder_dataset
+    if reader is None:
         raise ValueError(f"{source} is for {task}; name its test set with --recipe.")
-    return {
-        "task": task,
-        "model": {"name": name},
-        "data": {"name": _FOLDER, "args": {"test_fraction": 1.0}, "num_workers": _WORKERS},
-        "loss": [{"name": "cross_entropy"}],
-    }
-
-
-def _preparation(source: str) -> dict[str, Any]:
-    """Arguments of a folder of images that prepare them as the weights want it."""
-    from subband.predictors.classification import ImageClassifier
-
-    fields = ImageClassifier.load(source).preprocessing.to_dict()
-    return {"img_size": fields.pop("size"), **fields}
+    data = {"name": reader, "args": task_class(task).folder_args(source, only_test=True), "num_workers": _WORKERS}
+    return {"task": task, "model": {"name": name}, "data": data}

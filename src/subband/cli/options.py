@@ -10,11 +10,16 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from subband.models.registry import model_spec
+from subband.tasks import task_class
+
 if TYPE_CHECKING:
     import torch
     from jsonargparse import ArgumentParser
     from rich.table import Table
     from torch import Tensor, nn
+
+    from subband.training.task import Task
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -94,29 +99,24 @@ def open_model(source: str, overrides: Sequence[str] = ()) -> nn.Module:
 
 
 def example_input(model: nn.Module, *, batch: int = 1, height: int | None = None, width: int | None = None) -> Tensor:
-    """Random input in [0, 1], the same in every run: clips `(B, T, C, H, W)` or images `(B, C, H, W)`.
+    """Random input in [0, 1] as the task of a model calls it, the same in every run.
 
     Args:
-        model: Network with an `in_shape` (video), or an `img_size` and `in_chans` (images).
+        model: Network made by this package.
         batch: B.
         height: H; that of training by default.
         width: W; that of training by default.
 
     Raises:
-        ValueError: If a size is not positive, or the model does not state its input.
+        ValueError: If a size is not positive.
     """
-    import torch
+    return task_of(model).example_input(model, batch=batch, height=height, width=width)
 
-    if hasattr(model, "in_shape"):
-        *before, default_height, default_width = model.in_shape  # type: ignore[misc]
-    elif hasattr(model, "img_size"):
-        before, (default_height, default_width) = [model.in_chans], model.img_size  # type: ignore[misc]
-    else:
-        raise ValueError(f"{type(model).__name__} does not state the shape of its input.")
-    shape = (batch, *before, height or default_height, width or default_width)
-    if min(shape) < 1:
-        raise ValueError(f"batch, height and width must be positive, got {batch}, {shape[-2]} and {shape[-1]}.")
-    return torch.rand(shape, generator=torch.Generator().manual_seed(0))
+
+def task_of(model: nn.Module) -> type[Task]:
+    """The task that a model is for."""
+    config: Any = model.model_config
+    return task_class(model_spec(config["name"]).task)
 
 
 def parse_overrides(pairs: Sequence[str]) -> dict[str, Any]:

@@ -49,14 +49,14 @@ def measure_robustness(
         scores: Contents of `scores.json` of this evaluation.
         strengths: `radii` and `qualities`, as far as they are not the usual ones.
     """
-    from subband.data.labelled.images import build_images
+    from subband.data.registry import build_data
     from subband.files import write_atomically
     from subband.models.checkpoint import load_model
     from subband.tasks.classification.robustness import robustness
-    from subband.training.loop import pick_training_device
+    from subband.training.trainer import pick_training_device
     from subband.visual.robustness import robustness_png
 
-    data = build_images(recipe.data.name, recipe.data.args, recipe.seed)
+    data = build_data(recipe.data.name, recipe.data.args, recipe.seed)
     device = pick_training_device(recipe.trainer)
     rows = robustness(recipe, load_model(source).to(device), data, device, progress=_progress, **strengths)
     name = scores["rows"][0]["name"]

@@ -1,80 +1,23 @@
-"""Clips for video prediction: generated data sets, readers of published ones, the user's own videos, and the loader.
+"""Data sets of all tasks by name, and the loader that feeds them."""
 
-Labelled images for classification are in `subband.data.labelled.images`.
-"""
-
-from __future__ import annotations
-
-import difflib
-import importlib
-import inspect
-from collections.abc import Mapping
-from typing import Any
-
-from subband.data.arguments import check_arguments
+from subband.data.labelled.images import ImageData, ImageSpec, LabelledImages
+from subband.data.labelled.preprocessing import Preprocessing
 from subband.data.loader import SampleLoader
+from subband.data.registry import DATASETS, build_data
 from subband.data.spec import BatchedClips, Clips, ClipSource, ClipSpec, VideoData, check_range
 
 __all__ = [
     "DATASETS",
     "BatchedClips",
-    "SampleLoader",
     "ClipSource",
     "ClipSpec",
     "Clips",
+    "ImageData",
+    "ImageSpec",
+    "LabelledImages",
+    "Preprocessing",
+    "SampleLoader",
     "VideoData",
     "build_data",
     "check_range",
 ]
-
-# Adding a data set: write its function, with keyword-only typed arguments (`seed` if anything is random), and name it
-# here.
-DATASETS: dict[str, str] = {
-    "bair": "subband.data.video.bair:bair",
-    "human": "subband.data.video.human:human",
-    "kinetics": "subband.data.video.kinetics:kinetics",
-    "kitticaltech": "subband.data.video.kitticaltech:kitticaltech",
-    "kth": "subband.data.video.kth:kth",
-    "mmnist_cifar": "subband.data.video.moving_mnist:mmnist_cifar",
-    "moving_digits": "subband.data.video.moving_mnist:moving_digits",
-    "moving_fmnist": "subband.data.video.moving_mnist:moving_fmnist",
-    "moving_mnist": "subband.data.video.moving_mnist:moving_mnist",
-    "moving_photos": "subband.data.video.moving_photos:moving_photos",
-    "noisy_mmnist": "subband.data.video.moving_mnist:noisy_mmnist",
-    "taxibj": "subband.data.video.taxibj:taxibj",
-    "video_folder": "subband.data.video.folder:video_folder",
-    "weather": "subband.data.video.weather:weather",
-}
-
-
-def build_data(name: str, args: Mapping[str, Any], seed: int) -> VideoData:
-    """The splits of a data set.
-
-    Args:
-        name: A key of `DATASETS`.
-        args: Arguments of its function, without `seed`.
-        seed: Seed of everything drawn at random.
-
-    Returns:
-        Training, validation and test clips.
-
-    Raises:
-        ValueError: If the name is unknown (the closest one is given), or an argument has an impossible value.
-        TypeError: If an argument is unknown or missing (the ones there are, are listed), or of another type.
-        FileNotFoundError: If a file is missing.
-
-    Example:
-        >>> data = build_data("moving_digits", {"num_train": 4, "img_size": 32, "sprite_size": 12}, seed=0)
-        >>> inputs, targets = data.train[0]
-        >>> inputs.shape, len(data.train)
-        (torch.Size([10, 1, 32, 32]), 4)
-    """
-    if name not in DATASETS:
-        close = difflib.get_close_matches(name, DATASETS, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(DATASETS))}"
-        raise ValueError(f"unknown data set {name!r}; {hint}")
-    module, attribute = DATASETS[name].split(":")
-    function = getattr(importlib.import_module(module), attribute)
-    check_arguments(function, args, f"data set {name!r}")
-    drawn = {"seed": seed} if "seed" in inspect.signature(function).parameters else {}
-    return function(**args, **drawn)

@@ -1,6 +1,6 @@
-"""Batches of clips in an order that can be repeated, shared between processes and resumed in the middle of an epoch."""
+"""Batches of samples in an order that can be repeated, shared between processes and resumed in the middle of an epoch."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -8,7 +8,7 @@ from torch import Tensor, distributed
 from torch.utils.data import DataLoader, Dataset
 
 from subband.data.random import permutation
-from subband.data.spec import ClipSource, SupportsBatch, check_range
+from subband.data.spec import SampleSource, SupportsBatch, SupportsCheck
 
 
 class SampleLoader:
@@ -23,13 +23,15 @@ class SampleLoader:
     was complete, with the next epoch. Lightning saves and restores it with its checkpoints and says which epoch begins.
 
     Args:
-        dataset: Map-style clips. Those with a `batch` method make whole batches on `device`.
+        dataset: Map-style samples. One with a `batch` method makes whole batches on `device`; one with a `check_batch`
+            method is shown the first batch.
         batch_size: Samples per batch and process.
         shuffle: New order and new keys every epoch (training) instead of keys `0 .. N - 1` (validation, test).
         drop_last: Leave out the samples that do not fill a batch in every process.
         seed: Chooses the orders.
         num_workers: Worker processes that prepare batches ahead; 0 prepares them here.
         device: Where batches are put; None leaves them on the CPU.
+        collate: Makes a batch of samples; by default their tensors are stacked.
         rank: Number of this process; that of torch.distributed when None.
         world_size: Number of processes, likewise; given together with `rank`.
 
@@ -39,7 +41,7 @@ class SampleLoader:
 
     def __init__(
         self,
-        dataset: ClipSource,
+        dataset: SampleSource,
         batch_size: int,
         *,
         shuffle: bool,
@@ -47,6 +49,7 @@ class SampleLoader:
         seed: int,
         num_workers: int = 0,
         device: torch.device | str | None = None,
+        collate: Callable[[Sequence[Any]], Any] | None = None,
         rank: int | None = None,
         world_size: int | None = None,
     ) -> None:
@@ -65,11 +68,12 @@ class SampleLoader:
         self.seed = seed
         self.num_workers = num_workers
         self.device = torch.device(device or "cpu")
+        self.collate = collate or stack_samples
         self._process = None if rank is None or world_size is None else (rank, world_size)
         self._epoch = 0
         self._batches = 0  # handed out in this epoch
         self._is_restored = False
-        self._is_range_checked = False
+        self._is_checked = False
         _ = len(self)  # too few samples should be an error here, not in the middle of a run
 
     def __len__(self) -> int:
@@ -87,20 +91,20 @@ class SampleLoader:
             )
         return num_batches
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Inputs `(B, T, C, H, W)` and targets `(B, T', C, H, W)` of the next epoch, or of the rest of a restored one.
+    def __iter__(self) -> Iterator[Any]:
+        """Batches of the next epoch, or of the rest of a restored one.
 
         Nothing happens before the first batch is asked for: Lightning makes iterators it never uses.
         """
         if self._batches and not (self._is_restored and self._batches < len(self)):
             self._epoch, self._batches = self._epoch + 1, 0
         self._is_restored = False
-        for inputs, targets in self._load(self._keys(self._epoch)[self._batches :]):
+        for batch in self._load(self._keys(self._epoch)[self._batches :]):
             self._batches += 1
-            if not self._is_range_checked:
-                check_range(inputs, self.dataset.spec, "input frames")
-                self._is_range_checked = True
-            yield inputs, targets
+            if not self._is_checked and isinstance(self.dataset, SupportsCheck):
+                self.dataset.check_batch(batch)
+            self._is_checked = True
+            yield batch
 
     batch_sampler = None  # Lightning asks for it where there is a sampler
 
@@ -145,37 +149,69 @@ class SampleLoader:
             batches[-1] = mine[(num_batches - 1) * size :]
         return batches
 
-    def _load(self, keys: list[list[int]]) -> Iterator[tuple[Tensor, Tensor]]:
+    def _load(self, keys: list[list[int]]) -> Iterator[Any]:
         """Batches of the given keys on the loader's device."""
         if self.num_workers == 0:
             for batch in keys:
-                yield _read(self.dataset, batch, self.device)
+                yield _read(self.dataset, batch, self.collate, self.device)
             return
         # A generator of its own, so that making worker seeds does not disturb the run's random numbers.
         workers: DataLoader[Any] = DataLoader(
-            _KeyedBatches(self.dataset),
+            _KeyedBatches(self.dataset, self.collate),
             sampler=keys,
             batch_size=None,
             num_workers=self.num_workers,
             pin_memory=self.device.type == "cuda",
             generator=torch.Generator(),
         )
-        for inputs, targets in workers:
-            yield inputs.to(self.device, non_blocking=True), targets.to(self.device, non_blocking=True)
+        for batch in workers:
+            yield move_batch(batch, self.device)
 
 
 class _KeyedBatches(Dataset[Any]):
     """What worker processes see: a list of keys in, a batch out."""
 
-    def __init__(self, dataset: ClipSource) -> None:
-        self.dataset = dataset
+    def __init__(self, dataset: SampleSource, collate: Callable[[Sequence[Any]], Any]) -> None:
+        self.dataset, self.collate = dataset, collate
 
-    def __getitem__(self, keys: Sequence[int]) -> tuple[Tensor, Tensor]:
-        return _read(self.dataset, keys, torch.device("cpu"))
+    def __getitem__(self, keys: Sequence[int]) -> Any:
+        return _read(self.dataset, keys, self.collate, torch.device("cpu"))
 
 
-def _read(dataset: ClipSource, keys: Sequence[int], device: torch.device) -> tuple[Tensor, Tensor]:
+def stack_samples(samples: Sequence[Sequence[Tensor]]) -> tuple[Tensor, ...]:
+    """A batch from samples that are tuples of tensors: each position stacked.
+
+    Example:
+        >>> images, labels = stack_samples(
+        ...     [(torch.zeros(3, 2, 2), torch.tensor(1)), (torch.ones(3, 2, 2), torch.tensor(0))]
+        ... )
+        >>> images.shape, labels
+        (torch.Size([2, 3, 2, 2]), tensor([1, 0]))
+    """
+    return tuple(torch.stack(column) for column in zip(*samples, strict=True))
+
+
+def move_batch(batch: Any, device: torch.device | str) -> Any:
+    """Everything with a `to` method inside tuples, lists and mappings on a device; the rest as it is.
+
+    Example:
+        >>> move_batch({"image": torch.zeros(2), "boxes": [torch.ones(1)], "name": "a"}, "cpu")["name"]
+        'a'
+    """
+    if hasattr(batch, "to"):
+        return batch.to(device, non_blocking=True)
+    if isinstance(batch, Mapping):
+        return {key: move_batch(value, device) for key, value in batch.items()}
+    if isinstance(batch, tuple) and hasattr(batch, "_fields"):
+        return type(batch)(*(move_batch(value, device) for value in batch))
+    if isinstance(batch, list | tuple):
+        return type(batch)(move_batch(value, device) for value in batch)
+    return batch
+
+
+def _read(
+    dataset: SampleSource, keys: Sequence[int], collate: Callable[[Sequence[Any]], Any], device: torch.device
+) -> Any:
     if isinstance(dataset, SupportsBatch):
         return dataset.batch(keys, device)
-    inputs, targets = zip(*(dataset[key] for key in keys), strict=True)
-    return torch.stack(inputs).to(device), torch.stack(targets).to(device)
+    return move_batch(collate([dataset[key] for key in keys]), device)

@@ -99,6 +99,10 @@ class Clips(ABC):
         """One pass over the keys of epoch 0."""
         return (self[key] for key in range(len(self)))
 
+    def check_batch(self, batch: tuple[Tensor, Tensor]) -> None:
+        """Warn when the frames of a batch leave the declared value range."""
+        check_range(batch[0], self.spec, "input frames")
+
 
 class BatchedClips(Clips):
     """Clips produced as whole batches by one tensor program."""
@@ -121,10 +125,28 @@ class SupportsBatch(Protocol):
         """Inputs and targets of several keys on `device`."""
 
 
-class ClipSource(Protocol):
-    """What the loader and the tasks need of a data set; `Clips` is a convenient base, not a condition."""
+@runtime_checkable
+class SupportsCheck(Protocol):
+    """A data set that looks at the first batch, to warn of values that cannot be meant."""
 
-    spec: Any  # a ClipSpec, or what another task promises, with a `data_range`
+    def check_batch(self, batch: Any) -> None:
+        """Warn if something is wrong."""
+
+
+class SampleSource(Protocol):
+    """What the loader needs of a data set of any task."""
+
+    def __len__(self) -> int:
+        """Number of samples of one epoch."""
+
+    def __getitem__(self, key: int) -> Any:
+        """The sample of one key, a pure function of the seed and the key."""
+
+
+class ClipSource(Protocol):
+    """What video tasks need of a data set; `Clips` is a convenient base, not a condition."""
+
+    spec: Any  # a ClipSpec
 
     def __len__(self) -> int:
         """Number of samples of one epoch."""

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from subband.config import RecipeConfig
-from subband.data import build_data
 from subband.data.loader import SampleLoader
+from subband.data.spec import ClipSpec, VideoData
 from subband.losses import build_loss
-from subband.metrics.spectrum import SubbandEnergy
-from subband.metrics.video import VideoPredictionMetrics
+from subband.metrics.descriptors import VIDEO_METRICS, MetricInfo
 from subband.models.registry import create_model
 from subband.training.evaluation import Evaluation
-from subband.training.task import Task, drop_path_argument
-
-if TYPE_CHECKING:
-    from subband.data import ClipSpec, VideoData
-
-LOGGED_METRICS = ("mse", "mae", "psnr", "ssim")
+from subband.training.task import Losses, Task, drop_path_argument, random_input
+from subband.visual.report.task_report import TaskReport
+from subband.visual.report.video_prediction import REPORT
 
 
 class VideoPredictionTask(Task):
@@ -33,18 +30,25 @@ class VideoPredictionTask(Task):
         spec: Frame counts, size and value range of the data.
     """
 
+    title: ClassVar[str] = "video prediction"
+    metrics: ClassVar[tuple[MetricInfo, ...]] = VIDEO_METRICS
+    data_type: ClassVar[type] = VideoData
+    input_axes: ClassVar[str] = "B T C H W"
+
     def __init__(self, recipe: RecipeConfig, model: nn.Module, spec: ClipSpec) -> None:
+        from subband.metrics.video import VideoPredictionMetrics
+
         super().__init__(recipe, model, spec)
-        self.losses = [(term, build_loss(term.name, term.args)) for term in recipe.loss]
-        self.metrics = VideoPredictionMetrics(spec)
+        self._losses = [(term, build_loss(term.name, term.args)) for term in recipe.loss]
+        self._running = VideoPredictionMetrics(spec)
 
     @staticmethod
-    def build_data(recipe: RecipeConfig) -> VideoData:
-        """Data set named by the recipe."""
-        return build_data(recipe.data.name, recipe.data.args, recipe.seed)
+    def describe_data(facts: Mapping[str, Any]) -> str:
+        """Clips, and how many frames are given and predicted."""
+        return f"{facts['sequences']} clips, {facts['in_frames']} -> {facts['out_frames']} frames"
 
-    @staticmethod
-    def build_model(recipe: RecipeConfig, spec: ClipSpec) -> nn.Module:
+    @classmethod
+    def build_model(cls, recipe: RecipeConfig, spec: ClipSpec) -> nn.Module:
         """Network named by the recipe; `in_shape` follows the data unless the recipe fixes it."""
         shape = spec.in_shape
         args = {key: tuple(value) if isinstance(value, list) else value for key, value in recipe.model.args.items()}
@@ -57,25 +61,35 @@ class VideoPredictionTask(Task):
             args.update(drop_path_argument(recipe.model.name, recipe.drop_path.rate))
         return create_model(recipe.model.name, **args)
 
-    def loss_terms(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+    @staticmethod
+    def example_input(model: Any, *, batch: int, height: int | None, width: int | None) -> Tensor:
+        """Random clips `(B, T, C, H, W)` in [0, 1]."""
+        frames, channels, default_height, default_width = model.in_shape
+        return random_input((batch, frames, channels, height or default_height, width or default_width))
+
+    def losses(self, batch: tuple[Tensor, Tensor], part: str) -> Losses:
         """Weighted loss terms over all target frames."""
         inputs, targets = batch
         prediction = self.model.predict(inputs, self.spec.out_frames)
-        return {term.name: term.weight * loss(prediction, targets) for term, loss in self.losses}
+        return Losses({term.name: term.weight * loss(prediction, targets) for term, loss in self._losses})
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Mean squared error (the monitored loss) and the running metrics."""
+    def validate(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+        """Mean squared error, the monitored loss; the running metrics see the batch too."""
         inputs, targets = batch
-        prediction = self.model.predict(inputs, self.spec.out_frames)
-        loss = nn.functional.mse_loss(prediction.float(), targets)
-        self.log("val_loss", loss, prog_bar=True, sync_dist=True, batch_size=len(inputs))
-        self.metrics.update(prediction.float(), targets)
+        prediction = self.model.predict(inputs, self.spec.out_frames).float()
+        self._running.update(prediction, targets)
+        return {"loss": nn.functional.mse_loss(prediction, targets)}
 
-    def on_validation_epoch_end(self) -> None:
-        """Log the epoch's metrics."""
-        scores = self.metrics.compute()
-        self.log_dict({f"val_{name}": value for name in LOGGED_METRICS if (value := scores[name]) is not None})
-        self.metrics.reset()
+    def validation_scores(self) -> dict[str, float]:
+        """The logged metrics over the whole validation set."""
+        scores = self._running.compute()
+        self._running.reset()
+        logged = [item.key for item in self.metrics if item.is_logged]
+        return {name: value for name in logged if (value := scores[name]) is not None}
+
+    def running_metrics(self) -> nn.Module:
+        """The metrics of the validation set."""
+        return self._running
 
     @staticmethod
     def baselines(spec: ClipSpec) -> dict[str, nn.Module]:
@@ -88,9 +102,23 @@ class VideoPredictionTask(Task):
         return {"data_range": spec.data_range, "mean": spec.mean, "std": spec.std}
 
     @staticmethod
+    def check_samples(inputs: np.ndarray, targets: np.ndarray, predictions: dict[str, np.ndarray]) -> bool:
+        """Whether inputs `(N, T, C, H, W)` and targets `(N, T', C, H, W)` belong together, predictions as targets."""
+        predicted = all(array.shape == targets.shape and array.dtype == np.uint8 for array in predictions.values())
+        return predicted and inputs.ndim == 5 and inputs.shape[2:] == targets.shape[2:]
+
+    @classmethod
+    def report(cls) -> TaskReport:
+        """Scores, predicted clips, errors over time, frequencies and training curves."""
+        return REPORT
+
+    @staticmethod
     @torch.inference_mode()
     def evaluate(recipe: RecipeConfig, models: dict[str, Any], data: VideoData, device: torch.device) -> Evaluation:
         """Scores, per-frame curves, sub-band energies and sample predictions of networks on the test set."""
+        from subband.metrics.spectrum import SubbandEnergy
+        from subband.metrics.video import VideoPredictionMetrics
+
         spec, config = data.spec, recipe.evaluation
         loader = SampleLoader(
             data.test,

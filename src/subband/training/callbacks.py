@@ -59,7 +59,7 @@ class SaveLast(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Save when it is time; leave after a save that Ctrl-C asked for."""
-        step = trainer.global_step
+        step = trainer.global_step // len(trainer.optimizers)
         is_due = self.every_steps is not None and step % self.every_steps == 0 and step != self._saved_step
         if is_due or self._is_interrupted:
             trainer.save_checkpoint(self.path)

@@ -2,56 +2,29 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import logging
-import os
 import shutil
 import time
-import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from lightning.pytorch import Callback, LightningDataModule, Trainer
-from lightning.pytorch.callbacks import (
-    EarlyStopping,
-    EMAWeightAveraging,
-    LearningRateMonitor,
-    ModelCheckpoint,
-    RichProgressBar,
-)
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch import LightningDataModule
 from torch import nn
 
-from subband.config import RecipeConfig, TrainerConfig, recipe_text
+from subband.config import RecipeConfig, recipe_text, stage_recipes
 from subband.data.loader import SampleLoader
+from subband.files import write_atomically
+from subband.models.checkpoint import CONFIG_FILE as MODEL_CARD
 from subband.models.checkpoint import load_model, save_model
 from subband.tasks import task_class
-from subband.training.callbacks import AtomicCheckpointIO, SaveLast
 from subband.training.evaluation import SCORES_FILE, write_evaluation
+from subband.training.module import TrainingModule
+from subband.training.run_files import CONFIG_FILE, MODEL_FOLDER, STAGES_FOLDER, RunFiles, is_first_process
 from subband.training.start import start_from
-
-CONFIG_FILE = "config.yaml"
-ACCELERATORS = {"auto": "auto", "cpu": "cpu", "cuda": "gpu", "mps": "mps"}
-PRECISIONS: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
-BETTER = {"val_loss": "min", "val_top1": "max"}
-
-
-class RunFiles(NamedTuple):
-    """Where things lie in a run folder."""
-
-    folder: Path
-
-    @property
-    def last(self) -> Path:
-        """State to resume from."""
-        return self.folder / "checkpoints" / "last.ckpt"
-
-    @property
-    def best(self) -> Path:
-        """State that `trainer.monitor` found best."""
-        return self.folder / "checkpoints" / "best.ckpt"
+from subband.training.task import Task
+from subband.training.trainer import build_trainer, check_machine, pick_training_device, read_history
 
 
 class Loaders(LightningDataModule):
@@ -60,9 +33,10 @@ class Loaders(LightningDataModule):
     Args:
         recipe: Says the batch size and the device.
         data: Object with `train` and `val`.
+        collate: Makes a batch of samples.
     """
 
-    def __init__(self, recipe: RecipeConfig, data: Any) -> None:
+    def __init__(self, recipe: RecipeConfig, data: Any, collate: Callable[[Sequence[Any]], Any]) -> None:
         super().__init__()
         self._loaders = {
             is_train: SampleLoader(
@@ -73,6 +47,7 @@ class Loaders(LightningDataModule):
                 seed=recipe.seed,
                 num_workers=recipe.data.num_workers,
                 device=pick_training_device(recipe.trainer),
+                collate=collate,
             )
             for is_train, dataset in ((True, data.train), (False, data.val))
         }
@@ -100,7 +75,7 @@ def check_folder(folder: Path, *, overwrite: bool, resume: bool) -> RunFiles:
         raise ValueError("--resume goes on with a run and --overwrite replaces it; use one of them.")
     if not is_first_process():
         return files
-    if resume and not files.last.is_file():
+    if resume and not (files.last.is_file() or (folder / STAGES_FOLDER).is_dir()):
         raise FileNotFoundError(f"nothing to resume: {files.last} does not exist.")
     is_taken = folder.is_dir() and any(folder.iterdir())
     if is_taken and overwrite and not (folder / CONFIG_FILE).is_file():
@@ -116,13 +91,7 @@ def make_folder(files: RunFiles, recipe: RecipeConfig) -> None:
         if files.folder.exists():
             shutil.rmtree(files.folder)
         files.last.parent.mkdir(parents=True)
-        (files.folder / CONFIG_FILE).write_text(recipe_text(recipe))
-
-
-def is_first_process() -> bool:
-    """False in the processes that Lightning or torchrun starts beside the first."""
-    # torchrun sets both, over all machines and on this one; Lightning's own launcher only the second.
-    return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", 0))) == 0
+        write_atomically(files.config, recipe_text(recipe).encode())
 
 
 def train(
@@ -139,7 +108,7 @@ def train(
     Args:
         recipe: The resolved recipe.
         folder: Run folder to make; afterwards it holds `config.yaml`, `metrics.csv`, `checkpoints/`, `model/`,
-            `scores.json` and `samples.npz`.
+            `scores.json` and `samples.npz`. Stages before the last one are run folders inside `stages/`.
         overwrite: Replace an existing run.
         resume: Go on with the run in `folder`; gives the losses an uninterrupted run would have given.
         progress: Show a progress bar.
@@ -153,39 +122,103 @@ def train(
         ValueError: If the recipe does not fit together or wants more GPUs than there are, or the loss becomes NaN.
     """
     files = check_folder(Path(folder), overwrite=overwrite, resume=resume)
-    check_machine(recipe)
-    task_type = task_class(recipe.task)
-    data = task_type.build_data(recipe)
-    torch.manual_seed(recipe.seed)
-    model = task_type.build_model(recipe, data.spec)
-    if recipe.model.weights is not None and not resume:
-        start_from(model, recipe.model.weights)
-    task = task_type(recipe, model, data.spec)
-    loaders = Loaders(recipe, data)
-    trainer = build_trainer(recipe, files, progress, resume_command, history=_history(files) if resume else [])
-    if not resume:  # now that nothing can be said against the recipe any more
-        make_folder(files, recipe)
-    started = time.perf_counter()
-    trainer.fit(task, datamodule=loaders, ckpt_path=files.last if resume else None, weights_only=True)
-    seconds = time.perf_counter() - started
-    steps = trainer.global_step
-    is_first = trainer.is_global_zero
-    if torch.distributed.is_initialized():  # the first process goes on alone
-        torch.distributed.destroy_process_group()
-    if not is_first:
-        return None
-    _load_best(task, files)
-    facts = {"train_seconds": None if resume else round(seconds, 1), "steps": steps, "seed": recipe.seed}
-    scores = score(recipe, model.eval(), data, files.folder, facts)
-    metadata = {
-        **task_type.model_metadata(data.spec),
-        "recipe": recipe_text(recipe),
-        "training": facts,
-        "scores": scores["rows"][0]["metrics"],
-        "environment": scores["environment"],
-    }
-    save_model(model, files.folder / "model", metadata=metadata, overwrite=True)
-    return scores
+    stages = stage_recipes(recipe)
+    for stage in stages.values():
+        check_machine(stage)
+    prepare = None if resume else lambda: make_folder(files, recipe)
+    *earlier, last = stages
+    previous: nn.Module | None = None
+    for name in earlier:
+        own = files.stage(name)
+        if not (resume and (own.folder / MODEL_FOLDER / MODEL_CARD).is_file()):
+            run = _Run(stages[name], own, progress, resume_command)
+            run.fit(previous, prepare=prepare, resume=resume and own.last.is_file())
+            _wait_for(own.folder / MODEL_FOLDER / MODEL_CARD)
+            prepare = None
+        previous = load_model(own.folder)
+    run = _Run(stages[last], files, progress, resume_command)
+    return run.fit(previous, prepare=prepare, resume=resume and (not earlier or files.last.is_file()))
+
+
+class _Run(NamedTuple):
+    """One training: a recipe without stages, or one stage of several."""
+
+    recipe: RecipeConfig
+    files: RunFiles
+    progress: bool
+    resume_command: str
+
+    def fit(
+        self, previous: nn.Module | None, *, prepare: Callable[[], None] | None, resume: bool
+    ) -> dict[str, Any] | None:
+        """Train, save the best weights, score them.
+
+        Args:
+            previous: Network of the stage before.
+            prepare: Called once nothing can be said against the recipe any more, before the first file is written.
+            resume: Go on from `last.ckpt`.
+
+        Returns:
+            The contents of `scores.json`; None in processes other than the first.
+        """
+        recipe, files = self.recipe, self.files
+        data, task = self._build(previous, resume)
+        loaders = Loaders(recipe, data, task.collate)
+        history = read_history(files) if resume else []
+        trainer = build_trainer(task, files, self.progress, self.resume_command, history=history)
+        if prepare is not None:
+            prepare()
+        if is_first_process():
+            files.last.parent.mkdir(parents=True, exist_ok=True)
+            if not (files.config).exists():
+                write_atomically(files.config, recipe_text(recipe).encode())
+        module = TrainingModule(task)
+        started = time.perf_counter()
+        trainer.fit(module, datamodule=loaders, ckpt_path=files.last if resume else None, weights_only=True)
+        seconds = time.perf_counter() - started
+        steps = module.steps
+        is_first = trainer.is_global_zero
+        if torch.distributed.is_initialized():  # the first process goes on alone
+            torch.distributed.destroy_process_group()
+        if not is_first:
+            return None
+        _load_best(module, files)
+        facts = {"train_seconds": None if resume else round(seconds, 1), "steps": steps, "seed": recipe.seed}
+        return self._finish(task, data, facts)
+
+    def _build(self, previous: nn.Module | None, resume: bool) -> tuple[Any, Task]:
+        """The data, and the task with its network: fresh, or with the weights the recipe or the last stage gives it."""
+        recipe = self.recipe
+        task_type = task_class(recipe.task)
+        data = task_type.build_data(recipe)
+        torch.manual_seed(recipe.seed)
+        model = task_type.build_model(recipe, data.spec)
+        if not resume and previous is not None:
+            task_type.start_stage(model, previous)
+        elif not resume and recipe.model.weights is not None:
+            start_from(model, recipe.model.weights)
+        task = task_type(recipe, model, data.spec)
+        task.teacher = task_type.build_teacher(recipe, previous)
+        return data, task
+
+    def _finish(self, task: Task, data: Any, facts: dict[str, Any]) -> dict[str, Any]:
+        recipe, folder = self.recipe, self.files.folder
+        scores = score(recipe, task.model.eval(), data, folder, facts)
+        metadata = {
+            **task.model_metadata(data.spec),
+            "recipe": recipe_text(recipe),
+            "training": facts,
+            "scores": scores["rows"][0]["metrics"],
+            "environment": scores["environment"],
+        }
+        save_model(task.model, folder / MODEL_FOLDER, metadata=metadata, overwrite=True)
+        return scores
+
+
+def _wait_for(path: Path) -> None:
+    """Hold the other processes until the first has saved the weights that the next stage starts from."""
+    while not (is_first_process() or path.is_file()):
+        time.sleep(0.1)
 
 
 def score(
@@ -214,6 +247,7 @@ def evaluate(recipe: RecipeConfig, source: str | Path, folder: Path) -> dict[str
         source: Whatever `subband.load_model` takes.
         folder: Where `scores.json` and `samples.npz` go.
     """
+    recipe = list(stage_recipes(recipe).values())[-1]
     model = load_model(source)
     data = task_class(recipe.task).build_data(recipe)
     metadata: Any = model.metadata
@@ -222,123 +256,12 @@ def evaluate(recipe: RecipeConfig, source: str | Path, folder: Path) -> dict[str
     return score(recipe, model, data, folder, facts, name=Path(source).resolve().name)
 
 
-def build_trainer(
-    recipe: RecipeConfig, files: RunFiles, progress: bool, resume_command: str, history: list[dict[str, Any]]
-) -> Trainer:
-    """Lightning's trainer for a recipe; `history` are the rows of `metrics.csv` to keep."""
-    config = recipe.trainer
-    _quieten_lightning()
-    return Trainer(
-        accelerator=ACCELERATORS[config.device],
-        devices=config.num_devices,
-        num_nodes=config.num_nodes,
-        strategy=config.strategy,
-        precision=PRECISIONS[config.precision],
-        max_epochs=config.epochs,
-        accumulate_grad_batches=config.accumulate,
-        gradient_clip_val=recipe.optim.grad_clip,
-        check_val_every_n_epoch=config.val_every_epochs,
-        log_every_n_steps=config.log_every_steps,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,  # SampleLoader shards over processes itself
-        logger=_loggers(config, files.folder, history),
-        callbacks=_callbacks(recipe, files, progress, resume_command),
-        plugins=[AtomicCheckpointIO()],
-        enable_progress_bar=progress,
-        enable_model_summary=False,
-        default_root_dir=files.folder,
-    )
-
-
-def pick_training_device(config: TrainerConfig) -> torch.device:
-    """The device that `trainer.device` means on this machine."""
-    if config.device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(config.device)
-
-
-def check_machine(recipe: RecipeConfig) -> None:
-    """Refuse a recipe made for more GPUs than this machine has, and gradient clipping where Lightning has none.
-
-    Raises:
-        ValueError: Saying which settings give the same batches on the GPUs there are.
-    """
-    config = recipe.trainer
-    if config.strategy.startswith("fsdp") and recipe.optim.grad_clip is not None:
-        raise ValueError("trainer.strategy fsdp cannot clip the norm of gradients; set --optim.grad_clip null.")
-    if pick_training_device(config).type != "cuda" or config.num_devices <= torch.cuda.device_count():
-        return
-    count = torch.cuda.device_count()
-    if count == 0:
-        raise ValueError(
-            "trainer.device is cuda, but PyTorch finds no CUDA device; use --trainer.device cpu --trainer.num_devices 1."
-        )
-    accumulate = -(-config.accumulate * config.num_devices // count)
-    raise ValueError(
-        f"trainer.num_devices is {config.num_devices}, but this machine has {count} GPU{'s' * (count > 1)}; use "
-        f"--trainer.num_devices {count} --trainer.accumulate {accumulate} for batches of the same size."
-    )
-
-
 def finished_scores(folder: str | Path) -> dict[str, Any] | None:
     """Contents of `scores.json` of a run that has ended; None if there is no such run."""
     path = Path(folder) / SCORES_FILE
     return json.loads(path.read_text()) if path.is_file() else None
 
 
-def _callbacks(recipe: RecipeConfig, files: RunFiles, progress: bool, resume_command: str) -> list[Callback]:
-    config = recipe.trainer
-    best = ModelCheckpoint(
-        files.best.parent,
-        "best",
-        monitor=config.monitor,
-        mode=BETTER[config.monitor],
-        save_last=True,
-        enable_version_counter=False,
-        auto_insert_metric_name=False,
-    )
-    callbacks: list[Callback] = [
-        best,
-        LearningRateMonitor("step"),
-    ]
-    if config.ema_decay is not None:
-        callbacks.append(EMAWeightAveraging(decay=config.ema_decay))
-    if config.early_stop is not None:
-        callbacks.append(EarlyStopping(config.monitor, mode=BETTER[config.monitor], patience=config.early_stop))
-    if progress:
-        callbacks.append(RichProgressBar())
-    # Last, so that what it saves includes what the others did in this step.
-    return [*callbacks, SaveLast(files.last, config.checkpoint_every_steps, resume_command)]
-
-
-def _loggers(config: TrainerConfig, folder: Path, history: list[dict[str, Any]]) -> list[Logger]:
-    table = CSVLogger(folder, name=None, version="", flush_logs_every_n_steps=1)
-    if history:
-        table.experiment.metrics.extend(history)  # Lightning starts the file anew; this keeps what is still true
-    loggers: list[Logger] = [table]
-    if config.tensorboard:
-        loggers.append(TensorBoardLogger(folder, name=None, version="tensorboard"))
-    return loggers
-
-
-def _history(files: RunFiles) -> list[dict[str, Any]]:
-    """Rows of `metrics.csv` from before the state that training goes on from."""
-    path = files.folder / "metrics.csv"
-    if not is_first_process() or not path.is_file():
-        return []
-    step = torch.load(files.last, map_location="cpu", weights_only=True)["global_step"]
-    with open(path, newline="") as file:
-        rows = [{key: value for key, value in row.items() if value} for row in csv.DictReader(file)]
-    return [row for row in rows if int(row["step"]) < step]
-
-
-def _load_best(task: nn.Module, files: RunFiles) -> None:
+def _load_best(module: nn.Module, files: RunFiles) -> None:
     source = files.best if files.best.is_file() else files.last
-    task.load_state_dict(torch.load(source, map_location="cpu", weights_only=True)["state_dict"])
-
-
-def _quieten_lightning() -> None:
-    # Lightning prints hints and an advertisement on every start; its warnings about workers do not fit SampleLoader.
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module="lightning.*")
+    module.load_state_dict(torch.load(source, map_location="cpu", weights_only=True)["state_dict"])

@@ -1,135 +1,246 @@
-"""The LightningModule all tasks share: optimizer, schedule, reproducible steps."""
+"""The contract of a task: everything the training loop, the commands and the report ask, in one class."""
 
 from __future__ import annotations
 
 import inspect
-import math
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+import numpy as np
 import torch
-from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
-from subband.config import DropPathConfig, RecipeConfig
+from subband.config import DropPathConfig, OptimConfig, RecipeConfig
+from subband.data.loader import stack_samples
+from subband.data.registry import build_data
+from subband.metrics.descriptors import MetricInfo
+from subband.models.checkpoint import load_model
 from subband.models.registry import model_spec
 from subband.training.evaluation import Evaluation
-from subband.training.schedule import build_optimizer, build_schedule, check_schedule, drop_path_rate
+from subband.training.schedule import check_schedule
+
+if TYPE_CHECKING:
+    from subband.visual.report.task_report import TaskReport
 
 
-class DivergenceError(ValueError):
-    """The loss is no longer a number."""
+class Losses(NamedTuple):
+    """What one training step computed.
+
+    Attributes:
+        terms: Weighted terms by name; their sum is minimized.
+        logged: Further values for the log, by name.
+    """
+
+    terms: dict[str, Tensor]
+    logged: dict[str, Tensor] = {}  # noqa: RUF012  never written to
 
 
-class Task(LightningModule, ABC):
-    """One recipe's network and loss under Lightning.
+class Task(ABC):
+    """What is particular about one kind of training: its data, network, losses, scores and pages.
 
-    A task says how its data and network are built, what a loss is, and what is measured; everything else is here or
-    in `subband.training.loop`.
+    Shared code asks a task, never its name. A task is plain Python: Lightning is met only in `subband.training.module`,
+    so that `info`, `export` and `report` work without it.
 
     Args:
-        recipe: The whole recipe.
-        model: The network it names.
+        recipe: The whole recipe, or that of one stage.
+        model: The network to train.
         spec: What the data promises.
+
+    Attributes:
+        teacher: A frozen network that losses may ask, where the recipe names one.
 
     Raises:
         ValueError: If the recipe asks for what the task or the network does not have.
     """
 
-    model: Any  # an nn.Module with the methods of its task
-    monitors: ClassVar[tuple[str, ...]] = ("val_loss",)
-    """What validation logs that may choose the best weights."""
+    title: ClassVar[str]
+    """The task in words, for headings."""
+    metrics: ClassVar[tuple[MetricInfo, ...]]
+    """Every metric that `evaluate` may give; the first is the headline."""
+    data_type: ClassVar[type]
+    """Class of what `build_data` returns, with `train`, `val`, `test` and `spec`."""
+    input_axes: ClassVar[str]
+    """Axes of the network's input, for example `B C H W`."""
+    uses_teacher: ClassVar[bool] = False
+    """Whether a loss asks `teacher`."""
+    max_samples: ClassVar[int] = 4
+    """Stored test samples that the report shows of each run."""
+    folder_dataset: ClassVar[str | None] = None
+    """Data set that reads a folder of the user's media, where weights can be scored on one without a recipe."""
 
     def __init__(self, recipe: RecipeConfig, model: nn.Module, spec: Any) -> None:
-        super().__init__()
-        if recipe.trainer.monitor not in self.monitors:
-            raise ValueError(
-                f"trainer.monitor must be {' or '.join(self.monitors)} for {recipe.task}, got {recipe.trainer.monitor}."
-            )
+        monitors = self.monitors()
+        if recipe.trainer.monitor not in monitors:
+            names = " or ".join(monitors)
+            raise ValueError(f"trainer.monitor must be {names} for {recipe.task}, got {recipe.trainer.monitor}.")
+        if recipe.model.teacher is not None and not self.uses_teacher:
+            raise ValueError(f"model.teacher is set, but no loss of {recipe.task} asks a teacher.")
         check_schedule(recipe.optim)
         check_drop_path(recipe.drop_path, model)
         self.recipe = recipe
-        self.model = model
+        self.model: Any = model
         self.spec = spec
+        self.teacher: Any = None
+
+    # Data
+
+    @classmethod
+    def build_data(cls, recipe: RecipeConfig) -> Any:
+        """Training, validation and test sets of a recipe: an object with `train`, `val`, `test` and `spec`.
+
+        Raises:
+            ValueError: If the data set is made for another task.
+        """
+        data = build_data(recipe.data.name, recipe.data.args, recipe.seed)
+        if not isinstance(data, cls.data_type):
+            wanted, given = cls.data_type.__name__, type(data).__name__
+            raise ValueError(f"{recipe.task} needs {wanted}, but the data set {recipe.data.name!r} is {given}.")
+        return data
+
+    @staticmethod
+    def collate(samples: Sequence[Any]) -> Any:
+        """A batch from samples; by default tensors are stacked. Override it for targets of varying length."""
+        return stack_samples(samples)
+
+    @staticmethod
+    def folder_args(source: str, *, only_test: bool) -> dict[str, Any]:
+        """Arguments of `folder_dataset` that prepare media as stored weights want them.
+
+        Args:
+            source: Whatever `subband.load_model` takes.
+            only_test: Take everything for the test set.
+        """
+        return {}
+
+    @staticmethod
+    def batch_size(batch: Any) -> int:
+        """Number of samples in a batch."""
+        return len(batch[0])
 
     @staticmethod
     @abstractmethod
-    def build_data(recipe: RecipeConfig) -> Any:
-        """Training, validation and test sets of a recipe: an object with `train`, `val`, `test` and `spec`."""
+    def describe_data(facts: Mapping[str, Any]) -> str:
+        """The amount of test data in a few words, from the `data` of `scores.json`."""
 
-    @staticmethod
+    # Network
+
+    @classmethod
     @abstractmethod
-    def build_model(recipe: RecipeConfig, spec: Any) -> nn.Module:
+    def build_model(cls, recipe: RecipeConfig, spec: Any) -> nn.Module:
         """The recipe's network with fresh weights, shaped for the data."""
 
+    @staticmethod
     @abstractmethod
-    def loss_terms(self, batch: Any) -> dict[str, Tensor]:
-        """Weighted terms of the training loss for one batch, by name; their sum is minimized."""
+    def example_input(model: Any, *, batch: int, height: int | None, width: int | None) -> Tensor:
+        """Random input in [0, 1] of the shape that `model` is called with, the same in every run.
+
+        Args:
+            model: Network of this task.
+            batch: Samples.
+            height: H; that of training by default.
+            width: W; that of training by default.
+        """
+
+    @staticmethod
+    def start_stage(model: nn.Module, previous: nn.Module) -> None:
+        """Give a stage's network the weights of the stage before; by default all of them.
+
+        Raises:
+            ValueError: If the two networks differ.
+        """
+        try:
+            model.load_state_dict(previous.state_dict())
+        except RuntimeError as error:
+            raise ValueError(f"the network of a stage does not take the weights of the one before: {error}") from None
+
+    @staticmethod
+    def build_teacher(recipe: RecipeConfig, previous: nn.Module | None) -> nn.Module | None:
+        """The frozen network beside the trained one, or None if the recipe names none.
+
+        Args:
+            recipe: `model.teacher` is whatever `subband.load_model` takes, or `previous`.
+            previous: Network of the stage before.
+
+        Raises:
+            ValueError: If `previous` is asked for in a first stage.
+        """
+        source = recipe.model.teacher
+        if source is None:
+            return None
+        if source == "previous" and previous is None:
+            raise ValueError("model.teacher is previous, but no stage comes before this one.")
+        teacher = previous if source == "previous" else load_model(source)
+        assert teacher is not None
+        return teacher.eval().requires_grad_(False)
+
+    @staticmethod
+    def baselines(spec: Any) -> dict[str, nn.Module]:
+        """Networks without training that every table shows; none by default."""
+        return {}
+
+    @staticmethod
+    def model_metadata(spec: Any) -> dict[str, Any]:
+        """Facts a predictor needs beside the weights; none by default."""
+        return {}
+
+    # Training
+
+    def parts(self) -> dict[str, nn.Module]:
+        """What each optimizer trains, in the order of their turns within a step; by default one trains everything."""
+        return {"model": self.model}
+
+    def optim_config(self, part: str) -> OptimConfig:
+        """Optimizer and schedule of a part; by default those of the recipe."""
+        return self.recipe.optim
+
+    @abstractmethod
+    def losses(self, batch: Any, part: str) -> Losses:
+        """Loss of a batch for the part whose turn it is."""
+
+    def compile_network(self) -> None:
+        """Compile what `losses` calls."""
+        self.model.compile()
+
+    @abstractmethod
+    def validate(self, batch: Any) -> dict[str, Tensor]:
+        """Means over a validation batch by name; `loss` is one of them."""
+
+    def validation_scores(self) -> dict[str, float]:
+        """Scores of the validation set whose batches `validate` has seen since the last call."""
+        return {}
+
+    def running_metrics(self) -> nn.Module | None:
+        """Metric objects that `validate` updates, to be moved to the device with the network."""
+        return None
+
+    @classmethod
+    def monitors(cls) -> dict[str, str]:
+        """What may choose the best weights, and whether its `min` or `max` is best."""
+        return {"val_loss": "min"} | {f"val_{item.key}": item.mode for item in cls.metrics if item.is_logged}
+
+    # Scores and pages
 
     @staticmethod
     @abstractmethod
     def evaluate(recipe: RecipeConfig, models: dict[str, Any], data: Any, device: torch.device) -> Evaluation:
-        """Score networks on the test set."""
+        """Score networks on the test set and keep some samples with their predictions."""
 
     @staticmethod
     @abstractmethod
-    def baselines(spec: Any) -> dict[str, nn.Module]:
-        """Networks without training that every table shows."""
+    def check_samples(inputs: np.ndarray, targets: np.ndarray, predictions: dict[str, np.ndarray]) -> bool:
+        """Whether stored samples that were read back belong together.
 
-    @staticmethod
+        Args:
+            inputs: `(N, ...)` uint8.
+            targets: `(N, ...)`.
+            predictions: By label.
+        """
+
+    @classmethod
     @abstractmethod
-    def model_metadata(spec: Any) -> dict[str, Any]:
-        """Facts a predictor needs beside the weights."""
-
-    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
-        """Sum of the loss terms; logs them."""
-        terms = self.loss_terms(batch)
-        loss = torch.stack(list(terms.values())).sum()
-        if self.trainer.global_step % self.recipe.trainer.log_every_steps == 0 and not torch.isfinite(loss):
-            names = ", ".join(f"{name} {value.item():.4g}" for name, value in terms.items())
-            raise DivergenceError(
-                f"the loss is not a number at step {self.trainer.global_step} ({names}); the last checkpoint is intact: "
-                "lower optim.lr, set optim.grad_clip, or train with trainer.precision=32."
-            )
-        self.log("train_loss", loss.detach(), prog_bar=True)
-        if len(terms) > 1:
-            self.log_dict({f"train_{name}": value.detach() for name, value in terms.items()})
-        return loss
-
-    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Make every random draw of a step a function of the step, so that a resumed run repeats it exactly."""
-        total = self.trainer.num_training_batches
-        step = self.current_epoch * int(total) + batch_idx
-        torch.manual_seed((self.recipe.seed * 1_000_003 + step) * 1_009 + self.global_rank)
-        if self.recipe.trainer.eval_mode:
-            self.model.eval()  # here, as Lightning goes back to training mode after validation and on resuming
-        rate = drop_path_rate(self.recipe.drop_path, self.current_epoch + batch_idx / total)
-        if (
-            rate is not None and self.recipe.drop_path.mode != "standard"
-        ):  # a constant rate is an argument of the network
-            self.model.set_drop_path_rate(rate)
-
-    def on_fit_start(self) -> None:
-        """Switch on the options that change how the network runs, not what it computes."""
-        if self.recipe.trainer.grad_checkpointing:
-            self.model.set_grad_checkpointing(True)
-        if self.recipe.trainer.compile:
-            self.compile_network()
-
-    def compile_network(self) -> None:
-        """Compile what `loss_terms` calls."""
-        self.model.compile()
-
-    def configure_optimizers(self) -> Any:
-        """Optimizer, and its schedule per step."""
-        optimizer = build_optimizer(self.model, self.recipe.optim)
-        config = self.recipe.trainer
-        # Not trainer.estimated_stepping_batches: asking for it sets up the loaders before a checkpoint is restored,
-        # and Lightning then forgets to restore their position.
-        loader = self.trainer.datamodule.train_dataloader()  # type: ignore[attr-defined]
-        per_epoch = math.ceil(len(loader) / config.accumulate)
-        schedule = build_schedule(optimizer, self.recipe.optim, config.epochs * per_epoch, per_epoch)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+    def report(cls) -> TaskReport:
+        """The parts of the report that are about this task."""
 
 
 def check_drop_path(config: DropPathConfig, model: nn.Module) -> None:
@@ -157,3 +268,14 @@ def drop_path_argument(name: str, rate: float) -> dict[str, float]:
         if argument in known:
             return {argument: rate}
     raise ValueError(f"drop_path.rate is set, but model {name!r} has no stochastic depth.")
+
+
+def random_input(shape: Sequence[int]) -> Tensor:
+    """Random numbers in [0, 1], the same in every run.
+
+    Raises:
+        ValueError: If a size is not positive.
+    """
+    if min(shape) < 1:
+        raise ValueError(f"batch, height and width must be positive, got {shape[0]}, {shape[-2]} and {shape[-1]}.")
+    return torch.rand(tuple(shape), generator=torch.Generator().manual_seed(0))

@@ -9,7 +9,7 @@ import torch
 
 from subband import create_model, load_model, save_model
 from subband.cli.main import main
-from subband.data.labelled.images import build_images
+from subband.data import build_data
 from subband.export.int8 import _prepared, calibration_batches
 from subband.export.onnx import OnnxFile, stored_facts
 from subband.media.images import write_image
@@ -146,7 +146,7 @@ def test_missing_onnx_packages_are_named(tmp_path, capsys, monkeypatch):
 @pytest.fixture
 def digits(tmp_path):
     """Pictures of digits in folders, and images of the same kind that are not among them."""
-    data = build_images("digits", {}, seed=0)
+    data = build_data("digits", {}, seed=0)
     prepare, folder = data.spec.preprocessing, tmp_path / "digits"
     for index in range(60):
         image, label = data.val[index]

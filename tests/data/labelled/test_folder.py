@@ -3,8 +3,9 @@ import re
 import pytest
 import torch
 
+from subband.data import build_data
 from subband.data.labelled.folder import image_folder
-from subband.data.labelled.images import Preprocessing, build_images
+from subband.data.labelled.images import Preprocessing
 from subband.media.images import write_image
 
 
@@ -116,14 +117,14 @@ def test_preprocessing_and_augmentation_of_published_training_are_options(tmp_pa
         "std": [0.25] * 3,
     }
     published = {"rand_augment": "rand-m7-mstd0.5-inc1", "erasing": 1.0, "train_interpolation": "random"}
-    data = build_images("image_folder", {"path": str(tmp_path), "img_size": 8, **options, **published}, seed=0)
+    data = build_data("image_folder", {"path": str(tmp_path), "img_size": 8, **options, **published}, seed=0)
     wanted = Preprocessing(
         size=(8, 8), crop_mode="squash", interpolation="bilinear", antialias=False, mean=(0.5,) * 3, std=(0.25,) * 3
     )
     assert data.spec.preprocessing == wanted
-    plain = build_images("image_folder", {"path": str(tmp_path), "img_size": 8, **options}, seed=0)
+    plain = build_data("image_folder", {"path": str(tmp_path), "img_size": 8, **options}, seed=0)
     assert torch.equal(plain.test[0][0], data.test[0][0])
     assert plain.train[0][0].std() < 1e-4  # one color
     assert data.train[0][0].std() > 0.2  # noise in a rectangle
     with pytest.raises(TypeError, match=r"'mean' of data set 'image_folder' must be \(float, float, float\)"):
-        build_images("image_folder", {"path": str(tmp_path), "mean": 0.5}, seed=0)
+        build_data("image_folder", {"path": str(tmp_path), "mean": 0.5}, seed=0)

@@ -2,13 +2,13 @@ import pytest
 import torch
 from PIL import Image
 
+from subband.data import build_data
 from subband.data.labelled.images import (
     Augmentation,
     ImageSpec,
     LabelledImages,
     Preprocessing,
     StoredPixels,
-    build_images,
     hold_out_per_class,
 )
 
@@ -64,7 +64,7 @@ def test_hold_out_is_per_class_and_complete():
 
 
 def test_digits_are_those_of_scikit_learn_and_in_one_split_each():
-    data = build_images("digits", {}, seed=0)
+    data = build_data("digits", {}, seed=0)
     assert [len(split) for split in (data.train, data.val, data.test)] == [1295, 143, 359]
     images = torch.stack([data.test[index][0] for index in range(len(data.test))])
     assert data.spec.preprocessing.denormalize(images).mul(16).sub(8).abs().max().item() == pytest.approx(8, abs=1e-4)
@@ -73,12 +73,12 @@ def test_digits_are_those_of_scikit_learn_and_in_one_split_each():
 
 
 def test_names_and_arguments_are_checked():
-    with pytest.raises(ValueError, match=r"unknown data set of labelled images 'digit'; did you mean 'digits'\?"):
-        build_images("digit", {}, seed=0)
+    with pytest.raises(ValueError, match=r"unknown data set 'digit'; did you mean 'digits'\?"):
+        build_data("digit", {}, seed=0)
     with pytest.raises(TypeError, match=r"data set 'digits' has no argument 'color'"):
-        build_images("digits", {"color": 1}, seed=0)
+        build_data("digits", {"color": 1}, seed=0)
     with pytest.raises(ValueError, match=r"'none' or 'shift' or 'resized_crop'"):
-        build_images("digits", {"augment": "crop"}, seed=0)
+        build_data("digits", {"augment": "crop"}, seed=0)
     with pytest.raises(ValueError, match=r"a split holds no image"):
         make(number=0)
 
@@ -89,6 +89,6 @@ def test_pillow_agrees_on_the_whole_chain(tmp_path):
         (tmp_path / name).mkdir()
         for number in range(4):
             Image.new("RGB", (16, 16), (number * 10, 20, 200)).save(tmp_path / name / f"{number}.png")
-    data = build_images("image_folder", {"path": str(tmp_path), "img_size": 16, "crop_ratio": 1.0}, seed=0)
+    data = build_data("image_folder", {"path": str(tmp_path), "img_size": 16, "crop_ratio": 1.0}, seed=0)
     image = data.spec.preprocessing.denormalize(data.test[0][0])
     torch.testing.assert_close(image[1:, 0, 0], torch.tensor([20.0, 200.0]) / 255)

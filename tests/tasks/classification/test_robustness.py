@@ -10,7 +10,7 @@ from PIL import Image
 
 import subband
 from subband.config import build_recipe
-from subband.data.labelled.images import build_images
+from subband.data import build_data
 from subband.tasks.classification.robustness import high_pass, jpeg, low_pass, robustness
 from subband.tasks.classification.task import scores
 
@@ -100,7 +100,7 @@ def digits():
     """A network with random weights, and the digits."""
     torch.manual_seed(0)
     args = {"dims": [8], "depths": [1], "patch_size": 2, "img_size": 8, "num_classes": 10}
-    return subband.create_model("gfnet_ti", **args).eval(), build_images("digits", {}, seed=0)
+    return subband.create_model("gfnet_ti", **args).eval(), build_data("digits", {}, seed=0)
 
 
 def test_rows_are_what_plain_computation_gives(digits):

@@ -1,5 +1,6 @@
 """Training and scoring of classifiers, on a slice of scikit-learn's digits."""
 
+import itertools
 import json
 
 import numpy as np
@@ -14,6 +15,7 @@ from subband.config import LossTerm, build_recipe, merge
 from subband.tasks.classification.mixing import mix_images
 from subband.tasks.classification.task import ClassificationTask, loss_options, scores, top_hits
 from subband.training.loop import evaluate, train
+from subband.training.module import TrainingModule
 
 GATED = {
     "model": {
@@ -66,14 +68,15 @@ def test_a_run_learns_and_its_weights_score_the_same_again(tmp_path, tiny_classi
 def test_a_resumed_run_has_the_losses_of_an_uninterrupted_one(tmp_path, tiny_classifier, losses, monkeypatch):
     recipe = tiny_classifier(trainer={"epochs": 3, "ema_decay": 0.9, "checkpoint_every_steps": 2})
     train(recipe, tmp_path / "whole", progress=False)
-    original = ClassificationTask.loss_terms
+    original = ClassificationTask.losses
+    done = itertools.count()
 
-    def cut(self, batch):
-        if self.trainer.global_step == 7:
+    def cut(self, batch, part):
+        if next(done) == 7:
             raise KeyError("power cut")
-        return original(self, batch)
+        return original(self, batch, part)
 
-    monkeypatch.setattr(ClassificationTask, "loss_terms", cut)
+    monkeypatch.setattr(ClassificationTask, "losses", cut)
     with pytest.raises(KeyError, match=r"power cut"):
         train(recipe, tmp_path / "part", progress=False)
     monkeypatch.undo()
@@ -188,7 +191,7 @@ def test_the_loss_of_mixtures_is_that_of_soft_targets(rng):
 
     for seed in range(8):  # Mixup and CutMix
         torch.manual_seed(seed)
-        loss = ClassificationTask.loss_terms(Task(), (images, labels))["cross_entropy"]
+        loss = ClassificationTask.losses(Task(), (images, labels), "model").terms["cross_entropy"]
         torch.manual_seed(seed)
         share = mix_images(images, labels, mixup=0.8, cutmix=1.0)[2]
         wanted = SoftTargetCrossEntropy()(logits, mixup_target(labels, 12, lam=share, smoothing=0.1))
@@ -198,13 +201,13 @@ def test_the_loss_of_mixtures_is_that_of_soft_targets(rng):
 @pytest.mark.parametrize("mode", ["early", "late"])
 def test_stochastic_depth_may_change_during_training(tmp_path, tiny_classifier, monkeypatch, mode):
     seen = []
-    original = ClassificationTask.loss_terms
+    original = ClassificationTask.losses
 
-    def watch(self, batch):
+    def watch(self, batch, part):
         seen.append(self.model.levels[0][-1].drop_path.rate)
-        return original(self, batch)
+        return original(self, batch, part)
 
-    monkeypatch.setattr(ClassificationTask, "loss_terms", watch)
+    monkeypatch.setattr(ClassificationTask, "losses", watch)
     recipe = tiny_classifier(drop_path={"rate": 0.25, "mode": mode, "cutoff_epochs": 1})
     train(recipe, tmp_path / "run", progress=False)
     first, second = seen[: len(seen) // 2], seen[len(seen) // 2 :]
@@ -221,25 +224,25 @@ def test_the_best_weights_are_those_that_the_monitor_says(tmp_path, tiny_classif
         if self.current_epoch == 2:
             raise KeyError("power cut")
 
-    monkeypatch.setattr(ClassificationTask, "validation_step", validate)
+    monkeypatch.setattr(TrainingModule, "validation_step", validate)
     recipe = tiny_classifier(trainer={"epochs": 3, "monitor": monitor})
-    monkeypatch.setattr(ClassificationTask, "on_train_epoch_start", cut)
+    monkeypatch.setattr(TrainingModule, "on_train_epoch_start", cut)
     with pytest.raises(KeyError, match=r"power cut"):
         train(recipe, tmp_path / "run", progress=False)
-    monkeypatch.delattr(ClassificationTask, "on_train_epoch_start")
+    monkeypatch.delattr(TrainingModule, "on_train_epoch_start")
     train(recipe, tmp_path / "run", resume=True, progress=False)  # knows what was best before
     assert torch.load(tmp_path / "run" / "checkpoints" / "best.ckpt", weights_only=True)["epoch"] == best
 
 
 def test_in_evaluation_mode_nothing_is_dropped(tmp_path, tiny_classifier, losses, monkeypatch):
     modes = []
-    original = ClassificationTask.loss_terms
+    original = ClassificationTask.losses
 
-    def watch(self, batch):
+    def watch(self, batch, part):
         modes.append(self.model.training or self.model.levels[0][0].drop_path.training)
-        return original(self, batch)
+        return original(self, batch, part)
 
-    monkeypatch.setattr(ClassificationTask, "loss_terms", watch)
+    monkeypatch.setattr(ClassificationTask, "losses", watch)
     dropping = {"drop_path": {"rate": 0.9}, "trainer": {"eval_mode": True, "epochs": 2}}
     train(tiny_classifier(**dropping), tmp_path / "eval", progress=False)
     assert modes

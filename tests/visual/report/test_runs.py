@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from subband.tasks.video_prediction import VideoPredictionTask
 from subband.visual.report import runs as _runs
 from subband.visual.report.runs import read_runs
 
@@ -41,7 +42,7 @@ def test_equal_names_are_told_apart(make_run: MakeRun) -> None:
 
 
 def test_number_of_samples_is_limited(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_runs, "MAX_SAMPLES", 1)
+    monkeypatch.setattr(VideoPredictionTask, "max_samples", 1)
     [run] = read_runs([make_run("wast")])
     assert run.samples is not None
     assert len(run.samples.targets) == len(run.samples.predictions["wast"]) == 1
@@ -71,7 +72,7 @@ def test_other_tasks_are_refused(make_run: MakeRun) -> None:
     folder = make_run("wast")
     scores = json.loads((folder / "scores.json").read_text()) | {"task": "restoration"}
     (folder / "scores.json").write_text(json.dumps(scores))
-    with pytest.raises(ValueError, match="is about restoration; reports are for video_prediction and classification"):
+    with pytest.raises(ValueError, match="is about restoration; reports are for classification and video_prediction"):
         read_runs([folder])
 
 

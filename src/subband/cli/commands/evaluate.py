@@ -40,7 +40,8 @@ def run(args: Namespace) -> None:
     from subband.cli.evaluation import evaluation_recipe
     from subband.cli.robustness import check_robustness, measure_robustness
     from subband.cli.scores import show_scores
-    from subband.training.loop import CONFIG_FILE, evaluate
+    from subband.training.loop import evaluate
+    from subband.training.run_files import CONFIG_FILE
 
     strengths = {name: args[name] for name in ("radii", "qualities") if args[name] is not None}
     if strengths and not args.robustness:

@@ -36,7 +36,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     """Measure the model and print the result."""
-    from subband.cli.options import example_input, open_model, pick_device
+    from subband.cli.options import example_input, open_model, pick_device, task_of
     from subband.models.complexity import count_macs, measure_complexity
     from subband.models.registry import model_spec
 
@@ -55,6 +55,7 @@ def run(args: Namespace) -> None:
         "paper": spec.paper,
         "loads_published": spec.layout is not None,
         "input_shape": list(inputs.shape),
+        "input_axes": task_of(model).input_axes,
         **asdict(cost),
     }
     modules = module_rows(model, count_macs(model, inputs).by_module, args.depth)
@@ -98,12 +99,11 @@ def _macs_below(name: str, module: nn.Module, macs: dict[str, float]) -> float:
 def _show(facts: dict[str, Any], modules: list[dict[str, Any]], cost: Complexity) -> None:
     from subband.cli.options import open_table, show_table
 
-    axes = "B T C H W" if len(facts["input_shape"]) == 5 else "B C H W"
     lines = {
         "model": f"{facts['name']} ({facts['task']})",
         "paper": facts["paper"],
         "published weights": "load with `subband convert`" if facts["loads_published"] else "none",
-        "input": " x ".join(map(str, facts["input_shape"])) + f" ({axes})",
+        "input": " x ".join(map(str, facts["input_shape"])) + f" ({facts['input_axes']})",
         "parameters": f"{cost.params:,}",
         "MACs": f"{cost.macs / 1e9:.3f} G convolutions, products and norms, as published tables count",
         "  Fourier": cost.fft_macs

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
-import importlib
-import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from subband.data.arguments import check_arguments
 from subband.data.labelled.augmentation import Augment, Augmentation
 from subband.data.labelled.preprocessing import Preprocessing
 from subband.data.random import uniform
 from subband.data.spec import check_index
 
 __all__ = [
-    "IMAGE_DATASETS",
     "Augment",
     "Augmentation",
     "ImageData",
@@ -27,18 +21,8 @@ __all__ = [
     "LabelledImages",
     "Preprocessing",
     "StoredPixels",
-    "build_images",
     "hold_out_per_class",
 ]
-
-# Adding a data set: write its function, with keyword-only typed arguments (`seed` if anything is random), and name it
-# here.
-IMAGE_DATASETS: dict[str, str] = {
-    "cifar10": "subband.data.labelled.cifar:cifar10",
-    "cifar100": "subband.data.labelled.cifar:cifar100",
-    "digits": "subband.data.labelled.digits:digits",
-    "image_folder": "subband.data.labelled.folder:image_folder",
-}
 
 _SPLIT_SEED = 20_261_121
 
@@ -57,7 +41,6 @@ class ImageSpec:
 
     classes: tuple[str, ...]
     preprocessing: Preprocessing
-    data_range: None = None  # normalized inputs have no fixed bounds
 
     def __post_init__(self) -> None:
         if len(self.classes) < 2:
@@ -139,36 +122,6 @@ class ImageData:
     val: LabelledImages
     test: LabelledImages
     spec: ImageSpec
-
-
-def build_images(name: str, args: Mapping[str, Any], seed: int) -> ImageData:
-    """The splits of a data set of labelled images.
-
-    Args:
-        name: A key of `IMAGE_DATASETS`.
-        args: Arguments of its function, without `seed`.
-        seed: Seed of everything drawn at random.
-
-    Raises:
-        ValueError: If the name is unknown (the closest one is given), or an argument has an impossible value.
-        TypeError: If an argument is unknown or missing (the ones there are, are listed), or of another type.
-        FileNotFoundError: If a file is missing.
-
-    Example:
-        >>> data = build_images("digits", {}, seed=0)
-        >>> image, label = data.train[0]
-        >>> image.shape, len(data.spec.classes)
-        (torch.Size([3, 8, 8]), 10)
-    """
-    if name not in IMAGE_DATASETS:
-        close = difflib.get_close_matches(name, IMAGE_DATASETS, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(IMAGE_DATASETS))}"
-        raise ValueError(f"unknown data set of labelled images {name!r}; {hint}")
-    module, attribute = IMAGE_DATASETS[name].split(":")
-    function = getattr(importlib.import_module(module), attribute)
-    check_arguments(function, args, f"data set {name!r}")
-    drawn = {"seed": seed} if "seed" in inspect.signature(function).parameters else {}
-    return function(**args, **drawn)
 
 
 def hold_out_per_class(labels: Sequence[int], fraction: float) -> tuple[list[int], list[int]]:

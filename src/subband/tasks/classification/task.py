@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -13,16 +13,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from subband.config import LossTerm, RecipeConfig
-from subband.data.labelled.images import build_images
+from subband.data.labelled.images import ImageData, ImageSpec
 from subband.data.loader import SampleLoader
 from subband.layers.frequency_gate import gate_penalty
+from subband.metrics.descriptors import CLASSIFICATION_METRICS, MetricInfo
 from subband.models.registry import create_model, model_spec
+from subband.predictors.classification import ImageClassifier
 from subband.tasks.classification.mixing import mix_images
 from subband.training.evaluation import Evaluation
-from subband.training.task import Task, drop_path_argument
-
-if TYPE_CHECKING:
-    from subband.data.labelled.images import ImageData, ImageSpec
+from subband.training.task import Losses, Task, drop_path_argument, random_input
+from subband.visual.report.classification import REPORT
+from subband.visual.report.task_report import TaskReport
 
 TOP = 5
 _MAX_CONFUSION = 100  # classes; a table of more is neither read nor small
@@ -31,10 +32,10 @@ _MAX_CONFUSION = 100  # classes; a table of more is neither read nor small
 class ClassificationTask(Task):
     """Trains a `Classifier` by cross-entropy, on mixtures of images if the recipe says so.
 
-    The loss `cross_entropy` has the arguments `label_smoothing`, `mixup` and `cutmix` (see `mix_images`). A network
-    with a gate (`gated=True`) may have `gate` beside it: the share of channels that the gate keeps, its weight the
-    price of all of them. Without that term the gate learns from the cross-entropy alone, which has little reason to
-    drop a channel.
+    The loss `cross_entropy` has the arguments `label_smoothing`, `mixup` and `cutmix` (see `mix_images`). A network with
+    a gate (`gated=True`) may have `gate` beside it: the share of channels that the gate keeps, its weight the price of
+    all of them. Without that term the gate learns from the cross-entropy alone, which has little reason to drop a
+    channel.
 
     Args:
         recipe: The whole recipe.
@@ -46,7 +47,12 @@ class ClassificationTask(Task):
             one.
     """
 
-    monitors: ClassVar[tuple[str, ...]] = ("val_loss", "val_top1")
+    title: ClassVar[str] = "image classification"
+    metrics: ClassVar[tuple[MetricInfo, ...]] = CLASSIFICATION_METRICS
+    data_type: ClassVar[type] = ImageData
+    input_axes: ClassVar[str] = "B C H W"
+    max_samples: ClassVar[int] = 24
+    folder_dataset: ClassVar[str | None] = "image_folder"
 
     def __init__(self, recipe: RecipeConfig, model: nn.Module, spec: ImageSpec) -> None:
         super().__init__(recipe, model, spec)
@@ -61,16 +67,16 @@ class ClassificationTask(Task):
             )
 
     @staticmethod
-    def build_data(recipe: RecipeConfig) -> ImageData:
-        """Data set named by the recipe."""
-        return build_images(recipe.data.name, recipe.data.args, recipe.seed)
+    def describe_data(facts: Mapping[str, Any]) -> str:
+        """Images and classes."""
+        return f"{facts['images']} images, {len(facts['classes'])} classes"
 
-    @staticmethod
-    def build_model(recipe: RecipeConfig, spec: ImageSpec) -> nn.Module:
-        """Network named by the recipe; classes, image size and normalization follow the data unless the recipe fixes them."""
+    @classmethod
+    def build_model(cls, recipe: RecipeConfig, spec: ImageSpec) -> nn.Module:
+        """Network named by the recipe; classes, image size and normalization follow the data unless the recipe says."""
         name = recipe.model.name
-        if model_spec(name).task != "classification":
-            raise ValueError(f"model {name!r} is for {model_spec(name).task}, the recipe for classification.")
+        if model_spec(name).task != recipe.task:
+            raise ValueError(f"model {name!r} is for {model_spec(name).task}, the recipe for {recipe.task}.")
         args = {key: tuple(value) if isinstance(value, list) else value for key, value in recipe.model.args.items()}
         if args.setdefault("num_classes", len(spec.classes)) != len(spec.classes):
             raise ValueError(
@@ -86,7 +92,13 @@ class ClassificationTask(Task):
             args.update(drop_path_argument(name, recipe.drop_path.rate))
         return create_model(name, **args)
 
-    def loss_terms(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+    @staticmethod
+    def example_input(model: Any, *, batch: int, height: int | None, width: int | None) -> Tensor:
+        """Random images `(B, C, H, W)` in [0, 1]."""
+        default_height, default_width = model.img_size
+        return random_input((batch, model.in_chans, height or default_height, width or default_width))
+
+    def losses(self, batch: tuple[Tensor, Tensor], part: str) -> Losses:
         """Cross-entropy of the batch or of its mixtures, and the price of the channels that a gate keeps."""
         images, labels = batch
         options = self.options
@@ -96,11 +108,11 @@ class ClassificationTask(Task):
         if share < 1:
             loss = loss + (1 - share) * F.cross_entropy(logits, others, label_smoothing=options.label_smoothing)
         terms = {"cross_entropy": options.cross_entropy * loss}
-        if keep is not None:
-            self.log("train_kept", gate_penalty(keep.detach()))
-            if options.gate is not None:
-                terms["gate"] = options.gate * gate_penalty(keep)
-        return terms
+        if keep is None:
+            return Losses(terms)
+        if options.gate is not None:
+            terms["gate"] = options.gate * gate_penalty(keep)
+        return Losses(terms, {"kept": gate_penalty(keep.detach())})
 
     def _logits(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         """Logits, and which channels a gate kept."""
@@ -110,32 +122,44 @@ class ClassificationTask(Task):
         return logits.float(), keep.float()
 
     def compile_network(self) -> None:
-        """Compile what `loss_terms` calls."""
+        """Compile what `losses` calls."""
         if self.forward_gated is None:
             super().compile_network()
         else:
             self.forward_gated = torch.compile(self.forward_gated)
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+    def validate(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
         """Plain cross-entropy and accuracy, and the share of channels that a gate keeps."""
         images, labels = batch
         logits, keep = self._logits(images)
-        size = len(images)
-        if keep is not None:
-            self.log("val_kept", gate_penalty(keep), sync_dist=True, batch_size=size)
-        self.log("val_loss", F.cross_entropy(logits, labels), prog_bar=True, sync_dist=True, batch_size=size)
-        for name, right in top_hits(logits, labels).items():
-            self.log(f"val_{name}", right.float().mean(), prog_bar=name == "top1", sync_dist=True, batch_size=size)
-
-    @staticmethod
-    def baselines(spec: ImageSpec) -> dict[str, nn.Module]:
-        """None: a classifier that has not looked is right once in K."""
-        return {}
+        kept = {} if keep is None else {"kept": gate_penalty(keep)}
+        hits = {name: right.float().mean() for name, right in top_hits(logits, labels).items()}
+        return {**kept, "loss": F.cross_entropy(logits, labels), **hits}
 
     @staticmethod
     def model_metadata(spec: ImageSpec) -> dict[str, Any]:
         """Names of the classes, and how an image becomes an input."""
         return {"classes": list(spec.classes), "preprocessing": spec.preprocessing.to_dict()}
+
+    @staticmethod
+    def check_samples(inputs: np.ndarray, targets: np.ndarray, predictions: dict[str, np.ndarray]) -> bool:
+        """Whether inputs `(N, 3, H, W)`, labels `(N,)` and probabilities `(N, K)` belong together."""
+        if inputs.ndim != 4 or targets.ndim != 1 or targets.dtype.kind not in "iu":
+            return False
+        shapes = {array.shape for array in predictions.values()}
+        fits = all(len(shape) == 2 and shape[0] == len(targets) for shape in shapes)
+        return fits and all(array.dtype.kind == "f" for array in predictions.values())
+
+    @classmethod
+    def report(cls) -> TaskReport:
+        """Scores, classes, mistakes, test images, robustness and training curves."""
+        return REPORT
+
+    @staticmethod
+    def folder_args(source: str, *, only_test: bool) -> dict[str, Any]:
+        """Size, crop and normalization stored beside the weights."""
+        fields = ImageClassifier.load(source).preprocessing.to_dict()
+        return {"img_size": fields.pop("size"), **fields, **({"test_fraction": 1.0} if only_test else {})}
 
     @staticmethod
     @torch.inference_mode()

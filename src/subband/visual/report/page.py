@@ -9,14 +9,11 @@ from itertools import groupby
 from pathlib import Path
 
 from subband.files import new_path
+from subband.tasks import task_class
 from subband.visual.colors import series_styles
 from subband.visual.html import details, facts, page, section
-from subband.visual.report import classification, video_prediction
 from subband.visual.report.runs import Row, Run, read_runs
 from subband.visual.report.task_report import Styles, TaskReport, data_name
-
-# Adding a task: write its sections, name them here; `runs` says what its samples look like.
-REPORTS = {"classification": classification.REPORT, "video_prediction": video_prediction.REPORT}
 
 
 def write_report(run_folders: list[Path], out: Path | None = None, overwrite: bool = False) -> Path:
@@ -42,7 +39,7 @@ def write_report(run_folders: list[Path], out: Path | None = None, overwrite: bo
         ImportError: If matplotlib is not installed.
     """
     runs = read_runs([Path(folder) for folder in run_folders])
-    task = REPORTS[runs[0].task]
+    task = task_class(runs[0].task).report()
     target = Path(out) if out is not None else runs[0].folder / "report.html"
     styles = series_styles([row.label for run in runs for row in run.rows])
     groups = [list(group) for _, group in groupby(sorted(runs, key=_data_key), key=_data_key)]

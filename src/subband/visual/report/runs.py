@@ -5,19 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from subband.tasks import TASKS, task_class
 from subband.visual.colors import BASELINE
-
-MAX_SAMPLES = 4
-"""Test clips that are pictured per run."""
-MAX_IMAGES = 24
-"""Test images that are pictured per run, and as many mistakes."""
 
 _MAX_SAMPLE_BYTES = 2**28
 
@@ -137,8 +132,8 @@ def _read_scores(folder: Path) -> dict[str, Any]:
         raise ValueError(f"{path} is not a score file of subband ({error!r}).") from error
     if not complete or not rows:
         raise ValueError(f"{path} lacks rows with name and metrics, data, or environment.")
-    if task not in _FITTING:
-        raise ValueError(f"{path} is about {task}; reports are for {' and '.join(_FITTING)}.")
+    if task not in TASKS:
+        raise ValueError(f"{path} is about {task}; reports are for {' and '.join(TASKS)}.")
     return scores
 
 
@@ -181,7 +176,7 @@ def _number(text: Any) -> float | None:
 def _read_samples(path: Path, task: str, labels: dict[str, str]) -> Samples | None:
     if not path.is_file():
         return None
-    most = {"video_prediction": MAX_SAMPLES, "classification": MAX_IMAGES}[task]
+    most = task_class(task).max_samples
     try:
         with zipfile.ZipFile(path) as archive:
             size = sum(member.file_size for member in archive.infolist())
@@ -205,28 +200,10 @@ def _checked(
 ) -> Samples:
     """Samples with the predictions that are stored under `key.format(name)`."""
     predictions = {label: stored[key.format(name)] for name, label in labels.items() if key.format(name) in stored}
-    samples = Samples(inputs=inputs, targets=targets, predictions=predictions)
-    if len(inputs) != len(targets) or inputs.dtype != np.uint8 or not _FITTING[task](samples):
+    fits = task_class(task).check_samples(inputs, targets, predictions)
+    if len(inputs) != len(targets) or inputs.dtype != np.uint8 or not fits:
         raise ValueError("shapes of inputs, targets and predictions do not belong together")
-    return samples
-
-
-def _are_clips(samples: Samples) -> bool:
-    inputs, targets = samples.inputs, samples.targets
-    predicted = all(array.shape == targets.shape and array.dtype == np.uint8 for array in samples.predictions.values())
-    return predicted and inputs.ndim == 5 and inputs.shape[2:] == targets.shape[2:]
-
-
-def _are_images(samples: Samples) -> bool:
-    inputs, targets = samples.inputs, samples.targets
-    if inputs.ndim != 4 or targets.ndim != 1 or targets.dtype.kind not in "iu":
-        return False
-    shapes = {array.shape for array in samples.predictions.values()}
-    fits = all(len(shape) == 2 and shape[0] == len(targets) for shape in shapes)
-    return fits and all(array.dtype.kind == "f" for array in samples.predictions.values())
-
-
-_FITTING: dict[str, Callable[[Samples], bool]] = {"video_prediction": _are_clips, "classification": _are_images}
+    return Samples(inputs=inputs, targets=targets, predictions=predictions)
 
 
 def _read_robustness(path: Path, data: dict[str, Any]) -> list[dict[str, Any]]:

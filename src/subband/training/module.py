@@ -1,0 +1,125 @@
+"""Every task under Lightning: optimizers, schedules, reproducible steps."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor
+
+from subband.training.schedule import build_optimizer, build_schedule, drop_path_rate
+from subband.training.task import Task
+
+
+class DivergenceError(ValueError):
+    """The loss is no longer a number."""
+
+
+class TrainingModule(LightningModule):
+    """Trains and validates what a task says.
+
+    With several parts (`Task.parts`), every step gives each of them a turn with an optimizer of its own, as adversarial
+    training needs.
+
+    Args:
+        task: What to train.
+    """
+
+    def __init__(self, task: Task) -> None:
+        super().__init__()
+        self.task = task
+        self.recipe = task.recipe
+        self.model = task.model
+        self.part_names = list(task.parts())
+        self.automatic_optimization = len(self.part_names) == 1
+        self.metrics = task.running_metrics()
+        if task.teacher is not None:
+            self.teacher = task.teacher
+
+    @property
+    def steps(self) -> int:
+        """Training steps done; Lightning counts those of every optimizer."""
+        return self.trainer.global_step // len(self.part_names)
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor | None:
+        """One step of the only optimizer by Lightning, or of each of several by hand."""
+        if self.automatic_optimization:
+            return self._loss(batch, self.part_names[0])
+        for name, optimizer in zip(self.part_names, self.optimizers(), strict=True):
+            self.toggle_optimizer(optimizer)
+            loss = self._loss(batch, name)
+            optimizer.zero_grad()
+            self.manual_backward(loss)
+            if self.recipe.optim.grad_clip is not None:
+                self.clip_gradients(optimizer, self.recipe.optim.grad_clip, gradient_clip_algorithm="norm")
+            optimizer.step()
+            self.untoggle_optimizer(optimizer)
+        schedules: Any = self.lr_schedulers()
+        for schedule in schedules:
+            schedule.step()
+        return None
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Make every random draw of a step a function of the step, so that a resumed run repeats it exactly."""
+        total = self.trainer.num_training_batches
+        step = self.current_epoch * int(total) + batch_idx
+        torch.manual_seed((self.recipe.seed * 1_000_003 + step) * 1_009 + self.global_rank)
+        if self.recipe.trainer.eval_mode:
+            self.model.eval()  # here, as Lightning goes back to training mode after validation and on resuming
+        if self.task.teacher is not None:
+            self.teacher.eval()
+        config = self.recipe.drop_path
+        rate = drop_path_rate(config, self.current_epoch + batch_idx / total)
+        if rate is not None and config.mode != "standard":  # a constant rate is an argument of the network
+            self.model.set_drop_path_rate(rate)
+
+    def on_fit_start(self) -> None:
+        """Switch on the options that change how the network runs, not what it computes."""
+        if self.recipe.trainer.grad_checkpointing:
+            self.model.set_grad_checkpointing(True)
+        if self.recipe.trainer.compile:
+            self.task.compile_network()
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        """Log the means of the batch as `val_NAME`."""
+        size = self.task.batch_size(batch)
+        for name, value in self.task.validate(batch).items():
+            self.log(f"val_{name}", value, prog_bar=name in ("loss", "top1"), sync_dist=True, batch_size=size)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the scores of the whole validation set."""
+        self.log_dict({f"val_{name}": value for name, value in self.task.validation_scores().items()})
+
+    def configure_optimizers(self) -> Any:
+        """An optimizer for every part, with its schedule per step."""
+        trainer = self.recipe.trainer
+        # Not trainer.estimated_stepping_batches: asking for it sets up the loaders before a checkpoint is restored,
+        # and Lightning then forgets to restore their position.
+        loader = self.trainer.datamodule.train_dataloader()  # type: ignore[attr-defined]
+        per_epoch = math.ceil(len(loader) / trainer.accumulate)
+        configured = []
+        for name, part in self.task.parts().items():
+            config = self.task.optim_config(name)
+            optimizer = build_optimizer(part, config)
+            schedule = build_schedule(optimizer, config, trainer.epochs * per_epoch, per_epoch)
+            configured.append({"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}})
+        return configured[0] if self.automatic_optimization else tuple(configured)
+
+    def _loss(self, batch: Any, part: str) -> Tensor:
+        """Sum of the loss terms of a part; logs them, under the part's name if it is one of several."""
+        terms, logged = self.task.losses(batch, part)
+        loss = torch.stack(list(terms.values())).sum()
+        if self.steps % self.recipe.trainer.log_every_steps == 0 and not torch.isfinite(loss):
+            names = ", ".join(f"{name} {value.item():.4g}" for name, value in terms.items())
+            raise DivergenceError(
+                f"the loss is not a number at step {self.steps} ({names}); the last checkpoint is intact: lower "
+                "optim.lr, set optim.grad_clip, or train with trainer.precision=32."
+            )
+        is_first = part == self.part_names[0]
+        self.log("train_loss" if is_first else f"train_loss_{part}", loss.detach(), prog_bar=is_first)
+        if len(terms) > 1:
+            self.log_dict({f"train_{name}": value.detach() for name, value in terms.items()})
+        self.log_dict({f"train_{name}": value.detach() for name, value in logged.items()})
+        return loss
