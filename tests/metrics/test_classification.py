@@ -98,6 +98,18 @@ def test_memory_is_constant_and_reset_forgets(answers: tuple) -> None:
         assert torch.equal(metric.compute(), first)
 
 
+@pytest.mark.parametrize("build", [TopAccuracy, CrossEntropy, lambda: PerClassAccuracy(NUM_CLASSES)])
+def test_processes_are_added_up(build, answers: tuple) -> None:
+    whole, own, other = build(), build(), build()
+    whole.update(*answers)
+    own.update(*(part[:150] for part in answers))  # uneven on purpose
+    other.update(*(part[150:] for part in answers))
+    states = iter(other.metric_state.values())
+    own.sync(dist_sync_fn=lambda state, group: [state, next(states)], distributed_available=lambda: True)
+    for name, state in whole.metric_state.items():
+        torch.testing.assert_close(own.metric_state[name], state)
+
+
 def test_errors() -> None:
     for metric in (TopAccuracy(), CrossEntropy(), PerClassAccuracy(4)):
         with pytest.raises(ValueError, match=r"got \(3, 4\) and \(2,\)"):
