@@ -12,7 +12,9 @@ from fill import make_input
 from torch import Tensor
 
 from subband.data import ClipSpec
-from subband.metrics.video import VideoPredictionMetrics
+from subband.metrics import frames, video
+from subband.metrics.descriptors import VIDEO_METRICS
+from subband.metrics.video import FrameMetric, FramePair, FrameSSIM, VideoPredictionMetrics
 
 SHAPE = [2, 3, 2, 32, 32]
 ALWAYS = ("mse", "mae", "rmse")
@@ -38,6 +40,12 @@ def score(spec: ClipSpec, pred: Tensor, target: Tensor) -> dict[str, float | Non
     for p, t in zip(pred, target, strict=True):
         metrics.update(p[None], t[None])
     return metrics.compute()
+
+
+def sizes(metrics: VideoPredictionMetrics) -> dict[str, dict[str, int]]:
+    return {
+        name: {state: value.numel() for state, value in states.items()} for name, states in metrics.metric_state.items()
+    }
 
 
 def test_published_scores(clips: tuple, published: dict[str, float]) -> None:
@@ -102,15 +110,89 @@ def test_per_frame_curves_average_to_the_scores(clips: tuple) -> None:
 def test_memory_is_constant_and_reset_forgets(clips: tuple) -> None:
     metrics = VideoPredictionMetrics(clip_spec())
     metrics.update(*clips)
-    before = {name: getattr(metrics, name).numel() for name in metrics._defaults}
+    before = sizes(metrics)
     first = metrics.compute()
     for _ in range(3):
         metrics.update(*clips)
-    assert {name: getattr(metrics, name).numel() for name in metrics._defaults} == before
+    assert sizes(metrics) == before
     assert metrics.compute()["mse"] == pytest.approx(first["mse"], rel=1e-6)
     metrics.reset()
     metrics.update(*clips)
     assert metrics.compute() == first
+
+
+ONE_BY_ONE = {
+    "mse": video.FrameMSE,
+    "mae": video.FrameMAE,
+    "rmse": video.FrameRMSE,
+    "psnr": video.FramePSNR,
+    "snr": video.FrameSNR,
+    "ssim": video.FrameSSIM,
+    "ssim_openstl": video.FrameSSIMOpenSTL,
+    "psnr_legacy_uint8": video.FramePSNRLegacyUint8,
+}
+
+
+@pytest.mark.parametrize("name", ONE_BY_ONE)
+def test_a_metric_alone_gives_the_score_of_the_collection(name: str, clips: tuple) -> None:
+    spec = clip_spec(mean=(0.25, 0.3), std=(0.5, 0.4), channel_groups={"a": (0,), "b": (1,)})
+    metric, collection = ONE_BY_ONE[name](spec), VideoPredictionMetrics(spec)
+    for p, t in zip(*clips, strict=True):
+        metric.update(p[None], t[None])
+        collection.update(p[None], t[None])
+    scores = collection.compute()
+    assert metric.compute().item() == scores[name]
+    assert metric.per_frame().shape == (3,)
+    if name in ("mse", "mae", "rmse"):
+        assert {f"{name}_{group}": value.item() for group, value in metric.per_group().items()} == {
+            f"{name}_{group}": scores[f"{name}_{group}"] for group in "ab"
+        }
+
+
+def test_direction_agrees_with_the_description() -> None:
+    directions = {name: kind.higher_is_better for name, kind in (ONE_BY_ONE | {"lpips": video.FrameLPIPS}).items()}
+    assert directions == {info.key: info.higher_is_better for info in VIDEO_METRICS}
+
+
+def test_root_of_the_error_of_every_frame(clips: tuple) -> None:
+    metric = video.FrameRMSE(clip_spec())
+    metric.update(*clips)
+    expected = (clips[0] - clips[1]).square().sum((2, 3, 4)).mean(0).sqrt()
+    torch.testing.assert_close(metric.per_frame(), expected)
+
+
+def test_what_metrics_share_is_computed_once(clips: tuple, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    for name in ("denormalize", "error_sums"):
+        own = getattr(frames, name)
+        monkeypatch.setattr(frames, name, lambda *args, own=own, name=name: calls.append(name) or own(*args))
+    VideoPredictionMetrics(clip_spec(mean=(0.0, 0.0), std=(1.0, 1.0))).update(*clips)
+    assert sorted(calls) == ["denormalize", "denormalize", "error_sums"]
+
+
+def test_collection_renames_and_values_of_one_batch(clips: tuple) -> None:
+    metrics = VideoPredictionMetrics(clip_spec()).clone(prefix="val_")
+    batch = metrics(*clips)
+    assert batch["val_psnr"].item() == metrics.compute()["val_psnr"]
+
+
+@pytest.mark.parametrize("kind", [kind for name, kind in ONE_BY_ONE.items() if name not in ("mse", "mae", "rmse")])
+def test_image_metrics_refuse_other_ranges(kind: type[FrameMetric]) -> None:
+    with pytest.raises(ValueError, match=rf"{kind.__name__} needs frames in \[0, 1\], but their data_range is None"):
+        kind(clip_spec(data_range=None))
+
+
+def test_metrics_alone_refuse_what_they_cannot_score(clips: tuple) -> None:
+    with pytest.raises(ValueError, match="at least 7x7 pixels, got 6x32"):
+        FrameSSIM(clip_spec(height=6))
+    with pytest.raises(ValueError, match="gray or RGB frames, got 2 channels"):
+        video.FrameLPIPS(clip_spec(), "nowhere.pth")
+    metric = video.FramePSNR(clip_spec())
+    for arguments in (clips[:1], (FramePair(*clips, clip_spec()), clips[1])):
+        with pytest.raises(TypeError, match="pred and target, or a FramePair alone"):
+            metric.update(*arguments)
+    with pytest.raises(ValueError, match="no clip was added"):
+        metric.compute()
 
 
 def test_errors(clips: tuple) -> None:

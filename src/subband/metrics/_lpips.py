@@ -10,25 +10,25 @@ from torch import nn
 __all__ = ["load_lpips"]
 
 
-def load_lpips(weights: str | Path) -> nn.Module | None:
+def load_lpips(weights: str | Path) -> nn.Module:
     """LPIPS network on AlexNet features, without any download.
 
     Args:
         weights: torchvision's ImageNet weights of AlexNet, `alexnet-owt-7be5be79.pth`.
 
     Returns:
-        The network, or `None` with a warning if the package `lpips` is not installed.
+        The network; it takes RGB frames in [-1, 1].
 
     Raises:
         FileNotFoundError: If there is no such file.
+        ModuleNotFoundError: If the package `lpips` is not installed.
         ValueError: If the file does not hold the weights of AlexNet.
     """
     path = Path(weights)
     if not path.is_file():
         raise FileNotFoundError(f"lpips_weights: no file {path}")
     if importlib.util.find_spec("lpips") is None:
-        warnings.warn("LPIPS is left out: install the package 'lpips' (pip install lpips)", stacklevel=2)
-        return None
+        raise ModuleNotFoundError("LPIPS needs the package 'lpips' (pip install lpips)")
     import lpips
 
     state = torch.load(path, map_location="cpu", weights_only=True)
