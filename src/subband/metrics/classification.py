@@ -5,6 +5,8 @@ where a device has no 64-bit numbers (MPS), leave the metric on the CPU. For the
 `torchmetrics.classification.MulticlassConfusionMatrix`.
 """
 
+from abc import abstractmethod
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -51,9 +53,9 @@ class _ImageMean(Metric):
         _require(self.num_images)
         return self.total / self.num_images
 
+    @abstractmethod
     def _values(self, logits: Tensor, labels: Tensor) -> Tensor:
         """One number of 64 bits per image, `(B,)`."""
-        raise NotImplementedError
 
 
 class TopAccuracy(_ImageMean):

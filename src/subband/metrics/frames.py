@@ -1,5 +1,6 @@
 """What the scores of predicted clips have in common: a checked pair of clips, and running sums per predicted frame."""
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Protocol
@@ -147,9 +148,9 @@ class FrameMetric(Metric):
     def _total_shape(self) -> tuple[int, ...]:
         return (self.spec.out_frames,)
 
+    @abstractmethod
     def _frame_scores(self, pair: FramePair) -> Tensor:
         """What is summed over clips, `(B, *total_shape)`."""
-        raise NotImplementedError
 
     def _curve(self) -> Tensor:
         return self.total / self.num_clips

@@ -5,6 +5,7 @@ All classes keep running sums over a test set, so their memory does not grow. St
 """
 
 import warnings
+from abc import abstractmethod
 from pathlib import Path
 
 import torch
@@ -133,9 +134,9 @@ class _ImageScore(FrameMetric):
     def _frame_scores(self, pair: FramePair) -> Tensor:
         return self._score(pair.clipped, pair.target)
 
+    @abstractmethod
     def _score(self, pred: Tensor, target: Tensor) -> Tensor:
         """Score of every frame, `(B, T)`, from clips in [0, 1]."""
-        raise NotImplementedError
 
 
 class FramePSNR(_ImageScore):

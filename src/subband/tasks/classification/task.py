@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -287,21 +288,23 @@ def scores(logits: Tensor, labels: Tensor, classes: tuple[str, ...]) -> dict[str
         `metrics`; `per_class` by name; and, up to 100 classes, `confusion`: K rows of K counts, row i for the images of
         class i, column j for the class they were taken for.
     """
-    hits = {name: right.double() for name, right in top_hits(logits, labels).items()}
-    metrics = {name: right.mean().item() for name, right in hits.items()}
-    metrics["cross_entropy"] = F.cross_entropy(logits.double(), labels).item()
-    per_class = {
-        name: hits["top1"][labels == index].mean().item()
-        for index, name in enumerate(classes)
-        if bool((labels == index).any())
+    from torchmetrics.classification import MulticlassConfusionMatrix
+
+    from subband.metrics.classification import PerClassAccuracy, classification_metrics
+
+    num_classes = logits.shape[1]
+    measured, per_class = classification_metrics(num_classes), PerClassAccuracy(num_classes)
+    for metric in (measured, per_class):
+        metric.update(logits, labels)
+    values = {name: value.item() for name, value in measured.compute().items()}
+    shares = zip(classes, per_class.compute().tolist(), strict=False)
+    row: dict[str, Any] = {
+        "metrics": {item.key: values[item.key] for item in CLASSIFICATION_METRICS if item.key in values},
+        "per_class": {name: share for name, share in shares if not math.isnan(share)},
     }
-    row = {"metrics": metrics, "per_class": per_class}
-    return row | ({"confusion": _confusion(logits, labels)} if len(classes) <= _MAX_CONFUSION else {})
-
-
-def _confusion(logits: Tensor, labels: Tensor) -> list[list[int]]:
-    count = logits.shape[1]
-    return torch.bincount(labels * count + logits.argmax(1), minlength=count**2).view(count, count).tolist()
+    if len(classes) <= _MAX_CONFUSION:
+        row["confusion"] = MulticlassConfusionMatrix(num_classes)(logits, labels).tolist()
+    return row
 
 
 def _check_heads(models: dict[str, Any], spec: ImageSpec) -> None:
