@@ -157,8 +157,8 @@ VIDEO_METRICS = (
         decimals=4,
         higher_is_better=True,
         is_main=False,
-        definition="SSIM with data range 2 on values in [0, 1], as the OpenSTL benchmark computes it; higher than SSIM, "
-        "and the one to compare with its tables.",
+        definition="SSIM with data range 2 on values in [0, 1], as the OpenSTL benchmark computes it; higher than "
+        "SSIM, and the one to compare with its tables.",
     ),
     MetricInfo(
         key="psnr_legacy_uint8",
