@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from html import escape
 from statistics import fmean
 
+from markupsafe import Markup
+
 from subband.visual.colors import SeriesStyle
-from subband.visual.html import figure, legend
+from subband.visual.html import figure, findings, legend, percent, plots, strong
 from subband.visual.plots import BANDS, Curve, energy_bars, line_plot
 from subband.visual.report.runs import Row, Run
 
@@ -28,9 +29,9 @@ _MAX_KEPT = 200  # percent; beyond, tiny powers of target and prediction are div
 _KEPT = 0.95, 1.05  # energy ratios in between count as kept
 
 
-def frame_plots(rows: Sequence[Row], styles: Styles) -> str:
+def frame_plots(rows: Sequence[Row], styles: Styles) -> Markup:
     """Error of every predicted frame, one plot per metric; empty when nothing was recorded."""
-    plots = []
+    figures = []
     for key, (title, unit) in _PER_FRAME.items():
         curves = []
         for row in rows:
@@ -40,11 +41,14 @@ def frame_plots(rows: Sequence[Row], styles: Styles) -> str:
                 curves.append(Curve(frames, _plottable(values), styles[row.label], with_markers=len(values) <= 20))
         if curves:
             is_log = key == "mse" and _is_positive(curves)  # the baseline's error would flatten all others
-            plots.append(figure(title, line_plot(curves, title, "predicted frame", unit, log_y=is_log, whole_x=True)))
-    return plot_grid(plots, legend(styles))
+            plot = line_plot(curves, title, "predicted frame", unit, log_y=is_log, whole_x=True)
+            figures.append(figure(title, plot))
+    return plots(figures, legend(styles))
 
 
-def training_plots(runs: Sequence[Run], styles: Styles, columns: Mapping[str, tuple[str, str]] = VIDEO_COLUMNS) -> str:
+def training_plots(
+    runs: Sequence[Run], styles: Styles, columns: Mapping[str, tuple[str, str]] = VIDEO_COLUMNS
+) -> Markup:
     """Training and validation loss by step, and further columns of the log; empty when no loss was logged.
 
     Args:
@@ -64,9 +68,9 @@ def training_plots(runs: Sequence[Run], styles: Styles, columns: Mapping[str, tu
         if "val_loss" in run.log:
             losses.append(_curve(run.log["val_loss"], styles[label]))
     if not losses:
-        return ""
+        return Markup()
     title, unit = "Loss", "pale: training, strong: validation"
-    plots = [figure(title, line_plot(losses, title, "step", unit, log_y=_is_positive(losses)))]
+    figures = [figure(title, line_plot(losses, title, "step", unit, log_y=_is_positive(losses)))]
     for column, (title, unit) in columns.items():
         curves = [
             _curve(points, styles[row.label])
@@ -75,36 +79,34 @@ def training_plots(runs: Sequence[Run], styles: Styles, columns: Mapping[str, tu
             if (points := _column(run, column)) and row.label in trained
         ]
         if curves:
-            plots.append(figure(title, line_plot(curves, title, "step", unit)))
-    return plot_grid(plots, legend(trained))
+            figures.append(figure(title, line_plot(curves, title, "step", unit)))
+    return plots(figures, legend(trained))
 
 
-def frequency_plots(rows: Sequence[Row], styles: Styles) -> str:
+def frequency_plots(rows: Sequence[Row], styles: Styles) -> Markup:
     """Subband energies and radial spectra; empty when neither was recorded."""
     ratios = {row.label: ratio for row in rows if (ratio := energy_ratios(row))}
     spectra = {row.label: row.facts["spectrum"] for row in rows if row.facts.get("spectrum")}
-    plots = []
+    figures = []
     if ratios:
         title = "Energy in each wavelet subband"
-        plots.append(figure(title, energy_bars(ratios, styles, title)))
+        figures.append(figure(title, energy_bars(ratios, styles, title)))
     if spectra:
-        plots += _spectrum_plots(spectra, styles)
-    return plot_grid(plots, legend(styles, target="target"))
+        figures += _spectrum_plots(spectra, styles)
+    return plots(figures, legend(styles, target="target"))
 
 
-def frequency_findings(rows: Sequence[Row]) -> str:
-    """What each model does to the high frequencies, in words computed from the energies; HTML, empty without energies."""
-    findings = []
+def frequency_findings(rows: Sequence[Row]) -> Markup:
+    """What each model does to the high frequencies, in words computed from the energies; nothing without energies."""
+    items = []
     for row in rows:
         ratio = energy_ratios(row)
         if row.is_baseline or not ratio:
             continue
-        others = ", ".join(f"{band} {_percent(ratio[band])}" for band in BANDS[:-1])
-        findings.append(
-            f"<li>The hh energy of the prediction of <b>{escape(row.label)}</b> is {_percent(ratio['hh'])} of the target’s "
-            f"({others}): {_judgement(ratio['hh'])}.</li>"
-        )
-    return f'<ul class="findings">{"".join(findings)}</ul>' if findings else ""
+        others = ", ".join(f"{band} {percent(ratio[band])}" for band in BANDS[:-1])
+        words = f" is {percent(ratio['hh'])} of the target’s ({others}): {_judgement(ratio['hh'])}."
+        items.append("The hh energy of the prediction of " + strong(row.label) + words)
+    return findings(items)
 
 
 def _judgement(ratio: float) -> str:
@@ -121,18 +123,9 @@ def energy_ratios(row: Row) -> dict[str, float]:
     return {band: energy["prediction"][band] / energy["target"][band] for band in BANDS}
 
 
-def _percent(ratio: float) -> str:
-    return f"{100 * ratio:.0f}\u202f%"
-
-
 def _column(run: Run, prefix: str) -> list[tuple[float, float]]:
     """The first logged column whose name begins so; the learning rates of all parameters follow one schedule."""
     return next((points for name, points in run.log.items() if name.startswith(prefix)), [])
-
-
-def plot_grid(plots: list[str], key: str) -> str:
-    """Figures side by side under their legend; nothing without figures."""
-    return f'{key}<div class="plots">{"".join(plots)}</div>' if plots else ""
 
 
 def _curve(points: list[tuple[float, float]], style: SeriesStyle, is_faint: bool = False) -> Curve:
@@ -144,8 +137,8 @@ def _curve(points: list[tuple[float, float]], style: SeriesStyle, is_faint: bool
     return Curve(x, _plottable(y), style, is_faint=is_faint, with_markers=not is_faint and len(x) <= 40)
 
 
-def _spectrum_plots(spectra: dict[str, dict[str, list[float]]], styles: Styles) -> list[str]:
-    """Power of target and predictions, and their quotient; without frequency 0, the mean, which dwarfs everything else."""
+def _spectrum_plots(spectra: dict[str, dict[str, list[float]]], styles: Styles) -> list[Markup]:
+    """Power of target and predictions, and their quotient; without frequency 0, the mean, which dwarfs all others."""
     first = next(iter(spectra.values()))
     power = [_positive(first["frequency"], first["target"], None)]
     power += [_positive(item["frequency"], item["prediction"], styles[label]) for label, item in spectra.items()]
