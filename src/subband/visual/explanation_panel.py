@@ -160,7 +160,7 @@ def _color_bar(sheet: _Sheet, left: float, top: float, height: float) -> None:
 
 
 def _spectrum(axes: Axes, explanation: Explanation) -> None:
-    """Amplitudes of the Fourier transform, and the frequencies at which one level of subbands ends and the next begins."""
+    """Amplitudes of the Fourier transform, and the frequencies at which the subbands of two levels meet."""
     from matplotlib.patheffects import withStroke
 
     spectrum = torch.fft.fftshift(torch.fft.fft2(explanation.image.mean(0))).abs().clamp_min(1e-6).log10()
