@@ -17,8 +17,8 @@ from subband.visual.report.classification_scores import (
     verdict,
 )
 from subband.visual.report.figures import training_plots
-from subband.visual.report.gallery import merge_samples
 from subband.visual.report.runs import Row, Run
+from subband.visual.report.samples import merge_samples
 from subband.visual.report.scores import score_table
 from subband.visual.report.task_report import Styles, TaskReport, data_name
 from subband.visual.robustness import Y_RANGE, robustness_findings, robustness_panels

@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from markupsafe import Markup
 
-from subband.visual.colors import BASELINE, SeriesStyle
+from subband.visual.colors import SeriesStyle
 from subband.visual.html import details, named, render, stack
-from subband.visual.report.runs import Run, Samples
+from subband.visual.report.runs import Samples
 from subband.visual.strips import animation, error_scale, error_tiles, strip_png, to_tiles
 
 _MAX_STILLS = 10  # tiles of a strip; longer clips are thinned out evenly
-
-
-def merge_samples(runs: Sequence[Run]) -> list[Samples]:
-    """Samples of all runs; runs that pictured the same clips share one entry with all predictions."""
-    merged: list[Samples] = []
-    for samples in (run.samples for run in runs if run.samples is not None):
-        same = next((other for other in merged if _is_same(samples, other)), None)
-        if same is None:
-            same = Samples(inputs=samples.inputs, targets=samples.targets, predictions={})
-            merged.append(same)
-        same.predictions.update(samples.predictions)
-    for samples in merged:  # the baseline closes every picture
-        if BASELINE in samples.predictions:
-            samples.predictions[BASELINE] = samples.predictions.pop(BASELINE)
-    return merged
 
 
 def clip_cards(samples: Samples, styles: dict[str, SeriesStyle]) -> Markup:
@@ -88,7 +72,3 @@ class _Clip:
 
     def _error(self, label: str) -> np.ndarray:
         return error_tiles(self.predictions[label], self.target, self.scale)
-
-
-def _is_same(one: Samples, other: Samples) -> bool:
-    return np.array_equal(one.inputs, other.inputs) and np.array_equal(one.targets, other.targets)
