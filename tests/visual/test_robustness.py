@@ -43,8 +43,8 @@ def test_findings_start_at_the_weakest_distortion() -> None:
     html = robustness_findings({"<a>": ROWS})
     # 0.72 is nine tenths of 0.8; the good value at radius 0.1 lies behind a bad one, and no JPEG is good enough.
     assert html == (
-        '<ul class="findings"><li><b>&lt;a&gt;</b> keeps nine tenths of its accuracy from the frequencies up to 0.5 of Nyquist '
-        "alone and without the frequencies up to 0.3 of Nyquist.</li></ul>"
+        '<ul class="findings"><li><b>&lt;a&gt;</b> keeps nine tenths of its accuracy from the frequencies up to 0.5 '
+        "of Nyquist alone and without the frequencies up to 0.3 of Nyquist.</li></ul>"
     )
     weak = [ROWS[0], ROWS[-2]]
     assert "loses more than a tenth of its accuracy everywhere" in robustness_findings({"a": weak})

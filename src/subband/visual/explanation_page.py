@@ -5,12 +5,11 @@ from __future__ import annotations
 import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import NamedTuple
-from urllib.parse import quote
 
 import numpy as np
 import torch
+from markupsafe import Markup
 from torch import Tensor
 
 from subband.explain.explanation import Explanation
@@ -18,7 +17,20 @@ from subband.explain.filters import filter_picture
 from subband.explain.occlusion import SubbandDrop
 from subband.visual.colors import series_styles
 from subband.visual.explanation_panel import heat_overlay, short, signed
-from subband.visual.html import details, facts, figure, image, page, section, table
+from subband.visual.html import (
+    details,
+    facts,
+    figure,
+    findings,
+    image,
+    page,
+    plots,
+    render,
+    section,
+    stack,
+    strong,
+    table,
+)
 from subband.visual.plots import signed_bars
 from subband.visual.strips import strip_png, to_tiles
 
@@ -83,39 +95,37 @@ def explanations_page(
     """
     if not photographs:
         raise ValueError("explanations_page needs at least one photograph.")
-    title = f"Why {model} decides as it does"
-    count = f"{len(photographs)} photograph{'s' if len(photographs) > 1 else ''}"
-    head = (
-        f'<header>\n<p class="eyebrow">subband · explain</p>\n<h1>{escape(title)}</h1>\n'
-        '<p class="lead">Where it looks in an image, and which frequencies it relies on.</p>\n'
-        f"{facts([('Photographs', str(len(photographs))), *settings])}\n</header>"
-    )
-    body = [
-        head,
+    content = stack(
         section(
             "Subbands",
-            f"By how much the logit of the explained class falls when one wavelet subband of the image is removed; mean of {count}. "
-            "Level 1 is the finest. LH shows horizontal edges, HL vertical ones, HH diagonal ones; LL is the smooth part, of "
-            "which the mean stays.",
+            "By how much the logit of the explained class falls when one wavelet subband of the image is removed; mean "
+            f"of {len(photographs)} photograph{'s' if len(photographs) > 1 else ''}. Level 1 is the finest. LH shows "
+            "horizontal edges, HL vertical ones, HH diagonal ones; LL is the smooth part, of which the mean stays.",
             _findings(photographs),
             _charts(photographs),
             _subband_table(photographs),
         ),
         section(
             "Photographs",
-            "What the network sees, and where it looked (Grad-CAM, bright speaks for the class; nothing bright, nothing does). The links lead to the "
-            "pictures beside this page.",
-            f'<div class="clips" style="--columns: 2">{"".join(map(_card, photographs))}</div>',
+            "What the network sees, and where it looked (Grad-CAM, bright speaks for the class; nothing bright, "
+            "nothing does). The links lead to the pictures beside this page.",
+            render("photographs.html.jinja", photographs=photographs, short=short, signed=signed),
         ),
         section(
             "Filters",
-            "How much of every frequency its global filters let through, one row per filter, blue for most, zero frequency in the "
-            "middle; each picture has its own scale.",
+            "How much of every frequency its global filters let through, one row per filter, blue for most, zero "
+            "frequency in the middle; each picture has its own scale.",
             _filters(spectra),
         ),
-        "<footer>This file holds everything it shows; only the links need the pictures beside it.</footer>",
-    ]
-    return page(title, "\n".join(part for part in body if part))
+    )
+    return page(
+        f"Why {model} decides as it does",
+        content,
+        subject="explain",
+        lead="Where it looks in an image, and which frequencies it relies on.",
+        summary=facts([("Photographs", str(len(photographs))), *settings]),
+        footer="This file holds everything it shows; only the links need the pictures beside it.",
+    )
 
 
 def mean_drops(photographs: Sequence[Photograph]) -> list[SubbandDrop]:
@@ -134,33 +144,35 @@ def mean_drops(photographs: Sequence[Photograph]) -> list[SubbandDrop]:
     ]
 
 
-def _findings(photographs: Sequence[Photograph]) -> str:
+def _findings(photographs: Sequence[Photograph]) -> Markup:
     """What the numbers say in words."""
     means = {drop.name: drop.logit.item() for drop in mean_drops(photographs)}
     most, least = max(means, key=means.__getitem__), min(means, key=means.__getitem__)
-    items = [f"On average the class loses most without <b>{most}</b>: {signed(means[most])}."]
+    items = ["On average the class loses most without " + strong(most) + f": {signed(means[most])}."]
     if means[least] < 0:
-        items.append(f"Without <b>{least}</b> it gains: {signed(means[least])}.")
+        items.append("Without " + strong(least) + f" it gains: {signed(means[least])}.")
     (name, times), *_ = Counter(photograph.decisive.name for photograph in photographs).most_common(1)
-    items.append(f"<b>{name}</b> is the most decisive subband of {times} of {len(photographs)}.")
-    return f'<ul class="findings">{"".join(f"<li>{item}</li>" for item in items)}</ul>'
+    items.append(strong(name) + f" is the most decisive subband of {times} of {len(photographs)}.")
+    return findings(items)
 
 
-def _charts(photographs: Sequence[Photograph]) -> str:
+def _charts(photographs: Sequence[Photograph]) -> Markup:
     means = mean_drops(photographs)
     up, down = series_styles(["loses", "gains"]).values()
     logits = {drop.name: drop.logit.item() for drop in means}
     points = {drop.name: 100 * drop.probability.item() for drop in means}
-    plots = (
-        figure("Logit", signed_bars(logits, up, down, "Mean drop of the logit without each subband", "drop")),
-        figure(
-            "Probability", signed_bars(points, up, down, "Mean drop of the probability without each subband", "drop, %")
-        ),
+    return plots(
+        [
+            figure("Logit", signed_bars(logits, up, down, "Mean drop of the logit without each subband", "drop")),
+            figure(
+                "Probability",
+                signed_bars(points, up, down, "Mean drop of the probability without each subband", "drop, %"),
+            ),
+        ]
     )
-    return f'<div class="plots">{"".join(plots)}</div>'
 
 
-def _subband_table(photographs: Sequence[Photograph]) -> str:
+def _subband_table(photographs: Sequence[Photograph]) -> Markup:
     decisive = Counter(photograph.decisive.name for photograph in photographs)
     rows = [
         [drop.name, signed(drop.logit.item()), signed(100 * drop.probability.item()), str(decisive[drop.name])]
@@ -170,21 +182,9 @@ def _subband_table(photographs: Sequence[Photograph]) -> str:
     return details("All numbers", table(heads, rows))
 
 
-def _card(photograph: Photograph) -> str:
-    picture = image(
-        photograph.pictures, "image/png", f"{photograph.name} as the network sees it, and a heat map over it"
-    )
-    drop = photograph.decisive
-    return (
-        f'<article class="clip"><h3>{escape(short(photograph.explained, 40))}, {100 * photograph.probability:.1f} %</h3>{picture}'
-        f'<p class="note">{escape(photograph.name)}; loses most without {drop.name}: {signed(drop.logit.item())}. '
-        f'<a href="{quote(photograph.panel)}">More</a></p></article>'
-    )
-
-
-def _filters(spectra: Mapping[str, Tensor]) -> str:
+def _filters(spectra: Mapping[str, Tensor]) -> Markup:
     if not spectra:
-        return ""
+        return Markup()
     return image(_png(filter_picture(spectra)), "image/png", f"Amplitudes of {len(spectra)} learned filters")
 
 

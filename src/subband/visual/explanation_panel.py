@@ -160,7 +160,7 @@ def _color_bar(sheet: _Sheet, left: float, top: float, height: float) -> None:
 
 
 def _spectrum(axes: Axes, explanation: Explanation) -> None:
-    """Amplitudes of the Fourier transform, with the frequencies where one level of the subbands ends and the next begins."""
+    """Amplitudes of the Fourier transform, and the frequencies at which the subbands of two levels meet."""
     from matplotlib.patheffects import withStroke
 
     spectrum = torch.fft.fftshift(torch.fft.fft2(explanation.image.mean(0))).abs().clamp_min(1e-6).log10()
@@ -251,7 +251,10 @@ def _filter_size(picture: np.ndarray) -> tuple[float, float]:
 def _filters(sheet: _Sheet, spectra: Mapping[str, Tensor], top: float) -> None:
     picture, count = filter_picture(spectra), len(spectra)
     height, width = _filter_size(picture)
-    title = f"Its {count} global filters, one row each: how much of every frequency they let through (blue: most; middle: zero frequency)"
+    title = (
+        f"Its {count} global filters, one row each: how much of every frequency they let through "
+        "(blue: most; middle: zero frequency)"
+    )
     sheet.text(_MARGIN, top - 0.11, title, va="baseline", fontsize=10)
     axes = sheet.axes(_MARGIN + 0.25, top, width, height)
     axes.imshow(picture)

@@ -1,84 +1,209 @@
-"""The few HTML elements the report is made of. Every text passes through `escape`."""
+"""The blocks that HTML pages are made of. Templates render them and escape every text that is not `Markup`.
+
+A task writes a section of its report from them in a few lines.
+
+Example:
+    >>> print(section("Boxes", "How many were found.", findings([strong("a < b") + " finds 3 of 4."])))
+    <section>
+    <h2>Boxes</h2>
+    <p class="intro">How many were found.</p>
+    <ul class="findings"><li><b>a &lt; b</b> finds 3 of 4.</li></ul>
+    </section>
+"""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
-from html import escape
-from importlib.resources import files
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from subband.visual.colors import SeriesStyle, palette_css
 
-# The browser itself refuses anything that is not in this file: no script, no font, no picture from elsewhere.
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
-
-def page(title: str, body: str, sheets: Sequence[str] = ()) -> str:
-    """A complete page around `body`.
+def data_uri(content: bytes, media_type: str) -> str:
+    """A file as an address that holds it whole.
 
     Args:
-        title: Text of the browser tab.
-        body: HTML.
-        sheets: Style sheets of this folder that the page needs beside `report.css`.
+        content: The file.
+        media_type: For example `image/png`.
     """
-    folder = files("subband.visual")
-    css = "".join(folder.joinpath(name).read_text(encoding="utf-8") for name in ("report.css", *sheets))
-    css = css.replace("/* palette: light */", palette_css(dark=False)).replace(
-        "/* palette: dark */", palette_css(dark=True)
-    )
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="color-scheme" content="light dark">\n'
-        f'<title>{escape(title)}</title>\n<link rel="icon" href="data:,">\n<style>\n{css}</style>\n</head>\n'
-        f"<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
+    return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
+
+
+def percent(share: float, digits: int = 0) -> str:
+    """A share as text, for example "95 %".
+
+    Args:
+        share: 1 is 100 %.
+        digits: Decimals.
+    """
+    return f"{100 * share:.{digits}f}\u202f%"
+
+
+_TEMPLATES = Environment(
+    loader=PackageLoader("subband.visual", "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_TEMPLATES.filters |= {"data_uri": data_uri, "percent": percent}
+_BLOCKS: Any = _TEMPLATES.get_template("blocks.html.jinja").module
+
+
+def render(template: str, **values: Any) -> Markup:
+    """A template of this package, filled in.
+
+    Args:
+        template: Name of a file in `subband/visual/templates`.
+        values: What the template names; every text is escaped unless it is `Markup`.
+
+    Raises:
+        jinja2.UndefinedError: If the template names a value that is not given.
+    """
+    return Markup(_TEMPLATES.get_template(template).render(values))  # safe: the template has escaped the values
+
+
+def page(
+    title: str,
+    content: Markup,
+    *,
+    subject: str,
+    lead: str,
+    summary: Markup,
+    footer: str,
+    sheets: Sequence[str] = (),
+) -> str:
+    """A complete page: a head, the content, a foot.
+
+    Args:
+        title: Heading of the page and text of the browser tab.
+        content: Sections.
+        subject: A few words above the title.
+        lead: A sentence below it.
+        summary: What came out, at the end of the head.
+        footer: A sentence.
+        sheets: Style sheets in `subband/visual/templates` that the content needs.
+    """
+    return render(
+        "page.html.jinja",
+        title=title,
+        content=content,
+        subject=subject,
+        lead=lead,
+        summary=summary,
+        footer=footer,
+        sheets=sheets,
+        palette=palette_css,
     )
 
 
-def section(heading: str, intro: str, *blocks: str) -> str:
+def stack(*blocks: Markup) -> Markup:
+    """Blocks one below the other; empty ones are left out."""
+    return Markup("\n").join(block for block in blocks if block)
+
+
+def section(heading: str, intro: str, *blocks: Markup) -> Markup:
     """A section, or nothing when all its blocks are empty.
 
     Args:
-        heading: Plain text.
-        intro: HTML of the sentence under the heading.
-        blocks: HTML.
+        heading: A few words.
+        intro: The sentence under the heading.
+        blocks: What stands in it.
     """
-    content = "\n".join(block for block in blocks if block)
-    return (
-        f'<section>\n<h2>{escape(heading)}</h2>\n<p class="intro">{intro}</p>\n{content}\n</section>' if content else ""
-    )
+    content = stack(*blocks)
+    return _BLOCKS.section(heading, intro, content) if content else content
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], row_headings: bool = True) -> str:
-    """A table that scrolls sideways in its own box; cells are HTML.
+def part(heading: str, *blocks: Markup) -> Markup:
+    """A large heading above several sections.
+
+    Args:
+        heading: A few words.
+        blocks: What stands below it.
+    """
+    return _BLOCKS.part(heading, stack(*blocks))
+
+
+def heading(text: str) -> Markup:
+    """A heading inside a section."""
+    return _BLOCKS.heading(text)
+
+
+def paragraph(text: str) -> Markup:
+    """A paragraph, or nothing without a text."""
+    return _BLOCKS.paragraph(text) if text else Markup()
+
+
+def note(text: str) -> Markup:
+    """An explanation in small letters."""
+    return _BLOCKS.note(text)
+
+
+def code(text: str) -> Markup:
+    """A command or a file, line by line as it is."""
+    return _BLOCKS.code(text)
+
+
+def findings(items: Sequence[str]) -> Markup:
+    """A list of sentences, or nothing without any."""
+    return _BLOCKS.findings(items) if items else Markup()
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Markup:
+    """A table that scrolls sideways in its own box.
 
     Args:
         header: Head of every column.
-        rows: Cells of every row.
-        row_headings: Marks the first cell of a row as its heading.
+        rows: Cells of every row; the first is the heading of the row.
     """
-    head = "".join(f'<th scope="col">{cell}</th>' for cell in header)
-    first = ('<th scope="row">', "</th>") if row_headings else ("<td>", "</td>")
-    body = "\n".join(
-        "<tr>" + first[0] + row[0] + first[1] + "".join(f"<td>{cell}</td>" for cell in row[1:]) + "</tr>"
-        for row in rows
-    )
-    return f'<div class="scroll" tabindex="0"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>'
+    return _BLOCKS.table(header, rows)
 
 
-def figure(caption: str, content: str, kind: str = "plot") -> str:
+def footnotes(pairs: Sequence[tuple[str, str]]) -> Markup:
+    """A list of terms with their meanings, in small letters."""
+    return _BLOCKS.footnotes(pairs)
+
+
+def facts(pairs: Sequence[tuple[str, str]]) -> Markup:
+    """A list of terms and values side by side, or nothing without any."""
+    return _BLOCKS.facts(pairs) if pairs else Markup()
+
+
+def figure(caption: str, content: Markup) -> Markup:
     """Content with a caption above it.
 
     Args:
-        caption: Plain text.
-        content: HTML.
-        kind: CSS class.
+        caption: A few words.
+        content: For example a plot from `subband.visual.plots`.
     """
-    return f'<figure class="{kind}"><figcaption>{escape(caption)}</figcaption>{content}</figure>'
+    return _BLOCKS.figure(caption, content)
 
 
-def image(content: bytes, media_type: str, description: str) -> str:
+def plots(figures: Sequence[Markup], key: Markup | None = None) -> Markup:
+    """Figures side by side under their legend; nothing without figures.
+
+    Args:
+        figures: From left to right.
+        key: The legend.
+    """
+    return _BLOCKS.plots(figures, key or "") if figures else Markup()
+
+
+def legend(styles: Mapping[str, SeriesStyle], target: str = "") -> Markup:
+    """Colors and names of the series of the plots below.
+
+    Args:
+        styles: By label.
+        target: Name of the line drawn in the color of the text, when there is one.
+    """
+    return _BLOCKS.legend(styles, target)
+
+
+def image(content: bytes, media_type: str, description: str) -> Markup:
     """A picture inside the page, enlarged with crisp pixels.
 
     Args:
@@ -86,45 +211,55 @@ def image(content: bytes, media_type: str, description: str) -> str:
         media_type: For example `image/png`.
         description: What it shows, for those who do not see it.
     """
-    return f'<img class="pixels" alt="{escape(description)}" src="{data_uri(content, media_type)}">'
+    return _BLOCKS.image(content, media_type, description)
 
 
-def data_uri(content: bytes, media_type: str) -> str:
-    """A file as an address that holds it whole."""
-    return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
-
-
-def details(summary: str, content: str, is_open: bool = False) -> str:
+def details(summary: str, content: Markup, is_open: bool = False) -> Markup:
     """A part that unfolds.
 
     Args:
-        summary: Plain text, always visible.
-        content: HTML.
+        summary: A few words, always visible.
+        content: What unfolds.
         is_open: Unfolded at first.
     """
-    return f"<details{' open' if is_open else ''}><summary>{escape(summary)}</summary>\n{content}\n</details>"
+    return _BLOCKS.details(summary, content, is_open)
 
 
-def swatch(style: SeriesStyle) -> str:
-    """A short line in a series' color."""
-    kind = "swatch" if style.dashes == "-" else "swatch dashed"
-    return f'<span class="{kind}" style="--color: var({style.variable})" aria-hidden="true"></span>'
+def named(label: str, style: SeriesStyle) -> Markup:
+    """The name of a series after a short line in its color."""
+    return _BLOCKS.named(label, style)
 
 
-def legend(styles: dict[str, SeriesStyle], target: str | None = None) -> str:
-    """Colors and names of the series of the plots below.
+def strong(text: str) -> Markup:
+    """Words in bold letters."""
+    return _BLOCKS.strong(text)
+
+
+def emphasis(text: str) -> Markup:
+    """Words in italics."""
+    return _BLOCKS.emphasis(text)
+
+
+def best(text: str) -> Markup:
+    """The best value of a column."""
+    return _BLOCKS.best(text)
+
+
+def faint(text: str) -> Markup:
+    """A remark in place of a value."""
+    return _BLOCKS.faint(text)
+
+
+def hint(text: str, title: str) -> Markup:
+    """A rounded value that shows the exact one when a reader points at it.
 
     Args:
-        styles: By label.
-        target: Name of the line drawn in the color of the text, when there is one.
+        text: The rounded value.
+        title: The exact one.
     """
-    own = '<span class="swatch" style="--color: currentColor" aria-hidden="true"></span>'
-    items = [f"<li>{own}{escape(target)}</li>"] if target else []
-    items += [f"<li>{swatch(style)}{escape(label)}</li>" for label, style in styles.items()]
-    return f'<ul class="legend">{"".join(items)}</ul>'
+    return _BLOCKS.hint(text, title)
 
 
-def facts(pairs: Sequence[tuple[str, str]]) -> str:
-    """A list of terms and values; both plain text."""
-    items = "".join(f"<div><dt>{escape(term)}</dt><dd>{escape(value)}</dd></div>" for term, value in pairs)
-    return f'<dl class="facts">{items}</dl>'
+def arrow(label: str, is_up: bool) -> Markup:
+    """The head of a column, and which way is better."""
+    return _BLOCKS.arrow(label, is_up)

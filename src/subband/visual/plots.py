@@ -12,6 +12,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from markupsafe import Markup, escape
+
 from subband.visual.colors import SeriesStyle
 
 if TYPE_CHECKING:
@@ -90,7 +92,7 @@ def line_plot(
     whole_x: bool = False,
     y_max: float | None = None,
     y_range: tuple[float, float] | None = None,
-) -> str:
+) -> Markup:
     """Curves over a common axis.
 
     Args:
@@ -171,7 +173,7 @@ def line_panels_png(
         return buffer.getvalue()
 
 
-def energy_bars(ratios: Mapping[str, Mapping[str, float]], styles: Mapping[str, SeriesStyle], title: str) -> str:
+def energy_bars(ratios: Mapping[str, Mapping[str, float]], styles: Mapping[str, SeriesStyle], title: str) -> Markup:
     """Energy of the predictions in each subband, relative to the target.
 
     Args:
@@ -205,7 +207,7 @@ def energy_bars(ratios: Mapping[str, Mapping[str, float]], styles: Mapping[str, 
         return _to_svg(figure, title, {styles[name] for name in ratios})
 
 
-def signed_bars(heights: Mapping[str, float], up: SeriesStyle, down: SeriesStyle, title: str, y_label: str) -> str:
+def signed_bars(heights: Mapping[str, float], up: SeriesStyle, down: SeriesStyle, title: str, y_label: str) -> Markup:
     """One bar per name, above or below zero, with its number.
 
     Args:
@@ -244,9 +246,8 @@ def _figure(x_label: str, y_label: str) -> tuple[Figure, Axes]:
 
     figure = Figure(figsize=_SIZE, layout="constrained")
     axes = figure.add_subplot()
-    axes.set_title(
-        y_label, loc="left", fontsize=9, pad=7
-    )  # lies above the axis: nobody tilts the head, least of all a phone
+    # The label lies above the axis: nobody tilts the head, least of all a phone.
+    axes.set_title(y_label, loc="left", fontsize=9, pad=7)
     axes.set_xlabel(x_label)
     return figure, axes
 
@@ -286,7 +287,7 @@ def _set_log(axes: Axes) -> None:
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
-def _to_svg(figure: Figure, title: str, styles: set[SeriesStyle]) -> str:
+def _to_svg(figure: Figure, title: str, styles: set[SeriesStyle]) -> Markup:
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     svg = buffer.getvalue()
@@ -299,5 +300,5 @@ def _to_svg(figure: Figure, title: str, styles: set[SeriesStyle]) -> str:
     svg = svg.replace(_INK, "currentColor")
     for style in styles:
         svg = svg.replace(style.light, f"var({style.variable}, {style.light})")
-    label = title.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
-    return svg.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
+    svg = svg.replace("<svg ", f'<svg role="img" aria-label="{escape(title)}" ', 1)
+    return Markup(svg)  # safe: matplotlib escapes the texts that it draws

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
 
+from markupsafe import Markup
+
 from subband.visual.colors import BASELINE, SeriesStyle, series_styles
+from subband.visual.html import findings, strong
 from subband.visual.plots import Curve, Panel, line_panels_png
 
 GUESSING = "guessing"
@@ -71,8 +73,8 @@ def robustness_png(rows: Rows, label: str, num_classes: int) -> bytes:
     return line_panels_png(panels, "top-1, %", Y_RANGE, key)
 
 
-def robustness_findings(rows: Mapping[str, Rows]) -> str:
-    """What each model bears without losing more than a tenth of its accuracy; HTML, computed from the rows."""
+def robustness_findings(rows: Mapping[str, Rows]) -> Markup:
+    """What each model bears without losing more than a tenth of its accuracy, computed from the rows."""
     items = []
     for label, own in rows.items():
         borne = [text.format(limit) for name, _, _, text in _PANELS if (limit := _limit(own, name)) is not None]
@@ -82,8 +84,8 @@ def robustness_findings(rows: Mapping[str, Rows]) -> str:
             if borne
             else "loses more than a tenth of its accuracy everywhere"
         )
-        items.append(f"<li><b>{escape(label)}</b> {words}.</li>")
-    return f'<ul class="findings">{"".join(items)}</ul>' if items else ""
+        items.append(strong(label) + f" {words}.")
+    return findings(items)
 
 
 def _curves(rows: Rows, name: str, style: SeriesStyle) -> list[Curve]:

@@ -18,7 +18,7 @@ def _samples(*labels: str) -> Samples:
 
 
 def _texts(html: str) -> list[list[str]]:
-    return [re.sub("<[^>]*>", " ", card).split() for card in re.findall("<article.*?</article>", html)]
+    return [re.sub("<[^>]*>", " ", card).split() for card in re.findall("<article.*?</article>", html, re.DOTALL)]
 
 
 def test_cards_show_the_three_most_likely_classes_mistakes_first() -> None:

@@ -24,7 +24,8 @@ FLAGS = (
 
 # A page of this width in a frame of its own, since headless windows cannot be as narrow as a phone. The script runs
 # outside the report and asks what the browser made of it.
-PROBE = """<!DOCTYPE html><body><iframe id="frame" style="width: WIDTHpx; height: 900px; border: 0" srcdoc="PAGE"></iframe>
+PROBE = """<!DOCTYPE html><body><iframe id="frame" style="width: WIDTHpx; height: 900px; border: 0"
+srcdoc="PAGE"></iframe>
 <pre id="answer"></pre><script>
 addEventListener("load", () => {
   const frame = document.getElementById("frame"), page = frame.contentDocument;

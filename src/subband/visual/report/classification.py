@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from subband.visual.html import figure, legend, section
+from markupsafe import Markup
+
+from subband.visual.html import figure, legend, note, plots, section
 from subband.visual.plots import line_plot
 from subband.visual.report.classification_images import image_cards, mistake_cards
 from subband.visual.report.classification_scores import (
@@ -14,9 +16,9 @@ from subband.visual.report.classification_scores import (
     metrics_of,
     verdict,
 )
-from subband.visual.report.figures import plot_grid, training_plots
-from subband.visual.report.gallery import merge_samples
+from subband.visual.report.figures import training_plots
 from subband.visual.report.runs import Row, Run
+from subband.visual.report.samples import merge_samples
 from subband.visual.report.scores import score_table
 from subband.visual.report.task_report import Styles, TaskReport, data_name
 from subband.visual.robustness import Y_RANGE, robustness_findings, robustness_panels
@@ -37,7 +39,7 @@ def _facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
     ]
 
 
-def _sections(runs: Sequence[Run], rows: Sequence[Row], styles: Styles) -> list[str]:
+def _sections(runs: Sequence[Run], rows: Sequence[Row], styles: Styles) -> list[Markup]:
     classes = runs[0].data["classes"]
     cards = [image_cards(samples, classes, styles) for samples in merge_samples(runs)]
     mistakes = [
@@ -77,28 +79,28 @@ def _sections(runs: Sequence[Run], rows: Sequence[Row], styles: Styles) -> list[
         ),
         section(
             "Training",
-            "From the logs of the runs. The training loss includes label smoothing and mixed images where the recipe asks for "
-            "them; the validation loss does not.",
+            "From the logs of the runs. The training loss includes label smoothing and mixed images where the recipe "
+            "asks for them; the validation loss does not.",
             training_plots(runs, styles, _COLUMNS),
         ),
     ]
 
 
-def _robustness(runs: Sequence[Run], styles: Styles) -> list[str]:
+def _robustness(runs: Sequence[Run], styles: Styles) -> list[Markup]:
     rows = {run.rows[0].label: run.robustness for run in runs if run.robustness}
     if not rows:
         return []
     panels, key = robustness_panels(rows, styles, len(runs[0].data["classes"]))
-    plots = [
+    figures = [
         figure(panel.title, line_plot(panel.curves, panel.title, panel.x_label, "top-1, %", y_range=Y_RANGE))
         for panel in panels
     ]
-    note = (
-        '<p class="note">Accuracy on test images that were distorted after resizing and cropping. The filters cut a sharp circle '
-        "out of the Fourier spectrum; a radius of 1 is the Nyquist frequency, half a cycle per pixel, and removing the low "
-        "frequencies leaves the mean. JPEG halves the resolution in color (4:2:0). Pale lines: the images as they are.</p>"
+    explanation = note(
+        "Accuracy on test images that were distorted after resizing and cropping. The filters cut a sharp circle out "
+        "of the Fourier spectrum; a radius of 1 is the Nyquist frequency, half a cycle per pixel, and removing the low "
+        "frequencies leaves the mean. JPEG halves the resolution in color (4:2:0). Pale lines: the images as they are."
     )
-    return [robustness_findings(rows), plot_grid(plots, legend(key)), note]
+    return [robustness_findings(rows), plots(figures, legend(key)), explanation]
 
 
 REPORT = TaskReport(

@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
+from typing import NamedTuple
 
 import numpy as np
+from markupsafe import Markup
 
-from subband.visual.html import details, image, swatch
+from subband.visual.html import details, render
 from subband.visual.report.runs import Samples
 from subband.visual.report.task_report import Styles
-from subband.visual.strips import MEDIA_TYPES, strip_png, to_tiles
+from subband.visual.strips import strip_png, to_tiles
 
 _GUESSES = 3
 
 
-def image_cards(samples: Samples, classes: Sequence[str], styles: Styles) -> str:
+class _Guess(NamedTuple):
+    """A class that a model finds likely."""
+
+    name: str
+    share: float
+    is_right: bool
+
+
+class _Card(NamedTuple):
+    """An image, its class, and the guesses by the name of the model."""
+
+    picture: bytes
+    name: str
+    guesses: dict[str, list[_Guess]]
+
+
+def image_cards(samples: Samples, classes: Sequence[str], styles: Styles) -> Markup:
     """A card per image; those that a model gets wrong come first.
 
     Args:
@@ -24,23 +41,23 @@ def image_cards(samples: Samples, classes: Sequence[str], styles: Styles) -> str
         styles: Style of every label; a single model's name is not repeated on every card.
 
     Returns:
-        HTML, empty without images or predictions.
+        The cards, nothing without images or predictions.
 
     Raises:
         ValueError: If the samples do not belong to the classes.
     """
     if not len(samples.targets) or not samples.predictions:
-        return ""
+        return Markup()
     widths = {array.shape[1] for array in samples.predictions.values()}
     if widths != {len(classes)} or not 0 <= samples.targets.min() <= samples.targets.max() < len(classes):
         raise ValueError(f"the samples of a run do not belong to its {len(classes)} classes.")
     tiles = to_tiles(samples.inputs)
     order = sorted(range(len(tiles)), key=lambda index: (all(_hits(samples, index)), index))
-    cards = [_card(tiles[index], samples, index, classes, styles) for index in order]
-    return f'<div class="images">{"".join(cards)}</div>'
+    cards = [_card(tiles[index], samples, index, classes) for index in order]
+    return render("images.html.jinja", cards=cards, styles=styles)
 
 
-def mistake_cards(label: str, samples: Samples, classes: Sequence[str], styles: Styles, is_open: bool) -> str:
+def mistake_cards(label: str, samples: Samples, classes: Sequence[str], styles: Styles, is_open: bool) -> Markup:
     """The mistakes a model is most sure of, in a part that folds away.
 
     Args:
@@ -60,30 +77,13 @@ def _hits(samples: Samples, index: int) -> list[bool]:
     return [bool(array[index].argmax() == samples.targets[index]) for array in samples.predictions.values()]
 
 
-def _card(tile: np.ndarray, samples: Samples, index: int, classes: Sequence[str], styles: Styles) -> str:
-    name = classes[int(samples.targets[index])]
-    picture = image(strip_png(tile[None]), MEDIA_TYPES["png"], f"test image of class {name}")
-    blocks = "".join(
-        (f'<p class="model">{swatch(styles[label])}{escape(label)}</p>' if len(samples.predictions) > 1 else "")
-        + _guesses(array[index], int(samples.targets[index]), classes)
-        for label, array in samples.predictions.items()
-    )
-    return f'<article class="clip">{picture}<h3>{escape(name)}</h3>{blocks}</article>'
+def _card(tile: np.ndarray, samples: Samples, index: int, classes: Sequence[str]) -> _Card:
+    target = int(samples.targets[index])
+    guesses = {label: _guesses(array[index], target, classes) for label, array in samples.predictions.items()}
+    return _Card(strip_png(tile[None]), classes[target], guesses)
 
 
-def _guesses(probabilities: np.ndarray, target: int, classes: Sequence[str]) -> str:
-    """The most likely classes with their probabilities; a mark says whether the first is right, the right one is bold."""
-    items = []
-    for rank, label in enumerate(np.argsort(-probabilities, kind="stable")[:_GUESSES]):
-        name = escape(classes[int(label)])
-        share = 100 * float(probabilities[label])
-        items.append(
-            f'<li style="--share: {share:.1f}%"><span class="name">{f"<b>{name}</b>" if label == target else name}</span>'
-            f'<span class="value">{_mark(label == target) if rank == 0 else ""}{share:.0f}\u202f%</span></li>'
-        )
-    return f'<ol class="guesses">{"".join(items)}</ol>'
-
-
-def _mark(is_right: bool) -> str:
-    kind, sign, word = ("right", "✓", "right") if is_right else ("wrong", "✗", "wrong")
-    return f'<span class="mark {kind}" role="img" aria-label="{word}">{sign}</span> '
+def _guesses(probabilities: np.ndarray, target: int, classes: Sequence[str]) -> list[_Guess]:
+    """The most likely classes, the likeliest first."""
+    likeliest = np.argsort(-probabilities, kind="stable")[:_GUESSES]
+    return [_Guess(classes[label], float(probabilities[label]), label == target) for label in map(int, likeliest)]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from html import escape
+from typing import NamedTuple
 
-from subband.visual.html import details, legend
+from markupsafe import Markup
+
+from subband.visual.html import details, emphasis, findings, heading, legend, note, percent, render, stack, strong
 from subband.visual.report.runs import Row, Run
 from subband.visual.report.scores import Metric
 from subband.visual.report.task_report import Styles
@@ -30,14 +32,13 @@ METRICS = {
         label="Cross-entropy",
         is_higher_better=False,
         digits=4,
-        definition="mean of −ln(probability of the right class), without label smoothing; it also punishes misplaced confidence.",
+        definition="mean of −ln(probability of the right class), without label smoothing; it also punishes misplaced "
+        "confidence.",
     ),
 }
 
-_MANY, _ENDS = (
-    40,
-    20,
-)  # with more classes than the first, as many of the worst and of the best are shown as the second says
+_MANY = 40  # with more classes than this, only the worst and the best are shown
+_ENDS = 20  # so many of either
 _MAX_TABLE = 30  # classes of a confusion matrix that a page has room for
 _MISTAKES = 3
 _NAME_WIDTH = 18  # characters; longer names are broken
@@ -86,25 +87,28 @@ def interval(share: float, count: int) -> tuple[float, float]:
     return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
-def class_bars(rows: Sequence[Row], styles: Styles) -> str:
-    """Accuracy of every class as bars, the worst first; of many classes only the ends. HTML, empty without numbers."""
+def class_bars(rows: Sequence[Row], styles: Styles) -> Markup:
+    """Accuracy of every class as bars, the worst first; of many classes only the ends; nothing without numbers."""
     shown = [row for row in rows if row.facts.get("per_class")]
     if not shown:
-        return ""
+        return Markup()
     names = set.intersection(*(set(row.facts["per_class"]) for row in shown))
     ordered = sorted(names, key=lambda name: (sum(row.facts["per_class"][name] for row in shown), name))
     key = legend({row.label: styles[row.label] for row in shown})
     if len(ordered) <= _MANY:
-        return key + _bars(ordered, shown, styles)
+        return stack(key, _bars(ordered, shown, styles))
     worst, best = ordered[:_ENDS], ordered[: -_ENDS - 1 : -1]
-    return (
-        f"{key}<h3>The {_ENDS} hardest of {len(ordered)} classes</h3>{_bars(worst, shown, styles)}"
-        f"<h3>The {_ENDS} easiest</h3>{_bars(best, shown, styles)}"
+    return stack(
+        key,
+        heading(f"The {_ENDS} hardest of {len(ordered)} classes"),
+        _bars(worst, shown, styles),
+        heading(f"The {_ENDS} easiest"),
+        _bars(best, shown, styles),
     )
 
 
-def confusion_findings(rows: Sequence[Row], classes: Sequence[str]) -> str:
-    """The most frequent mistakes of every model, in words; HTML, empty without numbers."""
+def confusion_findings(rows: Sequence[Row], classes: Sequence[str]) -> Markup:
+    """The most frequent mistakes of every model, in words; nothing without numbers."""
     items = []
     for row in rows:
         counts = row.facts.get("confusion")
@@ -114,71 +118,55 @@ def confusion_findings(rows: Sequence[Row], classes: Sequence[str]) -> str:
             ((count, i, j) for i, line in enumerate(counts) for j, count in enumerate(line) if count and i != j),
             key=lambda mistake: (-mistake[0], mistake[1:]),
         )
-        listed = ", ".join(
-            f"{_quoted(classes[i])} taken for {_quoted(classes[j])} ({count} of {sum(counts[i])})"
+        listed = Markup(", ").join(
+            emphasis(classes[i]) + " taken for " + emphasis(classes[j]) + f" ({count} of {sum(counts[i])})"
             for count, i, j in mistakes[:_MISTAKES]
         )
-        words = f"most frequent mistakes: {listed}" if mistakes else "no mistake at all"
-        items.append(f"<li><b>{escape(row.label)}</b>, {words}.</li>")
-    return f'<ul class="findings">{"".join(items)}</ul>' if items else ""
+        words = "most frequent mistakes: " + listed if mistakes else "no mistake at all"
+        items.append(strong(row.label) + ", " + words + ".")
+    return findings(items)
 
 
-def confusion_tables(rows: Sequence[Row], classes: Sequence[str]) -> str:
-    """A table of counts per model: what images show, and what they were taken for. HTML, empty if there is no room."""
+def confusion_tables(rows: Sequence[Row], classes: Sequence[str]) -> Markup:
+    """A table of counts per model: what images show, and what they were taken for; nothing without room."""
     if len(classes) > _MAX_TABLE:
-        return ""
+        return Markup()
     tables = {row.label: _confusion(row.facts["confusion"], classes) for row in rows if row.facts.get("confusion")}
     if not tables:
-        return ""
-    note = '<p class="note">Rows: what the images show. Columns: what they were taken for. Counts of test images.</p>'
-    if len(tables) == 1:
-        return note + next(iter(tables.values()))
+        return Markup()
+    explanation = note("Rows: what the images show. Columns: what they were taken for. Counts of test images.")
     first = next(iter(tables))
-    return note + "".join(
-        details(f"Table of {label}", content, is_open=label == first) for label, content in tables.items()
-    )
+    if len(tables) == 1:
+        return stack(explanation, tables[first])
+    folded = [details(f"Table of {label}", content, is_open=label == first) for label, content in tables.items()]
+    return stack(explanation, *folded)
 
 
 def _percent(row: Row) -> str:
-    return f"{100 * row.facts['metrics']['top1']:.1f}\u202f%"
+    return percent(row.facts["metrics"]["top1"], digits=1)
 
 
-def _quoted(name: str) -> str:
-    return f"<i>{escape(name)}</i>"
-
-
-def _bars(names: Sequence[str], rows: Sequence[Row], styles: Styles) -> str:
-    items = []
-    for name in names:
-        bars = "".join(
-            f'<span class="track"><span style="--share: {100 * share:.1f}%; --color: var({styles[row.label].variable})"></span></span>'
-            f'<span class="value">{100 * share:.0f}\u202f%</span>'
-            for row in rows
-            for share in [row.facts["per_class"][name]]
-        )
-        items.append(f'<li><span class="name">{escape(name)}</span><span class="bars">{bars}</span></li>')
+def _bars(names: Sequence[str], rows: Sequence[Row], styles: Styles) -> Markup:
     width = min(max(map(len, names)), _NAME_WIDTH)
-    return f'<ul class="classes" style="--name: {width + 1}ch">{"".join(items)}</ul>'
+    return render("classes.html.jinja", names=names, rows=rows, styles=styles, width=width + 1)
 
 
-def _confusion(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> str:
-    is_long = max(map(len, classes)) > 3
-    head = "".join(f'<th scope="col"><span>{escape(name)}</span></th>' for name in classes)
-    lines = []
-    for i, line in enumerate(counts):
-        total = max(sum(line), 1)
-        cells = "".join(_cell(count, total, i == j) for j, count in enumerate(line))
-        lines.append(f'<tr><th scope="row">{escape(classes[i])}</th>{cells}</tr>')
-    kind = "confusion long" if is_long else "confusion"
-    return (
-        f'<div class="scroll" tabindex="0"><table class="{kind}"><thead><tr><td></td>{head}</tr></thead>'
-        f"<tbody>{''.join(lines)}</tbody></table></div>"
-    )
+class _Cell(NamedTuple):
+    """A cell of a confusion matrix: its number, and how much of which color lies under it."""
+
+    number: int
+    shade: float
+    variable: str
 
 
-def _cell(count: int, total: int, is_right: bool) -> str:
-    if not count:
-        return "<td></td>"
+def _confusion(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> Markup:
+    rows = [
+        (name, [_cell(count, max(sum(line), 1), i == j) for j, count in enumerate(line)])
+        for i, (name, line) in enumerate(zip(classes, counts, strict=True))
+    ]
+    return render("confusion.html.jinja", classes=classes, rows=rows, is_long=max(map(len, classes)) > 3)
+
+
+def _cell(count: int, total: int, is_right: bool) -> _Cell:
     shade = 12 + 48 * math.sqrt(count / total)  # the root lets rare mistakes show; below 60 % the figures stay readable
-    color = "--series-1" if is_right else "--series-2"
-    return f'<td style="--color: var({color}); --shade: {shade:.0f}%">{count}</td>'
+    return _Cell(count, shade, "--series-1" if is_right else "--series-2")

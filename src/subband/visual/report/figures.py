@@ -1,50 +1,23 @@
-"""The plots of the report and the sentences that are computed from the same numbers."""
+"""The curves of training, and what plots of all tasks share."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from html import escape
 from statistics import fmean
 
+from markupsafe import Markup
+
 from subband.visual.colors import SeriesStyle
-from subband.visual.html import figure, legend
-from subband.visual.plots import BANDS, Curve, energy_bars, line_plot
-from subband.visual.report.runs import Row, Run
+from subband.visual.html import figure, legend, plots
+from subband.visual.plots import Curve, line_plot
+from subband.visual.report.runs import Run
+from subband.visual.report.task_report import Styles
 
-Styles = dict[str, SeriesStyle]
-
-_PER_FRAME = {
-    "mse": ("Squared error", "MSE, lower is better"),
-    "psnr": ("Signal to noise", "PSNR in dB, higher is better"),
-    "ssim": ("Structural similarity", "SSIM, higher is better"),
-}
-VIDEO_COLUMNS = {
-    "val_psnr": ("Validation PSNR", "dB"),
-    "val_ssim": ("Validation SSIM", "1 is identity"),
-}
 _MAX_POINTS = 300
-_MAX_KEPT = 200  # percent; beyond, tiny powers of target and prediction are divided by each other
-_KEPT = 0.95, 1.05  # energy ratios in between count as kept
 
 
-def frame_plots(rows: Sequence[Row], styles: Styles) -> str:
-    """Error of every predicted frame, one plot per metric; empty when nothing was recorded."""
-    plots = []
-    for key, (title, unit) in _PER_FRAME.items():
-        curves = []
-        for row in rows:
-            values = row.facts.get("per_frame", {}).get(key)
-            if values:
-                frames = list(range(1, len(values) + 1))
-                curves.append(Curve(frames, _plottable(values), styles[row.label], with_markers=len(values) <= 20))
-        if curves:
-            is_log = key == "mse" and _is_positive(curves)  # the baseline's error would flatten all others
-            plots.append(figure(title, line_plot(curves, title, "predicted frame", unit, log_y=is_log, whole_x=True)))
-    return plot_grid(plots, legend(styles))
-
-
-def training_plots(runs: Sequence[Run], styles: Styles, columns: Mapping[str, tuple[str, str]] = VIDEO_COLUMNS) -> str:
+def training_plots(runs: Sequence[Run], styles: Styles, columns: Mapping[str, tuple[str, str]]) -> Markup:
     """Training and validation loss by step, and further columns of the log; empty when no loss was logged.
 
     Args:
@@ -64,9 +37,9 @@ def training_plots(runs: Sequence[Run], styles: Styles, columns: Mapping[str, tu
         if "val_loss" in run.log:
             losses.append(_curve(run.log["val_loss"], styles[label]))
     if not losses:
-        return ""
+        return Markup()
     title, unit = "Loss", "pale: training, strong: validation"
-    plots = [figure(title, line_plot(losses, title, "step", unit, log_y=_is_positive(losses)))]
+    figures = [figure(title, line_plot(losses, title, "step", unit, log_y=is_positive(losses)))]
     for column, (title, unit) in columns.items():
         curves = [
             _curve(points, styles[row.label])
@@ -75,64 +48,23 @@ def training_plots(runs: Sequence[Run], styles: Styles, columns: Mapping[str, tu
             if (points := _column(run, column)) and row.label in trained
         ]
         if curves:
-            plots.append(figure(title, line_plot(curves, title, "step", unit)))
-    return plot_grid(plots, legend(trained))
+            figures.append(figure(title, line_plot(curves, title, "step", unit)))
+    return plots(figures, legend(trained))
 
 
-def frequency_plots(rows: Sequence[Row], styles: Styles) -> str:
-    """Subband energies and radial spectra; empty when neither was recorded."""
-    ratios = {row.label: ratio for row in rows if (ratio := energy_ratios(row))}
-    spectra = {row.label: row.facts["spectrum"] for row in rows if row.facts.get("spectrum")}
-    plots = []
-    if ratios:
-        title = "Energy in each wavelet subband"
-        plots.append(figure(title, energy_bars(ratios, styles, title)))
-    if spectra:
-        plots += _spectrum_plots(spectra, styles)
-    return plot_grid(plots, legend(styles, target="target"))
+def is_positive(curves: Sequence[Curve]) -> bool:
+    """Whether a logarithmic axis can show the curves."""
+    return all(value > 0 for curve in curves for value in curve.y if not math.isnan(value))
 
 
-def frequency_findings(rows: Sequence[Row]) -> str:
-    """What each model does to the high frequencies, in words computed from the energies; HTML, empty without energies."""
-    findings = []
-    for row in rows:
-        ratio = energy_ratios(row)
-        if row.is_baseline or not ratio:
-            continue
-        others = ", ".join(f"{band} {_percent(ratio[band])}" for band in BANDS[:-1])
-        findings.append(
-            f"<li>The hh energy of the prediction of <b>{escape(row.label)}</b> is {_percent(ratio['hh'])} of the target’s "
-            f"({others}): {_judgement(ratio['hh'])}.</li>"
-        )
-    return f'<ul class="findings">{"".join(findings)}</ul>' if findings else ""
-
-
-def _judgement(ratio: float) -> str:
-    if ratio < _KEPT[0]:
-        return "it loses high frequencies"
-    return "it adds high frequencies that are not there" if ratio > _KEPT[1] else "it keeps the high frequencies"
-
-
-def energy_ratios(row: Row) -> dict[str, float]:
-    """Energy of the prediction over that of the target, per subband; empty when it was not recorded."""
-    energy = row.facts.get("subband_energy")
-    if not energy or any(not energy["target"].get(band) for band in BANDS):
-        return {}
-    return {band: energy["prediction"][band] / energy["target"][band] for band in BANDS}
-
-
-def _percent(ratio: float) -> str:
-    return f"{100 * ratio:.0f}\u202f%"
+def plottable(values: Sequence[float | None]) -> list[float]:
+    """Values with gaps, NaN, where there is none or an infinite one."""
+    return [value if value is not None and math.isfinite(value) else math.nan for value in values]
 
 
 def _column(run: Run, prefix: str) -> list[tuple[float, float]]:
     """The first logged column whose name begins so; the learning rates of all parameters follow one schedule."""
     return next((points for name, points in run.log.items() if name.startswith(prefix)), [])
-
-
-def plot_grid(plots: list[str], key: str) -> str:
-    """Figures side by side under their legend; nothing without figures."""
-    return f'{key}<div class="plots">{"".join(plots)}</div>' if plots else ""
 
 
 def _curve(points: list[tuple[float, float]], style: SeriesStyle, is_faint: bool = False) -> Curve:
@@ -141,36 +73,4 @@ def _curve(points: list[tuple[float, float]], style: SeriesStyle, is_faint: bool
     chunks = [points[start : start + block] for start in range(0, len(points), block)]
     x = [fmean(step for step, _ in chunk) for chunk in chunks]
     y = [fmean(value for _, value in chunk) for chunk in chunks]
-    return Curve(x, _plottable(y), style, is_faint=is_faint, with_markers=not is_faint and len(x) <= 40)
-
-
-def _spectrum_plots(spectra: dict[str, dict[str, list[float]]], styles: Styles) -> list[str]:
-    """Power of target and predictions, and their quotient; without frequency 0, the mean, which dwarfs everything else."""
-    first = next(iter(spectra.values()))
-    power = [_positive(first["frequency"], first["target"], None)]
-    power += [_positive(item["frequency"], item["prediction"], styles[label]) for label, item in spectra.items()]
-    kept = []
-    for label, item in spectra.items():
-        quotients = [
-            100 * p / t if t > 0 else math.nan for p, t in zip(item["prediction"], item["target"], strict=True)
-        ]
-        kept.append(_positive(item["frequency"], quotients, styles[label]))
-    kept.append(_positive(first["frequency"], [100.0] * len(first["frequency"]), None))
-    axis, titles = "spatial frequency, cycles per pixel", ("Power at each frequency", "Power that is kept")
-    return [
-        figure(titles[0], line_plot(power, titles[0], axis, "radial mean of the power spectrum", log_y=True)),
-        figure(titles[1], line_plot(kept, titles[1], axis, "% of the target's power", y_max=_MAX_KEPT)),
-    ]
-
-
-def _positive(frequency: list[float], values: list[float], style: SeriesStyle | None) -> Curve:
-    kept = [(f, value) for f, value in zip(frequency, values, strict=True) if f > 0]
-    return Curve([f for f, _ in kept], _plottable([value for _, value in kept]), style)
-
-
-def _is_positive(curves: Sequence[Curve]) -> bool:
-    return all(value > 0 for curve in curves for value in curve.y if not math.isnan(value))
-
-
-def _plottable(values: Sequence[float | None]) -> list[float]:
-    return [value if value is not None and math.isfinite(value) else math.nan for value in values]
+    return Curve(x, plottable(y), style, is_faint=is_faint, with_markers=not is_faint and len(x) <= 40)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from html import escape
 from itertools import groupby
 from pathlib import Path
+
+from markupsafe import Markup
 
 from subband.files import new_path
 from subband.tasks import task_class
 from subband.visual.colors import series_styles
-from subband.visual.html import details, facts, page, section
+from subband.visual.html import code, details, facts, heading, page, paragraph, part, section, stack
 from subband.visual.report.runs import Row, Run, read_runs
 from subband.visual.report.task_report import Styles, TaskReport, data_name
+
+_SEVERAL = "The runs were scored on different data; each data set has a part of its own below."
 
 
 def write_report(run_folders: list[Path], out: Path | None = None, overwrite: bool = False) -> Path:
@@ -43,11 +46,17 @@ def write_report(run_folders: list[Path], out: Path | None = None, overwrite: bo
     target = Path(out) if out is not None else runs[0].folder / "report.html"
     styles = series_styles([row.label for run in runs for row in run.rows])
     groups = [list(group) for _, group in groupby(sorted(runs, key=_data_key), key=_data_key)]
-    title = _title(groups)
-    parts = [_group(task, group, styles, len(groups) > 1) for group in groups]
-    body = "\n".join([_header(task, title, groups), *parts, _footer(runs)])
+    html = page(
+        _title(groups),
+        stack(*(_group(task, group, styles, len(groups) > 1) for group in groups)),
+        subject=task.name,
+        lead=task.lead,
+        summary=_summary(task, groups[0]) if len(groups) == 1 else paragraph(_SEVERAL),
+        footer=_footer(runs),
+        sheets=task.sheets,
+    )
     with new_path(target, overwrite=overwrite) as temporary:
-        temporary.write_text(page(title, body, task.sheets), encoding="utf-8")
+        temporary.write_text(html, encoding="utf-8")
     return target
 
 
@@ -61,34 +70,19 @@ def _title(groups: Sequence[Sequence[Run]]) -> str:
     return f"{models[0] if len(models) == 1 else f'{len(models)} models'} on {names}"
 
 
-def _header(task: TaskReport, title: str, groups: Sequence[Sequence[Run]]) -> str:
-    if len(groups) == 1:
-        summary = _summary(task, groups[0])
-    else:
-        summary = "<p>The runs were scored on different data; each data set has a part of its own below.</p>"
-    return (
-        f'<header>\n<p class="eyebrow">subband · {task.name}</p>\n<h1>{escape(title)}</h1>\n'
-        f'<p class="lead">{task.lead}</p>\n{summary}\n</header>'
-    )
-
-
-def _summary(task: TaskReport, runs: Sequence[Run]) -> str:
+def _summary(task: TaskReport, runs: Sequence[Run]) -> Markup:
     """What came out and on which data, for runs on one data set."""
-    return f"<p>{escape(task.verdict(runs, _rows(runs)))}</p>\n{facts(task.facts(runs))}"
+    return stack(paragraph(task.verdict(runs, _rows(runs))), facts(task.facts(runs)))
 
 
-def _group(task: TaskReport, runs: Sequence[Run], styles: Styles, with_heading: bool) -> str:
+def _group(task: TaskReport, runs: Sequence[Run], styles: Styles, with_heading: bool) -> Markup:
     """All sections about runs on one data set."""
     rows = _rows(runs)
     own = {row.label: styles[row.label] for row in rows}
-    sections = [
-        *task.sections(runs, rows, own),
-        section("How it was made", "Everything needed to repeat it.", *(_provenance(run) for run in runs)),
-    ]
-    if with_heading:
-        name = escape(data_name(runs[0].data))
-        sections.insert(0, f'<section><h2 class="part">{name}</h2>\n{_summary(task, runs)}</section>')
-    return "\n".join(sections)
+    head = part(data_name(runs[0].data), _summary(task, runs)) if with_heading else Markup()
+    provenance = (block for run in runs for block in _provenance(run))
+    made = section("How it was made", "Everything needed to repeat it.", *provenance)
+    return stack(head, *task.sections(runs, rows, own), made)
 
 
 def _rows(runs: Sequence[Run]) -> list[Row]:
@@ -98,22 +92,22 @@ def _rows(runs: Sequence[Run]) -> list[Row]:
     return models + [row for row in rows if row.is_baseline][:1]
 
 
-def _provenance(run: Run) -> str:
+def _provenance(run: Run) -> list[Markup]:
     environment = dict(run.environment)
     command = environment.pop("command", None)
     pairs = [
         (name.replace("_", " ").capitalize(), str(value)) for name, value in environment.items() if value is not None
     ]
-    blocks = [f"<h3>{escape(run.folder.resolve().name)}</h3>"]
+    blocks = [heading(run.folder.resolve().name)]
     if command:
-        blocks.append(f'<pre tabindex="0">{escape(str(command))}</pre>')
+        blocks.append(code(str(command)))
     blocks.append(facts(pairs))
     if run.config:
-        blocks.append(details("Resolved configuration", f'<pre tabindex="0">{escape(run.config)}</pre>'))
-    return "".join(blocks)
+        blocks.append(details("Resolved configuration", code(run.config)))
+    return blocks
 
 
 def _footer(runs: Sequence[Run]) -> str:
     versions = sorted({str(run.environment.get("subband")) for run in runs if run.environment.get("subband")})
     written = f" {', '.join(versions)}" if versions else ""
-    return f"<footer>Scored by subband{escape(written)}. This file holds everything it shows.</footer>"
+    return f"Scored by subband{written}. This file holds everything it shows."

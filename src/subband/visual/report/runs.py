@@ -138,7 +138,7 @@ def _read_scores(folder: Path) -> dict[str, Any]:
 
 
 def _labels(folders: list[Path], scores: list[dict[str, Any]]) -> list[dict[str, str]]:
-    """For every run the name of each row on the page: as it is where it is unique, else with the run folder beside it."""
+    """For every run the name of each row on the page: as it is where it is unique, else with the run folder."""
     names = [row["name"] for score in scores for row in score["rows"]]
     folder_names = [folder.resolve().name for folder in folders]
     labels = []

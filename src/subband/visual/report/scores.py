@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
+from markupsafe import Markup
+
 from subband.visual.colors import SeriesStyle
-from subband.visual.html import details, swatch, table
+from subband.visual.html import arrow, best, details, faint, footnotes, hint, named, stack, table
 from subband.visual.report.runs import Row
 
-MISSING = '<span class="missing">not computed</span>'
+MISSING = faint("not computed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +36,8 @@ class Metric:
 
 
 _MSE = (
-    "squared error summed over the channels, rows and columns of a frame (fields without a fixed range: averaged over them), "
-    "averaged over frames and clips; the prediction is not clipped"
+    "squared error summed over the channels, rows and columns of a frame (fields without a fixed range: averaged over "
+    "them), averaged over frames and clips; the prediction is not clipped"
 )
 
 MAIN_METRICS = {
@@ -51,15 +52,15 @@ MAIN_METRICS = {
         label="SSIM",
         is_higher_better=True,
         digits=4,
-        definition="structural similarity of every frame, 7 × 7 uniform window, data range 1, prediction clipped to [0, 1], "
-        "averaged over frames and channels; 1 is identity.",
+        definition="structural similarity of every frame, 7 × 7 uniform window, data range 1, prediction clipped to "
+        "[0, 1], averaged over frames and channels; 1 is identity.",
     ),
     "psnr": Metric(
         label="PSNR",
         is_higher_better=True,
         digits=2,
-        definition="10 log₁₀(1 / mean squared error) of every frame in dB, prediction clipped to [0, 1], averaged over "
-        "frames.",
+        definition="10 log₁₀(1 / mean squared error) of every frame in dB, prediction clipped to [0, 1], averaged "
+        "over frames.",
     ),
     "lpips": Metric(
         label="LPIPS",
@@ -80,20 +81,22 @@ OTHER_METRICS = {
         label="SSIM (range 2)",
         is_higher_better=True,
         digits=4,
-        definition="SSIM with data range 2 on values in [0, 1], as the OpenSTL benchmark computes it; higher than SSIM, and "
-        "the one to compare with its tables.",
+        definition="SSIM with data range 2 on values in [0, 1], as the OpenSTL benchmark computes it; higher than "
+        "SSIM, and the one to compare with its tables.",
     ),
     "psnr_legacy_uint8": Metric(
         label="PSNR (legacy uint8)",
         is_higher_better=True,
         digits=2,
-        definition="PSNR in wrapping 8-bit arithmetic, as papers before June 2023 printed it; reads up to 16 dB too high and "
-        "serves only for comparison with them.",
+        definition="PSNR in wrapping 8-bit arithmetic, as papers before June 2023 printed it; reads up to 16 dB too "
+        "high and serves only for comparison with them.",
     ),
 }
 
 
-def score_table(rows: Sequence[Row], styles: dict[str, SeriesStyle], metrics: dict[str, Metric] = MAIN_METRICS) -> str:
+def score_table(
+    rows: Sequence[Row], styles: dict[str, SeriesStyle], metrics: dict[str, Metric] = MAIN_METRICS
+) -> Markup:
     """Main metrics with the cost of each model, the best value of each bold, then further metrics, unfolded on demand.
 
     Args:
@@ -102,19 +105,19 @@ def score_table(rows: Sequence[Row], styles: dict[str, SeriesStyle], metrics: di
         metrics: Columns of the first table, by key of `scores.json`.
 
     Returns:
-        HTML with footnotes that define every metric shown.
+        The tables, with footnotes that define every metric shown.
     """
     main = _metric_columns(rows, metrics) + _cost_columns()
     blocks = [_render(rows, styles, main), _footnotes(metrics)]
     others = _other_metrics(rows)
     if others:
-        further = _render(rows, styles, _metric_columns(rows, others)) + _footnotes(others)
+        further = stack(_render(rows, styles, _metric_columns(rows, others)), _footnotes(others))
         blocks.append(details("Further metrics", further))
-    return "\n".join(blocks)
+    return stack(*blocks)
 
 
 def verdict(rows: Sequence[Row]) -> str:
-    """A sentence that sets the squared error of every model against the baseline's; plain text, empty without a baseline."""
+    """A sentence that sets the squared error of every model against the baseline's; empty without a baseline."""
     baseline = next((row for row in rows if row.is_baseline), None)
     reference = _value(baseline, "mse") if baseline else None
     values = {row.label: _value(row, "mse") for row in rows if not row.is_baseline}
@@ -140,17 +143,16 @@ def _metric_columns(rows: Sequence[Row], metrics: dict[str, Metric]) -> list[Col
 
 def _metric_column(rows: Sequence[Row], key: str, metric: Metric) -> Column:
     values = [value for row in rows if (value := _value(row, key)) is not None and not math.isnan(value)]
-    best = (max if metric.is_higher_better else min)(values, default=None)
-    arrow = "↑" if metric.is_higher_better else "↓"
+    winner = (max if metric.is_higher_better else min)(values, default=None)
 
     def cell(row: Row) -> str:
         value = _value(row, key)
         if value is None:
             return MISSING
         text = "not a number" if math.isnan(value) else f"{metric.factor * value:.{metric.digits}f}".replace("inf", "∞")
-        return f"<strong>{text}</strong>" if value == best else text
+        return best(text) if value == winner else text
 
-    return f'{escape(metric.label)} <span class="arrow">{arrow}</span>', cell
+    return arrow(metric.label, metric.is_higher_better), cell
 
 
 def _cost_columns() -> list[Column]:
@@ -162,14 +164,13 @@ def _cost_columns() -> list[Column]:
     ]
 
 
-def _render(rows: Sequence[Row], styles: dict[str, SeriesStyle], columns: list[Column]) -> str:
-    body = [[swatch(styles[row.label]) + escape(row.label), *(cell(row) for _, cell in columns)] for row in rows]
+def _render(rows: Sequence[Row], styles: dict[str, SeriesStyle], columns: list[Column]) -> Markup:
+    body = [[named(row.label, styles[row.label]), *(cell(row) for _, cell in columns)] for row in rows]
     return table(["Model", *(head for head, _ in columns)], body)
 
 
-def _footnotes(metrics: dict[str, Metric]) -> str:
-    items = "".join(f"<li><b>{escape(m.label)}</b> {escape(m.definition)}</li>" for m in metrics.values())
-    return f'<ul class="footnotes">{items}</ul>'
+def _footnotes(metrics: dict[str, Metric]) -> Markup:
+    return footnotes([(metric.label, metric.definition) for metric in metrics.values()])
 
 
 def _other_metrics(rows: Sequence[Row]) -> dict[str, Metric]:
@@ -199,7 +200,7 @@ def _count(value: Any) -> str:
     if not value:
         return "–" if value is None else "0"
     short = f"{value / 1e6:.2f} M" if value >= 1e6 else f"{value / 1e3:.1f} k" if value >= 1e3 else str(value)
-    return f'<span title="{int(value)}">{short}</span>'
+    return hint(short, str(int(value)))
 
 
 def _duration(seconds: Any) -> str:
@@ -208,4 +209,4 @@ def _duration(seconds: Any) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     text = f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
-    return f'<span title="{seconds:.1f} s">{text}</span>'
+    return hint(text, f"{seconds:.1f} s")

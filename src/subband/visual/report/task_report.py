@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from markupsafe import Markup
+
 from subband.visual.colors import SeriesStyle
 from subband.visual.report.runs import Row, Run
 
@@ -19,20 +21,20 @@ def data_name(data: dict[str, Any]) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class TaskReport:
-    """The parts of a page that depend on the task. All are about runs on one data set; texts are plain, sections HTML.
+    """The parts of a page that depend on the task. All are about runs on one data set; the page escapes the texts.
 
     Attributes:
         name: The task in words.
         lead: What the page is about, in one sentence.
         verdict: What came out, in a sentence or none.
         facts: Terms and values that describe the test set.
-        sections: From the scores to the training curves.
-        sheets: Style sheets the sections need beside `report.css`.
+        sections: From the scores to the training curves, made of the blocks in `subband.visual.html`.
+        sheets: Style sheets that the sections need beside that of every page.
     """
 
     name: str
     lead: str
     verdict: Callable[[Sequence[Run], Sequence[Row]], str]
     facts: Callable[[Sequence[Run]], list[tuple[str, str]]]
-    sections: Callable[[Sequence[Run], Sequence[Row], Styles], list[str]]
+    sections: Callable[[Sequence[Run], Sequence[Row], Styles], list[Markup]]
     sheets: tuple[str, ...] = ()

@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from subband.visual.html import section
-from subband.visual.report.figures import frame_plots, frequency_findings, frequency_plots, training_plots
-from subband.visual.report.gallery import clip_cards, merge_samples
+from markupsafe import Markup
+
+from subband.visual.html import note, section
+from subband.visual.report.figures import training_plots
 from subband.visual.report.runs import Row, Run
+from subband.visual.report.samples import merge_samples
 from subband.visual.report.scores import score_table, verdict
 from subband.visual.report.task_report import Styles, TaskReport
+from subband.visual.report.video_clips import clip_cards
+from subband.visual.report.video_figures import frame_plots, frequency_findings, frequency_plots
+
+_COLUMNS = {
+    "val_psnr": ("Validation PSNR", "dB"),
+    "val_ssim": ("Validation SSIM", "1 is identity"),
+}
 
 
 def _facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
@@ -30,7 +39,7 @@ def _channels(count: Any) -> str:
     return {1: "gray", 3: "color"}.get(count, f"{count} channels")
 
 
-def _sections(runs: Sequence[Run], rows: Sequence[Row], styles: Styles) -> list[str]:
+def _sections(runs: Sequence[Run], rows: Sequence[Row], styles: Styles) -> list[Markup]:
     clips = [clip_cards(samples, styles) for samples in merge_samples(runs) if len(samples.targets)]
     return [
         section(
@@ -55,14 +64,20 @@ def _sections(runs: Sequence[Run], rows: Sequence[Row], styles: Styles) -> list[
             "Does a model lose high frequencies, that is, does it blur?",
             frequency_findings(rows),
             frequency_plots(rows, styles),
-            '<p class="note">Energy: mean square of the coefficients in the four bands of a one-level Haar transform of every frame; the line at '
-            "100 % is the target. Power: squared amplitude of the Fourier transform, averaged over rings of equal frequency. "
-            "Persistence copies a real frame, so its spectrum is right even where its picture is wrong.</p>"
-            if any(row.facts.get("subband_energy") or row.facts.get("spectrum") for row in rows)
-            else "",
+            _frequency_note(rows),
         ),
-        section("Training", "From the logs of the runs.", training_plots(runs, styles)),
+        section("Training", "From the logs of the runs.", training_plots(runs, styles, _COLUMNS)),
     ]
+
+
+def _frequency_note(rows: Sequence[Row]) -> Markup:
+    if not any(row.facts.get("subband_energy") or row.facts.get("spectrum") for row in rows):
+        return Markup()
+    return note(
+        "Energy: mean square of the coefficients in the four bands of a one-level Haar transform of every frame; the "
+        "line at 100 % is the target. Power: squared amplitude of the Fourier transform, averaged over rings of equal "
+        "frequency. Persistence copies a real frame, so its spectrum is right even where its picture is wrong."
+    )
 
 
 REPORT = TaskReport(

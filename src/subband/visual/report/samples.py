@@ -1,0 +1,29 @@
+"""Samples that several runs pictured, brought together so that every picture compares all models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from subband.visual.colors import BASELINE
+from subband.visual.report.runs import Run, Samples
+
+
+def merge_samples(runs: Sequence[Run]) -> list[Samples]:
+    """Samples of all runs; runs that pictured the same clips share one entry with all predictions."""
+    merged: list[Samples] = []
+    for samples in (run.samples for run in runs if run.samples is not None):
+        same = next((other for other in merged if _is_same(samples, other)), None)
+        if same is None:
+            same = Samples(inputs=samples.inputs, targets=samples.targets, predictions={})
+            merged.append(same)
+        same.predictions.update(samples.predictions)
+    for samples in merged:  # the baseline closes every picture
+        if BASELINE in samples.predictions:
+            samples.predictions[BASELINE] = samples.predictions.pop(BASELINE)
+    return merged
+
+
+def _is_same(one: Samples, other: Samples) -> bool:
+    return np.array_equal(one.inputs, other.inputs) and np.array_equal(one.targets, other.targets)
