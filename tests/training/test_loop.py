@@ -288,3 +288,35 @@ def test_what_cannot_be_trained_leaves_no_folder(tmp_path, tiny):
     ):
         train(tiny(trainer={"monitor": "val_top1"}), tmp_path / "run", progress=False)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_monitor_that_the_data_does_not_have_is_said(tmp_path, tiny):
+    data = {"args": {"img_size": 6, "sprite_size": 3}}  # too small for the window of SSIM
+    with pytest.raises(ValueError, match=r"monitor val_ssim is not measured on this data; use val_loss or val_mse or"):
+        train(tiny(data=data, trainer={"monitor": "val_ssim"}), tmp_path / "run", progress=False)
+
+
+def test_data_of_another_task_is_refused(tmp_path, tiny):
+    with pytest.raises(ValueError, match=r"video_prediction needs VideoData, but the data set 'digits' is ImageData"):
+        train(tiny(data={"name": "digits"}), tmp_path / "run", progress=False)
+
+
+def test_a_teacher_that_nobody_asks_is_refused(tmp_path, tiny):
+    with pytest.raises(ValueError, match=r"model.teacher is set, but no loss of video_prediction asks a teacher"):
+        train(tiny(model={"teacher": "wast_photos"}), tmp_path / "run", progress=False)
+
+
+@pytest.mark.parametrize(
+    ("stages", "words"),
+    [
+        ([{"name": "a"}, {"name": "a"}], r"every stage needs a name of its own .*'a'"),
+        ([{"name": "../a"}], r"every stage needs a name of its own that can name a folder, got '../a'"),
+        ([{"name": "a", "settings": {"optim": {"rate": 1}}}], r"stage a: unknown key 'optim.rate'"),
+        ([{"name": "a", "settings": {"task": "count"}}], r"stage a: a stage can change neither the task nor"),
+        ([{"name": "a", "epochs": 3}], r"unknown key 'stages\[0\].epochs'"),
+    ],
+)
+def test_stages_that_do_not_fit_are_refused(tmp_path, tiny, stages, words):
+    with pytest.raises(ValueError, match=words):
+        train(tiny(stages=stages), tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()

@@ -35,6 +35,7 @@ class TrainingModule(LightningModule):
         self.part_names = list(task.parts())
         self.automatic_optimization = len(self.part_names) == 1
         self.metrics = task.running_metrics()
+        self._validated: set[str] = set()
         if task.teacher is not None:
             self.teacher = task.teacher
 
@@ -86,11 +87,23 @@ class TrainingModule(LightningModule):
         """Log the means of the batch as `val_NAME`."""
         size = self.task.batch_size(batch)
         for name, value in self.task.validate(batch).items():
+            self._validated.add(f"val_{name}")
             self.log(f"val_{name}", value, prog_bar=name in ("loss", "top1"), sync_dist=True, batch_size=size)
 
     def on_validation_epoch_end(self) -> None:
-        """Log the scores of the whole validation set."""
-        self.log_dict({f"val_{name}": value for name, value in self.task.validation_scores().items()})
+        """Log the scores of the whole validation set.
+
+        Raises:
+            ValueError: If what shall choose the best weights cannot be measured on this data.
+        """
+        scores = {f"val_{name}": value for name, value in self.task.validation_scores().items()}
+        self._validated.update(scores)
+        if self.recipe.trainer.monitor not in self._validated:
+            names = " or ".join(name for name in self.task.monitors() if name in self._validated)
+            raise ValueError(
+                f"trainer.monitor {self.recipe.trainer.monitor} is not measured on this data; use {names}."
+            )
+        self.log_dict(scores)
 
     def configure_optimizers(self) -> Any:
         """An optimizer for every part, with its schedule per step."""

@@ -3,16 +3,17 @@ import re
 import pytest
 from scipy.stats import binomtest
 
+from subband.metrics.descriptors import CLASSIFICATION_METRICS
 from subband.visual.colors import series_styles
 from subband.visual.report.classification_scores import (
     class_bars,
     confusion_findings,
     confusion_tables,
     interval,
-    metrics_of,
     verdict,
 )
 from subband.visual.report.runs import Row, Run
+from subband.visual.report.scores import score_table
 
 CLASSES = ["cat", "dog", "<owl>"]
 COUNTS = [[8, 2, 0], [1, 9, 0], [0, 4, 6]]
@@ -57,9 +58,12 @@ def test_verdict_says_whether_the_images_are_enough(images: int, ending: str) ->
 
 def test_top5_is_a_column_only_where_it_was_measured() -> None:
     row = _row("gfnet", 0.9)
-    assert list(metrics_of([row])) == ["top1", "cross_entropy"]
+    styles = series_styles([row.label])
+    without = score_table([row], styles, CLASSIFICATION_METRICS)
     row.facts["metrics"]["top5"] = 1.0
-    assert list(metrics_of([row])) == ["top1", "top5", "cross_entropy"]
+    assert "Top-1" in without
+    assert "Top-5" not in without
+    assert "Top-5" in score_table([row], styles, CLASSIFICATION_METRICS)
 
 
 def test_bars_of_all_classes_the_hardest_first() -> None:

@@ -2,6 +2,7 @@ import math
 
 import pytest
 
+from subband.metrics.descriptors import VIDEO_METRICS
 from subband.visual.colors import series_styles
 from subband.visual.report.runs import Row
 from subband.visual.report.scores import MISSING, score_table, verdict
@@ -14,7 +15,7 @@ def _row(name: str, metrics: dict[str, float | None], **facts: float | None) -> 
 ROWS = [
     _row(
         "wast",
-        {"mse": 20.0, "ssim": 0.9, "lpips": None},
+        {"mse": 20.0, "mae": None, "ssim": 0.9, "psnr": None, "lpips": None},
         parameters=28_183_141,
         train_seconds=3725.4,
         steps=2000,
@@ -32,7 +33,7 @@ def _cells(html: str, label: str) -> list[str]:
 
 
 def test_best_missing_and_impossible_values() -> None:
-    html = score_table(ROWS, STYLES)
+    html = score_table(ROWS, STYLES, VIDEO_METRICS)
     mse, _, ssim, psnr, lpips, *_ = _cells(html, "wast")
     assert (mse, ssim, psnr, lpips) == ("<strong>20.00</strong>", "0.9000", MISSING, MISSING)
     assert _cells(html, "tau")[2] == "<strong>0.9500</strong>"
@@ -40,7 +41,7 @@ def test_best_missing_and_impossible_values() -> None:
 
 
 def test_costs() -> None:
-    html = score_table(ROWS, STYLES)
+    html = score_table(ROWS, STYLES, VIDEO_METRICS)
     parameters, seconds, steps, seed = _cells(html, "wast")[-4:]
     assert ">28.18 M<" in parameters
     assert "28183141" in parameters
@@ -52,7 +53,7 @@ def test_costs() -> None:
 
 
 def test_every_shown_metric_is_defined() -> None:
-    html = score_table(ROWS, STYLES)
+    html = score_table(ROWS, STYLES, VIDEO_METRICS)
     further = html[html.index("<details") :]
     assert "SNR" in further  # one row has it
     assert "legacy" not in html  # no row has it
@@ -62,14 +63,14 @@ def test_every_shown_metric_is_defined() -> None:
 
 def test_errors_of_single_variables() -> None:
     rows = [_row("wast", {"mse": 3.0, "mse_wind": 2.0}), _row("persistence", {"mse": 4.0, "mse_wind": 1.0})]
-    html = score_table(rows, STYLES)
+    html = score_table(rows, STYLES, VIDEO_METRICS)
     assert "<b>MSE wind</b> MSE of wind alone." in html
     assert "<strong>1.000</strong>" in html
 
 
 def test_names_are_escaped() -> None:
     rows = [_row("<script>alert(1)</script>", {"mse": 1.0})]
-    assert "<script>" not in score_table(rows, series_styles([rows[0].label]))
+    assert "<script>" not in score_table(rows, series_styles([rows[0].label]), VIDEO_METRICS)
 
 
 @pytest.mark.parametrize(

@@ -152,7 +152,7 @@ def _write_plot(path: Path, faint: list[list[RatePoint]], points: list[RatePoint
         return Curve(rates, qualities, style, is_faint=is_faint, with_markers=not is_faint)
 
     curves = [*(curve(values, True) for values in faint), curve(points, False)]
-    svg = line_plot(curves, "Quality over bits per pixel", "bits per pixel", "PSNR, dB")
+    svg = str(line_plot(curves, "Quality over bits per pixel", "bits per pixel", "PSNR, dB"))
     # Alone in a file there is no page to say colors, and not every viewer of pictures knows CSS variables.
     svg = re.sub(r"var\([^,()]*, *([^()]*)\)", r"\1", svg).replace("<svg ", '<svg style="background: white" ', 1)
     with new_path(path, overwrite=overwrite) as temporary:

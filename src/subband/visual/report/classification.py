@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from subband.metrics.descriptors import CLASSIFICATION_METRICS
 from subband.visual.html import figure, legend, note, plots, section
 from subband.visual.plots import line_plot
 from subband.visual.report.classification_images import image_cards, mistake_cards
@@ -13,20 +14,16 @@ from subband.visual.report.classification_scores import (
     class_bars,
     confusion_findings,
     confusion_tables,
-    metrics_of,
     verdict,
 )
-from subband.visual.report.figures import training_plots
+from subband.visual.report.figures import logged_columns, training_plots
 from subband.visual.report.runs import Row, Run
 from subband.visual.report.samples import merge_samples
 from subband.visual.report.scores import score_table
 from subband.visual.report.task_report import Styles, TaskReport, data_name
 from subband.visual.robustness import Y_RANGE, robustness_findings, robustness_panels
 
-_COLUMNS = {
-    "val_top1": ("Validation top-1 accuracy", "share of the images"),
-    "lr": ("Learning rate", "of the optimizer"),
-}
+_RATE = {"lr": ("Learning rate", "of the optimizer")}
 
 
 def _facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
@@ -52,7 +49,7 @@ def _sections(runs: Sequence[Run], rows: Sequence[Row], styles: Styles) -> list[
         section(
             "Scores",
             "Best value of each column in bold; arrows point to better.",
-            score_table(rows, styles, metrics_of(rows)),
+            score_table(rows, styles, CLASSIFICATION_METRICS),
         ),
         section(
             "Classes",
@@ -81,7 +78,7 @@ def _sections(runs: Sequence[Run], rows: Sequence[Row], styles: Styles) -> list[
             "Training",
             "From the logs of the runs. The training loss includes label smoothing and mixed images where the recipe "
             "asks for them; the validation loss does not.",
-            training_plots(runs, styles, _COLUMNS),
+            training_plots(runs, styles, logged_columns(CLASSIFICATION_METRICS) | _RATE),
         ),
     ]
 

@@ -10,32 +10,7 @@ from markupsafe import Markup
 
 from subband.visual.html import details, emphasis, findings, heading, legend, note, percent, render, stack, strong
 from subband.visual.report.runs import Row, Run
-from subband.visual.report.scores import Metric
 from subband.visual.report.task_report import Styles
-
-METRICS = {
-    "top1": Metric(
-        label="Top-1, %",
-        is_higher_better=True,
-        digits=2,
-        factor=100,
-        definition="share of the test images whose most likely class is the right one.",
-    ),
-    "top5": Metric(
-        label="Top-5, %",
-        is_higher_better=True,
-        digits=2,
-        factor=100,
-        definition="share of the test images whose right class is among the five most likely.",
-    ),
-    "cross_entropy": Metric(
-        label="Cross-entropy",
-        is_higher_better=False,
-        digits=4,
-        definition="mean of −ln(probability of the right class), without label smoothing; it also punishes misplaced "
-        "confidence.",
-    ),
-}
 
 _MANY = 40  # with more classes than this, only the worst and the best are shown
 _ENDS = 20  # so many of either
@@ -43,11 +18,6 @@ _MAX_TABLE = 30  # classes of a confusion matrix that a page has room for
 _MISTAKES = 3
 _NAME_WIDTH = 18  # characters; longer names are broken
 _Z = 1.96  # 95 % of a normal distribution
-
-
-def metrics_of(rows: Sequence[Row]) -> dict[str, Metric]:
-    """Columns of the score table; with five classes or fewer there is no top-5 accuracy."""
-    return {key: metric for key, metric in METRICS.items() if any(key in row.facts["metrics"] for row in rows)}
 
 
 def verdict(runs: Sequence[Run], rows: Sequence[Row]) -> str:

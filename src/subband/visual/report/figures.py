@@ -8,6 +8,7 @@ from statistics import fmean
 
 from markupsafe import Markup
 
+from subband.metrics.descriptors import MetricInfo
 from subband.visual.colors import SeriesStyle
 from subband.visual.html import figure, legend, plots
 from subband.visual.plots import Curve, line_plot
@@ -50,6 +51,24 @@ def training_plots(runs: Sequence[Run], styles: Styles, columns: Mapping[str, tu
         if curves:
             figures.append(figure(title, line_plot(curves, title, "step", unit)))
     return plots(figures, legend(trained))
+
+
+def logged_columns(metrics: Sequence[MetricInfo]) -> dict[str, tuple[str, str]]:
+    """Heading and unit of the plot of every metric that validation logs, by column of the log."""
+    logged = [metric for metric in metrics if metric.is_logged]
+    return {f"val_{metric.key}": (f"Validation {metric.heading}", axis_label(metric)) for metric in logged}
+
+
+def axis_label(metric: MetricInfo) -> str:
+    """What stands beside the axis of a metric.
+
+    Example:
+        >>> from subband.metrics.descriptors import VIDEO_METRICS
+        >>> [axis_label(metric) for metric in VIDEO_METRICS if metric.key in ("mse", "psnr")]
+        ['MSE, lower is better', 'PSNR in dB, higher is better']
+    """
+    unit = f" in {metric.unit}" if metric.unit and metric.factor == 1 else ""
+    return f"{metric.heading}{unit}, {'higher' if metric.higher_is_better else 'lower'} is better"
 
 
 def is_positive(curves: Sequence[Curve]) -> bool:

@@ -7,18 +7,14 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from subband.metrics.descriptors import VIDEO_METRICS
 from subband.visual.colors import SeriesStyle
 from subband.visual.html import figure, findings, legend, percent, plots, strong
 from subband.visual.plots import BANDS, Curve, energy_bars, line_plot
-from subband.visual.report.figures import is_positive, plottable
+from subband.visual.report.figures import axis_label, is_positive, plottable
 from subband.visual.report.runs import Row
 from subband.visual.report.task_report import Styles
 
-_PER_FRAME = {
-    "mse": ("Squared error", "MSE, lower is better"),
-    "psnr": ("Signal to noise", "PSNR in dB, higher is better"),
-    "ssim": ("Structural similarity", "SSIM, higher is better"),
-}
 _MAX_KEPT = 200  # percent; beyond, tiny powers of target and prediction are divided by each other
 _KEPT = 0.95, 1.05  # energy ratios in between count as kept
 
@@ -26,16 +22,16 @@ _KEPT = 0.95, 1.05  # energy ratios in between count as kept
 def frame_plots(rows: Sequence[Row], styles: Styles) -> Markup:
     """Error of every predicted frame, one plot per metric; empty when nothing was recorded."""
     figures = []
-    for key, (title, unit) in _PER_FRAME.items():
-        curves = []
+    for metric in (item for item in VIDEO_METRICS if item.is_per_frame):
+        title, curves = metric.title, []
         for row in rows:
-            values = row.facts.get("per_frame", {}).get(key)
+            values = row.facts.get("per_frame", {}).get(metric.key)
             if values:
                 frames = list(range(1, len(values) + 1))
                 curves.append(Curve(frames, plottable(values), styles[row.label], with_markers=len(values) <= 20))
         if curves:
-            is_log = key == "mse" and is_positive(curves)  # the baseline's error would flatten all others
-            plot = line_plot(curves, title, "predicted frame", unit, log_y=is_log, whole_x=True)
+            is_log = metric.key == "mse" and is_positive(curves)  # the baseline's error would flatten all others
+            plot = line_plot(curves, title, "predicted frame", axis_label(metric), log_y=is_log, whole_x=True)
             figures.append(figure(title, plot))
     return plots(figures, legend(styles))
 

@@ -7,19 +7,15 @@ from typing import Any
 
 from markupsafe import Markup
 
+from subband.metrics.descriptors import VIDEO_METRICS
 from subband.visual.html import note, section
-from subband.visual.report.figures import training_plots
+from subband.visual.report.figures import logged_columns, training_plots
 from subband.visual.report.runs import Row, Run
 from subband.visual.report.samples import merge_samples
 from subband.visual.report.scores import score_table, verdict
 from subband.visual.report.task_report import Styles, TaskReport
 from subband.visual.report.video_clips import clip_cards
 from subband.visual.report.video_figures import frame_plots, frequency_findings, frequency_plots
-
-_COLUMNS = {
-    "val_psnr": ("Validation PSNR", "dB"),
-    "val_ssim": ("Validation SSIM", "1 is identity"),
-}
 
 
 def _facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
@@ -46,7 +42,7 @@ def _sections(runs: Sequence[Run], rows: Sequence[Row], styles: Styles) -> list[
             "Scores",
             "Best value of each column in bold; arrows point to better. "
             "Persistence repeats the last given frame: a model has to beat it.",
-            score_table(rows, styles),
+            score_table(rows, styles, VIDEO_METRICS),
         ),
         section(
             "Predictions",
@@ -66,7 +62,7 @@ def _sections(runs: Sequence[Run], rows: Sequence[Row], styles: Styles) -> list[
             frequency_plots(rows, styles),
             _frequency_note(rows),
         ),
-        section("Training", "From the logs of the runs.", training_plots(runs, styles, _COLUMNS)),
+        section("Training", "From the logs of the runs.", training_plots(runs, styles, logged_columns(VIDEO_METRICS))),
     ]
 
 
