@@ -64,13 +64,13 @@ def seconds(function: Callable[[], object], repeats: int, device: torch.device) 
     """Mean time of one call."""
     on_gpu = device.type == "cuda"
     clock = time.perf_counter if on_gpu else time.thread_time
-    synchronise = torch.cuda.synchronize if on_gpu else lambda: None
+    wait = torch.cuda.synchronize if on_gpu else lambda: None
     function()
-    synchronise()
+    wait()
     start = clock()
     for _ in range(repeats):
         function()
-    synchronise()
+    wait()
     return (clock() - start) / repeats
 
 
