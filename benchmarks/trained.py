@@ -47,7 +47,8 @@ def spread(values: list[float], digits: int) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    style = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=style, allow_abbrev=False)
     parser.add_argument("what", choices=list(TITLES))
     parser.add_argument("--runs", type=Path, required=True, help="folder of the run folders, of this benchmark alone")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
