@@ -29,10 +29,11 @@ lint:
 
 bench:
 	@$(PYTHON) scripts/bootstrap.py all,test,lint,bench
-	$(BIN)/python benchmarks/transforms.py --compile --markdown runs/bench/transforms.md --csv runs/bench/transforms.csv --plot runs/bench/transforms.png
-	$(BIN)/python benchmarks/video_models.py
-	$(BIN)/python benchmarks/classification.py
-	$(BIN)/python benchmarks/moving_mnist.py
+	$(BIN)/python benchmarks/transforms.py --compile --plot runs/bench/transforms.png --out benchmarks/results/transforms.json
+	$(BIN)/python benchmarks/video_models.py --out benchmarks/results/video_models.json
+	$(BIN)/python benchmarks/classification.py --out benchmarks/results/classification.json
+	$(BIN)/python benchmarks/moving_mnist.py --out benchmarks/results/moving_mnist.json
+	$(BIN)/python benchmarks/results.py
 
 docs:
 	@$(PYTHON) scripts/bootstrap.py all,docs

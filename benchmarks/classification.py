@@ -19,40 +19,30 @@ import subband
 from published.dct import MobileNetV2DCT, ResNetDCT
 from published.gfnet import GFNet, GFNetPyramid
 from published.wsfvit import PublishedWSFViT
-from subband.environment import describe_environment
-from subband.models.registry import model_spec
+from records import Cell, add_out_argument, describe_environment, line, measured, rounded, write_record
 from timing import describe_clock, shortest
 
-DEFAULT = (
-    "wsfvit_p0",
-    "wsfvit_t",
-    "wsfvit_b",
-    "wsfvit_t_384",
-    "gfnet_xs",
-    "gfnet_h_ti",
-    "dct_resnet50",
-    "dct_mobilenetv2",
-)
 CHANNELS = 24  # of the networks on cosine coefficients, which are given coefficients, as published
-
-
-def published(name: str) -> nn.Module:
-    """The plain translation of a named network."""
-    args = dict(model_spec(name).args)
-    if name.startswith("wsfvit_"):
-        side = subband.models.wsfvit.wsfvit.stage_windows(args.pop("img_size", 224), 224)[0][0]
-        return PublishedWSFViT(**args, window=(side, side))
-    if name.startswith("dct_"):
-        return {"dct_resnet50": ResNetDCT, "dct_mobilenetv2": MobileNetV2DCT}[name](CHANNELS)
-    if len(args["dims"]) == 1:
-        return GFNet(args["dims"][0], args["depths"][0])
-    return GFNetPyramid(args["dims"], args["depths"], layer_scale=args["layer_scale"])
+P0 = {"dims": (24, 48, 96, 192), "depths": (1, 1, 2, 1), "num_heads": (2, 4, 8, 16), "head_dim": 12, "stem_dim": 24}
+TINY = {"dims": (64, 128, 256, 512), "depths": (1, 2, 3, 1), "head_dim": 32, "stem_dim": 32}
+BASE = {"dims": (96, 192, 384, 768), "depths": (2, 2, 6, 2), "head_dim": 32, "stem_dim": 64}
+FEW_HEADS, MANY_HEADS = (2, 4, 8, 16), (4, 8, 16, 32)
+PUBLISHED: dict[str, Callable[[], nn.Module]] = {
+    "wsfvit_p0": lambda: PublishedWSFViT(**P0),
+    "wsfvit_t": lambda: PublishedWSFViT(**TINY, num_heads=FEW_HEADS),
+    "wsfvit_b": lambda: PublishedWSFViT(**BASE, num_heads=MANY_HEADS),
+    "wsfvit_t_384": lambda: PublishedWSFViT(**TINY, num_heads=MANY_HEADS, window=(12, 12)),
+    "gfnet_xs": lambda: GFNet(384, 12),
+    "gfnet_h_ti": lambda: GFNetPyramid((64, 128, 256, 512), (3, 3, 10, 3), layer_scale=1e-3),
+    "dct_resnet50": lambda: ResNetDCT(CHANNELS),
+    "dct_mobilenetv2": lambda: MobileNetV2DCT(CHANNELS),
+}
 
 
 def build(name: str, device: torch.device) -> tuple[nn.Module, nn.Module]:
     """The published graph and ours with the same random weights."""
     torch.manual_seed(0)
-    theirs = published(name)
+    theirs = PUBLISHED[name]()
     options = {"channels": CHANNELS, "inputs": "coefficients"} if name.startswith("dct_") else {}
     return theirs.to(device), subband.load_published(name, theirs.state_dict(), **options).to(device)
 
@@ -81,11 +71,15 @@ def train_step(model: nn.Module, images: Tensor, is_mixed: bool) -> Callable[[],
     return run
 
 
+NOTE = (
+    '"Published" is the plain translation in `benchmarks/published/` (same weights, same numbers), not the published '
+    'code itself. "Train" is a forward and a backward pass.'
+)
 MODES = {"forward": forward, "train": train_step}
 
 
-def rows(name: str, batch: int, options: argparse.Namespace) -> Iterator[str]:
-    """Lines of the table for one model and batch size."""
+def rows(name: str, batch: int, options: argparse.Namespace) -> Iterator[list[Cell]]:
+    """Rows of the table for one model and batch size."""
     device = torch.device(options.device)
     theirs, ours = build(name, device)
     images = torch.randn(batch, ours.in_chans, *ours.img_size, device=device)
@@ -96,13 +90,13 @@ def rows(name: str, batch: int, options: argparse.Namespace) -> Iterator[str]:
             torch._dynamo.reset()
             runs["compiled"] = prepare(torch.compile(build(name, device)[1]), images, options.amp)
         base, *others = shortest(runs, options.repeats, device).values()
-        cells = " | ".join(f"{value:.1f} | {base / value:.2f}" for value in others)
-        yield f"| {name} | {batch} | {mode} | {base:.1f} | {cells} |"
+        cells = [cell for value in others for cell in (rounded(value, 1), rounded(base / value, 2))]
+        yield [name, batch, mode, rounded(base, 1), *cells]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("models", nargs="*", metavar="MODEL", help=f"by default {', '.join(DEFAULT)}")
+    parser.add_argument("models", nargs="*", metavar="MODEL", help=f"by default {', '.join(PUBLISHED)}")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--batch", type=int, nargs="+", default=[1, 8])
@@ -110,17 +104,26 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--amp", action="store_true", help="bfloat16 autocast for all")
     parser.add_argument("--compile", action="store_true", help="also time ours under torch.compile")
+    add_out_argument(parser)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    clock = describe_clock(torch.device(options.device))
     print(" | ".join(f"{key} {value}" for key, value in describe_environment().items()))
-    print(f"clock: {describe_clock(torch.device(options.device))}")
-    last = " compiled ms | times faster |" if options.compile else ""
-    print(f"\n| model | batch | mode | published ms | ours ms | times faster |{last}")
-    print("|---" * (8 if options.compile else 6) + "|")
-    for name in options.models or DEFAULT:
+    print(f"clock: {clock}", end="\n\n")
+    columns = ["model", "batch", "mode", "published ms", "ours ms", "times faster"]
+    columns += ["compiled ms", "times faster"] if options.compile else []
+    print(line(columns), "|---" * len(columns) + "|", sep="\n")
+    results = []
+    for name in options.models or PUBLISHED:
         for batch in options.batch:
             for row in rows(name, batch, options):
-                print(row, flush=True)
+                print(line(row), flush=True)
+                results.append(row)
+    if options.out is not None:
+        title = "Classifiers against plain translations of their published graphs"
+        numbers = "bfloat16 autocast" if options.amp else "float32"
+        about = f"Shortest of {options.repeats} interleaved runs, {clock}, {numbers}, on {options.device}."
+        write_record(measured(title, columns, results, seeds=[0], about=[about], notes=[NOTE]), options.out)
 
 
 if __name__ == "__main__":

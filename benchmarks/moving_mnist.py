@@ -1,6 +1,6 @@
 """How much faster Moving MNIST is as one tensor program than as the published loop over samples.
 
-    python benchmarks/moving_mnist.py [--batch-size 16] [--device cpu]
+    python benchmarks/moving_mnist.py [--batch-size 16] [--device cpu] [--out FILE.json]
 
 Both make float32 batches of inputs and targets from the same digits on one thread (the loop always on the CPU). The
 runs alternate, and the fastest of each counts, because that is the one other processes disturbed least. On the CPU the
@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from records import Cell, add_out_argument, describe_environment, measured, write_record
 from subband.data import build_data
-from subband.environment import describe_environment
 
 
 def published_sample(
@@ -64,13 +64,13 @@ def seconds(function: Callable[[], object], repeats: int, device: torch.device) 
     """Mean time of one call."""
     on_gpu = device.type == "cuda"
     clock = time.perf_counter if on_gpu else time.thread_time
-    synchronise = torch.cuda.synchronize if on_gpu else lambda: None
+    wait = torch.cuda.synchronize if on_gpu else lambda: None
     function()
-    synchronise()
+    wait()
     start = clock()
     for _ in range(repeats):
         function()
-    synchronise()
+    wait()
     return (clock() - start) / repeats
 
 
@@ -78,6 +78,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--device", default="cpu")
+    add_out_argument(parser)
     options = parser.parse_args()
     torch.set_num_threads(1)
     device = torch.device(options.device)
@@ -98,7 +99,16 @@ def main() -> None:
         print(f"{name}: {value}")
     for name, rate in rates.items():
         print(f"{name}: {rate:,.0f} sequences of 20x64x64 per second")
-    print(f"ratio: {rates['one tensor program'] / rates['loop over samples']:.1f}")
+    ratio = f"{rates['one tensor program'] / rates['loop over samples']:.1f}"
+    print(f"ratio: {ratio}")
+    if options.out is not None:
+        rows: list[list[Cell]] = [[name, round(rate)] for name, rate in rates.items()]
+        about = f"Batches of {options.batch_size}; the tensor program on {options.device}, the loop on one CPU thread."
+        notes = [f"The tensor program is {ratio} times as fast as the loop."]
+        columns = ["how", "sequences of 20 x 64 x 64 per second"]
+        write_record(
+            measured("Drawing Moving MNIST", columns, rows, seeds=[0], about=[about], notes=notes), options.out
+        )
 
 
 if __name__ == "__main__":

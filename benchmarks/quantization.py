@@ -4,7 +4,7 @@ after.
 Both files are written by `subband export` and run in onnxruntime, one image at a time, on one thread; the time is the
 shortest of many passes over one image. Ranges of activations are measured on validation images.
 
-usage: python benchmarks/quantization.py RUN [RUN ...] [--calibration-images 256] [--repeats 5]
+usage: python benchmarks/quantization.py RUN [RUN ...] [--calibration-images 256] [--repeats 5] [--out FILE.json]
 """
 
 from __future__ import annotations
@@ -13,20 +13,24 @@ import argparse
 import contextlib
 import io
 import tempfile
+from collections.abc import Callable
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
+import onnxruntime
 import torch
+from PIL import Image
 from torch import Tensor
 
 import subband
+from records import Cell, add_out_argument, describe_environment, line, measured, rounded, write_record
 from subband.cli.main import main as subband_command
 from subband.config import load_recipe
-from subband.data import build_data
-from subband.data.labelled.images import ImageData, LabelledImages
-from subband.environment import describe_environment
-from subband.export.onnx import OnnxFile
-from subband.media.images import write_image
+from subband.data import ImageData, LabelledImages, build_data
 from timing import describe_clock, shortest
+
+COLUMNS = ["run", "numbers", "top-1 %", "same class as float32 %", "MB", "ms per image"]
 
 
 def data_of(run: Path) -> ImageData:
@@ -41,42 +45,60 @@ def write_images(images: LabelledImages, folder: Path, count: int) -> None:
     folder.mkdir()
     for number in range(min(count, len(images))):
         index = number * len(images) // min(count, len(images))
-        write_image(folder / f"{number}.png", prepare.denormalize(images[index][0]).clamp(0, 1))
+        pixels = (255 * prepare.denormalize(images[index][0]).clamp(0, 1)).round().byte()
+        colors = pixels.permute(1, 2, 0) if len(pixels) == 3 else pixels[0]
+        Image.fromarray(colors.numpy()).save(folder / f"{number}.png")
 
 
-def export(run: Path, path: Path, *words: str) -> OnnxFile:
-    """The file of `subband export`."""
+def export(run: Path, path: Path, *words: str) -> Callable[[Tensor], Tensor]:
+    """Write the file of `subband export`; returns how it is run on one thread."""
     with contextlib.redirect_stdout(io.StringIO()):
         code = subband_command(["export", str(run), "--out", str(path), *words])
     if code != 0:
         raise SystemExit(code)
-    return OnnxFile(path, threads=1)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3  # errors
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return partial(logits, session)
 
 
-def top1(file: OnnxFile, images: LabelledImages) -> tuple[float, Tensor]:
+def logits(session: onnxruntime.InferenceSession, images: Tensor) -> Tensor:
+    """Output of a network for a batch of images."""
+    (result,) = session.run(None, {session.get_inputs()[0].name: images.numpy()})
+    return torch.from_numpy(result)
+
+
+def top1(network: Callable[[Tensor], Tensor], images: LabelledImages) -> tuple[float, Tensor]:
     """Share of right answers, and the answers."""
-    answers = torch.cat([file(image[None]).argmax(1) for image, _ in (images[i] for i in range(len(images)))])
+    answers = torch.cat([network(image[None]).argmax(1) for image, _ in (images[i] for i in range(len(images)))])
     return (answers == torch.tensor(images.labels)).float().mean().item(), answers
 
 
-def rows(run: Path, options: argparse.Namespace) -> list[str]:
-    """The two lines of a run."""
+def rows(run: Path, options: argparse.Namespace) -> list[list[Cell]]:
+    """The two rows of a run."""
     data = data_of(run)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_images(data.val, folder / "images", options.calibration_images)
         paths = {"float32": folder / "float.onnx", "int8": folder / "int8.onnx"}
         extra = ["--calibration", str(folder / "images"), "--calibration-images", str(options.calibration_images)]
-        files = {"float32": export(run, paths["float32"]), "int8": export(run, paths["int8"], "--int8", *extra)}
+        networks = {"float32": export(run, paths["float32"]), "int8": export(run, paths["int8"], "--int8", *extra)}
         image = data.test[0][0][None]
-        calls = {kind: (lambda file=file: file(image)) for kind, file in files.items()}
+        calls = {kind: partial(network, image) for kind, network in networks.items()}
         times = shortest(calls, options.repeats, torch.device("cpu"))
-        scores = {kind: top1(file, data.test) for kind, file in files.items()}
+        scores = {kind: top1(network, data.test) for kind, network in networks.items()}
         same = (scores["float32"][1] == scores["int8"][1]).float().mean().item()
         model = subband.load_model(run).model_config["name"]
         return [
-            f"| {run.name} ({model}) | {kind} | {100 * scores[kind][0]:.2f} | {100 * (1.0 if kind == 'float32' else same):.2f} "
-            f"| {path.stat().st_size / 1e6:.2f} | {times[kind]:.3f} |"
+            [
+                f"{run.name} ({model})",
+                kind,
+                rounded(100 * scores[kind][0], 2),
+                rounded(100 * (1.0 if kind == "float32" else same), 2),
+                rounded(path.stat().st_size / 1e6, 2),
+                rounded(times[kind], 3),
+            ]
             for kind, path in paths.items()
         ]
 
@@ -86,14 +108,21 @@ def main() -> None:
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folder of a classifier")
     parser.add_argument("--calibration-images", type=int, default=256)
     parser.add_argument("--repeats", type=int, default=5)
+    add_out_argument(parser)
     options = parser.parse_args()
     torch.set_num_threads(1)
     print(" | ".join(f"{key} {value}" for key, value in describe_environment().items()))
     print(f"clock: {describe_clock(torch.device('cpu'))}")
-    print("\n| run | numbers | top-1 % | same class as float32 % | MB | ms per image |")
-    print("|---" * 6 + "|")
+    print("", line(COLUMNS), "|---" * len(COLUMNS) + "|", sep="\n")
+    results = []
     for run in options.runs:
-        print(*rows(run, options), sep="\n", flush=True)
+        found = rows(run, options)
+        print(*map(line, found), sep="\n", flush=True)
+        results += found
+    if options.out is not None:
+        about = [f"One image at a time on one thread; shortest of {options.repeats} rounds."]
+        software = f"onnxruntime {version('onnxruntime')}"
+        write_record(measured("8-bit integers", COLUMNS, results, software=software, about=about), options.out)
 
 
 if __name__ == "__main__":

@@ -29,8 +29,8 @@ from torch import Tensor
 from peers.cases import CASES, Case
 from peers.checks import ForwardBackward, gradient_error, value_error
 from peers.contestant import Contestant, flat
-from peers.table import Row, headings, write_csv, write_json, write_markdown
-from subband.environment import describe_environment
+from peers.table import Row, columns, headings, write_csv, write_json, write_markdown
+from records import add_out_argument, describe_environment, measured, write_record
 from timing import describe_clock, keep_memory, shortest
 
 LIBRARIES = ("PyWavelets", "ptwt", "pytorch_wavelets", "torch_dct", "scipy", "dtcwt", "numpy")
@@ -115,7 +115,7 @@ def redundancy(contestant: Contestant, x: Tensor) -> int:
 
 
 def runnable(contestants: list[Contestant], x: Tensor) -> tuple[list[Contestant], list[str]]:
-    """Contestants whose first forward and backward pass succeed, and why the others fail: compilers refuse this and that."""
+    """Contestants whose first forward and backward pass succeed, and why the others fail (compilers refuse a lot)."""
     kept, reasons = [], []
     for contestant in contestants:
         try:
@@ -187,6 +187,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--system-memory", action="store_true", help="leave the memory policy of the system as it is")
     for kind in ("json", "csv", "markdown", "plot"):
         parser.add_argument(f"--{kind}", type=Path, metavar="FILE", help=f"write the {kind} here")
+    add_out_argument(parser)
     options = parser.parse_args()
     options.rounds = options.rounds or (2 if options.quick else 5)
     return options
@@ -238,8 +239,29 @@ def report(rows: list[Row], failures: list[str], facts: dict[str, str | int], op
         if (file := getattr(options, kind)) is not None:
             file.parent.mkdir(parents=True, exist_ok=True)
             write(file, rows, facts, options.compile)
+    if options.out is not None:
+        write_out(rows, failures, facts, options)
     if failures:
         sys.exit("not measured:\n" + "\n".join(failures))
+
+
+def write_out(rows: list[Row], failures: list[str], facts: dict[str, str | int], options: argparse.Namespace) -> None:
+    """The record of this run."""
+    record = measured(
+        "Transforms",
+        columns(options.compile),
+        [row.cells(options.compile) for row in rows],
+        seeds=[0],
+        software=str(facts["libraries"]),
+        about=[
+            f"Float32, shortest of {options.rounds} interleaved rounds, {facts['clock']}, memory: {facts['memory']}.",
+            '"x clone" is the time over that of copying the input, "f+b" is forward and the gradient of the input, '
+            '"faster than peer" is the time of the fastest peer over ours. All numbers are compared with those of '
+            "PyWavelets, SciPy or dtcwt before; * marks a contestant whose numbers or gradient are wrong.",
+        ],
+        notes=[f"Not measured: {failure}." for failure in failures],
+    )
+    write_record(record, options.out)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 Both run in one process, in turn, on the same weights and input; the ratio is that of the minima. Peak memory of a
 training step is what the process grows by, at its peak, each in a process of its own (Linux).
 
-usage: python benchmarks/video_models.py [MODEL ...] [--threads 1] [--repeats 5] [--batch 1] [--compile]
+usage: python benchmarks/video_models.py [MODEL ...] [--threads 1] [--repeats 5] [--batch 1] [--compile] [--out FILE]
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import argparse
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -22,7 +22,7 @@ import subband
 from published.simvp import SimVPModel
 from published.wast import PublishedWaST
 from published.wsfvit_video import WSFViTVideo
-from subband.environment import describe_environment
+from records import Cell, add_out_argument, describe_environment, line, measured, rounded, write_record
 
 IN_SHAPE = (10, 1, 64, 64)
 MMNIST = {"hid_S": 64, "hid_T": 512, "N_S": 4, "N_T": 8}
@@ -57,6 +57,10 @@ def train_step(model: nn.Module, frames: Tensor) -> Callable[[], None]:
     return run
 
 
+NOTE = (
+    '"Published" is the plain translation in `benchmarks/published/` (same weights, same numbers), not the published '
+    "code itself."
+)
 MODES = {"forward": forward, "train": train_step}
 
 
@@ -105,6 +109,24 @@ def measured_apart(name: str, which: str, options: argparse.Namespace) -> float:
     return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
+def rows(name: str, options: argparse.Namespace) -> Iterator[list[Cell]]:
+    """Rows of the table for one model."""
+    theirs, ours = build(name)
+    frames = torch.rand(options.batch, *IN_SHAPE)
+    for mode, prepare in MODES.items():
+        runs = [prepare(theirs, frames), prepare(ours, frames)]
+        if options.compile:
+            torch._dynamo.reset()
+            compiled = subband.load_published(name, theirs.state_dict())
+            compiled.compile()
+            runs.append(prepare(compiled, frames))
+        base, *others = interleaved(runs, options.repeats)
+        yield [name, mode, rounded(base, 0), *(cell for v in others for cell in (rounded(v, 0), rounded(base / v, 2)))]
+    published, mine = (measured_apart(name, which, options) for which in ("published", "ours"))
+    memory: list[Cell] = [name, "train, peak MB", rounded(published, 0), rounded(mine, 0), rounded(published / mine, 2)]
+    yield memory + [None] * (2 if options.compile else 0)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="*", metavar="MODEL", help=", ".join(PUBLISHED))
@@ -113,31 +135,28 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--compile", action="store_true", help="also time ours under torch.compile")
     parser.add_argument("--memory-of", choices=["published", "ours"], help=argparse.SUPPRESS)
+    add_out_argument(parser)
     options = parser.parse_args()
     if options.memory_of:
         print(growth_mb(options.models[0], options.memory_of, options.threads, options.batch))
         return
     torch.set_num_threads(options.threads)
-    print(" | ".join(f"{key} {value}" for key, value in describe_environment().items()))
-    print(
-        f"\n| model | mode | published ms | ours ms | times faster |{' compiled ms | times faster |' if options.compile else ''}"
-    )
-    print(f"|---|---|---|---|---|{'---|---|' if options.compile else ''}")
+    print(" | ".join(f"{key} {value}" for key, value in describe_environment().items()), end="\n\n")
+    columns = ["model", "mode", "published ms", "ours ms", "times faster"]
+    columns += ["compiled ms", "times faster"] if options.compile else []
+    print(line(columns), "|---" * len(columns) + "|", sep="\n")
+    results = []
     for name in options.models or PUBLISHED:
-        theirs, ours = build(name)
-        frames = torch.rand(options.batch, *IN_SHAPE)
-        for mode, prepare in MODES.items():
-            runs = [prepare(theirs, frames), prepare(ours, frames)]
-            if options.compile:
-                torch._dynamo.reset()
-                compiled = subband.load_published(name, theirs.state_dict())
-                compiled.compile()
-                runs.append(prepare(compiled, frames))
-            base, *others = interleaved(runs, options.repeats)
-            cells = " | ".join(f"{value:.0f} | {base / value:.2f}" for value in others)
-            print(f"| {name} | {mode} | {base:.0f} | {cells} |", flush=True)
-        published, mine = (measured_apart(name, which, options) for which in ("published", "ours"))
-        print(f"| {name} | train, peak MB | {published:.0f} | {mine:.0f} | {published / mine:.2f} |", flush=True)
+        for row in rows(name, options):
+            print(line(row), flush=True)
+            results.append(row)
+    if options.out is not None:
+        title = "Video models against plain translations of their published graphs"
+        about = f"Batch {options.batch}, 10 x 1 x 64 x 64; shortest of {options.repeats} interleaved runs, wall time."
+        memory = "For memory, the growth of the process's peak in MB."
+        write_record(
+            measured(title, columns, results, seeds=[0], about=[f"{about} {memory}"], notes=[NOTE]), options.out
+        )
 
 
 if __name__ == "__main__":

@@ -9,8 +9,7 @@ import torch
 from torch.nn import functional as F
 
 import subband
-from subband.data import build_data
-from subband.data.loader import SampleLoader
+from subband.data import SampleLoader, build_data
 
 
 def main(num_steps: int = 60) -> float:

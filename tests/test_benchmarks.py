@@ -1,10 +1,11 @@
-"""The benchmarks run; that of the transforms finds that all libraries agree."""
+"""The benchmarks run and write their results; that of the transforms finds that all libraries agree."""
 
 import json
 import os
 import shutil
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,87 @@ def run_script(name, *words, folder):
     return result.stdout
 
 
+@pytest.fixture
+def scripts(monkeypatch):
+    """Makes the modules beside the scripts importable for the time of a test."""
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+
+
+def test_the_page_of_results_is_what_their_files_give(tmp_path):
+    run_script("results.py", "--check", folder=tmp_path)
+
+
+def test_a_changed_figure_shows_on_the_page(tmp_path):
+    shutil.copytree(SCRIPTS / "results", tmp_path / "results")
+    for name in ("records.py", "results.py", "RESULTS.md"):
+        shutil.copy(SCRIPTS / name, tmp_path)
+    file = tmp_path / "results" / "demo.json"
+    text = file.read_text("utf-8")
+    assert "23.98" in text
+    file.write_text(text.replace("23.98", "23.97"), encoding="utf-8")
+    command = [sys.executable, str(tmp_path / "results.py")]
+    checked = subprocess.run([*command, "--check"], capture_output=True, text=True, timeout=60)
+    assert checked.returncode == 1
+    assert "RESULTS.md is not what the files in results/ give" in checked.stderr
+    subprocess.run(command, check=True, timeout=60)
+    assert "| 23.97 |" in (tmp_path / "RESULTS.md").read_text("utf-8")
+    subprocess.run([*command, "--check"], check=True, timeout=60)
+
+
+def test_results_come_back_as_they_were_written(scripts, tmp_path):
+    from records import line, measured, read_record, rounded, write_record
+
+    row = ['a "word", ± 1', 1234567, rounded(1.1, 2), rounded(1234.4, 0), None]
+    record = measured("Title", ["a", "b", "c", "d", "e"], [row, row], seeds=[0, 1], about=["An umlaut: ä."])
+    write_record(record, tmp_path / "new" / "record.json")
+    again = read_record(tmp_path / "new" / "record.json")
+    assert again == record
+    assert line(again.rows[0]) == '| a "word", ± 1 | 1,234,567 | 1.10 | 1,234 | - |'
+    assert isinstance(again.rows[0][2], Decimal)
+    assert all((again.date, again.hardware, again.commit, again.command))
+    with pytest.raises(ValueError, match=r"2 cells for 1 columns"):
+        write_record(measured("Title", ["a"], [[1, 2]]), tmp_path / "record.json")
+    (tmp_path / "record.json").write_text('{"title": "x", "when": 0}')
+    with pytest.raises(ValueError, match=r"record.json: .*when"):
+        read_record(tmp_path / "record.json")
+
+
+def test_every_file_of_results_is_complete(scripts):
+    from records import read_record
+
+    files = sorted((SCRIPTS / "results").glob("*.json"))
+    assert len(files) >= 15
+    for file in files:
+        record = read_record(file)
+        assert record.title, file
+        assert record.hardware, file
+        assert len(record.date.split("-")) == 3, file
+        assert all(len(row) == len(record.columns) for row in record.rows), file
+
+
+def test_runs_of_several_seeds_become_rows(scripts, tmp_path):
+    from trained import rows_of
+
+    for seed, mse in enumerate((1.0, 2.0)):
+        folder = tmp_path / f"a_seed{seed}"
+        folder.mkdir()
+        metrics = {"mse": mse, "mae": 1.0, "psnr": 20.0, "ssim": 0.5}
+        row = {"parameters": 10, "train_seconds": 3.0, "metrics": metrics}
+        (folder / "scores.json").write_text(json.dumps({"rows": [row]}))
+    (row,) = rows_of("ablation-wast", tmp_path, [0, 1])
+    assert row == ["a", 10, "1.50 ± 0.71", "1.00 ± 0.00", "20.00 ± 0.00", "0.5000 ± 0.0000", "3 ± 0"]
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_moving_mnist_writes_its_results(scripts, tmp_path):
+    from records import read_record
+
+    run_script("moving_mnist.py", "--batch-size", "1", "--out", "rates.json", folder=tmp_path)
+    record = read_record(tmp_path / "rates.json")
+    assert [row[0] for row in record.rows] == ["loop over samples", "one tensor program", "zeros of that size"]
+    assert record.command == ["python benchmarks/moving_mnist.py --batch-size 1 --out rates.json"]
+
+
 def table(text):
     """Cells of a Markdown table without its head."""
     lines = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")]
@@ -34,7 +116,10 @@ def test_the_benchmark_of_the_transforms_runs(tmp_path):
     files = {kind: tmp_path / f"results.{kind}" for kind in ("json", "csv", "markdown", "plot")}
     files["plot"] = tmp_path / "results.png"
     words = [f"--{kind}={file}" for kind, file in files.items()]
-    run_script("transforms.py", "--cases", "haar 3-D", "--rounds", "1", *words, folder=tmp_path)
+    out = tmp_path / "record.json"
+    run_script("transforms.py", "--cases", "haar 3-D", "--rounds", "1", *words, f"--out={out}", folder=tmp_path)
+    record = json.loads(out.read_text())
+    assert [row[:2] for row in record["rows"]] == [["haar 3-D 4x16x10x64x64", way] for way in ("forward", "f+b")]
     assert all(file.stat().st_size > 0 for file in files.values())
     rows = json.loads(files["json"].read_text())["rows"]
     assert [row["pass"] for row in rows] == ["forward", "f+b"]
@@ -46,7 +131,11 @@ def test_the_benchmark_of_the_transforms_runs(tmp_path):
 
 @pytest.mark.slow
 def test_the_benchmark_of_the_classifiers_runs(tmp_path):
-    rows = table(run_script("classification.py", "wsfvit_p0", "--batch", "1", "--repeats", "1", folder=tmp_path))
+    words = ["wsfvit_p0", "--batch", "1", "--repeats", "1", "--out", "record.json"]
+    rows = table(run_script("classification.py", *words, folder=tmp_path))
+    assert [row[:3] for row in json.loads((tmp_path / "record.json").read_text())["rows"]] == [
+        ["wsfvit_p0", 1, mode] for mode in ("forward", "train")
+    ]
     assert [row[:3] for row in rows] == [["wsfvit_p0", "1", mode] for mode in ("forward", "train")]
     for row in rows:
         published, ours, ratio = map(float, row[3:])

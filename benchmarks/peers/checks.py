@@ -48,7 +48,7 @@ def gradient_error(contestant: Contestant, yardstick: Contestant, x: Tensor) -> 
 
 
 class ForwardBackward:
-    """The forward transform and the gradient of its arguments, as one function to time; weights are drawn beforehand."""
+    """The forward transform and the gradient of its arguments as one function; weights are drawn beforehand."""
 
     def __init__(self, contestant: Contestant, x: Tensor) -> None:
         arguments = contestant.arguments(x.detach())

@@ -7,7 +7,9 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Row", "headings", "write_csv", "write_json", "write_markdown"]
+from records import Cell, line, rounded
+
+__all__ = ["Row", "columns", "headings", "write_csv", "write_json", "write_markdown"]
 
 Facts = dict[str, str | int]
 
@@ -37,31 +39,40 @@ class Row:
         peer = self.peer()
         return peer[1] / min(times) if peer and times else None
 
-    def summary(self, with_compiled: bool) -> str:
-        """A line of a Markdown table."""
+    def cells(self, with_compiled: bool) -> list[Cell]:
+        """Cells under `columns`."""
         clone, peer = self.times["clone"], self.peer()
-        cells = [self.case, self.direction, f"{clone:.2f}"]
+        cells: list[Cell] = [self.case, self.direction, rounded(clone, 2)]
         for is_compiled in (False, True)[: 1 + with_compiled]:
             time = self.ours(is_compiled)
             if time is None:
-                cells += ["-"] * 3
+                cells += [None] * 3
             else:
-                cells += [f"{time:.2f}", f"{time / clone:.1f}", f"{peer[1] / time:.1f}" if peer else "-"]
+                cells += [rounded(time, 2), rounded(time / clone, 1), rounded(peer[1] / time, 1) if peer else None]
         if peer:
             star = "*" if peer[0] in self.remarks else ""
-            cells += [f"{peer[0]}{star}", f"{peer[1]:.1f}", f"{peer[1] / clone:.1f}"]
+            cells += [f"{peer[0]}{star}", rounded(peer[1], 1), rounded(peer[1] / clone, 1)]
         else:
-            cells += ["-"] * 3
-        return f"| {' | '.join(cells)} |"
+            cells += [None] * 3
+        return cells
+
+    def summary(self, with_compiled: bool) -> str:
+        """A line of a Markdown table."""
+        return line(self.cells(with_compiled))
+
+
+def columns(with_compiled: bool) -> list[str]:
+    """Headings of the table."""
+    titles = ["case", "pass", "clone ms", "subband ms", "x clone", "faster than peer"]
+    if with_compiled:
+        titles += ["compiled ms", "x clone", "faster than peer"]
+    return [*titles, "fastest peer", "ms", "x clone"]
 
 
 def headings(with_compiled: bool) -> str:
     """Head of the Markdown table."""
-    titles = ["case", "pass", "clone ms", "subband ms", "x clone", "faster than peer"]
-    if with_compiled:
-        titles += ["compiled ms", "x clone", "faster than peer"]
-    titles += ["fastest peer", "ms", "x clone"]
-    return f"| {' | '.join(titles)} |\n|{'---|' * len(titles)}"
+    titles = columns(with_compiled)
+    return f"{line(titles)}\n|{'---|' * len(titles)}"
 
 
 def write_json(file: Path, rows: list[Row], facts: Facts, with_compiled: bool) -> None:

@@ -2,6 +2,8 @@
 
 import io
 import math
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -11,8 +13,8 @@ from scipy.stats import entropy
 from skimage import data
 from skimage.metrics import peak_signal_noise_ratio
 
-from subband.imaging import decode_image, encode_image, rate_distortion
-from subband.imaging.coder import MIN_STEP
+from subband.imaging import decode_file, decode_image, encode_image, rate_distortion
+from subband.imaging.coder import MAX_PIXELS, MIN_STEP
 from subband.transforms import wavedec2, waverec2
 
 KEEP = (0.01, 0.1)
@@ -106,6 +108,7 @@ def test_values_outside_the_range_are_clipped():
         (torch.rand(8, 8), {"keep": 0.5}, r"\(C, H, W\)"),
         (torch.rand(1, 0, 8), {"keep": 0.5}, r"at least one pixel"),
         (torch.rand(1, 1, 70000), {"keep": 0.5}, r"at most 65535 pixels"),
+        (torch.zeros(1).expand(1, 20000, 20000), {"keep": 0.5}, r"at most 120,000,000 pixels"),
         (torch.rand(1, 8, 8), {"keep": 0.5, "wavelet": "bior44"}, r"bior44"),
     ],
 )
@@ -126,3 +129,65 @@ def test_damaged_codes(camera):
             decode_image(wrong)
     with pytest.raises(ValueError, match=r"cut off or damaged"):
         decode_image(code[: len(code) // 2])
+
+
+def resealed(code: bytes, offset: int, values: bytes) -> bytes:
+    """A code with other bytes in its header and the checksum that belongs to them."""
+    changed = code[:offset] + values + code[offset + len(values) :]
+    return changed[:4] + struct.pack("<I", zlib.crc32(changed[8:])) + changed[8:]
+
+
+def test_every_damaged_byte_is_noticed(rng):
+    code = encode_image(torch.rand(1, 9, 7, generator=rng), 0.3)
+    for place in range(len(code)):
+        damaged = bytearray(code)
+        damaged[place] ^= 0x10
+        with pytest.raises(ValueError, match=r"^data "):
+            decode_image(bytes(damaged))
+    for length in range(len(code)):
+        with pytest.raises(ValueError, match=r"^data "):
+            decode_image(code[:length])
+    with pytest.raises(ValueError, match=r"cut off or damaged"):
+        decode_image(code + b"0")
+
+
+@pytest.mark.parametrize(
+    ("offset", "values", "message"),
+    [
+        (3, b"\x09", r"version 9, this is a decoder of version 1"),
+        (12, b"\x02", r"no header of a picture"),
+        (14, b"\x00\x00", r"no header of a picture"),
+        (18, struct.pack("<f", math.nan), r"no header of a picture"),
+        (14, b"\xff\xff\xff\xff", r"65535 x 65535 pixels; more than 120,000,000 are not decoded"),
+        (16, b"\xff\xff", r"cut off or damaged: it ends too early"),
+        (22, b"nowave\0\0", r"nowave"),
+        (44, b"\xff\xff\xff\xff", r"cut off or damaged: it ends too early"),
+    ],
+)
+def test_headers_that_no_encoder_writes(offset, values, message, rng):
+    code = encode_image(torch.rand(1, 64, 64, generator=rng), 0.3)
+    assert resealed(code, 3, code[3:4]) == code
+    with pytest.raises(ValueError, match=message):
+        decode_image(resealed(code, offset, values))
+
+
+def test_huge_sizes_need_no_memory(rng, monkeypatch):
+    code = encode_image(torch.rand(1, 8, 8, generator=rng), 0.3)
+    monkeypatch.setattr(torch, "zeros", lambda *shape, **options: pytest.fail(f"asked for memory: {shape}"))
+    assert MAX_PIXELS < 65535 * 2000
+    with pytest.raises(ValueError, match=r"65535 x 2000 pixels"):
+        decode_image(resealed(code, 14, struct.pack("<HH", 65535, 2000)))
+
+
+def test_files_decode_as_their_codes_do(tmp_path, astronaut):
+    code = encode_image(astronaut, 0.05)
+    (tmp_path / "photo.sbw").write_bytes(code)
+    assert torch.equal(decode_file(tmp_path / "photo.sbw"), decode_image(code))
+    for name, content in {"foreign": b"GIF89a" * 20, "empty": b"", "cut": code[:500], "long": code + bytes(9)}.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ValueError, match=rf"{name}: data "):
+            decode_file(tmp_path / name)
+    with pytest.raises(ValueError, match=r"is a folder"):
+        decode_file(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        decode_file(tmp_path / "nothing.sbw")

@@ -26,8 +26,9 @@ COMMANDS = {
     "fuse": ("subband.cli.commands.fuse", "several exposures or foci of a scene in one photograph"),
     "compress": (
         "subband.cli.commands.compress",
-        "bits per pixel against quality for the largest wavelet coefficients",
+        "code photographs by their largest wavelet coefficients: bits per pixel against quality",
     ),
+    "decompress": ("subband.cli.commands.decompress", "turn the files of compress back into pictures"),
     "models": ("subband.cli.commands.models", "list the models"),
     "info": ("subband.cli.commands.info", "parameters, operations, memory and time of a model"),
     "convert": ("subband.cli.commands.convert", "published checkpoints to our files and back"),

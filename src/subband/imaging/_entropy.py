@@ -126,7 +126,7 @@ class _Model:
 
 
 def _contexts(bands: Sequence[Band]) -> Iterator[Iterator[np.ndarray]]:
-    """For every band, for every row, the class of every coefficient; rows must be filled in before the next is asked for."""
+    """For every band, for every row, the class of every coefficient; fill in a row before asking for the next."""
     for index, band in enumerate(bands):
         known = np.zeros(band.shape, np.int64)
         if index > 3:

@@ -5,14 +5,20 @@ are written without further loss. The step of the quantizer is the magnitude of 
 so that just the coefficients below it become zero. Colors are turned into orthonormal opponents first; with a wavelet
 that is (nearly) orthonormal too, the largest coefficients are the ones whose loss would cost the most (Mallat, "A
 Wavelet Tour of Signal Processing", chapters 9 and 10).
+
+The code of a picture is a complete file (`.sbw`): a header, then the numbers. The header holds magic bytes, the version
+of the format, a checksum of everything after it, the length of the file, the size of the picture, the step and the
+names of the wavelet and the boundary mode.
 """
 
 from __future__ import annotations
 
 import math
 import struct
+import zlib
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -24,17 +30,33 @@ from subband.imaging._entropy import pack_bands, unpack_bands
 from subband.transforms import Coeffs, Details, dwt_max_level, wavedec2, waverec2
 from subband.transforms.coefficient_arrays import from_vector, to_vector
 
-__all__ = ["RatePoint", "decode_image", "encode_image", "rate_distortion"]
+__all__ = ["RatePoint", "decode_file", "decode_image", "encode_image", "rate_distortion"]
 
 MIN_STEP = 2.0**-12
 """Finest quantizer step, a sixteenth of a step between 8-bit brightnesses; nobody sees what it loses."""
 
-_MAGIC = b"sbw1"
-_HEADER = struct.Struct("<4sBBHHf8s14s")  # magic, channels, level, height, width, step, wavelet, mode
-_RECONSTRUCTION = (
-    0.45  # position inside a bin; below its middle, since small coefficients are more frequent than large ones
-)
+MAX_PIXELS = 120_000_000
+"""Largest picture that is coded or decoded; a decoder knows from the header, before it needs any memory."""
+
+_MAGIC, _VERSION = b"sbw", 1
+_START = struct.Struct("<3sBI")  # magic, version, checksum of everything after it
+_SHAPE = struct.Struct("<IBBHHf8s14s")  # length of the file, channels, level, height, width, step, wavelet, mode
+_HEADER_SIZE = _START.size + _SHAPE.size
+# Position inside a bin; below its middle, since small coefficients are more frequent than large ones.
+_RECONSTRUCTION = 0.45
 _MAX_SIDE = 65535
+
+
+class _Header(NamedTuple):
+    checksum: int
+    num_bytes: int
+    channels: int
+    level: int
+    height: int
+    width: int
+    step: float
+    wavelet: str
+    mode: str
 
 
 class RatePoint(NamedTuple):
@@ -48,7 +70,8 @@ class RatePoint(NamedTuple):
         bits_per_pixel: `8 * num_bytes / (H * W)`, for all channels together.
         psnr: Peak signal-to-noise ratio of the decoded picture in decibels, peak 1, over all channels; infinite if
             equal.
-        data: The code, header included; `decode_image` makes a picture of it and of nothing else.
+        data: The code, header included, as it is written to a file; `decode_image` makes a picture of it and of
+            nothing else.
     """
 
     keep: float
@@ -121,7 +144,7 @@ def encode_image(
         mode: Boundary mode.
 
     Returns:
-        The code, with a header of 36 bytes.
+        The code, with a header of 44 bytes; written to a file as it is, it is what `decode_file` reads.
 
     Raises:
         TypeError: If `x` is not real and floating.
@@ -142,8 +165,10 @@ def encode_image(
     step = struct.unpack("<f", struct.pack("<f", max(smallest, MIN_STEP)))[0]
     # A hair above one, so that the smallest kept coefficient does not fall into the dead zone by rounding.
     numbers = ((vector.abs() / step) * (1 + 1e-6)).floor().mul(vector.sign())
-    header = _HEADER.pack(_MAGIC, x.shape[0], level, *x.shape[1:], step, wavelet.encode(), mode.encode())
-    return header + pack_bands(*_arrays(from_vector(numbers, coeffs)))
+    code = pack_bands(*_arrays(from_vector(numbers, coeffs)))
+    num_bytes = _HEADER_SIZE + len(code)
+    shape = _SHAPE.pack(num_bytes, x.shape[0], level, *x.shape[1:], step, wavelet.encode(), mode.encode())
+    return _START.pack(_MAGIC, _VERSION, zlib.crc32(shape + code)) + shape + code
 
 
 def decode_image(data: bytes) -> Tensor:
@@ -166,6 +191,38 @@ def decode_image(data: bytes) -> Tensor:
     return _reconstruct(*_read(data))
 
 
+def decode_file(path: Path | str) -> Tensor:
+    """The picture of a file that holds a code.
+
+    Args:
+        path: File with what `encode_image` returned, as `subband compress` writes it.
+
+    Returns:
+        `(C, H, W)` float32 in `[0, 1]`.
+
+    Raises:
+        FileNotFoundError: If there is nothing at `path`.
+        ValueError: If the file is something else, cut off or damaged, or its picture has more than `MAX_PIXELS`.
+
+    Example:
+        >>> code = encode_image(torch.linspace(0, 1, 64).expand(1, 64, 64), keep=0.1)
+        >>> path = getfixture("tmp_path") / "ramp.sbw"
+        >>> path.write_bytes(code) == len(code), torch.equal(decode_file(path), decode_image(code))
+        (True, True)
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder, not the code of a picture.")
+    try:
+        with open(path, "rb") as file:
+            start = file.read(_HEADER_SIZE)
+            header = _parse(start)
+            # One byte more than there should be, so that a longer file is noticed, however long it is.
+            return decode_image(start + file.read(header.num_bytes - _HEADER_SIZE + 1))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
 def _reconstruct(numbers: Coeffs, step: float) -> Tensor:
     def values(band: Tensor) -> Tensor:
         return torch.where(band == 0, 0, (band.abs() + _RECONSTRUCTION) * band.sign()) * step
@@ -178,19 +235,40 @@ def _transform(x: Tensor, wavelet: str, mode: str, level: int) -> Coeffs:
     return wavedec2(to_opponents(x) if len(x) == 3 else x, wavelet, mode, level)
 
 
+def _parse(data: bytes) -> _Header:
+    """The header of a code; refuses what no encoder writes, before memory for a picture is needed."""
+    if len(data) < _HEADER_SIZE or data[: len(_MAGIC)] != _MAGIC:
+        raise ValueError("data must be the code of a picture as encode_image returns it")
+    _, version, checksum = _START.unpack_from(data)
+    if version != _VERSION:
+        raise ValueError(f"data is a code of version {version}, this is a decoder of version {_VERSION}")
+    *numbers, wavelet, mode = _SHAPE.unpack_from(data, _START.size)
+    names = [name.rstrip(b"\0").decode("ascii", "replace") for name in (wavelet, mode)]
+    header = _Header(checksum, *numbers, *names)
+    is_possible = header.channels in (1, 3) and header.height and header.width and 0 < header.step < math.inf
+    if not is_possible or header.num_bytes < _HEADER_SIZE:
+        raise ValueError("data is cut off or damaged: its header is no header of a picture")
+    if header.height * header.width > MAX_PIXELS:
+        size = f"{header.height} x {header.width}"
+        raise ValueError(f"data is the code of {size} pixels; more than {MAX_PIXELS:,} are not decoded")
+    return header
+
+
 def _read(data: bytes) -> tuple[Coeffs, float]:
     """Quantized coefficients and the step of the quantizer."""
-    if data[:4] != _MAGIC or len(data) < _HEADER.size:
-        raise ValueError("data must be the code of a picture as encode_image returns it")
-    _, channels, level, height, width, step, wavelet, mode = _HEADER.unpack_from(data)
-    names = [name.rstrip(b"\0").decode() for name in (wavelet, mode)]
-    like = _transform(torch.zeros(channels, height, width), names[0], names[1], level)
+    header = _parse(data)
+    if len(data) != header.num_bytes:
+        raise ValueError(f"data is cut off or damaged: it does not have {header.num_bytes} bytes, as its header says")
+    if zlib.crc32(memoryview(data)[_START.size :]) != header.checksum:
+        raise ValueError("data is cut off or damaged: its checksum is wrong")
+    zeros = torch.zeros(header.channels, header.height, header.width)
+    like = _transform(zeros, header.wavelet, header.mode, header.level)
     try:
-        approx, details = unpack_bands(data[_HEADER.size :], *_arrays(like))
+        approx, details = unpack_bands(data[_HEADER_SIZE:], *_arrays(like))
     except ValueError as error:
         raise ValueError(f"data is cut off or damaged: {error}") from error
     levels = tuple(Details({key: torch.from_numpy(bands[key]).float() for key in sorted(bands)}) for bands in details)
-    return replace(like, approx=torch.from_numpy(approx).float(), details=levels), step
+    return replace(like, approx=torch.from_numpy(approx).float(), details=levels), header.step
 
 
 def _arrays(coeffs: Coeffs) -> tuple[np.ndarray, list[dict[str, np.ndarray]]]:
@@ -205,5 +283,7 @@ def _check(x: Tensor, keep: float) -> None:
         raise ValueError(f"x must be (C, H, W) with C = 1 or 3 and at least one pixel, got {tuple(x.shape)}")
     if max(x.shape[1:]) > _MAX_SIDE:
         raise ValueError(f"x must have sides of at most {_MAX_SIDE} pixels, got {x.shape[1]} x {x.shape[2]}")
+    if x.shape[1] * x.shape[2] > MAX_PIXELS:
+        raise ValueError(f"x must have at most {MAX_PIXELS:,} pixels, got {x.shape[1]} x {x.shape[2]}")
     if not 0 < keep <= 1:
         raise ValueError(f"keep must lie in (0, 1], got {keep}")

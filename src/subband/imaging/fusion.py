@@ -98,7 +98,7 @@ def _window(pool: Callable[..., Tensor], values: Tensor, window: int) -> Tensor:
 
 
 def _exposure_weights(pictures: Tensor) -> Tensor:
-    """Weights of `(K, ..., C, H, W)` that sum to one over the pictures, `(K, ..., 1, H, W)`; Mertens et al. 2007, section 3.1."""
+    """Weights `(K, ..., 1, H, W)` of `(K, ..., C, H, W)` with the sum one; Mertens et al. 2007, section 3.1."""
     well_exposed = (-(pictures - 0.5).square().sum(-3, keepdim=True) / (2 * _SPREAD**2)).exp()
     gray = pictures.mean(-3, keepdim=True)
     contrast = _laplacian(gray).abs()

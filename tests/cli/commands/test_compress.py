@@ -4,6 +4,7 @@ from xml.etree import ElementTree
 
 import pytest
 import torch
+from PIL import ImageCms
 from skimage import data
 from skimage.metrics import peak_signal_noise_ratio
 
@@ -28,7 +29,9 @@ def test_table_pictures_and_plot(photo, tmp_path, capsys):
     out = tmp_path / "photo_compressed"
     assert sorted(path.name for path in out.iterdir()) == [
         "keep_10_percent.png",
+        "keep_10_percent.sbw",
         "keep_2_percent.png",
+        "keep_2_percent.sbw",
         "rates.csv",
         "rates.svg",
     ]
@@ -36,6 +39,7 @@ def test_table_pictures_and_plot(photo, tmp_path, capsys):
     assert [row["keep"] for row in rows] == [0.02, 0.1]
     for row, name in zip(rows, ("keep_2_percent", "keep_10_percent"), strict=True):
         assert row["bits_per_pixel"] == pytest.approx(8 * row["num_bytes"] / (96 * 128))
+        assert row["num_bytes"] == (out / f"{name}.sbw").stat().st_size
         pictures = (read_image(path).pixels.numpy() for path in (photo, out / f"{name}.png"))
         # The written picture is rounded to 8 bits, the table is not.
         assert row["psnr"] == pytest.approx(peak_signal_noise_ratio(*pictures, data_range=1), abs=0.05)
@@ -54,7 +58,8 @@ def test_folders_show_means_and_one_plot(photo, tmp_path, capsys):
     assert main(["compress", str(folder), "--no-pictures", "--keep", "0.05"]) == 0
     out = tmp_path / "photos_compressed"
     files = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
-    assert files == ["a/rates.csv", "a/rates.svg", "b/rates.csv", "b/rates.svg", "rates.svg"]
+    names = ("keep_5_percent.sbw", "rates.csv", "rates.svg")
+    assert files == [*(f"a/{name}" for name in names), *(f"b/{name}" for name in names), "rates.svg"]
     mean = sum(table(out / name / "rates.csv")[0]["psnr"] for name in "ab") / 2
     last = next(line for line in capsys.readouterr().out.splitlines() if "mean" in line)
     assert float(last.split()[-1]) == pytest.approx(mean, abs=0.006)
@@ -80,6 +85,14 @@ def test_transparency_is_left_out_with_a_word(tmp_path, capsys):
     write_image(tmp_path / "a.png", torch.rand(3, 32, 32), alpha=torch.ones(1, 32, 32))
     assert main(["compress", str(tmp_path / "a.png"), "--keep", "0.1"]) == 0
     assert "the transparency of a.png is not coded" in capsys.readouterr().err
+
+
+def test_color_profiles_are_left_out_with_a_word(tmp_path, capsys):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    write_image(tmp_path / "a.png", torch.rand(3, 32, 32), icc_profile=profile)
+    assert main(["compress", str(tmp_path / "a.png"), "--keep", "0.1"]) == 0
+    assert "the color profile of a.png is not coded" in capsys.readouterr().err
+    assert read_image(tmp_path / "a_compressed" / "keep_10_percent.png").info.icc_profile == profile
 
 
 @pytest.mark.parametrize(

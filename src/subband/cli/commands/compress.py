@@ -1,24 +1,33 @@
 """Keep only the largest wavelet coefficients of a photograph and see what that costs: bits per pixel against quality.
 
-The bits are those of the finished code, header included: the quantized coefficients after an adaptive arithmetic coder.
-Every picture that is shown or measured was decoded from that code. PSNR is measured on the decoded picture, over all
-channels, white being 1.
+Every share of coefficients is written as a file (.sbw), which `subband decompress` reads back; the bits are those of
+that file, header included. Every picture that is shown or measured was decoded from it. PSNR is measured on the decoded
+picture, over all channels, white being 1. Transparency and color profile are not coded.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 import warnings
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING
+
+import torch
+
+from subband.cli.options import open_table, show_table
+from subband.cli.photographs import Job, add_photo_arguments, check_options, for_each, plan, report_failures
+from subband.files import new_path
+from subband.imaging import RatePoint, decode_image, rate_distortion
+from subband.media.images import read_image, write_image
+from subband.visual.colors import series_styles
+from subband.visual.plots import Curve, line_plot
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
-
-    from subband.cli.photographs import Job
-    from subband.imaging import RatePoint
 
 EXAMPLES = """examples:
   subband compress photo.png
@@ -31,8 +40,6 @@ _COLUMNS = ("keep", "num_kept", "step", "num_bytes", "bits_per_pixel", "psnr")
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Options of the command."""
-    from subband.cli.photographs import add_photo_arguments
-
     add_photo_arguments(parser, "Folder to make; by default photo_compressed, or photos_compressed, beside the input.")
     parser.add_argument(
         "--keep",
@@ -44,16 +51,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--wavelet", type=str, default="bior4.4", help="PyWavelets name; bior4.4 is that of JPEG 2000.")
     parser.add_argument("--mode", type=str, default="periodization", help="How the picture goes on beyond its border.")
     parser.add_argument("--level", type=int, default=None, help="Levels of the transform; by default up to five.")
-    parser.add_argument("--no-pictures", action="store_true", help="Write the table and the plot only.")
+    parser.add_argument("--no-pictures", action="store_true", help="Leave out the decoded pictures.")
 
 
 def run(args: Namespace) -> None:
     """Code, decode, write, print a table."""
-    import torch
-
-    from subband.cli.photographs import check_options, for_each, plan, report_failures
-    from subband.imaging import rate_distortion
-
     args.keep = sorted(set(args.keep))
     check_options(lambda: rate_distortion(torch.zeros(1, 8, 8), args.keep, args.wavelet, args.level, mode=args.mode))
     jobs = plan(args.photo, args.out, "compressed", suffix="", overwrite=args.overwrite)
@@ -67,29 +69,31 @@ def run(args: Namespace) -> None:
         _show(results, mean)
         if is_folder:
             _write_plot(out / "rates.svg", [points for _, points in results], mean, args.overwrite)
-        print(f"wrote {out}: {'a folder per photograph' if is_folder else 'rates.csv, rates.svg'}", end="")
-        print(", rates.svg" if is_folder else "" if args.no_pictures else " and the pictures")
+        pictures = "" if args.no_pictures else ", the pictures"
+        inside = "a folder per photograph, rates.svg" if is_folder else f"the files{pictures}, rates.csv, rates.svg"
+        print(f"wrote {out}: {inside}")
     report_failures(failed, len(jobs))
 
 
 def _compress(job: Job, args: Namespace) -> tuple[str, list[RatePoint]]:
-    from subband.files import new_path
-    from subband.imaging import decode_image, rate_distortion
-    from subband.media.images import read_image, write_image
-
     image = read_image(job.source)
     if image.alpha is not None:
         warnings.warn(f"the transparency of {job.source.name} is not coded; its pictures are opaque.", stacklevel=2)
+    if image.info.icc_profile is not None:
+        warnings.warn(f"the color profile of {job.source.name} is not coded; decompressed, it has none.", stacklevel=2)
     points = rate_distortion(image.pixels, args.keep, args.wavelet, args.level, mode=args.mode)
     job.target.mkdir(exist_ok=True)
     with new_path(job.target / "rates.csv", overwrite=args.overwrite) as temporary:
         temporary.write_text(_as_csv(points), "utf-8")
     _write_plot(job.target / "rates.svg", [], points, args.overwrite)
-    for point in [] if args.no_pictures else points:
-        path = job.target / f"keep_{100 * point.keep:g}_percent.png"
-        info = image.info
-        pixels = decode_image(point.data)
-        write_image(path, pixels, bit_depth=info.bit_depth, icc_profile=info.icc_profile, overwrite=args.overwrite)
+    for point in points:
+        path = job.target / f"keep_{100 * point.keep:g}_percent.sbw"
+        with new_path(path, overwrite=args.overwrite) as temporary:
+            temporary.write_bytes(point.data)
+        if not args.no_pictures:
+            pixels, profile = decode_image(point.data), image.info.icc_profile
+            options = {"bit_depth": image.info.bit_depth, "icc_profile": profile, "overwrite": args.overwrite}
+            write_image(path.with_suffix(".png"), pixels, **options)
     return job.source.name, points
 
 
@@ -103,8 +107,6 @@ def _as_csv(points: list[RatePoint]) -> str:
 
 def _means(results: list[tuple[str, list[RatePoint]]]) -> list[RatePoint]:
     """Means over the photographs, for every share of kept coefficients."""
-    from statistics import fmean
-
     means = []
     for same in zip(*(points for _, points in results), strict=True):
         values = {column: fmean(getattr(point, column) for point in same) for column in _COLUMNS[1:]}
@@ -113,8 +115,6 @@ def _means(results: list[tuple[str, list[RatePoint]]]) -> list[RatePoint]:
 
 
 def _show(results: list[tuple[str, list[RatePoint]]], means: list[RatePoint]) -> None:
-    from subband.cli.options import open_table, show_table
-
     if len(results) == 1:
         headings = ["kept %", "coefficients", "bytes", "bits per pixel", "PSNR dB"]
         table = open_table(headings, title=f"{results[0][0]}: largest coefficients only", right=headings)
@@ -138,12 +138,6 @@ def _show(results: list[tuple[str, list[RatePoint]]], means: list[RatePoint]) ->
 
 def _write_plot(path: Path, faint: list[list[RatePoint]], points: list[RatePoint], overwrite: bool) -> None:
     """Quality over bits, as far as it is finite: one line, over faint ones for single photographs."""
-    import math
-
-    from subband.files import new_path
-    from subband.visual.colors import series_styles
-    from subband.visual.plots import Curve, line_plot
-
     style = series_styles(["rate"])["rate"]
 
     def curve(values: list[RatePoint], is_faint: bool) -> Curve:

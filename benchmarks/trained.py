@@ -1,0 +1,69 @@
+"""Train networks against each other with `subband benchmark`, and keep the table as a file of results.
+
+usage: python benchmarks/trained.py ablation-wast --runs runs/ablation --out FILE.json [--seeds 0 1 2] [OPTION ...]
+       python benchmarks/trained.py classifiers --runs runs/classifiers --out FILE.json --path cifar-10-batches-py
+
+Further options go to `subband benchmark`. Runs that are finished are not trained again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from records import Cell, add_out_argument, measured, write_record
+from subband.cli.main import main as subband_command
+
+TITLES = {"ablation-wast": "Ablation of WaST", "classifiers": "Classifiers at one budget"}
+# Heading, key, factor, digits after the point.
+COLUMNS = {
+    "ablation-wast": [("MSE", "mse", 1, 2), ("MAE", "mae", 1, 2), ("PSNR dB", "psnr", 1, 2), ("SSIM", "ssim", 1, 4)],
+    "classifiers": [("top-1 %", "top1", 100, 2), ("cross-entropy", "cross_entropy", 1, 3)],
+}
+
+
+def rows_of(what: str, runs: Path, seeds: Sequence[int]) -> list[list[Cell]]:
+    """Mean and standard deviation of every network that was trained with all seeds."""
+    names = sorted(folder.name.removesuffix(f"_seed{seeds[0]}") for folder in runs.glob(f"*_seed{seeds[0]}"))
+    table: list[list[Cell]] = []
+    for name in names:
+        files = [runs / f"{name}_seed{seed}" / "scores.json" for seed in seeds]
+        scores: list[dict[str, Any]] = [json.loads(file.read_text("utf-8"))["rows"][0] for file in files]
+        cells = [
+            spread([factor * row["metrics"][key] for row in scores], digits) for _, key, factor, digits in COLUMNS[what]
+        ]
+        table.append([name, scores[0]["parameters"], *cells, spread([row["train_seconds"] for row in scores], 0)])
+    return table
+
+
+def spread(values: list[float], digits: int) -> str:
+    """Mean and sample standard deviation."""
+    mean = f"{statistics.mean(values):.{digits}f}"
+    return f"{mean} ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else mean
+
+
+def main() -> None:
+    style = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=style, allow_abbrev=False)
+    parser.add_argument("what", choices=list(TITLES))
+    parser.add_argument("--runs", type=Path, required=True, help="folder of the run folders, of this benchmark alone")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    add_out_argument(parser)
+    options, others = parser.parse_known_args()
+    seeds = [str(seed) for seed in options.seeds]
+    code = subband_command(["benchmark", options.what, "--out", str(options.runs), "--seeds", *seeds, *others])
+    if code:
+        raise SystemExit(code)
+    if options.out is not None:
+        columns = ["model", "parameters", *(heading for heading, *_ in COLUMNS[options.what]), "train s"]
+        rows = rows_of(options.what, options.runs, options.seeds)
+        about = [f"Mean and standard deviation over {len(seeds)} seed(s); every network at the same budget."]
+        write_record(measured(TITLES[options.what], columns, rows, seeds=options.seeds, about=about), options.out)
+
+
+if __name__ == "__main__":
+    main()
