@@ -202,6 +202,21 @@ def test_two_processes_train_as_one(tmp_path, tiny, losses):
 
 
 @pytest.mark.slow
+def test_two_processes_go_through_stages_together(tmp_path, tiny):
+    stages = [{"name": "first", "settings": {"trainer": {"epochs": 1}}}, {"name": "second"}]
+    trainer = {"num_devices": 2, "strategy": "ddp", "epochs": 2}
+    recipe = tiny(data={"batch_size": 2}, drop_path={"rate": 0.0}, trainer=trainer, stages=stages)
+    process = start(tmp_path, recipe, "--out", tmp_path / "two")
+    _, message = process.communicate(timeout=300)
+    assert process.returncode == 0, message
+    steps = [
+        json.loads((folder / "scores.json").read_text())["rows"][0]["steps"]
+        for folder in (tmp_path / "two" / "stages" / "first", tmp_path / "two")
+    ]
+    assert steps == [2, 4]
+
+
+@pytest.mark.slow
 def test_two_processes_of_torchrun_learn_what_one_does(tmp_path):
     """A network without batch norms: the gradient of two halves of a batch is that of the whole."""
 
