@@ -18,9 +18,9 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from subband.transforms._dtcwt_axis import MergeFirst, MergeTrees, SplitFirst, SplitTrees, interleave
-from subband.transforms._dtcwt_filters import FirstLevel, LaterLevels, first_level, later_levels
 from subband.transforms._linear import LinearMap, apply
 from subband.transforms.arguments import check_dtype, in_float32
+from subband.transforms.dtcwt_filters import FirstLevel, LaterLevels, first_level, later_levels
 from subband.transforms.padding import crop, extend
 
 __all__ = ["DTCWTCoeffs", "dtcwt2", "idtcwt2"]
