@@ -137,6 +137,23 @@ def test_colors_are_changed_as_by_torchvision():
     torch.testing.assert_close(adjust_colors(image, (1, 1, 1), (0, 1, 2)), image)
 
 
+def test_where_torchvision_has_the_operation_it_gives_the_same_image():
+    """Bit for bit; its contrast and saturation weigh the colors a little differently and are compared above."""
+    image, plain = picture(24, 24), Augmentation(crop="shift")
+    padded = tv.pad(image, [3, 3], padding_mode="reflect")
+    mirrored = 0
+    for key in range(20):
+        draws = uniform(0, [key], 51)[0].tolist()
+        shifted = tv.crop(padded, int(draws[1] * 7), int(draws[2] * 7), 24, 24)
+        normalized = tv.normalize(shifted, list(PREPARE.mean), list(PREPARE.std))
+        assert torch.equal(plain(image, PREPARE, seed=0, key=key), normalized)
+        flipped = Augmentation(crop="shift", flip=True)(image, PREPARE, seed=0, key=key)
+        assert torch.equal(flipped, tv.horizontal_flip(normalized) if draws[0] < 0.5 else normalized)
+        mirrored += draws[0] < 0.5
+    assert 5 <= mirrored <= 15
+    assert torch.equal(adjust_colors(image, (1.3, 1, 1), (0,)), tv.adjust_brightness(image, 1.3))
+
+
 def test_color_jitter_covers_its_range_in_every_order():
     gray = torch.full((3, 24, 24), 0.5)  # contrast and saturation leave it alone
     augment = Augmentation(crop="shift", color_jitter=0.4)
