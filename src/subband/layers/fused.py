@@ -19,9 +19,8 @@ from subband.layers._exporting import is_exporting
 
 __all__ = ["Gelu", "conv2d_gelu", "linear", "linear_gelu"]
 
-_HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(
-    torch.ops.mkldnn, "_linear_pointwise"
-)  # not in every build
+# Not every build has the operator.
+_HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 Gelu = Literal["none", "tanh"]
 """Exact, or the usual approximation."""

@@ -177,8 +177,8 @@ def _match(approx: Tensor, bands: dict[str, Tensor], axes: tuple[int, ...], leve
             approx = approx.narrow(axis, 0, want)
         elif have != want:
             raise ValueError(
-                f"coeffs must fit together, but at level {level} along axis {axis} the approximation has {have} samples "
-                f"and the details have {want}"
+                f"coeffs must fit together, but at level {level} along axis {axis} the approximation has {have} "
+                f"samples and the details have {want}"
             )
     return approx
 

@@ -166,7 +166,7 @@ def _synthesize(x: Tensor, *highs: Tensor, first: FirstLevel, later: LaterLevels
 
 
 def _fitted(x: Tensor, high: Tensor, level: int, most: int) -> Tensor:
-    """The low-pass image of a level, without the up to `most` rows and columns that were added before the next level."""
+    """The low-pass image of a level without what was added before the next one: up to `most` rows and columns."""
     for axis in (-2, -1):
         length = 2 * high.shape[axis]
         if x.shape[axis] - length not in (0, most):

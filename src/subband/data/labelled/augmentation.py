@@ -272,7 +272,7 @@ def _rand_augment(
 
 @functools.lru_cache(maxsize=8)
 def _random_erasing(share: float) -> Callable[[Tensor], Tensor]:
-    """timm's operation on a normalized image: in this share of cases noise in a rectangle of 2 % to a third of its area."""
+    """timm's operation on a normalized image: this share of images gets noise in 2 % to a third of their area."""
     from timm.data.random_erasing import RandomErasing
 
     return RandomErasing(share, mode="pixel", max_count=1, device="cpu")

@@ -132,8 +132,8 @@ class _NoImages(LabelledImages):
 
     def __len__(self) -> int:
         raise ValueError(
-            "every image of the folder is a test image (it has val without train, or test_fraction is 1), so there is nothing "
-            "to train on."
+            "every image of the folder is a test image (it has val without train, or test_fraction is 1), so there is "
+            "nothing to train on."
         )
 
 

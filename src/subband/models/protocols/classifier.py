@@ -65,7 +65,7 @@ class Classifier(nn.Module, ABC):
 
     @abstractmethod
     def forward_features(self, x: Tensor) -> Tensor:
-        """Features before pooling, in the layout of the network (`(B, C, H, W)` or `(B, N, D)`), after its last norm."""
+        """Features after the last norm, before pooling: `(B, C, H, W)` or `(B, N, D)`, as the network has them."""
 
     @abstractmethod
     def pool(self, features: Tensor) -> Tensor:

@@ -135,7 +135,7 @@ class GatedBlock(nn.Module):
         return self._add(x, self.layer_scale_2, self.mlp(self.norm2(x)))
 
     def _add(self, x: Tensor, scale: Tensor, branch: Tensor) -> Tensor:
-        """`x + drop_path(scale * branch)` in one pass over the map: whole samples are dropped by zeroing their scales."""
+        """`x + drop_path(scale * branch)` in one pass over the map: a scale of zero drops a sample."""
         scales = self.drop_path(scale.expand(x.shape[0], -1))  # (B, D)
         return torch.addcmul(x, branch, scales[..., None, None])
 

@@ -1,5 +1,6 @@
-"""WaST: Nie et al., Wavelet-Driven Spatiotemporal Predictive Learning: Bridging Frequency and Time Variations, AAAI
-2024.
+"""WaST: video prediction with large kernels around a 3-D wavelet transform.
+
+Nie et al., Wavelet-Driven Spatiotemporal Predictive Learning: Bridging Frequency and Time Variations, AAAI 2024.
 
 A network in the shape of a U: blocks of large kernels at full resolution, a 3-D Haar transform that halves rows and
 columns, blocks, and the inverse transform. `variant="published"` is the network of OpenSTL (`WaST_level1`) and loads
