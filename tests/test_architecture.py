@@ -34,7 +34,7 @@ ALLOWED = {
     "metrics": {"transforms", "metrics"},
     "media": {"transforms", "files", "media"},
     "data": {"transforms", "files", "media", "data"},
-    "predictors": CORE | {"metrics", "files", "media", "data", "predictors", ""},
+    "predictors": CORE | {"metrics", "files", "media", "data", "predictors"},
     "explain": CORE | {"data", "explain"},
     "export": CORE | {"media", "data", "predictors", "export", "_version"},
     "training": BELOW_TRAINING | ROOT_MODULES | {"training", "tasks", ""},

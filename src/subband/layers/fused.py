@@ -183,7 +183,7 @@ def _suits_onednn(x: Tensor, weight: Tensor) -> bool:
 
 
 def _is_observed(x: Tensor) -> bool:
-    """Whether operators are counted, traced or transformed, by what does not know those of oneDNN."""
+    """Whether something that does not know oneDNN's operators counts, traces or transforms what is called."""
     if type(x) not in (Tensor, torch.nn.Parameter) or torch._C._len_torch_dispatch_stack() > 0:
         return True
     return torch._C._functorch.peek_interpreter_stack() is not None

@@ -168,7 +168,7 @@ def seeded(draws: Sequence[float]) -> Iterator[None]:
 
 
 def _with_seeds(change: Callable[[Tensor], Tensor]) -> _Change:
-    """A change that draws from the global generators, as one that is given its random numbers."""
+    """Makes a change that draws from the global generators depend on the given random numbers alone."""
 
     def seeded_change(image: Tensor, draws: Sequence[float]) -> Tensor:
         with seeded(draws):

@@ -27,7 +27,7 @@ CIFAR_MEAN, CIFAR_STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 
 
 class _Files(NamedTuple):
-    """Where one of the two data sets has what."""
+    """Folder, files and keys of one of the two data sets."""
 
     folder: Path
     train: Sequence[str]

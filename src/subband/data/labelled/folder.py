@@ -125,7 +125,7 @@ class _Reader:
 
 
 class _NoImages(LabelledImages):
-    """Stands where a folder has test images alone; a loader that asks for its length is told so."""
+    """In place of the training images of a folder that has test images only; asking for its length says so."""
 
     def __init__(self, spec: ImageSpec) -> None:
         self.spec, self.labels = spec, ()

@@ -43,7 +43,7 @@ _DRAWS_PER_PATCH = 2 + _DRAWS_PER_MOTION + 5  # tile, motion; center, radii, til
 
 
 class Motion(NamedTuple):
-    """Shift in pixels (0 in the middle of the clip), magnification and angle in radians, each smooth and `(B, T)`."""
+    """A smooth movement, all `(B, T)`: shift in pixels (0 in the middle of the clip), magnification, angle in radians."""
 
     y: np.ndarray
     x: np.ndarray

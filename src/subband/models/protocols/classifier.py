@@ -127,7 +127,7 @@ class Classifier(nn.Module, ABC):
             nn.init.zeros_(self.head.bias)
 
     def no_weight_decay(self) -> set[str]:
-        """Names of parameters that no weight decay shall touch, besides all with fewer than two axes."""
+        """Names of parameters that weight decay leaves alone, besides all with fewer than two axes."""
         return set()
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:

@@ -141,7 +141,7 @@ class GatedBlock(nn.Module):
 
 
 def gsta_block(dim: int, *, mlp_ratio: float, drop: float) -> GatedBlock:
-    """The gSTA block of width `dim`, all convolutions initialized for a constant variance behind them."""
+    """The gSTA block of width `dim`, with convolutions initialized to keep the variance of their input."""
     block = GatedBlock(dim, GatedAttention(dim, SpatialGate(dim)), mlp_ratio=mlp_ratio, drop=drop)
     init_convs(block)
     return block

@@ -31,7 +31,7 @@ __all__ = ["MODELS", "WaST"]
 
 
 class WaST(VideoModel):
-    """Wavelet spatio-temporal network. Options that are None are as the variant says.
+    """Wavelet spatio-temporal network. An option that is None has the value of the variant.
 
     Args:
         in_shape: `(T, C, H, W)` of a training clip. T must be even; it is part of the weights, H and W are not.
