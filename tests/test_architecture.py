@@ -152,7 +152,7 @@ def test_imports_point_downwards():
 
 
 def circles(edges: dict[str, frozenset[str]]) -> list[list[str]]:
-    """Names on circles of a graph: those that are left when what imports, or is imported by, nothing left is removed."""
+    """What is left of a graph when names that import, or are imported by, nothing that is left are removed."""
     left = set(edges)
     while True:
         imported_by_some = {name for source in left for name in edges[source]}

@@ -43,7 +43,14 @@ _DRAWS_PER_PATCH = 2 + _DRAWS_PER_MOTION + 5  # tile, motion; center, radii, til
 
 
 class Motion(NamedTuple):
-    """A smooth movement, all `(B, T)`: shift in pixels (0 in the middle of the clip), magnification, angle in radians."""
+    """A smooth movement.
+
+    Attributes:
+        y: Shift in pixels along the rows axis, `(B, T)`, 0 in the middle of the clip.
+        x: The same along the columns axis.
+        zoom: Magnification, `(B, T)`.
+        angle: In radians, `(B, T)`.
+    """
 
     y: np.ndarray
     x: np.ndarray
