@@ -34,7 +34,7 @@ ALLOWED = {
     "metrics": {"transforms", "metrics"},
     "media": {"transforms", "files", "media"},
     "data": {"transforms", "files", "media", "data"},
-    "predictors": CORE | {"metrics", "files", "media", "data", "predictors", ""},
+    "predictors": CORE | {"metrics", "files", "media", "data", "predictors"},
     "explain": CORE | {"data", "explain"},
     "export": CORE | {"media", "data", "predictors", "export", "_version"},
     "training": BELOW_TRAINING | ROOT_MODULES | {"training", "tasks", "visual", ""},  # of visual a type only
@@ -46,6 +46,9 @@ ALLOWED = {
 # The models as timm's, its augmentations, its list of ImageNet's class names.
 TIMM_USERS = {"timm.py", "data/labelled/augmentation.py", "data/labelled/imagenet_names.py"}
 NETWORK_IMPORTS = {"torch", "einops", "subband"}  # of layers and of every public model file
+# Packages that take long to import, or that come with an extra: a function imports them where it needs them.
+HEAVY = {"PIL", "av", "hickle", "jpeglib", "jsonargparse", "lightning", "lpips", "matplotlib", "netCDF4", "onnx"}
+HEAVY |= {"onnxruntime", "onnxscript", "rich", "skimage", "sklearn", "timm", "torchmetrics", "torchvision", "xarray"}
 
 
 @cache
@@ -83,6 +86,58 @@ def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     return (node for node in ast.walk(tree(path)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
 
 
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_name(path): path for path in FILES}
+
+
+def import_statements(node: ast.AST, in_function: bool = False) -> Iterator[tuple[ast.Import | ast.ImportFrom, bool]]:
+    """Imports that run, and whether they wait for the call of a function; those for type checkers only do not run."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import | ast.ImportFrom):
+            yield child, in_function
+        elif isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING":
+            continue
+        else:
+            inside = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            yield from import_statements(child, in_function or inside)
+
+
+def targets(node: ast.Import | ast.ImportFrom) -> set[str]:
+    """Modules of subband by their full name, others by the name of their package."""
+    if isinstance(node, ast.Import):
+        names = {alias.name for alias in node.names}
+    else:
+        names = {f"{node.module}.{alias.name}" for alias in node.names}
+        names = {name if name in MODULES else str(node.module) for name in names}
+    return {name if name in MODULES else name.split(".")[0] for name in names}
+
+
+@cache
+def imports_of(path: Path, *, at_top_only: bool = False) -> frozenset[str]:
+    statements = import_statements(tree(path))
+    found = {name for node, in_function in statements if not (in_function and at_top_only) for name in targets(node)}
+    return frozenset(found - {module_name(path)})
+
+
+@cache
+def loaded_by(module: str) -> frozenset[str]:
+    """All that importing a module brings along: what stands at the top of its file, and so on."""
+    found, waiting = set(), [module]
+    while waiting:
+        name = waiting.pop()
+        if name in found:
+            continue
+        found.add(name)
+        if name in MODULES:
+            packages = {".".join(name.split(".")[:depth]) for depth in range(2, name.count(".") + 1)}
+            waiting += packages | imports_of(MODULES[name], at_top_only=True)
+    return frozenset(found)
+
+
 def lines_of(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     assert node.end_lineno is not None
     return node.end_lineno - node.lineno + 1
@@ -94,6 +149,59 @@ def test_imports_point_downwards():
         parts = {part_of(name) for name in imported(path) if name.split(".")[0] == "subband"}
         upward += [f"{name_of(path)} imports {part or 'subband'}" for part in parts - ALLOWED[package_of(path)]]
     assert not upward
+
+
+def circles(edges: dict[str, frozenset[str]]) -> list[list[str]]:
+    """What is left of a graph when names that import, or are imported by, nothing that is left are removed."""
+    left = set(edges)
+    while True:
+        imported_by_some = {name for source in left for name in edges[source]}
+        kept = {name for name in left & imported_by_some if edges[name] & left}
+        if kept == left:
+            return [[name, *sorted(edges[name] & left)] for name in sorted(left)]
+        left = kept
+
+
+def test_circles_are_found():
+    edges = {"a": {"b"}, "b": {"c"}, "c": {"b", "d"}, "d": {"e"}, "e": set(), "f": {"f2"}, "f2": set()}
+    assert circles({name: frozenset(ends) for name, ends in edges.items()}) == [["b", "c"], ["c", "b"]]
+
+
+def test_no_file_imports_itself_through_others():
+    edges = {name: imports_of(path) for name, path in MODULES.items()}
+    edges["subband"] = frozenset()  # its functions open the rooms for users, so nearly all of them lead back to it
+    assert not circles(edges)
+
+
+def test_imports_that_are_not_heavy_stand_at_the_top():
+    hidden = []
+    light = loaded_by("subband")  # must stay so: these files put off whatever else they need
+    for name, path in MODULES.items():
+        if name_of(path) in ("__init__.py", "timm.py"):
+            continue
+        for node, in_function in import_statements(tree(path)):
+            waits = {item for item in targets(node) if item in light or not (name in light or loaded_by(item) & HEAVY)}
+            hidden += [f"{name_of(path)}:{node.lineno} imports {item}" for item in waits if in_function]
+    assert not hidden
+
+
+def test_a_module_that_other_packages_import_has_no_underscore():
+    private = []
+    for path in FILES:
+        for name in imports_of(path) & set(MODULES):
+            foreign = name != "subband._version" and package_of(MODULES[name]) != package_of(path)
+            hidden = any(piece.startswith("_") for piece in name.split("."))
+            private += [f"{name_of(path)} imports {name}"] if foreign and hidden else []
+    assert not private
+
+
+def test_class_names_are_unique():
+    places: dict[str, list[str]] = {}
+    for path in FILES:
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(name_of(path))
+    assert not {name: files for name, files in places.items() if len(files) > 1}
 
 
 def test_third_party_imports_stay_in_their_places():

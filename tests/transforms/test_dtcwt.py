@@ -11,7 +11,7 @@ from torch.autograd import gradcheck, gradgradcheck
 from torch.utils import _pytree as pytree
 
 from subband.transforms import DTCWTCoeffs, dtcwt2, idtcwt2, wavedec2
-from subband.transforms._dtcwt_filters import FIRST_LEVEL, LATER_LEVELS
+from subband.transforms.dtcwt_filters import FIRST_LEVEL, LATER_LEVELS
 
 FAMILIES = [(biort, qshift) for biort in FIRST_LEVEL for qshift in LATER_LEVELS]
 pytestmark = pytest.mark.filterwarnings("ignore:The 'warn' function is deprecated:DeprecationWarning")

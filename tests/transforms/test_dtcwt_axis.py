@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from subband.transforms._dtcwt_axis import MergeFirst, MergeTrees, SplitFirst, SplitTrees, interleave
-from subband.transforms._dtcwt_filters import FIRST_LEVEL, LATER_LEVELS, first_level, later_levels
 from subband.transforms._linear import LinearMap
+from subband.transforms.dtcwt_filters import FIRST_LEVEL, LATER_LEVELS, first_level, later_levels
 
 FIRST = [first_level(name) for name in FIRST_LEVEL]
 LATER = [later_levels(name) for name in LATER_LEVELS]

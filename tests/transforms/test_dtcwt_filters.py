@@ -4,7 +4,7 @@ import dtcwt
 import numpy as np
 import pytest
 
-from subband.transforms._dtcwt_filters import FIRST_LEVEL, LATER_LEVELS, first_level, later_levels
+from subband.transforms.dtcwt_filters import FIRST_LEVEL, LATER_LEVELS, first_level, later_levels
 
 
 @pytest.mark.parametrize("biort", FIRST_LEVEL)

@@ -8,7 +8,7 @@ import pywt
 import torch
 from torch import Tensor
 
-from subband.transforms import MODES, _layout, separable
+from subband.transforms import MODES, _memory_layout, separable
 from subband.transforms._filter_bank import Axis, analysis, synthesis
 from subband.transforms.filters import filter_banks
 
@@ -96,6 +96,6 @@ def test_chunks_do_not_matter(stack: int | None, rng: torch.Generator, monkeypat
     position = None if stack is None else stack - 5
     whole = analysis(x, axes, position)
     signal = synthesis(whole if stack is None else whole.unbind(position), axes)
-    monkeypatch.setattr(_layout, "_CHUNK_BYTES", 4 * 8 * 10 * 4)  # four planes, which do not divide 21
+    monkeypatch.setattr(_memory_layout, "_CHUNK_BYTES", 4 * 8 * 10 * 4)  # four planes, which do not divide 21
     torch.testing.assert_close(analysis(x, axes, position), whole)
     torch.testing.assert_close(synthesis(whole if stack is None else whole.unbind(position), axes), signal)

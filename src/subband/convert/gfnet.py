@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor
 
-from subband.convert._colors import fit_colors
+from subband.convert._input_channels import fit_channels
 from subband.convert._keymap import KeyMap
 from subband.layers.spectral import resize_fourier_filter
 from subband.models.gfnet import resize_position_grid
@@ -35,7 +35,7 @@ def fit_input(key: str, value: Tensor, wanted: torch.Size) -> Tensor | None:
             return resize_position_grid(value.unflatten(1, (side, side)), (wanted[1], wanted[2]))
     if key.endswith("complex_weight") and value.ndim == 4 and value.shape[2:] == wanted[2:]:
         return resize_fourier_filter(value, (wanted[0], 2 * wanted[1] - 2), layout="channels_last")
-    return fit_colors(value, wanted) if key == "embeds.0.weight" else None
+    return fit_channels(value, wanted) if key == "embeds.0.weight" else None
 
 
 def flatten_position_grid(key: str, value: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ LISTED = 10  # keys of each kind that an error message shows
 
 def load_published(name: str, checkpoint: str | Path | Mapping[str, Tensor], **overrides: Any) -> nn.Module:
     """See `subband.load_published`."""
-    table = _layout(name)
+    table = _key_map(name)
     state, source = read_state(checkpoint)
     model = create_model(name, **overrides)
     try:
@@ -44,7 +44,7 @@ def export_published(model: nn.Module) -> dict[str, Tensor]:
     config = getattr(model, "model_config", None)
     if config is None:
         raise ValueError("model has no model_config; export networks made by subband.create_model.")
-    return export_state(model, _layout(config["name"]))
+    return export_state(model, _key_map(config["name"]))
 
 
 def export_state(model: nn.Module, table: KeyMap) -> dict[str, Tensor]:
@@ -118,7 +118,7 @@ def unwrap(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
 def _explanation(
     error: str, model: nn.Module, state: Mapping[str, Tensor], overrides: dict[str, Any], source: str
 ) -> str:
-    """Why a state dict does not fit, and which network it does fit, if another number of classes or another size helps."""
+    """Why a state dict does not fit, and which network it fits if another number of classes or size helps."""
     config: Any = model.model_config
     name, count = config["name"], _num_classes(config["name"], state)
     has_other_head = count is not None and count != model.num_classes
@@ -139,7 +139,7 @@ def _explanation(
 
 def _num_classes(name: str, state: Mapping[str, Tensor]) -> int | None:
     """Rows of a classifier's head in a published state dict."""
-    table = _layout(name)
+    table = _key_map(name)
     heads = [value for key, value in state.items() if table.to_own(key) == "head.bias" and value.ndim == 1]
     return len(heads[0]) if heads and model_spec(name).task == "classification" else None
 
@@ -151,13 +151,13 @@ def _fits(name: str, state: Mapping[str, Tensor], overrides: dict[str, Any]) -> 
     try:
         with torch.device("meta"):
             model = create_model(name, **overrides)
-        rename_state(state, _layout(name), model, name)
+        rename_state(state, _key_map(name), model, name)
     except ValueError:
         return False
     return True
 
 
-def _layout(name: str) -> KeyMap:
+def _key_map(name: str) -> KeyMap:
     layout = model_spec(name).layout
     if layout is None:
         known = [other for other in list_models() if model_spec(other).layout]

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from subband.convert._colors import fit_colors, fit_statistics
+from subband.convert._input_channels import fit_channel_statistics, fit_channels
 from subband.convert._keymap import KeyMap
 from subband.convert.position_table import resize_position_table
 from subband.convert.published import export_state, read_state, rename_state
@@ -74,9 +74,9 @@ def fit_input(key: str, value: Tensor, wanted: torch.Size) -> Tensor | None:
     if key.endswith("position_bias") and value.ndim == 3 and value.shape[0] == wanted[0]:
         return resize_position_table(value, (wanted[1], wanted[2]))
     if key.endswith("stem.conv1.weight"):
-        return fit_colors(value, wanted, bands=BANDS)
+        return fit_channels(value, wanted, bands=BANDS)
     if ".stem.norm_in." in key:
-        return fit_statistics(value, wanted, bands=BANDS)
+        return fit_channel_statistics(value, wanted, bands=BANDS)
     return None
 
 

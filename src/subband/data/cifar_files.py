@@ -1,4 +1,4 @@
-"""CIFAR pictures and labels from the files torchvision unpacks."""
+"""CIFAR images and labels from the files torchvision unpacks."""
 
 import pickle
 from pathlib import Path
@@ -23,7 +23,7 @@ class _ArrayUnpickler(pickle.Unpickler):
 
 
 def read_cifar10(root: str | Path) -> Tensor:
-    """The 60,000 pictures: training batches in order, then the test batch.
+    """The 60,000 images: training batches in order, then the test batch.
 
     Args:
         root: Folder with `cifar10/cifar-10-batches-py/`.
@@ -40,7 +40,7 @@ def read_cifar10(root: str | Path) -> Tensor:
 
 
 def read_labelled_batch(path: Path, key: str) -> tuple[Tensor, list[int]]:
-    """Pictures and labels of one file of CIFAR-10 or CIFAR-100.
+    """Images and labels of one file of CIFAR-10 or CIFAR-100.
 
     Args:
         path: The file.
@@ -59,7 +59,7 @@ def read_labelled_batch(path: Path, key: str) -> tuple[Tensor, list[int]]:
         raise ValueError(f"{path} is not a CIFAR batch: it has no {key}")
     pixels = _pixels(content, path)
     if len(pixels) != len(labels):
-        raise ValueError(f"{path} is not a CIFAR batch: {len(pixels)} pictures, {len(labels)} labels")
+        raise ValueError(f"{path} is not a CIFAR batch: {len(pixels)} images, {len(labels)} labels")
     return pixels, labels
 
 

@@ -36,6 +36,7 @@ def hold_out_last(num_items: int, fraction: float, gap: int = 0) -> tuple[slice,
     num_train = num_items - num_held_out - gap
     if num_held_out < 1 or num_train < 1:
         raise ValueError(
-            f"val_fraction {fraction} holds out {num_held_out} of {num_items} items and leaves {max(num_train, 0)} for training"
+            f"val_fraction {fraction} holds out {num_held_out} of {num_items} items and leaves "
+            f"{max(num_train, 0)} for training"
         )
     return slice(num_train), slice(num_items - num_held_out, num_items)

@@ -56,9 +56,9 @@ class WaveletModule(nn.Module, ABC):
         mode: Boundary mode, one for all axes or one per axis; the transform checks it.
         levels: Number of levels.
         layout: Layout of the bands, see `subband.layers.band_layout.band_layout`.
-        order: As there.
-        signs: As there.
-        scale: As there, applied at every level.
+        order: Order of the bands; sorted by their letters if not given.
+        signs: +1 or -1 per band of `order`, all +1 if not given.
+        scale: Factor of all bands, applied at every level.
 
     Raises:
         ValueError: If an option is unknown, or `order`, `signs` or `scale` are given where the result is `Coeffs`.

@@ -110,10 +110,10 @@ class SwinAttention(RelativeAttention):
     `(yk, xk)` is in row `(yq - yk + P - 1) * (2Q - 1) + (xq - xk + Q - 1)` of a table with a column per head.
 
     Args:
-        dim: As for `RelativeAttention`.
-        window: As for `RelativeAttention`.
-        head_dim: As for `RelativeAttention`.
-        roles: As for `RelativeAttention`.
+        dim: D, a multiple of `head_dim`.
+        window: Sides `(P, Q)` of a window.
+        head_dim: Width of a head.
+        roles: Which third of the joint projection serves as query, key and value.
 
     Shape:
         Input and output `(B, P*Q, D)`.

@@ -169,7 +169,7 @@ def band_layout(
         num_axes: Transformed axes n.
         layout: `bands` `(B, C, K, *)` | `channels` `(B, K * C, *)`, all channels of a band together | `interleaved`
             `(B, C * K, *)`, all bands of a channel together | `split` the pair low `(B, C, *)` and high
-            `(B, C, K - 1, *)` | `batch` `(K * B, C, *)`, all pictures of a band together.
+            `(B, C, K - 1, *)` | `batch` `(K * B, C, *)`, all images of a band together.
         order: Keys in the order of the result; sorted if not given.
         signs: +1 or -1 for every key of `order`; all +1 if not given.
         scale: Factor of all bands.

@@ -65,9 +65,8 @@ def deform_conv2d(
     for tap in range(num_taps):
         row, column = divmod(tap, kernel_width)
         corner = (row * dilations[0] - paddings[0], column * dilations[1] - paddings[1])
-        samples = _sample(
-            grouped, offsets[:, tap] + _positions(out_size, strides, corner, offsets)
-        )  # (B * G, C / G, H', W')
+        # (B * G, C / G, H', W')
+        samples = _sample(grouped, offsets[:, tap] + _positions(out_size, strides, corner, offsets))
         if masks is not None:
             samples = samples * masks[tap]
         samples = rearrange(samples, "(b g) c h w -> b (g c) h w", g=offset_groups).to(weight.dtype)  # (B, C, H', W')
@@ -108,8 +107,8 @@ def _checked_out_size(
         raise ValueError(f"weight {tuple(weight.shape)} does not fit an input of {channels} channels in whole groups.")
     if offset.shape[1] == 0 or offset.shape[1] % (2 * num_taps) or channels % (offset.shape[1] // (2 * num_taps)):
         raise ValueError(
-            f"offset must have 2 * {num_taps} channels for each of its groups, and the groups must divide the {channels} "
-            f"channels of x; got {offset.shape[1]} offset channels."
+            f"offset must have 2 * {num_taps} channels for each of its groups, and the groups must divide the "
+            f"{channels} channels of x; got {offset.shape[1]} offset channels."
         )
     height, width = (
         (x.shape[2 + axis] + 2 * paddings[axis] - dilations[axis] * (weight.shape[2 + axis] - 1) - 1) // strides[axis]

@@ -2,8 +2,8 @@
 
 from torch import Tensor, nn
 
-from subband.transforms._dtcwt_filters import first_level, later_levels
 from subband.transforms.dtcwt import DTCWTCoeffs, dtcwt2, idtcwt2
+from subband.transforms.dtcwt_filters import first_level, later_levels
 
 __all__ = ["DTCWT2d", "IDTCWT2d"]
 

@@ -41,7 +41,7 @@ def image_from_spectrum_channels(spectrum: Tensor, size: tuple[int, int], *, met
     Args:
         spectrum: `(B, 2C, H, W // 2 + 1)`, real dtype.
         size: H and W.
-        method: As there.
+        method: Way of computing the transform, see `spectrum_channels`.
 
     Returns:
         `(B, C, H, W)`, in at least float32.

@@ -19,9 +19,8 @@ from subband.layers._exporting import is_exporting
 
 __all__ = ["Gelu", "conv2d_gelu", "linear", "linear_gelu"]
 
-_HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(
-    torch.ops.mkldnn, "_linear_pointwise"
-)  # not in every build
+# Not every build has the operator.
+_HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 Gelu = Literal["none", "tanh"]
 """Exact, or the usual approximation."""
@@ -184,7 +183,7 @@ def _suits_onednn(x: Tensor, weight: Tensor) -> bool:
 
 
 def _is_observed(x: Tensor) -> bool:
-    """Whether operators are counted, traced or transformed, by what does not know those of oneDNN."""
+    """Whether something that does not know oneDNN's operators counts, traces or transforms what is called."""
     if type(x) not in (Tensor, torch.nn.Parameter) or torch._C._len_torch_dispatch_stack() > 0:
         return True
     return torch._C._functorch.peek_interpreter_stack() is not None

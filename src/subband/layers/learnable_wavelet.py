@@ -160,14 +160,14 @@ class LearnableDWT1d(_LearnableDWT):
         wavelet: Initial taps: a wavelet name, `subband.transforms.Wavelet`, `pywt.Wavelet` or four lists of taps.
         mode: Boundary mode, one of `subband.transforms.MODES`.
         levels: Number of levels.
-        layout: As for `subband.layers.wavelet.DWT1d`.
-        order: As for `DWT1d`.
-        signs: As for `DWT1d`.
-        scale: As for `DWT1d`.
+        layout: `bands` | `channels` | `interleaved` | `split` | `batch`, see `Shape` of `subband.layers.wavelet.DWT1d`.
+        order: Order of the bands, `("a", "d")` if not given.
+        signs: +1 or -1 per band of `order`, all +1 if not given.
+        scale: Factor of both bands, applied at every level.
         dtype: Of the parameters. Taps are used in the dtype of the input.
 
     Shape:
-        As for `DWT1d`. `Coeffs` of several levels remember no wavelet, `inverse` knows it.
+        That of `DWT1d`. `Coeffs` of several levels remember no wavelet, `inverse` knows it.
 
     Raises:
         ValueError: If an option is unknown.
@@ -187,17 +187,18 @@ class LearnableDWT2d(_LearnableDWT):
     """Wavelet transform of images along the last two axes, and its inverse, with taps as parameters.
 
     Args:
-        wavelet: As for `LearnableDWT1d`; both axes share their taps, unless there is one wavelet per axis.
-        mode: Boundary mode, one or one per axis.
+        wavelet: Initial taps: a wavelet name, `subband.transforms.Wavelet`, `pywt.Wavelet` or four lists of taps;
+            both axes share them, unless one of these is given per axis.
+        mode: Boundary mode, one of `subband.transforms.MODES`, or one per axis.
         levels: Number of levels.
-        layout: As for `subband.layers.wavelet.DWT2d`.
-        order: As for `DWT2d`.
-        signs: As for `DWT2d`.
-        scale: As for `DWT2d`.
+        layout: `bands` | `channels` | `interleaved` | `split` | `batch`, see `Shape` of `subband.layers.wavelet.DWT2d`.
+        order: Order of the bands, `("aa", "ad", "da", "dd")` if not given.
+        signs: +1 or -1 per band of `order`, all +1 if not given.
+        scale: Factor of all bands, applied at every level.
         dtype: Of the parameters. Taps are used in the dtype of the input.
 
     Shape:
-        As for `DWT2d`. `Coeffs` of several levels remember no wavelet, `inverse` knows it.
+        That of `DWT2d`. `Coeffs` of several levels remember no wavelet, `inverse` knows it.
 
     Raises:
         ValueError: If an option is unknown.
@@ -216,17 +217,18 @@ class LearnableDWT3d(_LearnableDWT):
     """Wavelet transform of clips or volumes along the last three axes, and its inverse, with taps as parameters.
 
     Args:
-        wavelet: As for `LearnableDWT1d`; all axes share their taps, unless there is one wavelet per axis.
-        mode: Boundary mode, one or one per axis.
+        wavelet: Initial taps: a wavelet name, `subband.transforms.Wavelet`, `pywt.Wavelet` or four lists of taps;
+            all axes share them, unless one of these is given per axis.
+        mode: Boundary mode, one of `subband.transforms.MODES`, or one per axis.
         levels: Number of levels.
-        layout: As for `subband.layers.wavelet.DWT3d`.
-        order: As for `DWT3d`.
-        signs: As for `DWT3d`.
-        scale: As for `DWT3d`.
+        layout: `bands` | `channels` | `interleaved` | `split` | `batch`, see `Shape` of `subband.layers.wavelet.DWT3d`.
+        order: Order of the bands, sorted by their letters if not given.
+        signs: +1 or -1 per band of `order`, all +1 if not given.
+        scale: Factor of all bands, applied at every level.
         dtype: Of the parameters. Taps are used in the dtype of the input.
 
     Shape:
-        As for `DWT3d`. `Coeffs` of several levels remember no wavelet, `inverse` knows it.
+        That of `DWT3d`. `Coeffs` of several levels remember no wavelet, `inverse` knows it.
 
     Raises:
         ValueError: If an option is unknown.

@@ -209,14 +209,14 @@ class LiftingDWT1d(_LiftingDWT):
         mode: What follows the ends of the even and of the odd samples: `symmetric` repeats them, `periodization`
             continues periodically, `zero`. In every mode an odd length is made even by repeating the last sample.
         levels: Number of levels; one for layout `bands`.
-        layout: As for `subband.layers.wavelet.DWT1d`.
-        order: As for `DWT1d`.
-        signs: As for `DWT1d`.
-        scale: As for `DWT1d`.
+        layout: `bands` | `channels` | `interleaved` | `split` | `batch`, see `Shape` of `subband.layers.wavelet.DWT1d`.
+        order: Order of the bands, `("a", "d")` if not given.
+        signs: +1 or -1 per band of `order`, all +1 if not given.
+        scale: Factor of both bands, applied at every level.
         dtype: Of the parameters.
 
     Shape:
-        As for `DWT1d`, with `ceil(N / 2)` coefficients per band.
+        That of `DWT1d`, with `ceil(N / 2)` coefficients per band.
 
     Raises:
         ValueError: If an option is unknown.
@@ -235,17 +235,17 @@ class LiftingDWT2d(_LiftingDWT):
     """Lifting transform of images along the last two axes, and its inverse, with learnable steps.
 
     Args:
-        wavelet: As for `LiftingDWT1d`; both axes share their steps, unless there is one name per axis.
-        mode: As for `LiftingDWT1d`.
+        wavelet: Initial steps, see `LiftingDWT1d`; both axes share them, unless there is one name per axis.
+        mode: `symmetric`, `periodization` or `zero`, see `LiftingDWT1d`.
         levels: Number of levels; one for layout `bands`.
-        layout: As for `subband.layers.wavelet.DWT2d`.
-        order: As for `DWT2d`.
-        signs: As for `DWT2d`.
-        scale: As for `DWT2d`.
+        layout: `bands` | `channels` | `interleaved` | `split` | `batch`, see `Shape` of `subband.layers.wavelet.DWT2d`.
+        order: Order of the bands, `("aa", "ad", "da", "dd")` if not given.
+        signs: +1 or -1 per band of `order`, all +1 if not given.
+        scale: Factor of all bands, applied at every level.
         dtype: Of the parameters.
 
     Shape:
-        As for `DWT2d`, with `ceil(H / 2)` rows and `ceil(W / 2)` columns per band.
+        That of `DWT2d`, with `ceil(H / 2)` rows and `ceil(W / 2)` columns per band.
 
     Raises:
         ValueError: If an option is unknown.
@@ -264,17 +264,17 @@ class LiftingDWT3d(_LiftingDWT):
     """Lifting transform of clips or volumes along the last three axes, and its inverse, with learnable steps.
 
     Args:
-        wavelet: As for `LiftingDWT1d`; all axes share their steps, unless there is one name per axis.
-        mode: As for `LiftingDWT1d`.
+        wavelet: Initial steps, see `LiftingDWT1d`; all axes share them, unless there is one name per axis.
+        mode: `symmetric`, `periodization` or `zero`, see `LiftingDWT1d`.
         levels: Number of levels; one for layout `bands`.
-        layout: As for `subband.layers.wavelet.DWT3d`.
-        order: As for `DWT3d`.
-        signs: As for `DWT3d`.
-        scale: As for `DWT3d`.
+        layout: `bands` | `channels` | `interleaved` | `split` | `batch`, see `Shape` of `subband.layers.wavelet.DWT3d`.
+        order: Order of the bands, sorted by their letters if not given.
+        signs: +1 or -1 per band of `order`, all +1 if not given.
+        scale: Factor of all bands, applied at every level.
         dtype: Of the parameters.
 
     Shape:
-        As for `DWT3d`, with `ceil(N / 2)` coefficients per band along an axis of N samples.
+        That of `DWT3d`, with `ceil(N / 2)` coefficients per band along an axis of N samples.
 
     Raises:
         ValueError: If an option is unknown.

@@ -119,8 +119,9 @@ class WaveletPacket2d(_WaveletPacket):
     """All nodes of one level of the packet tree of images.
 
     Args:
-        wavelet: As for `WaveletPacket1d`, one or one per axis.
-        mode: Boundary mode, one or one per axis.
+        wavelet: Wavelet name, `subband.transforms.Wavelet`, `pywt.Wavelet`, four lists of taps, or one of these per
+            axis.
+        mode: Boundary mode, one of `subband.transforms.MODES`, or one per axis.
         levels: Depth L of the nodes in the tree.
         layout: `bands` `(B, C, 2^L, 2^L, h, w)`, or `(B, C, S, h, w)` in natural order | `channels` `(B, S C, h, w)`,
             all channels of a node together | `interleaved` `(B, C S, h, w)` | `batch` `(S B, C, h, w)`. Channels-last
@@ -148,11 +149,15 @@ class WaveletPacket3d(_WaveletPacket):
     """All nodes of one level of the packet tree of clips or volumes.
 
     Args:
-        wavelet: As for `WaveletPacket1d`, one or one per axis.
-        mode: Boundary mode, one or one per axis.
+        wavelet: Wavelet name, `subband.transforms.Wavelet`, `pywt.Wavelet`, four lists of taps, or one of these per
+            axis.
+        mode: Boundary mode, one of `subband.transforms.MODES`, or one per axis.
         levels: Depth L of the nodes in the tree.
-        layout: As for `WaveletPacket2d`, with three axes of nodes in `bands` and order `freq`.
-        order: As for `WaveletPacket2d`.
+        layout: `bands` `(B, C, 2^L, 2^L, 2^L, t, h, w)`, or `(B, C, S, t, h, w)` in natural order | `channels`
+            `(B, S C, t, h, w)`, all channels of a node together | `interleaved` `(B, C S, t, h, w)` | `batch`
+            `(S B, C, t, h, w)`.
+        order: `freq`, a grid of frequencies along the three axes, in all other layouts row by row | `natural`, sorted
+            by path; see `subband.transforms.packets.packet_paths`.
 
     Shape:
         `(B, C, T, H, W)` to `S = 8^L` nodes of `(t, h, w)` samples.
@@ -171,12 +176,7 @@ class WaveletPacket3d(_WaveletPacket):
 class IWaveletPacket1d(_IWaveletPacket):
     """Inverse of `WaveletPacket1d` with the same options.
 
-    Args:
-        wavelet: As for `WaveletPacket1d`.
-        mode: As for `WaveletPacket1d`.
-        levels: As for `WaveletPacket1d`.
-        layout: As for `WaveletPacket1d`.
-        order: As for `WaveletPacket1d`.
+    The arguments are those of `WaveletPacket1d` and mean the same.
 
     Shape:
         What `WaveletPacket1d` returns, to `(B, C, N)`.
@@ -193,12 +193,7 @@ class IWaveletPacket1d(_IWaveletPacket):
 class IWaveletPacket2d(_IWaveletPacket):
     """Inverse of `WaveletPacket2d` with the same options.
 
-    Args:
-        wavelet: As for `WaveletPacket2d`.
-        mode: As for `WaveletPacket2d`.
-        levels: As for `WaveletPacket2d`.
-        layout: As for `WaveletPacket2d`.
-        order: As for `WaveletPacket2d`.
+    The arguments are those of `WaveletPacket2d` and mean the same.
 
     Shape:
         What `WaveletPacket2d` returns, to `(B, C, H, W)`.
@@ -215,12 +210,7 @@ class IWaveletPacket2d(_IWaveletPacket):
 class IWaveletPacket3d(_IWaveletPacket):
     """Inverse of `WaveletPacket3d` with the same options.
 
-    Args:
-        wavelet: As for `WaveletPacket3d`.
-        mode: As for `WaveletPacket3d`.
-        levels: As for `WaveletPacket3d`.
-        layout: As for `WaveletPacket3d`.
-        order: As for `WaveletPacket3d`.
+    The arguments are those of `WaveletPacket3d` and mean the same.
 
     Shape:
         What `WaveletPacket3d` returns, to `(B, C, T, H, W)`.

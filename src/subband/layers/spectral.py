@@ -95,12 +95,12 @@ def fourier_filter_kernel(weight: Tensor, size: tuple[int, int], *, layout: Filt
 def fourier_filter_magnitude(
     weight: Tensor, size: tuple[int, int], *, layout: FilterLayout = "channels_first"
 ) -> Tensor:
-    """How much a filter lets through of every frequency: the pictures of GFNet's paper.
+    """How much a filter lets through of every frequency: the figures of GFNet's paper.
 
     Args:
-        weight: As for `fourier_filter_kernel`.
-        size: As there.
-        layout: As there.
+        weight: `(C, H, W // 2 + 1, 2)`, or `(H, W // 2 + 1, C, 2)` for channels last, real dtype.
+        size: H and W of the images that the filter is stored for.
+        layout: Where the channels are.
 
     Returns:
         `(C, H, W)`, not negative, zero frequency in the middle.

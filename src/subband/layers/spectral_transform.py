@@ -73,7 +73,11 @@ class SpectralTransform(nn.Module):
 
 
 def _quarters(x: Tensor) -> Tensor:
-    """The first quarter of the channels cut into top left, bottom left, top right, bottom right: `(B, C, H / 2, W / 2)`."""
+    """The first quarter of the channels, cut into top left, bottom left, top right and bottom right.
+
+    Returns:
+        `(B, C, H / 2, W / 2)`.
+    """
     height, width = x.shape[-2:]
     if height % 2 or width % 2:
         raise ValueError(f"the local Fourier unit needs maps with even sides, got {height}x{width}")

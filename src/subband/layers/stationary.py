@@ -153,7 +153,7 @@ class SWT1d(_SWT):
         mode: What lies beyond the ends. `periodic` is the transform of PyWavelets, which has an inverse and needs
             lengths that divide by `2^levels`; all other modes but `periodization` take any length.
         levels: Number of levels J.
-        layout: As for `subband.layers.wavelet.DWT1d`.
+        layout: `bands` | `channels` | `interleaved` | `split` | `batch`, see `Shape` of `subband.layers.wavelet.DWT1d`.
         order: Order of the bands within a level, `("a", "d")` if not given.
         signs: +1 or -1 per band of `order`, all +1 if not given.
         scale: Factor of both bands, applied at every level. `2 ** -0.5` keeps the energy (PyWavelets' `norm=True`).
@@ -176,10 +176,12 @@ class SWT2d(_SWT):
     """Stationary wavelet transform of images along the last two axes.
 
     Args:
-        wavelet: As for `SWT1d`, one or one per axis.
-        mode: As for `SWT1d`.
+        wavelet: Wavelet name, `subband.transforms.Wavelet`, `pywt.Wavelet`, four lists of taps, or one of these per
+            axis.
+        mode: What lies beyond the borders. `periodic` is the transform of PyWavelets, which has an inverse and needs
+            sides that divide by `2^levels`; all other modes but `periodization` take any side.
         levels: Number of levels J.
-        layout: As for `subband.layers.wavelet.DWT2d`.
+        layout: `bands` | `channels` | `interleaved` | `split` | `batch`, see `Shape` of `subband.layers.wavelet.DWT2d`.
         order: Order of the bands within a level, `("aa", "ad", "da", "dd")` if not given.
         signs: +1 or -1 per band of `order`, all +1 if not given.
         scale: Factor of all bands, applied at every level. 0.5 keeps the energy (PyWavelets' `norm=True`).
@@ -204,11 +206,13 @@ class SWT3d(_SWT):
     """Stationary wavelet transform of clips or volumes along the last three axes.
 
     Args:
-        wavelet: As for `SWT1d`, one or one per axis.
-        mode: As for `SWT1d`.
+        wavelet: Wavelet name, `subband.transforms.Wavelet`, `pywt.Wavelet`, four lists of taps, or one of these per
+            axis.
+        mode: What lies beyond the borders. `periodic` is the transform of PyWavelets, which has an inverse and needs
+            sides that divide by `2^levels`; all other modes but `periodization` take any side.
         levels: Number of levels J.
-        layout: As for `subband.layers.wavelet.DWT3d`.
-        order: Order of the bands within a level, sorted if not given.
+        layout: `bands` | `channels` | `interleaved` | `split` | `batch`, see `Shape` of `subband.layers.wavelet.DWT3d`.
+        order: Order of the bands within a level, sorted by their letters (time, rows, columns) if not given.
         signs: +1 or -1 per band of `order`, all +1 if not given.
         scale: Factor of all bands, applied at every level. `2 ** -1.5` keeps the energy (PyWavelets' `norm=True`).
 
@@ -229,13 +233,7 @@ class SWT3d(_SWT):
 class ISWT1d(_ISWT):
     """Inverse of `SWT1d` in mode `periodic` with the same options.
 
-    Args:
-        wavelet: As for `SWT1d`.
-        levels: As for `SWT1d`.
-        layout: As for `SWT1d`.
-        order: As for `SWT1d`.
-        signs: As for `SWT1d`.
-        scale: As for `SWT1d`; the bands are divided by it.
+    The arguments are those of `SWT1d` and mean the same; the bands are divided by `scale`.
 
     Shape:
         What `SWT1d` returns, to `(B, C, N)`.
@@ -252,13 +250,7 @@ class ISWT1d(_ISWT):
 class ISWT2d(_ISWT):
     """Inverse of `SWT2d` in mode `periodic` with the same options.
 
-    Args:
-        wavelet: As for `SWT2d`.
-        levels: As for `SWT2d`.
-        layout: As for `SWT2d`.
-        order: As for `SWT2d`.
-        signs: As for `SWT2d`.
-        scale: As for `SWT2d`; the bands are divided by it.
+    The arguments are those of `SWT2d` and mean the same; the bands are divided by `scale`.
 
     Shape:
         What `SWT2d` returns, to `(B, C, H, W)`.
@@ -275,13 +267,7 @@ class ISWT2d(_ISWT):
 class ISWT3d(_ISWT):
     """Inverse of `SWT3d` in mode `periodic` with the same options.
 
-    Args:
-        wavelet: As for `SWT3d`.
-        levels: As for `SWT3d`.
-        layout: As for `SWT3d`.
-        order: As for `SWT3d`.
-        signs: As for `SWT3d`.
-        scale: As for `SWT3d`; the bands are divided by it.
+    The arguments are those of `SWT3d` and mean the same; the bands are divided by `scale`.
 
     Shape:
         What `SWT3d` returns, to `(B, C, T, H, W)`.

@@ -13,7 +13,7 @@ Published layers are these modules with options:
 | VD-Diff `dwt_init` | `DWT2d(layout="batch", signs=(1, -1, -1, 1))`, bands `LL, HL, LH, HH` |
 | VD-Diff `HaarDownsampling` | `DWT2d(layout="channels", scale=0.5)`, low bands are the first C channels |
 | WSF-ViT `DWT_2D_FFT_L2` | `SWT2d(layout="channels", order=("aa", "da", "ad", "dd"), signs=(1, -1, -1, 1))`,
-`mode="zero"` \ unless the picture is a square power of two |
+`mode="zero"` \ unless the image is a square power of two |
 | pytorch_wavelets `DWTForward(J)` | `DWT2d(mode="zero", levels=J, layout="split", order=("aa", "da", "ad", "dd"))`,
 there \ finest first |
 | ptwt `wavedec2` | `DWT2d(mode="reflect", levels=J)` |
@@ -156,8 +156,9 @@ class DWT3d(_DWT):
     """Wavelet transform of clips or volumes along the last three axes.
 
     Args:
-        wavelet: As for `DWT2d`, one or one per axis.
-        mode: Boundary mode, one or one per axis.
+        wavelet: Wavelet name, `subband.transforms.Wavelet`, `pywt.Wavelet`, four lists of taps, or one of these per
+            axis.
+        mode: Boundary mode, one of `subband.transforms.MODES`, or one per axis.
         levels: Number of levels.
         layout: `bands` | `channels` | `interleaved` | `split` | `batch`, see `Shape`.
         order: Order of the bands, `("aaa", "aad", "ada", "add", "daa", "dad", "dda", "ddd")` if not given; the letters
@@ -168,7 +169,7 @@ class DWT3d(_DWT):
     Shape:
         `(B, C, T, H, W)` to, for one level: `bands` `(B, C, 8, t, h, w)`; `channels` and `interleaved`
         `(B, 8C, t, h, w)`; `split` low `(B, C, t, h, w)` and high `(B, C, 7, t, h, w)`; `batch` `(8B, C, t, h, w)`;
-        otherwise as for `DWT2d`.
+        all as in `DWT2d`.
 
     Raises:
         ValueError: If an option is unknown, or `order`, `signs` or `scale` are given for several levels of `bands`.
@@ -184,14 +185,7 @@ class DWT3d(_DWT):
 class IDWT1d(_IDWT):
     """Inverse of `DWT1d` with the same options.
 
-    Args:
-        wavelet: As for `DWT1d`.
-        mode: As for `DWT1d`.
-        levels: As for `DWT1d`.
-        layout: As for `DWT1d`.
-        order: As for `DWT1d`.
-        signs: As for `DWT1d`.
-        scale: As for `DWT1d`; the bands are divided by it.
+    The arguments are those of `DWT1d` and mean the same; the bands are divided by `scale`.
 
     Shape:
         What `DWT1d` returns, to `(B, C, N)`.
@@ -208,14 +202,7 @@ class IDWT1d(_IDWT):
 class IDWT2d(_IDWT):
     """Inverse of `DWT2d` with the same options.
 
-    Args:
-        wavelet: As for `DWT2d`.
-        mode: As for `DWT2d`.
-        levels: As for `DWT2d`.
-        layout: As for `DWT2d`.
-        order: As for `DWT2d`.
-        signs: As for `DWT2d`.
-        scale: As for `DWT2d`; the bands are divided by it.
+    The arguments are those of `DWT2d` and mean the same; the bands are divided by `scale`.
 
     Shape:
         What `DWT2d` returns, to `(B, C, H, W)`.
@@ -233,14 +220,7 @@ class IDWT2d(_IDWT):
 class IDWT3d(_IDWT):
     """Inverse of `DWT3d` with the same options.
 
-    Args:
-        wavelet: As for `DWT3d`.
-        mode: As for `DWT3d`.
-        levels: As for `DWT3d`.
-        layout: As for `DWT3d`.
-        order: As for `DWT3d`.
-        signs: As for `DWT3d`.
-        scale: As for `DWT3d`; the bands are divided by it.
+    The arguments are those of `DWT3d` and mean the same; the bands are divided by `scale`.
 
     Shape:
         What `DWT3d` returns, to `(B, C, T, H, W)`.

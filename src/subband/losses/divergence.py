@@ -42,10 +42,8 @@ def differential_divergence(pred: Tensor, target: Tensor, tau: float = 0.1, eps:
     if pred.shape[1] <= 2:
         return pred.new_zeros(())
     dtype = torch.promote_types(pred.dtype, torch.float32)
-    p, q = (
-        (clip[:, 1:] - clip[:, :-1]).flatten(2).div(tau).softmax(-1)  # (B, T - 1, C*H*W)
-        for clip in (pred.to(dtype), target.to(dtype))
-    )
+    clips = pred.to(dtype), target.to(dtype)
+    p, q = ((clip[:, 1:] - clip[:, :-1]).flatten(2).div(tau).softmax(-1) for clip in clips)  # (B, T - 1, C*H*W)
     return (p * torch.log(p / (q + eps) + eps)).mean()
 
 

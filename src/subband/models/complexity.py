@@ -203,7 +203,7 @@ def median_ms(model: nn.Module, inputs: Tensor, *, repeats: int = 3) -> float:
 
 @contextmanager
 def _norms_apart(model: nn.Module) -> Iterator[None]:
-    """Have batch norms that would be folded run by themselves, with the same result.
+    """Run batch norms by themselves that would be folded into a convolution; the result is the same.
 
     In evaluation PyTorch reads the running statistics whatever this flag says; `uses_running_statistics` does not fold
     then.

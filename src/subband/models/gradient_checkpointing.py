@@ -28,7 +28,7 @@ def frozen_averages(model: nn.Module) -> Iterator[None]:
 
 
 def checkpointed(model: nn.Module, block: Callable[..., Tensor], *args: Tensor) -> Tensor:
-    """Run a block of a model, under gradient checkpointing if that is on (`model.grad_checkpointing`) and gradients are wanted."""
+    """Run a block of a model; under gradient checkpointing if `model.grad_checkpointing` is on and gradients wanted."""
     if model.grad_checkpointing and torch.is_grad_enabled():
         return checkpoint(block, *args, use_reentrant=False, context_fn=lambda: (nullcontext(), frozen_averages(model)))
     return block(*args)

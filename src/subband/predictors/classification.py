@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from subband.data.labelled.imagenet_names import NUM_IMAGENET_CLASSES, imagenet_names
 from subband.data.labelled.preprocessing import Preprocessing
+from subband.models.checkpoint import load_model
 from subband.models.preprocessing import published_preprocessing
 from subband.models.protocols.classifier import Classifier
 
@@ -80,8 +81,6 @@ class ImageClassifier:
             FileNotFoundError: If there is nothing at `source`.
             TypeError: If it holds no classifier.
         """
-        from subband import load_model
-
         return cls(load_model(source).to(device))
 
     def prepare(self, image: Tensor) -> Tensor:

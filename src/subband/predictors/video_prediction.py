@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from subband.models.checkpoint import load_model
 from subband.models.protocols.video import VideoModel
 
 _TOLERANCE = 0.01  # interpolation and video codecs may overshoot a little
@@ -87,8 +88,6 @@ class VideoPredictor:
             FileNotFoundError: If there is nothing at `source`.
             ValueError: If it holds no video-prediction network.
         """
-        from subband import load_model
-
         model = load_model(source)
         if not isinstance(model, VideoModel):
             raise ValueError(f"{source} holds a {type(model).__name__}, which is no video-prediction network.")

@@ -2,9 +2,10 @@
 
 from subband.transforms.block_dct import block_dct2, block_frequencies, block_idct2, zigzag_order
 from subband.transforms.coefficient_arrays import from_array, from_vector, to_array, to_vector
-from subband.transforms.coeffs import Coeffs, Details
+from subband.transforms.coeffs import Coeffs
 from subband.transforms.cwt import central_frequency, cwt, scale2frequency
 from subband.transforms.dct import dct, dct2, dctn, idct, idct2, idctn
+from subband.transforms.details import Details
 from subband.transforms.dtcwt import DTCWTCoeffs, dtcwt2, idtcwt2
 from subband.transforms.dwt import dwt, dwt2, dwtn, idwt, idwt2, idwtn
 from subband.transforms.filters import FilterBank, Wavelet, WaveletLike

@@ -136,6 +136,6 @@ def _check_bands(bands: Mapping[str, Tensor | None], keys: list[str], like: Tens
         check_dtype(band, "coeffs")
         if band.shape != like.shape or band.dtype != like.dtype:
             raise ValueError(
-                f"coeffs must agree in shape and dtype, got {tuple(band.shape)}, {band.dtype} for {key!r} at level {level} "
-                f"and {tuple(like.shape)}, {like.dtype}"
+                f"coeffs must agree in shape and dtype, got {tuple(band.shape)}, {band.dtype} for {key!r} at level "
+                f"{level} and {tuple(like.shape)}, {like.dtype}"
             )

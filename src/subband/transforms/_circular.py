@@ -97,7 +97,10 @@ class CircularAnalysis(_Circular):
 
 
 class CircularSynthesis(_Circular):
-    """Adds up the bands: `y[k] = sum over bands and m of taps[m] * band[(k + step * (m - L / 2)) mod N]` along every axis."""
+    """Adds up the bands along every axis.
+
+    `y[k] = sum over bands and m of taps[m] * band[(k + step * (m - L / 2)) mod N]`.
+    """
 
     def eager(self, *bands: Tensor) -> Tensor:
         """See `LinearMap`."""

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from subband.transforms._correlate import correlate
-from subband.transforms._dtcwt_filters import LaterLevels
 from subband.transforms._linear import LinearMap
+from subband.transforms.dtcwt_filters import LaterLevels
 from subband.transforms.padding import extend
 
 __all__ = ["MergeFirst", "MergeTrees", "SplitFirst", "SplitTrees", "interleave"]

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from subband.transforms._correlate import BlockFilter, RowFilter
-from subband.transforms._layout import Layout, chunks
+from subband.transforms._memory_layout import MemoryLayout, chunks
 from subband.transforms.filters import FilterBank
 from subband.transforms.padding import extend, fold
 
@@ -103,7 +103,7 @@ def analysis(x: Tensor, axes: Sequence[Axis], stack: int | None) -> Tensor | tup
         >>> low.tolist(), high.tolist()
         ([2.828427...], [1.414213...])
     """
-    layout = Layout.of(x, [a.axis for a in axes])
+    layout = MemoryLayout.of(x, [a.axis for a in axes])
     bands, result = _band_memory(x, axes, layout, stack)
     source = layout.flat(x)
     steps = [_AnalysisStep(axis, i, layout.places[i], source.ndim) for i, axis in enumerate(axes)]
@@ -135,7 +135,7 @@ def synthesis(bands: Sequence[Tensor], axes: Sequence[Axis], lengths: Sequence[i
         >>> synthesis([torch.tensor([1.0]), torch.tensor([1.0])], [Axis(-1, HAAR, "zero")])
         tensor([1.4142, 0.0000])
     """
-    layout = Layout.of(bands[0], [a.axis for a in axes])
+    layout = MemoryLayout.of(bands[0], [a.axis for a in axes])
     sources = [layout.flat(band) for band in bands]
     counts = [bands[0].shape[a.axis] for a in axes]
     wanted = lengths or [signal_length(n, a.bank.num_taps, a.mode) for n, a in zip(counts, axes, strict=True)]
@@ -159,7 +159,7 @@ def synthesis(bands: Sequence[Tensor], axes: Sequence[Axis], lengths: Sequence[i
 
 
 def _band_memory(
-    x: Tensor, axes: Sequence[Axis], layout: Layout, stack: int | None
+    x: Tensor, axes: Sequence[Axis], layout: MemoryLayout, stack: int | None
 ) -> tuple[list[Tensor], Tensor | tuple[Tensor, ...]]:
     """Flat views to write the bands to, and what they are views of: the stacked result or separate bands."""
     counts = [band_length(x.shape[a.axis], a.bank.num_taps, a.mode) for a in axes]

@@ -1,20 +1,22 @@
 """The loops over levels behind `wavedec*` and `waverec*`."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from subband.transforms._levels import first_band, merge_levels, split_levels
 from subband.transforms._static import static_wavelet
 from subband.transforms.arguments import Names, check_dtype, negative_axes, per_axis
-from subband.transforms.coeffs import Coeffs, Details
-from subband.transforms.dwt import dwtn, idwtn
-from subband.transforms.filters import FilterBank, WaveletLike, filter_banks
+from subband.transforms.coeffs import Coeffs
+from subband.transforms.details import Details
+from subband.transforms.dwt import dwtn
+from subband.transforms.filters import WaveletLike, filter_banks
 from subband.transforms.lengths import check_level
 from subband.transforms.padding import check_mode
 
-__all__ = ["decompose", "detail_bands", "parse", "reconstruct", "transformed_axes"]
+__all__ = ["decompose", "parse", "reconstruct", "transformed_axes"]
 
 _HALF = (torch.float16, torch.bfloat16)
 
@@ -55,34 +57,6 @@ def decompose(
     return coeffs if approx.dtype == x.dtype else coeffs.to(x.dtype)
 
 
-def detail_bands(item: Any) -> dict[str, Tensor]:
-    """The bands of one level that are there, by key.
-
-    Args:
-        item: A tensor, a tuple `(cH, cV, cD)`, a mapping, or `None`; single bands may be `None`, too.
-
-    Raises:
-        TypeError: If `item` is anything else.
-
-    Example:
-        >>> band = torch.ones(2)
-        >>> list(detail_bands(band)), list(detail_bands((band, None, band))), detail_bands(None)
-        (['d'], ['da', 'dd'], {})
-    """
-    if item is None:
-        return {}
-    if isinstance(item, Tensor):
-        return {"d": item}
-    pairs: Iterable[tuple[str, Tensor | None]]
-    if isinstance(item, (Details, Mapping)):
-        pairs = item.items()
-    elif isinstance(item, (tuple, list)) and len(item) == 3:
-        pairs = zip(("da", "ad", "dd"), item, strict=True)
-    else:
-        raise TypeError(f"details must be a tensor, a tuple (cH, cV, cD), a mapping or None, got {type(item).__name__}")
-    return {key: band for key, band in pairs if band is not None}
-
-
 def reconstruct(
     coeffs: Any,
     wavelet: WaveletLike | None,
@@ -103,31 +77,18 @@ def reconstruct(
         The signal.
     """
     approx, levels = parse(coeffs)
-    known = coeffs if isinstance(coeffs, Coeffs) else None
-    bands = [band for item in levels for band in item.values()] + ([] if approx is None else [approx])
-    if not bands:
-        raise ValueError("coeffs must hold at least one band")
-    axes = transformed_axes(axes, coeffs, levels, bands[0].ndim)
-    if wavelet is None and known is not None:
-        wavelet = known.wavelet
-    if wavelet is None and levels:
-        raise ValueError("wavelet must be given for coefficients that do not remember one with fixed taps")
-    if mode is None:
-        mode = known.mode if known is not None else "symmetric"
-    sizes: list[Any] = [None] * len(levels)
-    if known is not None and known.axes == axes:
-        sizes = list(known.sizes)
-    if size is not None:
-        size = (size,) if isinstance(size, int) else tuple(size)
-        if not levels:
-            return _crop(bands[0], axes, size, 0)
-        sizes[-1] = size
-    banks = filter_banks(wavelet, len(axes)) if levels else ()
-    dtype = bands[0].dtype
-    for index, (item, kept) in enumerate(zip(levels, sizes, strict=True)):
-        approx = _one_level(approx, item, (banks, mode, axes), kept, len(levels) - index)
-    assert approx is not None
-    return approx.to(dtype) if dtype in _HALF else approx
+    axes = transformed_axes(axes, coeffs, levels, first_band(approx, levels).ndim)
+    if not isinstance(coeffs, Coeffs):
+        return merge_levels(approx, levels, wavelet, "symmetric" if mode is None else mode, axes, size)
+    return merge_levels(
+        approx,
+        levels,
+        coeffs.wavelet if wavelet is None else wavelet,
+        coeffs.mode if mode is None else mode,
+        axes,
+        size,
+        known_sizes=coeffs.sizes if coeffs.axes == axes else None,
+    )
 
 
 def parse(coeffs: Any) -> tuple[Tensor | None, list[dict[str, Tensor]]]:
@@ -146,10 +107,7 @@ def parse(coeffs: Any) -> tuple[Tensor | None, list[dict[str, Tensor]]]:
     """
     if not isinstance(coeffs, (Coeffs, list, tuple)) or not len(coeffs):
         raise TypeError(f"coeffs must be Coeffs or a non-empty list or tuple, got {type(coeffs).__name__}")
-    approx, *details = coeffs
-    if approx is not None:
-        check_dtype(approx, "coeffs")
-    return approx, [detail_bands(item) for item in details]
+    return split_levels(coeffs)
 
 
 def transformed_axes(
@@ -172,66 +130,3 @@ def transformed_axes(
     if axes is None:
         axes = range(-next((len(key) for bands in levels for key in bands), ndim), 0)
     return negative_axes(axes, ndim)
-
-
-def _one_level(
-    approx: Tensor | None,
-    bands: dict[str, Tensor],
-    options: tuple[tuple[FilterBank, ...], Names, tuple[int, ...]],
-    size: Sequence[int | None] | None,
-    level: int,
-) -> Tensor | None:
-    """The approximation one level below; nothing if nothing is given yet."""
-    axes = options[2]
-    if approx is None and not bands:
-        return None
-    for key, band in bands.items():
-        if len(key) != len(axes) or set(key) - {"a", "d"} or "d" not in key:
-            raise ValueError(f"details must have keys of {len(axes)} letters with a 'd', got {key!r} at level {level}")
-        if band.dtype in _HALF:
-            bands = {**bands, key: band.float()}
-    if approx is not None and bands:
-        approx = _match(approx, bands, axes, level)
-    if approx is not None:
-        bands = {**bands, "a" * len(axes): approx.float() if approx.dtype in _HALF else approx}
-    return _crop(idwtn(bands, *options), axes, size, level)
-
-
-def _match(approx: Tensor, bands: dict[str, Tensor], axes: tuple[int, ...], level: int) -> Tensor:
-    """The approximation without its last sample along every axis where it is one longer than the details."""
-    shape = next(iter(bands.values())).shape
-    for band in bands.values():
-        if band.shape != shape:
-            raise ValueError(
-                f"details must agree in shape, got {tuple(shape)} and {tuple(band.shape)} at level {level}"
-            )
-    if approx.shape == shape:
-        return approx
-    if approx.ndim != len(shape):
-        raise ValueError(f"coeffs must agree in dimensions, got {approx.ndim} and {len(shape)} at level {level}")
-    for axis in range(-approx.ndim, 0):
-        have, want = approx.shape[axis], shape[axis]
-        if have == want + 1 and axis in axes:
-            approx = approx.narrow(axis, 0, want)
-        elif have != want:
-            raise ValueError(
-                f"coeffs must fit together, but at level {level} along axis {axis} the approximation has {have} samples "
-                f"and the details have {want}"
-            )
-    return approx
-
-
-def _crop(signal: Tensor, axes: tuple[int, ...], size: Sequence[int | None] | None, level: int) -> Tensor:
-    """Keep `size` samples per axis; synthesis gives at most one too many."""
-    if size is None:
-        return signal
-    full = [signal.shape[axis] for axis in axes]
-    if len(size) != len(axes):
-        raise ValueError(f"size must be one number per axis ({len(axes)}), got {len(size)}")
-    for axis, length, kept in zip(axes, full, size, strict=True):
-        if kept is None or kept == length:
-            continue
-        if kept != length - 1 or level == 0:
-            raise ValueError(f"size must be equal to or one below {full} at level {level}, got {list(size)}")
-        signal = signal.narrow(axis, 0, kept)
-    return signal

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from subband.transforms._multilevel import parse, transformed_axes
 from subband.transforms.arguments import check_dtype
-from subband.transforms.coeffs import Coeffs, Details
+from subband.transforms.coeffs import Coeffs
+from subband.transforms.details import Details
 from subband.transforms.padding import extend
 
 __all__ = ["from_array", "from_vector", "to_array", "to_vector"]

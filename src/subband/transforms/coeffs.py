@@ -1,7 +1,7 @@
 """The container of a multi-level wavelet transform.
 
-`Coeffs` behaves as the list that PyWavelets returns and also remembers what its inverse needs. `Coeffs` and `Details`
-are pytrees: they pass through `torch.compile`, `torch.export`, `torch.func` and `tree_map` as their tensors would.
+`Coeffs` behaves as the list that PyWavelets returns and also remembers what its inverse needs. It is a pytree: it
+passes through `torch.compile`, `torch.export`, `torch.func` and `tree_map` as its tensors would.
 
 Wavelet, boundary mode, axes and sizes belong to the structure, not to the data, so they have to be plain numbers and
 names that can be compared and written to a file. Learnable taps are neither: a transform with taps as tensors remembers
@@ -9,7 +9,7 @@ no wavelet, and its inverse asks for one. A size that is unknown while a program
 remembered as `None`; the reconstruction then has the full, even length unless it is given a `size`.
 """
 
-from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, ValuesView
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,91 +17,11 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
+from subband.transforms._levels import merge_levels, split_levels
 from subband.transforms._static import StaticWavelet, from_json, plain_sizes, to_json
+from subband.transforms.details import Details, shape_of
 
-__all__ = ["Coeffs", "Details"]
-
-_NAMES_2D = ("da", "ad", "dd")  # the order of PyWavelets' tuples: cH, cV, cD
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Details:
-    """The detail bands of one level, by key.
-
-    A key has one letter per axis, `a` for low-pass and `d` for high-pass. With two axes the bands are iterated, counted
-    and indexed by number as PyWavelets' tuple `(cH, cV, cD)` = `da, ad, dd`; otherwise iteration gives the keys, as for
-    a dictionary. `keys`, `values`, `items` and access by key are the same for any number of axes.
-
-    Attributes:
-        bands: From key to band, in the order of sorted keys.
-
-    Example:
-        >>> details = Details({"ad": torch.ones(2), "da": torch.zeros(2), "dd": torch.ones(2)})
-        >>> horizontal, vertical, diagonal = details
-        >>> details.h is horizontal, details["da"] is horizontal, sorted(details.keys())
-        (True, True, ['ad', 'da', 'dd'])
-    """
-
-    bands: dict[str, Tensor]
-
-    @property
-    def is_2d(self) -> bool:
-        """Whether the keys have two letters."""
-        return bool(self.bands) and len(next(iter(self.bands))) == 2
-
-    @property
-    def h(self) -> Tensor:
-        """Horizontal edges, PyWavelets' cH: low along the second axis, high along the first."""
-        return self.bands["da"]
-
-    @property
-    def v(self) -> Tensor:
-        """Vertical edges, PyWavelets' cV: high along the second axis, low along the first."""
-        return self.bands["ad"]
-
-    @property
-    def d(self) -> Tensor:
-        """Diagonal structure, PyWavelets' cD: high along both axes."""
-        return self.bands["dd"]
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter([self.bands[key] for key in _NAMES_2D] if self.is_2d else self.bands)
-
-    def __len__(self) -> int:
-        return len(self.bands)
-
-    def __contains__(self, key: str) -> bool:
-        return key in self.bands
-
-    def __getitem__(self, key: str | int) -> Tensor:
-        return self.bands[_NAMES_2D[key] if isinstance(key, int) and self.is_2d else key]  # type: ignore[index]
-
-    def __repr__(self) -> str:
-        return "{" + ", ".join(f"{key}: {_shape(band)}" for key, band in self.bands.items()) + "}"
-
-    def keys(self) -> KeysView[str]:
-        """Names of the bands."""
-        return self.bands.keys()
-
-    def values(self) -> ValuesView[Tensor]:
-        """The bands in the order of their names."""
-        return self.bands.values()
-
-    def items(self) -> ItemsView[str, Tensor]:
-        """Names and bands."""
-        return self.bands.items()
-
-    def map(self, function: Callable[[Tensor], Tensor]) -> "Details":
-        """Apply a function to every band.
-
-        Args:
-            function: From a band to its replacement.
-
-        Example:
-            >>> Details({"d": torch.ones(2)}).map(torch.neg)["d"].tolist()
-            [-1.0, -1.0]
-        """
-        return Details({key: function(band) for key, band in self.bands.items()})
+__all__ = ["Coeffs"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -151,9 +71,9 @@ class Coeffs:
         return (self.approx, *self.details)[index]
 
     def __repr__(self) -> str:
-        details = "".join(f", {item if isinstance(item, Details) else _shape(item)}" for item in self.details)
+        details = "".join(f", {item if isinstance(item, Details) else shape_of(item)}" for item in self.details)
         static = f"wavelet={self.wavelet!r}, mode={self.mode!r}, axes={self.axes}, sizes={self.sizes}"
-        return f"Coeffs({_shape(self.approx)}{details}, {static})"
+        return f"Coeffs({shape_of(self.approx)}{details}, {static})"
 
     def map(self, function: Callable[[Tensor], Tensor]) -> "Coeffs":
         """Apply a function to every detail band and leave the approximation alone.
@@ -265,13 +185,8 @@ class Coeffs:
             >>> torch.allclose(wavedec(x, "db3", level=2).inverse(), x, atol=1e-5)
             True
         """
-        from subband.transforms.multilevel import waverecn
-
-        return waverecn(self, size=size)
-
-
-def _shape(band: Any) -> tuple[int, ...] | None:
-    return tuple(band.shape) if isinstance(band, Tensor) else None
+        approx, levels = split_levels(self)
+        return merge_levels(approx, levels, self.wavelet, self.mode, self.axes, size, known_sizes=self.sizes)
 
 
 def _map_details(function: Callable[[Tensor], Tensor], item: Any) -> Any:
@@ -282,18 +197,6 @@ def _plain(item: Any) -> Any:
     if not isinstance(item, Details):
         return item
     return tuple(item) if item.is_2d else dict(item.bands)
-
-
-def _flatten_details(details: Details) -> tuple[list[Any], tuple[str, ...]]:
-    return list(details.bands.values()), tuple(details.bands)
-
-
-def _unflatten_details(bands: Iterable[Any], keys: Iterable[str]) -> Details:
-    return Details(dict(zip(keys, bands, strict=True)))
-
-
-def _flatten_details_with_keys(details: Details) -> tuple[list[Any], tuple[str, ...]]:
-    return [(pytree.MappingKey(key), band) for key, band in details.bands.items()], tuple(details.bands)
 
 
 def _context(coeffs: Coeffs) -> tuple[Any, ...]:
@@ -314,15 +217,6 @@ def _flatten_coeffs_with_keys(coeffs: Coeffs) -> tuple[list[Any], tuple[Any, ...
     return children, _context(coeffs)
 
 
-pytree.register_pytree_node(
-    Details,
-    _flatten_details,
-    _unflatten_details,
-    serialized_type_name="subband.transforms.Details",
-    to_dumpable_context=to_json,
-    from_dumpable_context=from_json,
-    flatten_with_keys_fn=_flatten_details_with_keys,
-)
 pytree.register_pytree_node(
     Coeffs,
     _flatten_coeffs,

@@ -18,9 +18,9 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from subband.transforms._dtcwt_axis import MergeFirst, MergeTrees, SplitFirst, SplitTrees, interleave
-from subband.transforms._dtcwt_filters import FirstLevel, LaterLevels, first_level, later_levels
 from subband.transforms._linear import LinearMap, apply
 from subband.transforms.arguments import check_dtype, in_float32
+from subband.transforms.dtcwt_filters import FirstLevel, LaterLevels, first_level, later_levels
 from subband.transforms.padding import crop, extend
 
 __all__ = ["DTCWTCoeffs", "dtcwt2", "idtcwt2"]
@@ -166,7 +166,7 @@ def _synthesize(x: Tensor, *highs: Tensor, first: FirstLevel, later: LaterLevels
 
 
 def _fitted(x: Tensor, high: Tensor, level: int, most: int) -> Tensor:
-    """The low-pass image of a level, without the up to `most` rows and columns that were added before the next level."""
+    """The low-pass image of a level without what was added before the next one: up to `most` rows and columns."""
     for axis in (-2, -1):
         length = 2 * high.shape[axis]
         if x.shape[axis] - length not in (0, most):

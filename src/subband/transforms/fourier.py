@@ -262,7 +262,8 @@ def _waves(frequencies: int, length: int, like: Tensor) -> tuple[Tensor, Tensor]
     turns = index[:frequencies, None] * index % length
     precise = torch.float32 if like.device.type == "mps" else torch.float64
     angles = turns.to(precise) * (2 * math.pi / length)
-    return tuple((wave / math.sqrt(length)).to(like.dtype) for wave in (angles.cos(), angles.sin()))  # type: ignore[return-value]
+    cosine, sine = ((wave / math.sqrt(length)).to(like.dtype) for wave in (angles.cos(), angles.sin()))
+    return cosine, sine
 
 
 def _parts_by_matrix(x: Tensor) -> Tensor:

@@ -39,7 +39,7 @@ def amplitude(spectrum: Tensor, *, eps: float = 0.0) -> Tensor:
 def phase(spectrum: Tensor, *, eps: float = 0.0) -> Tensor:
     """Angles of a spectrum in radians.
 
-    Angles jump from pi to -pi and their gradient grows as one over the amplitude: good for pictures and for taking
+    Angles jump from pi to -pi and their gradient grows as one over the amplitude: good for figures and for taking
     spectra apart, but networks and losses had better compare `phasor`.
 
     Args:

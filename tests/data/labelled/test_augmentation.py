@@ -18,7 +18,7 @@ PREPARE = Preprocessing(size=(24, 24), crop_ratio=1.0)
 PUBLISHED = {"crop": "resized_crop", "flip": True, "rand_augment": "rand-m9-mstd0.5-inc1", "erasing": 0.5}
 
 
-def picture(height=30, width=40, seed=3):
+def any_image(height=30, width=40, seed=3):
     return torch.rand(3, height, width, generator=torch.Generator().manual_seed(seed))
 
 
@@ -43,15 +43,15 @@ def _timm():
 def test_draws_depend_on_seed_and_key_alone(options):
     augment = Augmentation(**options)
     before = states()
-    first = [augment(picture(), PREPARE, seed=1, key=key) for key in range(8)]
+    first = [augment(any_image(), PREPARE, seed=1, key=key) for key in range(8)]
     assert states() == before
     random.seed(7)
     np.random.seed(7)
     torch.manual_seed(7)
-    again = [Augmentation(**options)(picture(), PREPARE, seed=1, key=key) for key in reversed(range(8))]
+    again = [Augmentation(**options)(any_image(), PREPARE, seed=1, key=key) for key in reversed(range(8))]
     assert all(torch.equal(*pair) for pair in zip(first, reversed(again), strict=True))
     assert all(image.shape == (3, 24, 24) and image.dtype == torch.float32 for image in first)
-    others = [augment(picture(), PREPARE, seed=2, key=key) for key in range(8)]
+    others = [augment(any_image(), PREPARE, seed=2, key=key) for key in range(8)]
     assert not any(torch.equal(*pair) for pair in zip(first, others, strict=True))
 
 
@@ -59,7 +59,7 @@ def test_draws_depend_on_seed_and_key_alone(options):
 @pytest.mark.slow
 def test_workers_and_resumed_epochs_give_the_same_batches():
     spec = ImageSpec(classes=("a", "b"), preprocessing=PREPARE)
-    read = StoredPixels(torch.stack([picture(seed=number) for number in range(8)]), 1.0)
+    read = StoredPixels(torch.stack([any_image(seed=number) for number in range(8)]), 1.0)
     data = LabelledImages(read, [0, 1] * 4, spec, augmentation=Augmentation(**PUBLISHED), seed=5)
     here, there = (
         SampleLoader(data, 2, shuffle=True, drop_last=True, seed=5, num_workers=workers) for workers in (0, 2)
@@ -88,7 +88,7 @@ def test_rand_augment_is_that_of_timms_training_pipeline(interpolation):
         24, is_training=True, auto_augment="rand-m9-mstd0.5-inc1", interpolation=interpolation, mean=mean,
         std=prepare.std, separate=True,
     )  # fmt: skip
-    image = (picture(24, 24) * 255).round() / 255
+    image = (any_image(24, 24) * 255).round() / 255
     shifted = Augmentation(crop="shift")
     changed = 0
     for key in range(20):
@@ -108,8 +108,8 @@ def test_erasing_fills_a_rectangle_with_noise_after_normalizing():
     prepare = Preprocessing(size=(32, 32), crop_ratio=1.0)
     erased = []
     for key in range(400):
-        before = plain(picture(), prepare, seed=0, key=key)
-        after = augment(picture(), prepare, seed=0, key=key)
+        before = plain(any_image(), prepare, seed=0, key=key)
+        after = augment(any_image(), prepare, seed=0, key=key)
         where = (after != before).all(0)
         assert torch.equal(after[:, ~where], before[:, ~where])
         if where.any():
@@ -127,7 +127,7 @@ def test_erasing_fills_a_rectangle_with_noise_after_normalizing():
 
 
 def test_colors_are_changed_as_by_torchvision():
-    image, factors = picture(), (1.3, 0.7, 1.4)
+    image, factors = any_image(), (1.3, 0.7, 1.4)
     changes = (tv.adjust_brightness, tv.adjust_contrast, tv.adjust_saturation)
     for order in ((0, 1, 2), (2, 0, 1), (1, 2, 0)):
         wanted = image
@@ -135,6 +135,23 @@ def test_colors_are_changed_as_by_torchvision():
             wanted = changes[place](wanted, factors[place])
         torch.testing.assert_close(adjust_colors(image, factors, order), wanted, atol=5e-4, rtol=0)
     torch.testing.assert_close(adjust_colors(image, (1, 1, 1), (0, 1, 2)), image)
+
+
+def test_where_torchvision_has_the_operation_it_gives_the_same_image():
+    """Bit for bit; its contrast and saturation weigh the colors a little differently and are compared above."""
+    image, plain = any_image(24, 24), Augmentation(crop="shift")
+    padded = tv.pad(image, [3, 3], padding_mode="reflect")
+    mirrored = 0
+    for key in range(20):
+        draws = uniform(0, [key], 51)[0].tolist()
+        shifted = tv.crop(padded, int(draws[1] * 7), int(draws[2] * 7), 24, 24)
+        normalized = tv.normalize(shifted, list(PREPARE.mean), list(PREPARE.std))
+        assert torch.equal(plain(image, PREPARE, seed=0, key=key), normalized)
+        flipped = Augmentation(crop="shift", flip=True)(image, PREPARE, seed=0, key=key)
+        assert torch.equal(flipped, tv.horizontal_flip(normalized) if draws[0] < 0.5 else normalized)
+        mirrored += draws[0] < 0.5
+    assert 5 <= mirrored <= 15
+    assert torch.equal(adjust_colors(image, (1.3, 1, 1), (0,)), tv.adjust_brightness(image, 1.3))
 
 
 def test_color_jitter_covers_its_range_in_every_order():
@@ -149,7 +166,7 @@ def test_color_jitter_covers_its_range_in_every_order():
 def test_interpolation_is_drawn():
     images = {
         mode: [
-            Augmentation(crop="resized_crop", interpolation=mode)(picture(), PREPARE, seed=0, key=key)
+            Augmentation(crop="resized_crop", interpolation=mode)(any_image(), PREPARE, seed=0, key=key)
             for key in range(60)
         ]
         for mode in ("random", "bilinear", "bicubic")

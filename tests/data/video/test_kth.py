@@ -71,11 +71,11 @@ def test_a_split_without_clips_is_an_error(root):
         build_data("kth", {"root": str(root)}, 0)
 
 
-def test_files_that_are_no_pictures_are_named(root):
+def test_files_that_are_no_images_are_named(root):
     data = build_data("kth", {"root": str(root), "in_frames": 2, "out_frames": 2}, 0)
     path = data.test.clips[0].path(1)
-    path.write_bytes(b"no picture")
-    with pytest.raises(ValueError, match=r"image_0005.jpg cannot be read as a picture"):
+    path.write_bytes(b"no image")
+    with pytest.raises(ValueError, match=r"image_0005.jpg cannot be read as an image"):
         data.test[0]
     path.unlink()
     with pytest.raises(FileNotFoundError, match=r"frame not found: .*image_0005.jpg"):

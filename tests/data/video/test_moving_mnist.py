@@ -11,7 +11,7 @@ from subband.data import build_data
 
 @pytest.fixture
 def root(tmp_path):
-    """A data folder in the published layout, with 40 sprites, 6 test sequences and 2,100 CIFAR pictures."""
+    """A data folder in the published layout, with 40 sprites, 6 test sequences and 2,100 CIFAR images."""
     random = np.random.default_rng(0)
     sprites = random.integers(0, 4, (40, 28, 28), dtype=np.uint8) * 85
     for folder, test in (("moving_mnist", "mnist_test_seq"), ("moving_fmnist", "fmnist_test_seq")):
@@ -79,7 +79,7 @@ def test_fashion_has_its_own_folder(root):
     assert torch.equal(data.test[2][1][:, 0], torch.from_numpy(stored[10:, 2]).float() / 255)
 
 
-def test_white_digits_on_a_still_picture(root):
+def test_white_digits_on_a_still_image(root):
     data = build_data("mmnist_cifar", {"root": str(root), "held_out": 4}, 0)
     assert data.spec.in_shape == (10, 3, 64, 64)
     assert torch.cat([data.train.sprites, data.val.sprites]).unique().tolist() == [0, 255]

@@ -17,7 +17,7 @@ from subband.data.video.moving_photos import (
     smooth_motion,
     tile_size,
 )
-from subband.data.video.photo_tiles import Photos, cut_tiles, read_photos
+from subband.data.video.photo_tiles import PhotoTiles, cut_tiles, read_photos
 
 SPEC = ClipSpec(in_frames=3, out_frames=4, channels=3, height=16, width=24)
 
@@ -78,7 +78,7 @@ def test_motion_is_centerd_and_within_its_speed():
 
 def test_a_patch_covers_an_ellipse_that_moves():
     spec = ClipSpec(in_frames=5, out_frames=5, channels=1, height=64, width=64)
-    white = Photos(torch.full((1, 1, 150, 150), 255, dtype=torch.uint8), np.array([0, 1]))
+    white = PhotoTiles(torch.full((1, 1, 150, 150), 255, dtype=torch.uint8), np.array([0, 1]))
     data = MovingPhotos(white, spec, length=1, speed=3.0, seed=0)
     draws = np.full((1, 16), 0.5)
     draws[0, 2:5] = 1.0, 0.0, 0.0  # fastest drift, to the right, no shake
@@ -101,7 +101,7 @@ def test_brightness_drifts_in_half_of_the_clips(photos):
     torch.testing.assert_close(drifting[:, 0, 0, 0], 0.5 * (1 + 0.15 * torch.linspace(-0.5, 0.5, 7)))
 
 
-def test_tiles_cover_the_picture_at_every_magnification():
+def test_tiles_cover_the_photograph_at_every_magnification():
     gradient = np.add.outer(np.arange(100), np.arange(130)).astype(np.uint8)
     photos = cut_tiles([Image.fromarray(gradient), Image.fromarray(gradient[:50, :50])], 40)
     assert photos.tiles.shape[1:] == (1, 40, 40)

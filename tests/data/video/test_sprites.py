@@ -9,23 +9,23 @@ from subband.data.video.sprites import handwritten_digits, read_sprites, split_s
 
 
 @pytest.fixture
-def pictures():
+def images():
     return np.random.default_rng(0).integers(0, 256, (5, 6, 7), dtype=np.uint8)
 
 
-def idx_bytes(pictures):
-    return struct.pack(">IIII", 0x803, *pictures.shape) + pictures.tobytes()
+def idx_bytes(images):
+    return struct.pack(">IIII", 0x803, *images.shape) + images.tobytes()
 
 
-def test_every_format_gives_the_same_sprites(tmp_path, pictures):
-    (tmp_path / "a-idx3-ubyte").write_bytes(idx_bytes(pictures))
+def test_every_format_gives_the_same_sprites(tmp_path, images):
+    (tmp_path / "a-idx3-ubyte").write_bytes(idx_bytes(images))
     with gzip.open(tmp_path / "b-idx3-ubyte.gz", "wb") as file:
-        file.write(idx_bytes(pictures))
-    np.save(tmp_path / "c.npy", pictures)
-    np.savez(tmp_path / "d.npz", x_train=pictures, x_test=pictures[:2])
-    np.savez(tmp_path / "e.npz", images=pictures, labels=np.arange(5))
+        file.write(idx_bytes(images))
+    np.save(tmp_path / "c.npy", images)
+    np.savez(tmp_path / "d.npz", x_train=images, x_test=images[:2])
+    np.savez(tmp_path / "e.npz", images=images, labels=np.arange(5))
     for path in sorted(tmp_path.iterdir()):
-        assert torch.equal(read_sprites(path), torch.from_numpy(pictures)), path.name
+        assert torch.equal(read_sprites(path), torch.from_numpy(images)), path.name
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_missing_file(tmp_path):
         read_sprites(tmp_path / "digits.npy")
 
 
-def test_arrays_must_be_uint8_pictures(tmp_path):
+def test_arrays_must_be_uint8_images(tmp_path):
     np.save(tmp_path / "float.npy", np.zeros((2, 3, 3)))
     with pytest.raises(ValueError, match=r"float.npy must be an array \(N, h, w\) of uint8"):
         read_sprites(tmp_path / "float.npy")

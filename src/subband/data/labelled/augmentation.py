@@ -1,9 +1,10 @@
-"""Augmentation of labelled images as the published classifiers were trained with it; every draw follows from (seed,
-key).
+"""Augmentation of labelled images, as the published classifiers were trained with it.
 
 A training image is cropped and resized, mirrored, changed in color and shape (RandAugment, or color jitter where that
-is off), normalized, and loses a rectangle (random erasing): the order of timm's training pipeline. RandAugment and
-erasing are timm's own code, `pip install 'subband[timm]'`.
+is off), normalized, and loses a rectangle (random erasing): the order of timm's training pipeline. All of these are
+changes of one kind in one pipeline: from an image and a few random numbers to an image. The numbers follow from the
+seed and the key of the sample. RandAugment and erasing are timm's own code, `pip install 'subband[timm]'`; for them
+the numbers seed the generators that this code draws from.
 """
 
 from __future__ import annotations
@@ -35,12 +36,15 @@ _CROP_TRIES = 10
 _LUMA = (0.299, 0.587, 0.114)
 _NOTATION = re.compile(r"rand(-(m\d+|n\d+|p(0(\.\d+)?|1)|mstd\d+(\.\d+)?|mmax\d+|inc[01]|t(weights|3aw?)))*")
 
-# Which of a sample's random numbers is for what. New ones go to the end: that leaves the others as they were.
-_FLIP, _PLACE = 0, slice(1, 1 + 4 * _CROP_TRIES)
-_INTERPOLATION = _PLACE.stop
-_COLORS = slice(_INTERPOLATION + 1, _INTERPOLATION + 7)
+# Which of a sample's random numbers are for what. New ones go to the end: that leaves the others as they were.
+_FLIP = slice(0, 1)
+_CROP = slice(1, 1 + 4 * _CROP_TRIES + 1)  # the last one for the interpolation
+_COLORS = slice(_CROP.stop, _CROP.stop + 6)
 _RAND_AUGMENT = slice(_COLORS.stop, _COLORS.stop + 3)
 _ERASING = slice(_RAND_AUGMENT.stop, _RAND_AUGMENT.stop + 3)
+_NO_DRAWS = slice(0, 0)
+
+_Change = Callable[[Tensor, Sequence[float]], Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,30 +117,26 @@ class Augmentation:
         if self.crop == "none":
             return prepare(image)
         draws = uniform(seed, [key], _ERASING.stop)[0].tolist()
-        image = self._cropped(image, prepare, draws)
-        if self.flip and draws[_FLIP] < 0.5:
-            image = image.flip(-1)
-        if self.rand_augment:
-            change = _rand_augment(self.rand_augment, prepare.size, prepare.mean, self.interpolation)
-            with seeded(draws[_RAND_AUGMENT]):
-                image = _through_pillow(change, image)
-        if self.color_jitter:
-            image = adjust_colors(image, *_factors(self.color_jitter, draws[_COLORS]))
-        image = prepare.normalize(image)
-        if self.erasing:
-            with seeded(draws[_ERASING]):
-                image = _random_erasing(self.erasing)(image)
+        for own, change in self._pipeline(prepare):
+            image = change(image, draws[own])
         return image
 
-    def _cropped(self, image: Tensor, prepare: Preprocessing, draws: Sequence[float]) -> Tensor:
+    def _pipeline(self, prepare: Preprocessing) -> Iterator[tuple[slice, _Change]]:
+        """The changes in their order, and which of a sample's random numbers each of them gets."""
         if self.crop == "shift":
-            return _shifted(prepare.fit(image), draws[_PLACE])
-        top, left, height, width = random_part(image.shape[-2], image.shape[-1], draws[_PLACE])
-        part = image[:, top : top + height, left : left + width]
-        if self.interpolation != "random":
-            return prepare.resize(part, prepare.size, self.interpolation)
-        drawn: Interpolation = "bilinear" if draws[_INTERPOLATION] < 0.5 else "bicubic"
-        return prepare.resize(part, prepare.size, drawn)
+            yield _CROP, lambda image, draws: _shifted(prepare.fit(image), draws)
+        else:
+            yield _CROP, lambda image, draws: _random_part_resized(image, draws, prepare, self.interpolation)
+        if self.flip:
+            yield _FLIP, lambda image, draws: image.flip(-1) if draws[0] < 0.5 else image
+        if self.rand_augment:
+            change = _rand_augment(self.rand_augment, prepare.size, prepare.mean, self.interpolation)
+            yield _RAND_AUGMENT, _with_seeds(lambda image: _through_pillow(change, image))
+        if self.color_jitter:
+            yield _COLORS, lambda image, draws: adjust_colors(image, *_factors(self.color_jitter, draws))
+        yield _NO_DRAWS, lambda image, _: prepare.normalize(image)
+        if self.erasing:
+            yield _ERASING, _with_seeds(_random_erasing(self.erasing))
 
 
 @contextmanager
@@ -165,6 +165,16 @@ def seeded(draws: Sequence[float]) -> Iterator[None]:
         random.setstate(states[0])
         np.random.set_state(states[1])
         generator.set_state(states[2])
+
+
+def _with_seeds(change: Callable[[Tensor], Tensor]) -> _Change:
+    """Makes a change that draws from the global generators depend on the given random numbers alone."""
+
+    def seeded_change(image: Tensor, draws: Sequence[float]) -> Tensor:
+        with seeded(draws):
+            return change(image)
+
+    return seeded_change
 
 
 def random_part(height: int, width: int, draws: Sequence[float]) -> tuple[int, int, int, int]:
@@ -216,6 +226,17 @@ def _factors(strength: float, draws: Sequence[float]) -> tuple[list[float], list
     return factors, sorted(range(3), key=draws[3:].__getitem__)
 
 
+def _random_part_resized(
+    image: Tensor, draws: Sequence[float], prepare: Preprocessing, interpolation: TrainInterpolation
+) -> Tensor:
+    top, left, height, width = random_part(image.shape[-2], image.shape[-1], draws[:-1])
+    part = image[:, top : top + height, left : left + width]
+    if interpolation != "random":
+        return prepare.resize(part, prepare.size, interpolation)
+    drawn: Interpolation = "bilinear" if draws[-1] < 0.5 else "bicubic"
+    return prepare.resize(part, prepare.size, drawn)
+
+
 def _shifted(image: Tensor, draws: Sequence[float]) -> Tensor:
     """The image moved by up to an eighth of its sides; what enters is its mirror image."""
     height, width = image.shape[-2:]
@@ -251,7 +272,7 @@ def _rand_augment(
 
 @functools.lru_cache(maxsize=8)
 def _random_erasing(share: float) -> Callable[[Tensor], Tensor]:
-    """timm's operation on a normalized image: noise in one rectangle of 2 % to a third of the area, in `share` of all cases."""
+    """timm's operation on a normalized image: this share of images gets noise in 2 % to a third of their area."""
     from timm.data.random_erasing import RandomErasing
 
     return RandomErasing(share, mode="pixel", max_count=1, device="cpu")

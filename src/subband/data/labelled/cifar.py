@@ -27,7 +27,7 @@ CIFAR_MEAN, CIFAR_STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 
 
 class _Files(NamedTuple):
-    """Where one of the two data sets has what."""
+    """Folder, files and keys of one of the two data sets."""
 
     folder: Path
     train: Sequence[str]
@@ -51,12 +51,12 @@ def cifar10(
     val_fraction: float = 0.1,
     seed: int = 0,
 ) -> ImageData:
-    """CIFAR-10: 60,000 pictures of 32 x 32 pixels in ten classes.
+    """CIFAR-10: 60,000 images of 32 x 32 pixels in ten classes.
 
     Args:
         path: Folder `cifar-10-batches-py`.
-        img_size: Side the pictures are resized to.
-        augment: What part of a training image is seen: all of it, unchanged; the picture, shifted; or any part,
+        img_size: Side the images are resized to.
+        augment: What part of a training image is seen: all of it, unchanged; all of it, shifted; or any part,
             resized.
         flip: Mirror half of the training images.
         rand_augment: RandAugment of the training images in timm's notation, e.g. `rand-m9-mstd0.5-inc1`.
@@ -102,12 +102,12 @@ def cifar100(
     val_fraction: float = 0.1,
     seed: int = 0,
 ) -> ImageData:
-    """CIFAR-100: 60,000 pictures of 32 x 32 pixels in a hundred classes.
+    """CIFAR-100: 60,000 images of 32 x 32 pixels in a hundred classes.
 
     Args:
         path: Folder `cifar-100-python`.
-        img_size: Side the pictures are resized to.
-        augment: What part of a training image is seen: all of it, unchanged; the picture, shifted; or any part,
+        img_size: Side the images are resized to.
+        augment: What part of a training image is seen: all of it, unchanged; all of it, shifted; or any part,
             resized.
         flip: Mirror half of the training images.
         rand_augment: RandAugment of the training images in timm's notation, e.g. `rand-m9-mstd0.5-inc1`.

@@ -125,15 +125,15 @@ class _Reader:
 
 
 class _NoImages(LabelledImages):
-    """Stands where a folder has test images alone; a loader that asks for its length is told so."""
+    """In place of the training images of a folder that has test images only; asking for its length says so."""
 
     def __init__(self, spec: ImageSpec) -> None:
         self.spec, self.labels = spec, ()
 
     def __len__(self) -> int:
         raise ValueError(
-            "every image of the folder is a test image (it has val without train, or test_fraction is 1), so there is nothing "
-            "to train on."
+            "every image of the folder is a test image (it has val without train, or test_fraction is 1), so there is "
+            "nothing to train on."
         )
 
 

@@ -1,4 +1,4 @@
-"""Labelled images for classification: how an image becomes the input of a network, the three splits, and the data sets."""
+"""Labelled images for classification: the input of a network, the three splits, and the data sets."""
 
 from __future__ import annotations
 

@@ -59,7 +59,8 @@ class Preprocessing:
     def __post_init__(self) -> None:
         if min(self.size) < 1 or not 0 < self.crop_ratio <= 1 or min(self.std) <= 0:
             raise ValueError(
-                f"size and std must be positive and crop_ratio in (0, 1], got {self.size}, {self.std}, {self.crop_ratio}."
+                "size and std must be positive and crop_ratio in (0, 1], "
+                f"got {self.size}, {self.std}, {self.crop_ratio}."
             )
         for name, value, known in (
             ("interpolation", self.interpolation, get_args(Interpolation)),

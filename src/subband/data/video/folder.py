@@ -1,4 +1,4 @@
-"""Any folder of videos, animated pictures or folders of frames."""
+"""Any folder of videos, animated images or folders of frames."""
 
 import hashlib
 import warnings
@@ -148,7 +148,7 @@ def video_folder(
 ) -> VideoData:
     """Clips of the user's own videos.
 
-    Every video file and every folder of pictures below `path` is one video. If `path` holds `train/`, `val/` and
+    Every video file and every folder of frames below `path` is one video. If `path` holds `train/`, `val/` and
     `test/`, these are the splits. Otherwise whole videos are dealt out, in an order that depends on nothing but their
     names.
 
@@ -239,7 +239,7 @@ def find_videos(folder: Path, num_frames: int) -> list[Video]:
     """
     videos, problems = [], []
     for path in _candidates(folder):
-        if path.suffix.lower() in _TEXT_SUFFIXES:  # known without PyAV, which a folder of pictures does not need
+        if path.suffix.lower() in _TEXT_SUFFIXES:  # known without PyAV, which a folder of frames does not need
             problems.append(f"{path} is no video")
             continue
         try:
@@ -260,10 +260,10 @@ def find_videos(folder: Path, num_frames: int) -> list[Video]:
 
 
 def _candidates(folder: Path) -> list[Path]:
-    """What may be a video: files that are no pictures, and folders with pictures in them; nothing hidden."""
+    """What may be a video: files that are no images, and folders with images in them; nothing hidden."""
     visible = [
         path for path in folder.rglob("*") if not any(part.startswith(".") for part in path.relative_to(folder).parts)
     ]
-    pictures = {path.parent for path in visible if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()}
+    folders = {path.parent for path in visible if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()}
     others = {path for path in visible if path.suffix.lower() not in IMAGE_SUFFIXES and path.is_file()}
-    return sorted(pictures | others)
+    return sorted(folders | others)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from subband.data.dataset_files import existing, hold_out_last
 from subband.data.spec import ClipSpec, VideoData
-from subband.data.video.numbered_frames import NumberedPictures, PictureClips
+from subband.data.video.numbered_frames import NumberedFrameClips, NumberedFrames
 
 _SIZE = 256
 _STEP = 5  # every fifth frame is used
@@ -45,11 +45,11 @@ def human(
     recordings = sorted({clip.name for clip in listed})
     held_out = set(recordings[hold_out_last(len(recordings), val_fraction)[1]])
     parts = ([clip for clip in listed if (clip.name in held_out) == is_val] for is_val in (False, True))
-    train, val, test = (PictureClips(clips, spec, resize="bicubic", bgr=bgr) for clips in (*parts, listed_test))
+    train, val, test = (NumberedFrameClips(clips, spec, resize="bicubic", bgr=bgr) for clips in (*parts, listed_test))
     return VideoData(train, val, test, spec)
 
 
-def _read_list(path: Path, images: Path) -> list[NumberedPictures]:
+def _read_list(path: Path, images: Path) -> list[NumberedFrames]:
     clips = []
     for number, line in enumerate(existing(path, "Human3.6M list").read_text().splitlines(), start=1):
         prefix, _, start = line.strip().rpartition(",")
@@ -57,7 +57,7 @@ def _read_list(path: Path, images: Path) -> list[NumberedPictures]:
             raise ValueError(f"{path}, line {number}: expected PREFIX,START, got {line!r}")
         if prefix:
             name = prefix.replace("{", "{{").replace("}", "}}") + "_{:06d}.jpg"
-            clips.append(NumberedPictures(images, name, int(start), _STEP))
+            clips.append(NumberedFrames(images, name, int(start), _STEP))
     if not clips:
         raise ValueError(f"{path} lists no clip")
     return clips

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from subband.data.dataset_files import existing
 from subband.data.spec import ClipSpec, VideoData
-from subband.data.video.numbered_frames import NumberedPictures, PictureClips
+from subband.data.video.numbered_frames import NumberedFrameClips, NumberedFrames
 
 _SIZE = 128
 _ACTIONS = ("boxing", "handclapping", "handwaving", "walking", "jogging", "running")
@@ -41,7 +41,7 @@ def kth(*, root: str, in_frames: int = 10, out_frames: int = 20, num_val_persons
     """
     spec = ClipSpec(in_frames=in_frames, out_frames=out_frames, channels=1, height=_SIZE, width=_SIZE)
     folder = existing(Path(root) / "kth", "KTH folder")
-    clips: dict[str, list[NumberedPictures]] = {"train": [], "val": [], "test": []}
+    clips: dict[str, list[NumberedFrames]] = {"train": [], "val": [], "test": []}
     for action in _ACTIONS:
         for sequence in sorted(existing(folder / action, f"KTH action {action!r}").iterdir()):
             if person := _PERSON.match(sequence.name):
@@ -50,11 +50,11 @@ def kth(*, root: str, in_frames: int = 10, out_frames: int = 20, num_val_persons
     for split, found in clips.items():
         if not found:
             raise ValueError(f"{folder} holds no clip of {spec.num_frames} frames for the {split} split")
-    train, val, test = (PictureClips(found, spec, resize="bilinear") for found in clips.values())
+    train, val, test = (NumberedFrameClips(found, spec, resize="bilinear") for found in clips.values())
     return VideoData(train, val, test, spec)
 
 
-def sequence_clips(sequence: Path, num_frames: int, *, is_fast: bool) -> list[NumberedPictures]:
+def sequence_clips(sequence: Path, num_frames: int, *, is_fast: bool) -> list[NumberedFrames]:
     """Clips of one recording: consecutive frame numbers, taken from the last frame backwards.
 
     Args:
@@ -64,7 +64,7 @@ def sequence_clips(sequence: Path, num_frames: int, *, is_fast: bool) -> list[Nu
     """
     numbers = sorted(int(match[1]) for file in sequence.iterdir() if (match := _FRAME.fullmatch(file.name)))
     starts = clip_starts(numbers, num_frames, _FAST_STEP if is_fast else num_frames)
-    return [NumberedPictures(sequence, "image_{:04d}.jpg", start, 1) for start in starts]
+    return [NumberedFrames(sequence, "image_{:04d}.jpg", start, 1) for start in starts]
 
 
 def clip_starts(numbers: Sequence[int], num_frames: int, step: int) -> list[int]:

@@ -1,5 +1,4 @@
-"""Moving MNIST, Moving Fashion-MNIST, MMNIST-CIFAR and Noisy MMNIST, and the same game with digits that need no
-download.
+"""Moving MNIST, Moving Fashion-MNIST, MMNIST-CIFAR, Noisy MMNIST, and the same with digits that need no download.
 
 Files are looked up where the published benchmarks keep them below one root folder:
 
@@ -26,7 +25,7 @@ _VAL_SEED, _TEST_SEED = 1, 2  # fixed, so that runs with different seeds are sco
 _SPRITE_FILE = "train-images-idx3-ubyte.gz"
 _IMG_SIZE = 64  # of the published test files
 _NUM_GENERATED_TEST = 10_000  # as many as the published test files hold
-_HELD_OUT_SCENES = 1_000  # CIFAR-10 pictures that only validation shows
+_HELD_OUT_SCENES = 1_000  # CIFAR-10 images that only validation shows
 
 
 def moving_digits(
@@ -146,7 +145,7 @@ def moving_fmnist(
     held_out: int = 1_000,
     seed: int = 0,
 ) -> VideoData:
-    """Moving Fashion-MNIST: Moving MNIST with pictures of clothes.
+    """Moving Fashion-MNIST: Moving MNIST with images of clothes.
 
     Args:
         root: Data folder with `moving_fmnist/`; the published test file is then the test set.
@@ -157,7 +156,7 @@ def moving_fmnist(
         num_train: Training sequences per epoch, new ones every epoch.
         num_val: Validation sequences, always the same.
         num_test: Test sequences; None: all of the file, or 10,000 generated ones.
-        held_out: Last pictures of the file, kept from training, see `moving_mnist`.
+        held_out: Last images of the file, kept from training, see `moving_mnist`.
         seed: Chooses the training sequences.
 
     Returns:
@@ -238,14 +237,14 @@ def mmnist_cifar(
     held_out: int = 1_000,
     seed: int = 0,
 ) -> VideoData:
-    """MMNIST-CIFAR: two white digits over a still CIFAR-10 picture, in color.
+    """MMNIST-CIFAR: two white digits over a still CIFAR-10 image, in color.
 
     Args:
         root: Data folder with `moving_mnist/` and `cifar10/`.
         in_frames: Input frames.
         out_frames: Target frames.
         num_train: Training sequences per epoch, new ones every epoch.
-        num_val: Validation sequences, always the same; their pictures are the last 1,000, which training never shows.
+        num_val: Validation sequences, always the same; their images are the last 1,000, which training never shows.
         num_test: Sequences of the published test file; all when None.
         held_out: Last digits of the file, kept for validation.
         seed: Chooses the training sequences.

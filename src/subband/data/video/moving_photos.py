@@ -1,5 +1,4 @@
-"""Synthetic clips that move like handheld video: windows panned over photographs, with photo patches moving on their
-own.
+"""Synthetic clips that move like handheld video: a camera pans over photographs, parts of others move on top.
 
 Our own data set. The photographs are those inside scikit-image's package, so there is nothing to download. The camera
 drifts, shakes, zooms and turns a little; up to three soft elliptical patches of other photographs move independently;
@@ -17,7 +16,7 @@ from torch.nn import functional as F
 
 from subband.data.random import uniform
 from subband.data.spec import BatchedClips, ClipSpec, VideoData, check_index, image_size
-from subband.data.video.photo_tiles import Photos, cut_tiles, read_photos
+from subband.data.video.photo_tiles import PhotoTiles, cut_tiles, read_photos
 
 # Left out: scans of print, drawings, and the right view of the motorcycle, which shows the scene of the left one.
 TRAIN_PHOTOS = (
@@ -44,7 +43,14 @@ _DRAWS_PER_PATCH = 2 + _DRAWS_PER_MOTION + 5  # tile, motion; center, radii, til
 
 
 class Motion(NamedTuple):
-    """A smooth movement, each `(B, T)`: shift in pixels (0 in the middle of the clip), magnification, angle in radians."""
+    """A smooth movement.
+
+    Attributes:
+        y: Shift in pixels along the rows axis, `(B, T)`, 0 in the middle of the clip.
+        x: The same along the columns axis.
+        zoom: Magnification, `(B, T)`.
+        angle: In radians, `(B, T)`.
+    """
 
     y: np.ndarray
     x: np.ndarray
@@ -111,7 +117,7 @@ class MovingPhotos(BatchedClips):
         ValueError: If `length` or `speed` is not positive.
     """
 
-    def __init__(self, photos: Photos, spec: ClipSpec, *, length: int, speed: float, seed: int) -> None:
+    def __init__(self, photos: PhotoTiles, spec: ClipSpec, *, length: int, speed: float, seed: int) -> None:
         if length < 1 or speed <= 0:
             raise ValueError(f"length and speed must be positive, got {length} and {speed}")
         self.photos = photos
@@ -225,7 +231,7 @@ def _to_tensor(y: np.ndarray, x: np.ndarray, like: Tensor) -> Tensor:
 
 
 def _follow(offsets: Tensor, motion: Motion) -> Tensor:
-    """Where the pixels of each frame lie in the moving picture, `(B, T, H, W, 2)`: turned, scaled, shifted."""
+    """Where the pixels of each frame lie in the moving image, `(B, T, H, W, 2)`: turned, scaled, shifted."""
     sine, cosine = (trigonometric(motion.angle) / motion.zoom for trigonometric in (np.sin, np.cos))
     along_y, along_x = _to_tensor(cosine, sine, offsets), _to_tensor(-sine, cosine, offsets)
     return offsets[..., :1] * along_y + offsets[..., 1:] * along_x + _to_tensor(motion.y, motion.x, offsets)

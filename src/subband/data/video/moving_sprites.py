@@ -109,7 +109,7 @@ class MovingSprites(BatchedClips):
         img_size: `(H, W)` of the frames, or one side.
         num_sprites: Sprites in a clip.
         speed: Movement per frame in units of the free canvas.
-        backgrounds: Color pictures `(M, 3, h', w')` uint8; a random one, resized (bicubic), stands behind the sprites
+        backgrounds: Color images `(M, 3, h', w')` uint8; a random one, resized (bicubic), stands behind the sprites
             of a clip, and the frames have 3 channels. None: black, 1 channel.
         augment: Enlarge each clip a little, crop it at random and flip it at random.
         noise: Disturbance of the input frames: `"dynamic"` adds N(0, 0.2) to both components of the direction of motion
@@ -217,11 +217,11 @@ class MovingSprites(BatchedClips):
         return ~(row_hidden[..., :, None] & column_hidden[..., None, :])[:, :, None]
 
 
-def _resize(pictures: Tensor, size: tuple[int, int]) -> Tensor:
+def _resize(images: Tensor, size: tuple[int, int]) -> Tensor:
     """Bicubic, uint8 in and out."""
-    if pictures.shape[-2:] == size:
-        return pictures
-    return F.interpolate(pictures.float(), size=size, mode="bicubic").round().clamp(0, 255).to(torch.uint8)
+    if images.shape[-2:] == size:
+        return images
+    return F.interpolate(images.float(), size=size, mode="bicubic").round().clamp(0, 255).to(torch.uint8)
 
 
 def augment_clips(frames: Tensor, augmentation: SpriteAugmentation) -> Tensor:

@@ -1,4 +1,4 @@
-"""Clips stored as numbered picture files."""
+"""Clips stored as numbered image files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from subband.data.spec import Clips, ClipSpec, check_index
 
 
-class NumberedPictures(NamedTuple):
+class NumberedFrames(NamedTuple):
     """One clip's files.
 
     Attributes:
@@ -33,8 +33,8 @@ class NumberedPictures(NamedTuple):
         return self.folder / self.name.format(self.start + frame * self.step)
 
 
-class PictureClips(Clips):
-    """Reads the pictures of a clip when it is asked for, and resizes them.
+class NumberedFrameClips(Clips):
+    """Reads the frames of a clip when it is asked for, and resizes them.
 
     Args:
         clips: The clips' files.
@@ -45,7 +45,7 @@ class PictureClips(Clips):
 
     def __init__(
         self,
-        clips: Sequence[NumberedPictures],
+        clips: Sequence[NumberedFrames],
         spec: ClipSpec,
         *,
         resize: Literal["bilinear", "bicubic"],
@@ -64,8 +64,8 @@ class PictureClips(Clips):
         """Inputs `(T, C, H, W)` and targets `(T', C, H, W)` in [0, 1].
 
         Raises:
-            FileNotFoundError: If a picture is missing.
-            ValueError: If a file is no picture.
+            FileNotFoundError: If a frame is missing.
+            ValueError: If a file is no image.
         """
         clip = self.clips[check_index(key) % len(self)]
         frames = torch.stack([self._frame(clip.path(frame)) for frame in range(self.spec.num_frames)])
@@ -73,19 +73,19 @@ class PictureClips(Clips):
         return inputs, targets
 
     def _frame(self, path: Path) -> Tensor:
-        pixels = read_picture(path)[: self.spec.channels].float() / 255
+        pixels = read_frame(path)[: self.spec.channels].float() / 255
         size = (self.spec.height, self.spec.width)
         if pixels.shape[1:] != size:
             pixels = F.interpolate(pixels[None], size=size, mode=self._resize, align_corners=False)[0].clamp(0, 1)
         return pixels.flip(0) if self._bgr else pixels
 
 
-def read_picture(path: Path) -> Tensor:
-    """Red, green and blue of a picture file, `(3, H, W)` uint8.
+def read_frame(path: Path) -> Tensor:
+    """Red, green and blue of an image file, `(3, H, W)` uint8.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is no picture.
+        ValueError: If it is no image.
     """
     try:
         with Image.open(path) as image:
@@ -93,4 +93,4 @@ def read_picture(path: Path) -> Tensor:
     except FileNotFoundError:
         raise FileNotFoundError(f"frame not found: {path}") from None
     except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise ValueError(f"{path} cannot be read as a picture: {error}") from error
+        raise ValueError(f"{path} cannot be read as an image: {error}") from error

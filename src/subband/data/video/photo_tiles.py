@@ -10,10 +10,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-_LEVELS = (1.0, 1.5, 2.5)  # shorter side of a photograph in tiles: from the whole picture to close-ups
+_LEVELS = (1.0, 1.5, 2.5)  # shorter side of a photograph in tiles: from the whole one to close-ups
 
 
-class Photos(NamedTuple):
+class PhotoTiles(NamedTuple):
     """Square tiles cut from photographs at several magnifications.
 
     Attributes:
@@ -52,16 +52,16 @@ def read_photos(names: Sequence[str], *, gray: bool) -> list[Image.Image]:
     return [Image.open(folder / name).convert("L" if gray else "RGB") for name in names]
 
 
-def cut_tiles(photos: Sequence[Image.Image], size: int) -> Photos:
+def cut_tiles(photos: Sequence[Image.Image], size: int) -> PhotoTiles:
     """Overlapping square tiles of photographs at several magnifications, none enlarged more than it must be.
 
     Args:
-        photos: Pictures of one mode, gray or RGB.
+        photos: Photographs of one mode, gray or RGB.
         size: Side of the tiles, `S`.
     """
     tiles = [[tile for level in _levels(photo, size) for tile in _cut(level, size)] for photo in photos]
     first = np.cumsum([0, *(len(of_photo) for of_photo in tiles)])
-    return Photos(torch.stack([tile for of_photo in tiles for tile in of_photo]), first)
+    return PhotoTiles(torch.stack([tile for of_photo in tiles for tile in of_photo]), first)
 
 
 def _levels(photo: Image.Image, size: int) -> list[Image.Image]:

@@ -1,4 +1,4 @@
-"""Pictures that move in the synthetic data sets: read from MNIST files or arrays, or taken from scikit-learn."""
+"""Images that move in the synthetic data sets: read from MNIST files or arrays, or taken from scikit-learn."""
 
 import gzip
 import struct
@@ -23,7 +23,7 @@ class SpriteSplits(NamedTuple):
 
 
 def read_sprites(path: str | Path) -> Tensor:
-    """Read gray pictures of one size from a file.
+    """Read gray images of one size from a file.
 
     Args:
         path: An idx file as MNIST comes in (`train-images-idx3-ubyte`, also `.gz`), an `.npy` array, or an `.npz`
@@ -49,7 +49,7 @@ def read_sprites(path: str | Path) -> Tensor:
 
 
 def as_sprites(array: np.ndarray | Tensor, where: str = "sprites") -> Tensor:
-    """Check an array of gray pictures.
+    """Check an array of gray images.
 
     Args:
         array: `(N, h, w)` uint8.

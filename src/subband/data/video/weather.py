@@ -22,7 +22,7 @@ _FRAMES_AT_ONCE = 1024
 
 
 class Field(NamedTuple):
-    """Where a variable is stored: folder, name in the file, and pressure levels in hPa (`"last"`: only the last one)."""
+    """Where a variable is stored: folder, name in the file, pressure levels in hPa (`"last"`: only the last one)."""
 
     folder: str
     name: str

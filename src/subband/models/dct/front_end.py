@@ -36,7 +36,7 @@ class DCTClassifier(Classifier):
         num_classes: Logits K; 0 for pooled features instead.
         drop_rate: Dropout before the last layer.
         pipeline: Which coefficients: maps of an eighth of the image's sides, or of a quarter for detectors.
-        with_input_norm: Bring the coefficients to mean 0 and variance 1 by a batch norm, for training on other pictures
+        with_input_norm: Bring the coefficients to mean 0 and variance 1 by a batch norm, for training on other images
             than large photographs. The published statistics leave deviations from 2 to 130.
     """
 
@@ -96,8 +96,9 @@ class DCTClassifier(Classifier):
         return self.forward_stages(x)[-1]
 
     def forward_gated(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits and which channels were kept; train with the sum of the loss and a multiple of `gate_penalty` of the
-        latter.
+        """Logits, and which channels were kept.
+
+        Train with the sum of the loss of the logits and a multiple of `gate_penalty` of the channels.
 
         Args:
             x: What the network takes.

@@ -89,7 +89,7 @@ class DCTMobileNetV2(DCTClassifier):
         img_size: Side or sides of the images; others are taken, too.
         num_classes: Logits K; 0 for pooled features instead.
         drop_rate: Dropout before the last layer.
-        with_input_norm: Bring the coefficients to mean 0 and variance 1 by a batch norm, for training on other pictures
+        with_input_norm: Bring the coefficients to mean 0 and variance 1 by a batch norm, for training on other images
             than large photographs. The published statistics leave deviations from 2 to 130.
 
     Shape:
@@ -150,7 +150,7 @@ class DCTMobileNetV2(DCTClassifier):
 
     @property
     def stages(self) -> list[Stage]:
-        """The resolutions, finest first, the last one after the last convolution; in image pixels also for coefficients."""
+        """One entry a resolution, finest first, the last after the last convolution; in pixels of the image."""
         chans = [self.features[end].conv[-1].num_features for end in self._ends]  # type: ignore[union-attr,index]
         inner = [
             Stage(num, BLOCK << level, f"features.{end}")

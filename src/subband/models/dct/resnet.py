@@ -84,7 +84,7 @@ class DCTResNet(DCTClassifier):
         drop_rate: Dropout before the last layer.
         pipeline: Which published coefficients; those for `detection` are of a doubled image, so all maps are twice as
             large.
-        with_input_norm: Bring the coefficients to mean 0 and variance 1 by a batch norm, for training on other pictures
+        with_input_norm: Bring the coefficients to mean 0 and variance 1 by a batch norm, for training on other images
             than large photographs. The published statistics leave deviations from 2 to 130.
 
     Shape:

@@ -65,7 +65,7 @@ class Classifier(nn.Module, ABC):
 
     @abstractmethod
     def forward_features(self, x: Tensor) -> Tensor:
-        """Features before pooling, in the layout of the network (`(B, C, H, W)` or `(B, N, D)`), after its last norm."""
+        """Features after the last norm, before pooling: `(B, C, H, W)` or `(B, N, D)`, as the network has them."""
 
     @abstractmethod
     def pool(self, features: Tensor) -> Tensor:
@@ -127,7 +127,7 @@ class Classifier(nn.Module, ABC):
             nn.init.zeros_(self.head.bias)
 
     def no_weight_decay(self) -> set[str]:
-        """Names of parameters that no weight decay shall touch, besides all with fewer than two axes."""
+        """Names of parameters that weight decay leaves alone, besides all with fewer than two axes."""
         return set()
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:

@@ -43,7 +43,7 @@ class VideoModel(nn.Module, ABC):
 
     @abstractmethod
     def forward_clip(self, frames: Tensor) -> Tensor:
-        """The network proper, on checked frames `(B, T, C, H, W)` whose sides divide; same shape out."""
+        """The network itself, on checked frames `(B, T, C, H, W)` with sides that divide; same shape out."""
 
     def forward(self, frames: Tensor) -> Tensor:
         """Predict as many frames as are given.

@@ -135,13 +135,13 @@ class GatedBlock(nn.Module):
         return self._add(x, self.layer_scale_2, self.mlp(self.norm2(x)))
 
     def _add(self, x: Tensor, scale: Tensor, branch: Tensor) -> Tensor:
-        """`x + drop_path(scale * branch)` in one pass over the map: whole samples are dropped by zeroing their scales."""
+        """`x + drop_path(scale * branch)` in one pass over the map: a scale of zero drops a sample."""
         scales = self.drop_path(scale.expand(x.shape[0], -1))  # (B, D)
         return torch.addcmul(x, branch, scales[..., None, None])
 
 
 def gsta_block(dim: int, *, mlp_ratio: float, drop: float) -> GatedBlock:
-    """The gSTA block of width `dim`, all convolutions initialized for a constant variance behind them."""
+    """The gSTA block of width `dim`, with convolutions initialized to keep the variance of their input."""
     block = GatedBlock(dim, GatedAttention(dim, SpatialGate(dim)), mlp_ratio=mlp_ratio, drop=drop)
     init_convs(block)
     return block

@@ -84,7 +84,7 @@ NUM_HEADS = 4
 
 
 def resolve_options(variant: Variant, given: dict[str, Any], *, num_frames: int, encoder_dim: int) -> WaSTOptions:
-    """The variant's options with the given ones in their place, complete and checked.
+    """All options, checked: those given, the others as the variant has them.
 
     Args:
         variant: Bundle to start from.

@@ -1,5 +1,6 @@
-"""WaST: Nie et al., Wavelet-Driven Spatiotemporal Predictive Learning: Bridging Frequency and Time Variations, AAAI
-2024.
+"""WaST: video prediction with large kernels around a 3-D wavelet transform.
+
+Nie et al., Wavelet-Driven Spatiotemporal Predictive Learning: Bridging Frequency and Time Variations, AAAI 2024.
 
 A network in the shape of a U: blocks of large kernels at full resolution, a 3-D Haar transform that halves rows and
 columns, blocks, and the inverse transform. `variant="published"` is the network of OpenSTL (`WaST_level1`) and loads
@@ -30,7 +31,7 @@ __all__ = ["MODELS", "WaST"]
 
 
 class WaST(VideoModel):
-    """Wavelet spatio-temporal network. Options that are None are as the variant says.
+    """Wavelet spatio-temporal network. An option that is None has the value of the variant.
 
     Args:
         in_shape: `(T, C, H, W)` of a training clip. T must be even; it is part of the weights, H and W are not.

@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["fit_colors", "fit_statistics"]
+__all__ = ["fit_channels", "fit_channel_statistics"]
 
 COLORS = 3
 
 
-def fit_colors(weight: Tensor, wanted: torch.Size, *, bands: int = 1) -> Tensor | None:
+def fit_channels(weight: Tensor, wanted: torch.Size, *, bands: int = 1) -> Tensor | None:
     """The weight of a first convolution for other channels.
 
     One channel takes the sum over the colors, so that a gray image gives what it gave as a color image. More channels
@@ -25,7 +25,7 @@ def fit_colors(weight: Tensor, wanted: torch.Size, *, bands: int = 1) -> Tensor 
         A weight of the wanted shape; None if the shapes differ in something else.
 
     Example:
-        >>> fit_colors(torch.ones(8, 3, 4, 4), torch.Size((8, 1, 4, 4)))[0, 0, 0, 0]
+        >>> fit_channels(torch.ones(8, 3, 4, 4), torch.Size((8, 1, 4, 4)))[0, 0, 0, 0]
         tensor(3.)
     """
     if weight.ndim != 4 or weight.shape[1] != bands * COLORS or wanted[1] % bands:
@@ -37,7 +37,7 @@ def fit_colors(weight: Tensor, wanted: torch.Size, *, bands: int = 1) -> Tensor 
     return fitting if fitting.shape == wanted else None
 
 
-def fit_statistics(value: Tensor, wanted: torch.Size, *, bands: int) -> Tensor | None:
+def fit_channel_statistics(value: Tensor, wanted: torch.Size, *, bands: int) -> Tensor | None:
     """A value per channel of the norm before that convolution: the mean over the colors, or the colors in turn.
 
     Args:

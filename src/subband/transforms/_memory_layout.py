@@ -9,12 +9,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["Layout", "chunks"]
+__all__ = ["MemoryLayout", "chunks"]
 
 _CHUNK_BYTES = 1 << 21  # what a chunk of the input may take of the second-level cache, with room for its bands
 
 
-class Layout(NamedTuple):
+class MemoryLayout(NamedTuple):
     """How a tensor lies in memory, seen from the axes that are transformed.
 
     Tensors in memory order are called physical. A flat tensor `(P, ...)` is a physical one with the axes before the
@@ -31,8 +31,8 @@ class Layout(NamedTuple):
     places: tuple[int, ...]
 
     @classmethod
-    def of(cls, x: Tensor, axes: Sequence[int]) -> Layout:
-        """Layout of a dense tensor; that of its contiguous copy for any other.
+    def of(cls, x: Tensor, axes: Sequence[int]) -> MemoryLayout:
+        """The layout of a dense tensor; that of its contiguous copy for any other.
 
         Args:
             x: Any shape.
