@@ -48,9 +48,11 @@ x = torch.rand(2, 4, 16, 16)
 rois = torch.cat([torch.arange(50)[:, None] % 2, boxes], 1)
 torch.testing.assert_close(
     torchvision.ops.roi_align(x, rois, (3, 2), 0.5, 2, True), roi_align(x, rois, 0.5, 3, 2, 2, True))
-offset, mask, weight, bias = torch.randn(2, 36, 14, 14), torch.rand(2, 18, 14, 14), torch.randn(6, 4, 3, 3), torch.rand(6)
+offset, mask = torch.randn(2, 36, 14, 14), torch.rand(2, 18, 14, 14)
+weight, bias = torch.randn(6, 4, 3, 3), torch.rand(6)
 torch.testing.assert_close(
-    torchvision.ops.deform_conv2d(x, offset, weight, bias, mask=mask), deform_conv2d(x, offset, weight, bias=bias, mask=mask),
+    torchvision.ops.deform_conv2d(x, offset, weight, bias, mask=mask),
+    deform_conv2d(x, offset, weight, bias=bias, mask=mask),
     rtol=1e-4, atol=1e-4)
 print("agree")
 """

@@ -1,4 +1,4 @@
-"""Batches of samples in an order that can be repeated, shared between processes and resumed in the middle of an epoch."""
+"""Batches of samples in a repeatable order, shared between processes, resumed in the middle of an epoch."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any

@@ -18,7 +18,7 @@ from subband.explain.grad_cam import explained_classes
 from subband.transforms import Coeffs, Details, WaveletLike, dwt_max_level, wavedec2
 
 WAVELET, LEVEL = "db2", 3
-"""Longer than Haar, whose block edges a network would take for edges of the image, yet short enough for an input of 32 pixels."""
+"""Longer than Haar, whose block edges a network would take for edges of the image, yet short enough for 32 pixels."""
 
 _KEYS = {"LH": "da", "HL": "ad", "HH": "dd"}
 

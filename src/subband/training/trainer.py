@@ -84,7 +84,8 @@ def check_machine(recipe: RecipeConfig) -> None:
     count = torch.cuda.device_count()
     if count == 0:
         raise ValueError(
-            "trainer.device is cuda, but PyTorch finds no CUDA device; use --trainer.device cpu --trainer.num_devices 1."
+            "trainer.device is cuda, but PyTorch finds no CUDA device; "
+            "use --trainer.device cpu --trainer.num_devices 1."
         )
     accumulate = -(-config.accumulate * config.num_devices // count)
     raise ValueError(

@@ -33,10 +33,10 @@ _MAX_CONFUSION = 100  # classes; a table of more is neither read nor small
 class ClassificationTask(Task):
     """Trains a `Classifier` by cross-entropy, on mixtures of images if the recipe says so.
 
-    The loss `cross_entropy` has the arguments `label_smoothing`, `mixup` and `cutmix` (see `mix_images`). A network with
-    a gate (`gated=True`) may have `gate` beside it: the share of channels that the gate keeps, its weight the price of
-    all of them. Without that term the gate learns from the cross-entropy alone, which has little reason to drop a
-    channel.
+    The loss `cross_entropy` has the arguments `label_smoothing`, `mixup` and `cutmix` (see `mix_images`). A network
+    with a gate (`gated=True`) may have `gate` beside it: the share of channels that the gate keeps, its weight the
+    price of all of them. Without that term the gate learns from the cross-entropy alone, which has little reason to
+    drop a channel.
 
     Args:
         recipe: The whole recipe.
@@ -323,7 +323,7 @@ def _check_heads(models: dict[str, Any], spec: ImageSpec) -> None:
 
 
 def _samples(data: ImageData, logits: dict[str, Tensor], wanted: int) -> dict[str, np.ndarray]:
-    """Test images at even distances, lest those of a folder per class all be of the first class; and the worst mistakes."""
+    """Test images from all over the set, so that not all are of the first class; and the worst mistakes."""
     count = min(wanted, len(data.test))
     if count == 0:
         return {}
