@@ -32,25 +32,33 @@ def new_path(path: Path | str, *, overwrite: bool = False) -> Iterator[Path]:
     """
     path = Path(path)
     _check(path, overwrite)
-    temporary = path.with_name(f".{path.stem}-{os.getpid()}{path.suffix}")
-    try:
+    with _aside(path) as temporary:
         yield temporary
-        _replace(temporary, path)
-    finally:
-        _remove(temporary)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write aside, flush to disk, rename: a full disk or a kill leaves the previous file as it was."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Writes a file of the program's own aside, then renames it: a full disk or a kill leaves the old file as it was.
+
+    Args:
+        path: File to write or to replace; its folder must exist.
+        content: All of the file.
+    """
+    with _aside(path) as temporary:
+        temporary.write_bytes(content)
+
+
+@contextmanager
+def _aside(path: Path) -> Iterator[Path]:
+    """A path beside `path` that is flushed to disk and renamed when the block ends without an error."""
+    temporary = path.with_name(f".{path.stem}-{os.getpid()}{path.suffix}")
     try:
-        with open(aside, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)
+        yield temporary
+        if temporary.is_file():
+            with open(temporary, "rb+") as file:
+                os.fsync(file.fileno())
+        _replace(temporary, path)
     finally:
-        aside.unlink(missing_ok=True)
+        _remove(temporary)
 
 
 def _check(path: Path, overwrite: bool) -> None:
@@ -66,7 +74,7 @@ def _check(path: Path, overwrite: bool) -> None:
 
 
 def _replace(temporary: Path, path: Path) -> None:
-    """Moves `temporary` to `path`; an old folder there makes room first, because a rename cannot replace a full folder."""
+    """Moves `temporary` to `path`; an old folder there makes room first: a rename cannot replace a full folder."""
     if not path.is_dir():
         os.replace(temporary, path)
         return

@@ -14,6 +14,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+MAX_IMAGE_PIXELS = 120_000_000
+"""Largest picture that is opened anywhere in the package; 1.4 GB as a color tensor."""
+
 # Formats that Pillow decodes itself; others (EPS, for one) would start further programs.
 _FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 _ORIENTATION = 0x0112
@@ -39,17 +42,17 @@ class Decoded(NamedTuple):
 
 
 @contextmanager
-def open_picture(path: Path, max_pixels: int) -> Iterator[Any]:
-    """Opens a picture file with Pillow; whatever is wrong with it, here or inside the block, is a ValueError that names
-    it.
+def open_picture(path: Path) -> Iterator[Any]:
+    """Opens a picture file with Pillow, for every part of the package that reads pictures.
+
+    Whatever is wrong with the file, here or inside the block, is a ValueError that names it.
 
     Args:
         path: The file.
-        max_pixels: Larger pictures are refused before they are decoded.
 
     Raises:
         FileNotFoundError: If there is nothing at `path`.
-        ValueError: If it is a folder, empty, too large, damaged or no picture.
+        ValueError: If it is a folder, empty, damaged, no picture, or has more than `MAX_IMAGE_PIXELS` pixels.
     """
     from PIL import Image
 
@@ -62,20 +65,19 @@ def open_picture(path: Path, max_pixels: int) -> Iterator[Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is checked, and is lower
-            warnings.filterwarnings(
-                "ignore", category=UserWarning, module=r"PIL\."
-            )  # about odd notes beside the pixels
+            # About odd notes beside the pixels.
+            warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
             with Image.open(path, formats=_FORMATS) as picture:
                 width, height = picture.size
-                if width * height > max_pixels:
-                    raise _UnfitError(f"has {width} x {height} pixels; at most {max_pixels:,} pixels are read.")
+                if width * height > MAX_IMAGE_PIXELS:
+                    raise _UnfitError(f"has {width} x {height} pixels; at most {MAX_IMAGE_PIXELS:,} pixels are read.")
                 yield picture
     except PermissionError:
         raise
     except _UnfitError as error:
         raise ValueError(f"{path} {error}") from None
     except Image.DecompressionBombError:
-        raise ValueError(f"{path} says it has more pixels than can be read; at most {max_pixels:,} are.") from None
+        raise ValueError(f"{path} has more pixels than are read; the limit is {MAX_IMAGE_PIXELS:,}.") from None
     except Image.UnidentifiedImageError as error:
         raise ValueError(f"{path} is not a picture of a known kind, or is damaged.") from error
     except _DAMAGE as error:

@@ -26,6 +26,7 @@ from torch import nn
 
 from subband.config import RecipeConfig, TrainerConfig, recipe_text
 from subband.data.loader import SampleLoader
+from subband.files import write_atomically
 from subband.models.checkpoint import load_model, save_model
 from subband.tasks import task_class
 from subband.training.callbacks import AtomicCheckpointIO, SaveLast
@@ -116,7 +117,7 @@ def make_folder(files: RunFiles, recipe: RecipeConfig) -> None:
         if files.folder.exists():
             shutil.rmtree(files.folder)
         files.last.parent.mkdir(parents=True)
-        (files.folder / CONFIG_FILE).write_text(recipe_text(recipe))
+        write_atomically(files.folder / CONFIG_FILE, recipe_text(recipe).encode())
 
 
 def is_first_process() -> bool:
