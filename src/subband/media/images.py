@@ -17,7 +17,7 @@ from torch import Tensor
 
 from subband.files import new_path
 from subband.media.pixels import decode, open_picture, save_png16
-from subband.media.sources import IMAGE_SUFFIXES, natural_key
+from subband.media.frames import IMAGE_SUFFIXES, natural_key
 
 __all__ = [
     "ImageInfo",

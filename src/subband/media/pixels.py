@@ -77,9 +77,13 @@ def open_picture(path: Path) -> Iterator[Any]:
     except _UnfitError as error:
         raise ValueError(f"{path} {error}") from None
     except Image.DecompressionBombError:
-        raise ValueError(f"{path} has more pixels than are read; the limit is {MAX_IMAGE_PIXELS:,}.") from None
+        raise ValueError(
+            f"{path} says it has more pixels than can be read; at most {MAX_IMAGE_PIXELS:,} are."
+        ) from None
     except Image.UnidentifiedImageError as error:
-        raise ValueError(f"{path} is not a picture of a known kind, or is damaged.") from error
+        raise ValueError(
+            f"{path} cannot be read as a picture: it is not a picture of a known kind, or is damaged."
+        ) from error
     except _DAMAGE as error:
         raise ValueError(f"{path} cannot be read as a picture, it is damaged or cut off ({error}).") from error
 

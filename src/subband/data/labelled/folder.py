@@ -21,7 +21,7 @@ from subband.data.labelled.images import (
 )
 from subband.data.labelled.preprocessing import IMAGENET_MEAN, IMAGENET_STD, CropMode, Interpolation
 from subband.media.images import list_images, on_white, read_image
-from subband.media.sources import natural_key
+from subband.media.frames import natural_key
 
 
 class _Files(NamedTuple):

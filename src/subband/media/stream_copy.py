@@ -1,0 +1,217 @@
+"""Streams, chapters and metadata copied from one video file to another, and finished pieces of a video joined."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from subband.files import new_path
+from subband.media.containers import import_av, open_container, reading
+
+_COPIED = ("audio", "subtitle", "data", "attachment")
+_CHAPTER_TEXT = "bin_data"  # a track in which QuickTime files repeat the titles of their chapters
+_NOT_COPIED = {"major_brand", "minor_version", "compatible_brands", "encoder"}  # facts about the old file
+
+
+class Piece(NamedTuple):
+    """A finished piece of a video.
+
+    Attributes:
+        path: File with one video stream.
+        times: Time of each frame in the joined video, ascending, in units of its time base.
+    """
+
+    path: Path
+    times: list[int]
+
+
+class StreamCopier:
+    """Copies what is not video from a file into a container that is being written.
+
+    Streams that the new format cannot hold are left out with a warning, and so are chapters where the installed PyAV
+    cannot write them.
+
+    Args:
+        target: Container of PyAV, opened for writing, whose own streams are added already.
+        source: File to copy from.
+        shift: Seconds that everything is moved back.
+
+    Raises:
+        ValueError: If `source` cannot be read.
+    """
+
+    def __init__(self, target: Any, source: Path, *, shift: Fraction = Fraction(0)) -> None:
+        self._target = target
+        self._path = source
+        self._container = open_container(source)
+        self._shift = shift
+        self._streams = {}
+        for stream in self._container.streams:
+            if stream.type in _COPIED and not self._repeats_chapters(stream):
+                self._add(stream)
+        self._copy_chapters()
+        self._target.metadata.update(
+            {key: value for key, value in self._container.metadata.items() if key.lower() not in _NOT_COPIED}
+        )
+        self._packets = self._demux()
+        self._held = next(self._packets, None)
+
+    def copy_until(self, seconds: Fraction | None) -> None:
+        """Copies the packets up to a time of the new file, or all that are left.
+
+        Args:
+            seconds: The time; None for all.
+
+        Raises:
+            ValueError: If the source is damaged.
+        """
+        while self._held is not None:
+            time, packet = self._held
+            if seconds is not None and time > seconds:
+                return
+            self._target.mux(packet)
+            self._held = next(self._packets, None)
+
+    def close(self) -> None:
+        """Closes the source."""
+        self._container.close()
+
+    def _repeats_chapters(self, stream: Any) -> bool:
+        context = stream.codec_context
+        is_text = stream.type == "data" and (context is None or context.name == _CHAPTER_TEXT)
+        return is_text and "mov" in self._container.format.name
+
+    def _add(self, stream: Any) -> None:
+        name = f"{stream.type} stream {stream.index}"
+        if not _can_hold(self._target.format.name, stream):
+            message = f"{name} of {self._path} is left out: {self._target.format.name} files cannot hold it."
+            warnings.warn(message, stacklevel=2)
+            return
+        copied = self._target.add_stream_from_template(stream)
+        for key in ("language", "title"):
+            if key in stream.metadata:
+                copied.metadata[key] = stream.metadata[key]
+        copied.disposition = stream.disposition
+        self._streams[stream.index] = copied
+
+    def _copy_chapters(self) -> None:
+        if not hasattr(self._container, "chapters"):
+            warnings.warn("chapters are left out: the installed PyAV cannot copy them.", stacklevel=2)
+            return
+        chapters = self._container.chapters()
+        for chapter in chapters:
+            back = round(self._shift / chapter["time_base"])
+            chapter["start"], chapter["end"] = max(chapter["start"] - back, 0), max(chapter["end"] - back, 0)
+        if chapters:
+            self._target.set_chapters(chapters)
+
+    def _demux(self) -> Iterator[tuple[Fraction, Any]]:
+        wanted = [self._container.streams[index] for index in self._streams]
+        if not wanted:
+            return
+        with reading(self._path):
+            for packet in self._container.demux(wanted):
+                if packet.dts is None or not packet.size:
+                    continue
+                back = round(self._shift / packet.time_base)
+                packet.dts -= back
+                if packet.pts is not None:
+                    packet.pts -= back
+                time = packet.dts * packet.time_base
+                packet.stream = self._streams[packet.stream.index]
+                yield time, packet
+
+
+def join_pieces(
+    path: Path,
+    pieces: Sequence[Piece],
+    time_base: Fraction,
+    *,
+    container_format: str,
+    copy_from: Path | None = None,
+    shift: Fraction = Fraction(0),
+    overwrite: bool = False,
+) -> None:
+    """Joins pieces of a video without encoding them again, beside what is copied from another file.
+
+    Args:
+        path: File to write; it appears when it is complete.
+        pieces: In their order, all from one encoder with the same settings.
+        time_base: Unit of the pieces' times, in seconds.
+        container_format: FFmpeg's name of the new file's format.
+        copy_from: File whose other streams, chapters and metadata are taken over.
+        shift: Seconds that these are moved back.
+        overwrite: Replaces an existing file.
+
+    Raises:
+        FileExistsError: If `path` exists and `overwrite` is False.
+        ValueError: If a piece does not hold the frames it should.
+    """
+    av = import_av()
+    with new_path(path, overwrite=overwrite) as temporary, av.open(str(temporary), "w", format=container_format) as out:
+        with av.open(str(pieces[0].path)) as first:
+            stream = out.add_stream_from_template(first.streams.video[0], opaque=True)
+            stream.time_base = time_base
+        copier = None if copy_from is None else StreamCopier(out, copy_from, shift=shift)
+        try:
+            for packet in _packets(pieces, time_base):
+                packet.stream = stream
+                if copier is not None:
+                    copier.copy_until(packet.dts * time_base)
+                out.mux(packet)
+            if copier is not None:
+                copier.copy_until(None)
+        finally:
+            if copier is not None:
+                copier.close()
+
+
+def _packets(pieces: Sequence[Piece], time_base: Fraction) -> Iterator[Any]:
+    """Packets of all pieces with the times of the joined video.
+
+    Frames are stored in the order of decoding, and a decoding time must never be later than the time of the frame. The
+    sorted times serve as decoding times, moved by as many frames as the encoder ever looked ahead.
+    """
+    ranks = [_ranks(piece) for piece in pieces]
+    delay = max(place - rank for order in ranks for place, rank in enumerate(order))
+    times = [time for piece in pieces for time in piece.times]
+    step = times[1] - times[0] if len(times) > 1 else 1
+    decoding = [times[0] - step * (delay - place) for place in range(delay)] + times
+    first = 0
+    for piece, order in zip(pieces, ranks, strict=True):
+        for place, packet in enumerate(_stored(piece.path)):
+            packet.time_base = time_base
+            packet.pts, packet.dts = piece.times[order[place]], decoding[first + place]
+            packet.duration = 0
+            yield packet
+        first += len(order)
+
+
+def _ranks(piece: Piece) -> list[int]:
+    """For each packet as stored, which frame of the piece it is in the order of showing."""
+    times = [packet.pts for packet in _stored(piece.path)]
+    if len(times) != len(piece.times):
+        raise ValueError(f"{piece.path} holds {len(times)} frames instead of {len(piece.times)}.")
+    number = {time: index for index, time in enumerate(sorted(times))}
+    return [number[time] for time in times]
+
+
+def _stored(path: Path) -> Iterator[Any]:
+    with import_av().open(str(path)) as container:
+        yield from (packet for packet in container.demux(video=0) if packet.size)
+
+
+def _can_hold(container_format: str, stream: Any) -> bool:
+    """Whether a format takes a stream, tried on a file in memory."""
+    av = import_av()
+    try:
+        with av.open(io.BytesIO(), "w", format=container_format) as trial:
+            trial.add_stream_from_template(stream)
+            trial.start_encoding()
+    except (av.error.FFmpegError, ValueError):
+        return False
+    return True
