@@ -31,7 +31,7 @@ def new_path(path: Path | str, *, overwrite: bool = False) -> Iterator[Path]:
         'hello'
     """
     path = Path(path)
-    _check(path, overwrite)
+    check_new_path(path, overwrite=overwrite)
     with _aside(path) as temporary:
         yield temporary
 
@@ -61,7 +61,18 @@ def _aside(path: Path) -> Iterator[Path]:
         _remove(temporary)
 
 
-def _check(path: Path, overwrite: bool) -> None:
+def check_new_path(path: Path, *, overwrite: bool = False) -> None:
+    """Refuses early what `new_path` refuses, for work that takes long before there is anything to write.
+
+    Args:
+        path: Where the result shall be.
+        overwrite: Allows `path` to exist.
+
+    Raises:
+        FileNotFoundError: If the folder that shall hold `path` does not exist.
+        FileExistsError: If `path` exists and `overwrite` is False.
+        PermissionError: If the folder cannot be written to.
+    """
     is_taken = any(path.iterdir()) if path.is_dir() else path.exists()  # an empty folder counts as free
     if is_taken and not overwrite:
         raise FileExistsError(

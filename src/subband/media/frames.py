@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,8 @@ MAX_FRAME_PIXELS = 8192 * 4320
 """Largest frame that is decoded (8K); larger ones are refused before their pixels are touched."""
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+
+_Reader = TypeVar("_Reader", bound="BaseReader")
 
 Size = tuple[int, int] | int | None
 """Height and width, or the longest side, or None for the size as stored."""
@@ -70,7 +72,8 @@ class ColorTags(NamedTuple):
     value_range: int = 0
 
 
-class StreamInfo(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class StreamInfo:
     """A stream beside the pictures.
 
     Attributes:
@@ -105,6 +108,7 @@ class ClipDetails:
     """What a file says beside the frames; folders and animations have the defaults.
 
     Attributes:
+        codec: FFmpeg's name of the codec of the pictures, None where no video file is read.
         time_base: Unit of the time stamps in seconds, None where there are none.
         start: Time of the first stream in seconds.
         about_frames: Number of frames by the header, which may be wrong; None where it is silent.
@@ -114,6 +118,7 @@ class ClipDetails:
         chapters: Named parts.
     """
 
+    codec: str | None = None
     time_base: Fraction | None = None
     start: Fraction = Fraction(0)
     about_frames: int | None = None
@@ -175,12 +180,12 @@ class ClipReader(Protocol):
 
 
 class BaseReader:
-    """What readers share: the end of a `with` block closes, and iterating streams all frames."""
+    """What readers share: the end of a `with` block closes."""
 
     def close(self) -> None:
         """Closes the file; readers that hold none have nothing to do."""
 
-    def __enter__(self):  # noqa: ANN204
+    def __enter__(self: _Reader) -> _Reader:
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from subband.files import new_path
-from subband.media.pixels import decode, open_picture, save_png16
 from subband.media.frames import IMAGE_SUFFIXES, natural_key
+from subband.media.pixels import decode, open_picture, save_png16
 
 __all__ = [
     "ImageInfo",

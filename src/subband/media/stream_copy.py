@@ -49,7 +49,7 @@ class StreamCopier:
         self._path = source
         self._container = open_container(source)
         self._shift = shift
-        self._streams = {}
+        self._streams: dict[int, Any] = {}
         for stream in self._container.streams:
             if stream.type in _COPIED and not self._repeats_chapters(stream):
                 self._add(stream)

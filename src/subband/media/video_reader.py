@@ -279,6 +279,7 @@ def _details(container: Any, first: Any, is_transposed: bool) -> ClipDetails:
     aspect = Fraction(stream.sample_aspect_ratio or 1)
     colors = ColorTags(int(first.color_primaries), int(first.color_trc), int(first.colorspace), int(first.color_range))
     return ClipDetails(
+        codec=stream.codec_context.name,
         time_base=stream.time_base,
         start=Fraction(container.start_time or 0, 1_000_000),
         about_frames=_about_frames(container),
@@ -301,7 +302,10 @@ def _about_frames(container: Any) -> int | None:
 def _stream_info(stream: Any) -> StreamInfo:
     context = stream.codec_context
     return StreamInfo(
-        stream.index, stream.type, None if context is None else context.name, stream.metadata.get("language")
+        index=stream.index,
+        kind=stream.type,
+        codec=None if context is None else context.name,
+        language=stream.metadata.get("language"),
     )
 
 

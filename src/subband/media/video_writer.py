@@ -43,6 +43,7 @@ class VideoWriter:
             the source to keep a varying rate.
         colors: How colors are meant; red, green and blue are turned into luma and chroma accordingly.
         pixel_aspect: Width of a pixel over its height.
+        codec: FFmpeg's name of the encoder; by default the one of the suffix.
         options: Options of the encoder by FFmpeg's names, such as `{"crf": "18", "preset": "fast"}`; they replace the
             usual ones.
         copy_from: File whose other streams, chapters and metadata are taken over.
@@ -71,6 +72,7 @@ class VideoWriter:
         time_base: Fraction | None = None,
         colors: ColorTags | None = None,
         pixel_aspect: Fraction | None = None,
+        codec: str | None = None,
         options: Mapping[str, str] | None = None,
         copy_from: Path | str | None = None,
         shift: Fraction = Fraction(0),
@@ -88,7 +90,8 @@ class VideoWriter:
         self._time_base = time_base or 1 / self._rate
         self._colors = colors
         self._pixel_aspect = pixel_aspect
-        self._options = dict(_OPTIONS[CODECS[suffix]] if options is None else options)
+        self._codec = codec or CODECS[suffix]
+        self._options = dict(_OPTIONS.get(self._codec, {}) if options is None else options)
         self._copy_from = None if copy_from is None else Path(copy_from)
         self._shift = shift
         self._overwrite = overwrite
@@ -147,7 +150,7 @@ class VideoWriter:
             self._copier.copy_until(units * self._time_base)
 
     def _start(self, height: int, width: int) -> None:
-        stream = self._container.add_stream(CODECS[self._suffix], rate=self._rate, options=self._options)
+        stream = self._container.add_stream(self._codec, rate=self._rate, options=self._options)
         stream.height, stream.width = height + height % 2, width + width % 2
         stream.pix_fmt = "yuv420p"
         context = stream.codec_context

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -109,6 +110,9 @@ def check_clip_path(path: Path | str) -> None:
         raise FileExistsError(f"{path} is a folder with other files than numbered frames; choose another name.")
 
 
+_Writer = TypeVar("_Writer", bound="_PictureWriter")
+
+
 class _PictureWriter:
     """What the writers that use Pillow share."""
 
@@ -118,7 +122,7 @@ class _PictureWriter:
         self._stack = ExitStack()
         self._shape: tuple[int, ...] | None = None
 
-    def __enter__(self):  # noqa: ANN204
+    def __enter__(self: _Writer) -> _Writer:
         self._temporary = self._stack.enter_context(new_path(self.path, overwrite=self._overwrite))
         return self
 
@@ -221,7 +225,7 @@ class AnimationWriter(_CollectingWriter):
         # Rounded times rather than rounded durations, so that errors do not add up.
         marks = [round(1000 * time / step) * step for time in times if time is not None]
         last = self._frames[-1][2]
-        durations = [max(after - before, _SHORTEST) for before, after in zip(marks, marks[1:], strict=False)]
+        durations = [max(after - before, _SHORTEST) for before, after in pairwise(marks)]
         ending = max(round(1000 * last / step) * step, _SHORTEST) if last else (durations[-1] if durations else usual)
         return [*durations, ending]
 
