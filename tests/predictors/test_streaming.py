@@ -202,7 +202,7 @@ def test_the_last_window_is_the_same_after_a_stop(tmp_path: Path, count: int) ->
         return (frames - frames.mean(0) + 0.5).clamp(0, 1)
 
     def stopping(frames: Tensor) -> Tensor:
-        if frames.amin() > 0.3:
+        if frames.amin() > 0.2:
             raise RuntimeError("stopped")
         return centered(frames)
 

@@ -6,6 +6,7 @@ import io
 import warnings
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -156,6 +157,8 @@ def join_pieces(
         with av.open(str(pieces[0].path)) as first:
             stream = out.add_stream_from_template(first.streams.video[0], opaque=True)
             stream.time_base = time_base
+            if rate := _mean_rate(pieces, time_base):
+                stream.codec_context.framerate = rate
         copier = None if copy_from is None else StreamCopier(out, copy_from, shift=shift)
         try:
             for packet in _packets(pieces, time_base):
@@ -179,16 +182,24 @@ def _packets(pieces: Sequence[Piece], time_base: Fraction) -> Iterator[Any]:
     ranks = [_ranks(piece) for piece in pieces]
     delay = max(place - rank for order in ranks for place, rank in enumerate(order))
     times = [time for piece in pieces for time in piece.times]
-    step = times[1] - times[0] if len(times) > 1 else 1
-    decoding = [times[0] - step * (delay - place) for place in range(delay)] + times
+    steps = [after - before for before, after in pairwise(times)] or [round(Fraction(1, 25) / time_base) or 1]
+    steps.append(steps[-1])
+    decoding = [times[0] - steps[0] * (delay - place) for place in range(delay)] + times
     first = 0
     for piece, order in zip(pieces, ranks, strict=True):
         for place, packet in enumerate(_stored(piece.path)):
             packet.time_base = time_base
             packet.pts, packet.dts = piece.times[order[place]], decoding[first + place]
-            packet.duration = 0
+            packet.duration = steps[first + order[place]]
             yield packet
         first += len(order)
+
+
+def _mean_rate(pieces: Sequence[Piece], time_base: Fraction) -> Fraction | None:
+    """Frames per second, which Matroska has to be told."""
+    num_steps = sum(len(piece.times) for piece in pieces) - 1
+    seconds = (pieces[-1].times[-1] - pieces[0].times[0]) * time_base
+    return (num_steps / seconds).limit_denominator(1001) if num_steps else None
 
 
 def _ranks(piece: Piece) -> list[int]:

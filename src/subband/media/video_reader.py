@@ -27,6 +27,7 @@ from subband.media.frames import (
 # Containers whose packet times are the times of the frames; others are read from frame 0.
 _SEEKABLE = ("mov", "matroska")
 _DISPLAY_MATRIX_VALUES = 9
+_MOST_FPS = 240  # Matroska files without a rate claim one of 1000
 
 
 class VideoReader(BaseReader):
@@ -83,9 +84,9 @@ class VideoReader(BaseReader):
         self.height, self.width = first.height, first.width
         if self._turn.is_transposed:
             self.height, self.width = self.width, self.height
-        rate = stream.average_rate or stream.guessed_rate
+        rate = _rate(stream, first)
         self.fps = float(rate) if rate else None
-        self.details = _details(self._container, first, self._turn.is_transposed)
+        self.details = _details(self._container, first, rate, self._turn.is_transposed)
 
     @property
     def info(self) -> VideoInfo:
@@ -274,7 +275,15 @@ def _turn(frame: Any) -> _Turn:
     return _Turn(False, False, False)
 
 
-def _details(container: Any, first: Any, is_transposed: bool) -> ClipDetails:
+def _rate(stream: Any, first: Any) -> Fraction | None:
+    """Frames per second by the header, or by the first frame where the header has the unit of time in its place."""
+    rate = stream.average_rate or stream.guessed_rate
+    if rate and rate > _MOST_FPS and first.duration and first.time_base:
+        return Fraction(1 / (first.duration * first.time_base)).limit_denominator(1001)
+    return rate
+
+
+def _details(container: Any, first: Any, rate: Fraction | None, is_transposed: bool) -> ClipDetails:
     stream = container.streams.video[0]
     aspect = Fraction(stream.sample_aspect_ratio or 1)
     colors = ColorTags(int(first.color_primaries), int(first.color_trc), int(first.colorspace), int(first.color_range))
@@ -282,7 +291,7 @@ def _details(container: Any, first: Any, is_transposed: bool) -> ClipDetails:
         codec=stream.codec_context.name,
         time_base=stream.time_base,
         start=Fraction(container.start_time or 0, 1_000_000),
-        about_frames=_about_frames(container),
+        about_frames=_about_frames(container, rate),
         pixel_aspect=1 / aspect if is_transposed and aspect else aspect or Fraction(1),
         colors=colors,
         streams=tuple(_stream_info(other) for other in container.streams if other.index != stream.index),
@@ -290,12 +299,11 @@ def _details(container: Any, first: Any, is_transposed: bool) -> ClipDetails:
     )
 
 
-def _about_frames(container: Any) -> int | None:
+def _about_frames(container: Any, rate: Fraction | None) -> int | None:
     stream = container.streams.video[0]
     if stream.frames:
         return stream.frames
     seconds = stream.duration * stream.time_base if stream.duration else Fraction(container.duration or 0, 1_000_000)
-    rate = stream.average_rate or stream.guessed_rate
     return round(seconds * rate) if seconds and rate else None
 
 

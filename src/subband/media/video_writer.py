@@ -177,11 +177,10 @@ class VideoWriter:
         frame = import_av().VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
         if self._colors is None:
             return frame
+        # Primaries and transfer are noted in the stream only: said here, the pixels would be converted to them.
         matrix, value_range = self._matrix(self._colors), self._colors.value_range
         return frame.reformat(
             format="yuv420p",
             dst_colorspace=matrix if matrix in _YUV_MATRICES else None,
             dst_color_range=value_range or None,
-            dst_color_primaries=self._colors.primaries,
-            dst_color_trc=self._colors.transfer,
         )
