@@ -1,6 +1,8 @@
 """A clip through a function: windows, times, sound, and jobs that are stopped and go on."""
 
 import json
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,9 +12,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from subband.media import VideoReader, open_clip, probe, read_clip, write_clip
+from subband.media import ColorTags, VideoReader, open_clip, probe, read_clip, write_clip
 from subband.media.video_writer import VideoWriter
-from subband.predictors.streaming import Progress, stream_clip
+from subband.predictors.progress import Progress, show_progress
+from subband.predictors.streaming import stream_clip
 
 MILLISECOND = Fraction(1, 1000)
 LOSSLESS = {"crf": "0", "preset": "ultrafast"}
@@ -255,9 +258,17 @@ def test_progress(tmp_path: Path) -> None:
     assert seen[-1].seconds_left == 0
 
 
-def test_color_tags_and_pixel_aspect_are_kept(tmp_path: Path) -> None:
-    from subband.media import ColorTags
+def test_the_bar_ends_with_all_frames(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_clip(tmp_path / "clip.mp4", numbered(5))
+    with show_progress("inverting") as update:
+        stream_clip(tmp_path / "clip.mp4", tmp_path / "out.mp4", invert, progress=update)
+    shown = capsys.readouterr()
+    assert "inverting" in shown.err
+    assert "5 of 5 frames, 0:00 left" in shown.err
+    assert shown.out == ""
 
+
+def test_color_tags_and_pixel_aspect_are_kept(tmp_path: Path) -> None:
     tags, aspect = ColorTags(9, 16, 9, 1), Fraction(4, 3)
     pixels = np.full((16, 24, 3), (200, 60, 30), np.uint8)
     with VideoWriter(tmp_path / "clip.mp4", colors=tags, pixel_aspect=aspect, options=LOSSLESS) as writer:
@@ -283,6 +294,34 @@ def test_impossible_arguments(tmp_path: Path, options: dict[str, int], message: 
     write_clip(tmp_path / "clip", numbered(3))
     with pytest.raises(ValueError, match=message):
         stream_clip(tmp_path / "clip", tmp_path / "out", invert, **options)
+
+
+MEMORY = """
+import resource, sys
+from subband.predictors.streaming import stream_clip
+options = {"preset": "ultrafast", "crf": "30"}
+stream_clip(sys.argv[1], sys.argv[2], lambda frames: 1 - frames, window=8, overlap=2, options=options)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="peak memory is read with the resource module")
+def test_memory_does_not_grow_with_the_length_of_a_clip(tmp_path: Path) -> None:
+    frame, peaks = np.empty((90, 160, 3), np.uint8), []
+    for minutes in (1, 10):
+        clip = tmp_path / f"{minutes}.mp4"
+        with VideoWriter(clip, fps=10, options={"preset": "ultrafast", "crf": "30"}) as writer:
+            for index in range(600 * minutes):
+                frame[:] = index % 256
+                writer.write(frame)
+        command = [sys.executable, "-c", MEMORY, str(clip), str(tmp_path / f"out{minutes}.mp4")]
+        result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+        unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kilobytes elsewhere
+        peaks.append(int(result.stdout) * unit / 1024**2)
+    assert probe(tmp_path / "out10.mp4").num_frames == 6000
+    # Five thousand frames more are 216 MB of pixels, and 860 MB as numbers of the network.
+    assert peaks[1] - peaks[0] < 30, f"MB at the peak: {peaks}"
 
 
 def test_impossible_places_and_processes(tmp_path: Path) -> None:

@@ -114,16 +114,18 @@ class StreamCopier:
         wanted = [self._container.streams[index] for index in self._streams]
         if not wanted:
             return
+        latest: dict[int, int] = {}
         with reading(self._path):
             for packet in self._container.demux(wanted):
                 if packet.dts is None or not packet.size:
                     continue
-                back = round(self._shift / packet.time_base)
-                packet.dts -= back
+                index, back = packet.stream.index, round(self._shift / packet.time_base)
+                # Muxers refuse decoding times that do not grow, which careless files have.
+                packet.dts = latest[index] = max(packet.dts - back, latest.get(index, packet.dts - back - 1) + 1)
                 if packet.pts is not None:
-                    packet.pts -= back
+                    packet.pts = max(packet.pts - back, packet.dts)
                 time = packet.dts * packet.time_base
-                packet.stream = self._streams[packet.stream.index]
+                packet.stream = self._streams[index]
                 yield time, packet
 
 

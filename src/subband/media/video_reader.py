@@ -123,7 +123,7 @@ class VideoReader(BaseReader):
             frames = (frame for index, frame in self._numbered_from(start) if index >= start)
             yield from self._timed(frames, size)
         else:
-            yield from (frame for frame in self._timed(self._from(start), size, start))
+            yield from self._timed(self._from(start), size, start)
 
     def __iter__(self) -> Iterator[Frame]:
         """All frames."""
@@ -225,10 +225,10 @@ class VideoReader(BaseReader):
         step = Fraction(1) / Fraction(self.fps or 25).limit_denominator(1001)
         previous: Fraction | None = None
         for frame in frames:
-            if frame.pts is None or frame.time_base is None:
-                time = self.details.start if previous is None else previous + step
-            else:
-                time = frame.pts * frame.time_base
+            time = None if frame.pts is None or frame.time_base is None else frame.pts * frame.time_base
+            if previous is not None and (time is None or time <= previous):
+                time = previous + step  # some AVI files have times of decoding only
+            time = self.details.start if time is None else time
             previous = time
             if start is None or time >= start:
                 duration = frame.duration * frame.time_base if frame.duration and frame.time_base else None

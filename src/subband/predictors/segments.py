@@ -14,6 +14,7 @@ import numpy as np
 
 from subband.files import write_atomically
 from subband.media.frames import Frame
+from subband.media.sources import FolderReader
 from subband.media.stream_copy import Piece, join_pieces
 from subband.media.video_writer import CODECS, FORMATS, VIDEO_SUFFIXES, VideoWriter
 from subband.media.writers import FolderWriter, open_writer
@@ -166,8 +167,6 @@ class WorkFolder:
         shutil.rmtree(self.path)
 
     def _pictures(self) -> Iterator[Frame]:
-        from subband.media.sources import FolderReader
-
         for segment in self.segments:
             frames = FolderReader(segment.path).frames(range(len(segment.times)))
             for pixels, time in zip(frames, segment.times, strict=True):

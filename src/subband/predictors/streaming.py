@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from subband.media.sources import open_clip
 from subband.media.video import to_pixels
 from subband.media.video_writer import VIDEO_SUFFIXES
 from subband.media.writers import check_clip_path
+from subband.predictors.progress import Progress
 from subband.predictors.segments import VideoStyle, WorkFolder
 from subband.predictors.windows import Restart, Window, cut_windows
 
@@ -30,22 +31,6 @@ Process = Callable[[Tensor], Tensor]
 
 _AHEAD = 2  # windows that are read, or wait to be written, while the network computes
 _WAIT = 0.1  # seconds after which a waiting thread looks whether the job was stopped
-
-
-class Progress(NamedTuple):
-    """How far a job is.
-
-    Attributes:
-        done: Frames that are finished.
-        total: Frames in all by the header of the file; None where it is silent.
-        seconds: Time since the start.
-        seconds_left: Estimate of the time to go; None before the first window and without `total`.
-    """
-
-    done: int
-    total: int | None
-    seconds: float
-    seconds_left: float | None
 
 
 def stream_clip(
@@ -83,7 +68,7 @@ def stream_clip(
         options: Options of the video encoder by FFmpeg's names.
         settings: What else the result depends on, such as the name of the network; compared when a job goes on.
         overwrite: Replaces an existing output.
-        progress: Called after every window, in the calling thread.
+        progress: Called after every window, in the calling thread; `show_progress` gives one that draws a bar.
 
     Returns:
         Number of frames.

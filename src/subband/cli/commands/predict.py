@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING
+
+import torch
+from einops import rearrange
+from torch import Tensor
+
+from subband.cli.options import open_table, pick_device, refuse_existing, show_table
+from subband.media.frames import VideoInfo, working_size
+from subband.media.sources import open_clip
+from subband.media.video import read_clip, write_clip
+from subband.media.writers import check_clip_path
+from subband.predictors.video_prediction import Comparison, VideoPredictor
+from subband.visual.colors import error_colors
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
-    from torch import Tensor
-
-    from subband.media.frames import VideoInfo
-    from subband.predictors.video_prediction import Comparison, VideoPredictor
 
 EXAMPLES = """examples:
   subband predict clip.mp4 --num-frames 20 --out future.mp4
@@ -53,13 +62,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     """Read, predict, write."""
-    from subband.cli.options import pick_device, refuse_existing
-    from subband.media.frames import working_size
-    from subband.media.sources import open_clip
-    from subband.media.video import read_clip, write_clip
-    from subband.media.writers import check_clip_path
-    from subband.predictors.video_prediction import VideoPredictor
-
     _check_numbers(args)
     check_clip_path(args.out)
     refuse_existing(args.out, args.overwrite)
@@ -118,10 +120,6 @@ def _compare(predictor: VideoPredictor, clip: Tensor, args: Namespace) -> Tensor
 
 
 def _show_comparison(result: Comparison, name: str) -> None:
-    from statistics import fmean
-
-    from subband.cli.options import open_table, show_table
-
     shown = [column for column in _TABLE if column[1] in result.per_frame["model"]]  # tiny frames have no SSIM
     heads = [f"{metric} {who}" for metric, _, _ in shown for who in (Path(name).name, "persistence")]
     table = open_table(["frame", *heads], title="Error of every predicted frame", right=["frame", *heads])
@@ -134,11 +132,6 @@ def _show_comparison(result: Comparison, name: str) -> None:
 
 
 def _side_by_side(result: Comparison) -> Tensor:
-    import torch
-    from einops import rearrange
-
-    from subband.visual.colors import error_colors
-
     error = (result.prediction - result.target).abs().mean(1)  # (T, H, W)
     scale = max(error.amax().item(), 1 / 255)
     print(f"colors of the error: black is 0, pale yellow {scale:.3f}")
