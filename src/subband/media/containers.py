@@ -55,3 +55,16 @@ def open_container(path: Path) -> Any:
         raise ValueError(f"{path} has no video stream.")
     container.streams.video[0].thread_type = "AUTO"
     return container
+
+
+def repeats_chapters(container: Any, stream: Any) -> bool:
+    """Whether a stream is the track in which QuickTime and MP4 files repeat the titles of their chapters.
+
+    Args:
+        container: An opened file.
+        stream: One of its streams.
+    """
+    context = stream.codec_context
+    is_plain_text = stream.type == "data" and (context is None or context.name == "bin_data")
+    has_chapters = hasattr(container, "chapters") and bool(container.chapters())
+    return is_plain_text and has_chapters and "mov" in container.format.name

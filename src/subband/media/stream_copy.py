@@ -6,15 +6,15 @@ import io
 import warnings
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from subband.files import new_path
-from subband.media.containers import import_av, open_container, reading
+from subband.media.containers import import_av, open_container, reading, repeats_chapters
 
 _COPIED = ("audio", "subtitle", "data", "attachment")
-_CHAPTER_TEXT = "bin_data"  # a track in which QuickTime files repeat the titles of their chapters
+_TRIED_PACKETS = 2000
 _NOT_COPIED = {"major_brand", "minor_version", "compatible_brands", "encoder"}  # facts about the old file
 
 
@@ -51,9 +51,10 @@ class StreamCopier:
         self._container = open_container(source)
         self._shift = shift
         self._streams: dict[int, Any] = {}
+        unfit = _unfit_streams(source, target.format.name)
         for stream in self._container.streams:
-            if stream.type in _COPIED and not self._repeats_chapters(stream):
-                self._add(stream)
+            if stream.type in _COPIED and not repeats_chapters(self._container, stream):
+                self._add(stream, stream.index in unfit)
         self._copy_chapters()
         self._target.metadata.update(
             {key: value for key, value in self._container.metadata.items() if key.lower() not in _NOT_COPIED}
@@ -81,14 +82,9 @@ class StreamCopier:
         """Closes the source."""
         self._container.close()
 
-    def _repeats_chapters(self, stream: Any) -> bool:
-        context = stream.codec_context
-        is_text = stream.type == "data" and (context is None or context.name == _CHAPTER_TEXT)
-        return is_text and "mov" in self._container.format.name
-
-    def _add(self, stream: Any) -> None:
+    def _add(self, stream: Any, is_unfit: bool) -> None:
         name = f"{stream.type} stream {stream.index}"
-        if not _can_hold(self._target.format.name, stream):
+        if is_unfit:
             message = f"{name} of {self._path} is left out: {self._target.format.name} files cannot hold it."
             warnings.warn(message, stacklevel=2)
             return
@@ -218,13 +214,32 @@ def _stored(path: Path) -> Iterator[Any]:
         yield from (packet for packet in container.demux(video=0) if packet.size)
 
 
-def _can_hold(container_format: str, stream: Any) -> bool:
-    """Whether a format takes a stream, tried on a file in memory."""
+def _unfit_streams(source: Path, container_format: str) -> set[int]:
+    """Numbers of the streams that a format cannot hold.
+
+    Some formats say so only when they have data, at the end of all work. So the first packet of each stream is written
+    to a file in memory.
+    """
+    with open_container(source) as container, reading(source):
+        packets: dict[int, Any] = {}
+        for packet in islice(container.demux(), _TRIED_PACKETS):
+            if packet.size and packet.dts is not None:
+                packets.setdefault(packet.stream.index, packet)
+            if len(packets) == len(container.streams):
+                break
+        others = [stream for stream in container.streams if stream.type in _COPIED]
+        return {stream.index for stream in others if not _fits(stream, packets.get(stream.index), container_format)}
+
+
+def _fits(stream: Any, packet: Any | None, container_format: str) -> bool:
     av = import_av()
     try:
         with av.open(io.BytesIO(), "w", format=container_format) as trial:
-            trial.add_stream_from_template(stream)
+            copied = trial.add_stream_from_template(stream)
             trial.start_encoding()
+            if packet is not None:
+                packet.stream = copied
+                trial.mux(packet)
     except (av.error.FFmpegError, ValueError):
         return False
     return True

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from subband.media.containers import open_container, reading
+from subband.media.containers import open_container, reading, repeats_chapters
 from subband.media.frames import (
     BaseReader,
     Chapter,
@@ -294,7 +294,11 @@ def _details(container: Any, first: Any, rate: Fraction | None, is_transposed: b
         about_frames=_about_frames(container, rate),
         pixel_aspect=1 / aspect if is_transposed and aspect else aspect or Fraction(1),
         colors=colors,
-        streams=tuple(_stream_info(other) for other in container.streams if other.index != stream.index),
+        streams=tuple(
+            _stream_info(other)
+            for other in container.streams
+            if other.index != stream.index and not repeats_chapters(container, other)
+        ),
         chapters=chapters_of(container),
     )
 
