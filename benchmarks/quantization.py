@@ -24,7 +24,7 @@ from subband.config import load_recipe
 from subband.data.labelled.images import ImageData, LabelledImages, build_images
 from subband.environment import describe_environment
 from subband.export.onnx import OnnxFile
-from subband.media.images import write_image
+from subband.media import write_image
 from timing import describe_clock, shortest
 
 

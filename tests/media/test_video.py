@@ -22,7 +22,7 @@ from subband.media.video_reader import VideoReader
 
 @pytest.fixture
 def clip() -> Tensor:
-    """Twelve 32 x 48 color frames; frame t is flat with red = t / 12, so that frames can be told apart after compression."""
+    """Twelve 32 x 48 color frames; frame t is flat with red = t / 12, which tells frames apart after compression."""
     frames = torch.full((12, 3, 32, 48), 0.5)
     frames[:, 0] = (torch.arange(12) / 12).view(12, 1, 1)
     return frames

@@ -163,16 +163,18 @@ def test_streams_chapters_and_metadata_are_copied(tmp_path: Path) -> None:
         assert [(packet.pts, bytes(packet)) for packet in text] == [(500, b"hello")]
 
 
+@pytest.mark.filterwarnings("ignore:subtitle stream")
 def test_what_cannot_be_held_is_left_out_with_a_warning(tmp_path: Path) -> None:
     write_source(tmp_path / "source.mkv")
-    with pytest.warns(UserWarning, match=r"subtitle stream 2 of .*source\.mkv is left out: mp4 files cannot hold it"):  # noqa: SIM117
+    left_out = r"stream \d of .*source\.mkv is left out: mp4 files cannot hold it"
+    with pytest.warns(UserWarning, match=f"subtitle {left_out}"):  # noqa: SIM117
         with VideoWriter(tmp_path / "x.mp4", copy_from=tmp_path / "source.mkv", shift=Fraction(2)) as writer:
             writer.write(gray(1))
     with VideoReader(tmp_path / "x.mp4") as reader:
         assert [stream.kind for stream in reader.details.streams] == ["audio"]
     # Matroska does not say where the speakers of plain sound stand, and MP4 has to know; it complains at the end only.
     write_source(tmp_path / "source.mkv", layout="stereo")
-    with pytest.warns(UserWarning, match=r"audio stream 1 of .*source\.mkv is left out: mp4 files cannot hold it"):  # noqa: SIM117
+    with pytest.warns(UserWarning, match=f"audio {left_out}"):  # noqa: SIM117
         with VideoWriter(tmp_path / "y.mp4", copy_from=tmp_path / "source.mkv") as writer:
             writer.write(gray(1))
 

@@ -54,6 +54,23 @@ def open_picture(path: Path) -> Iterator[Any]:
         FileNotFoundError: If there is nothing at `path`.
         ValueError: If it is a folder, empty, damaged, no picture, or has more than `MAX_IMAGE_PIXELS` pixels.
     """
+    with load_picture(path) as picture, picture_errors(path):
+        yield picture
+
+
+def load_picture(path: Path) -> Any:
+    """Like `open_picture`, for a picture that stays open; work on it stands in `picture_errors` blocks.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Pillow's picture, which the caller closes.
+
+    Raises:
+        FileNotFoundError: If there is nothing at `path`.
+        ValueError: If it is a folder, empty, damaged, no picture, or has more than `MAX_IMAGE_PIXELS` pixels.
+    """
     from PIL import Image
 
     if not path.exists():
@@ -62,16 +79,30 @@ def open_picture(path: Path) -> Iterator[Any]:
         raise ValueError(f"{path} is a folder, not a picture.")
     if path.stat().st_size == 0:
         raise ValueError(f"{path} is empty (0 bytes).")
+    with picture_errors(path):
+        picture = Image.open(path, formats=_FORMATS)
+        width, height = picture.size
+        if width * height > MAX_IMAGE_PIXELS:
+            picture.close()
+            raise _UnfitError(f"has {width} x {height} pixels; at most {MAX_IMAGE_PIXELS:,} pixels are read.")
+        return picture
+
+
+@contextmanager
+def picture_errors(path: Path) -> Iterator[None]:
+    """Turns whatever is wrong with a picture inside the block into a ValueError that names the file.
+
+    Args:
+        path: The file.
+    """
+    from PIL import Image
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is checked, and is lower
             # About odd notes beside the pixels.
             warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
-            with Image.open(path, formats=_FORMATS) as picture:
-                width, height = picture.size
-                if width * height > MAX_IMAGE_PIXELS:
-                    raise _UnfitError(f"has {width} x {height} pixels; at most {MAX_IMAGE_PIXELS:,} pixels are read.")
-                yield picture
+            yield
     except PermissionError:
         raise
     except _UnfitError as error:

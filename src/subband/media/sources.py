@@ -22,12 +22,13 @@ from subband.media.frames import (
     natural_key,
     scaled_size,
 )
-from subband.media.pixels import open_picture
+from subband.media.pixels import load_picture, open_picture, picture_errors
 from subband.media.video_reader import VideoReader
 
 ANIMATION_SUFFIXES = frozenset({".apng", ".gif", ".png", ".webp"})
 
 _MILLISECOND = Fraction(1, 1000)
+_DEFAULT_DURATION = 100  # milliseconds of a frame whose file does not say, as browsers show it
 
 
 def open_clip(path: Path | str) -> ClipReader:
@@ -175,33 +176,44 @@ class AnimationReader(_PictureReader):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with open_picture(path) as picture:
-            self.width, self.height = picture.size
-            num_frames = getattr(picture, "n_frames", 1)
-            milliseconds = picture.info.get("duration", 0)
-        check_frame_size(path, self.width, self.height)
+        self._picture = load_picture(path)
+        try:
+            with picture_errors(path):
+                self.width, self.height = self._picture.size
+                num_frames = getattr(self._picture, "n_frames", 1)
+                milliseconds = self._picture.info.get("duration", 0)
+            check_frame_size(path, self.width, self.height)
+        except BaseException:
+            self.close()
+            raise
         self.fps = 1000 / milliseconds if milliseconds else None
         self.details = ClipDetails(about_frames=num_frames, time_base=_MILLISECOND)
         self.info = VideoInfo(
             num_frames=num_frames, height=self.height, width=self.width, fps=self.fps, kind="animation"
         )
 
+    def close(self) -> None:
+        """Closes the file."""
+        self._picture.close()
+
     def _times(self) -> list[tuple[Fraction, Fraction]]:
         durations = []
-        with open_picture(self.path) as picture:
+        with picture_errors(self.path):
             for index in range(self.info.num_frames):
-                picture.seek(index)
+                self._picture.seek(index)
                 # WebP tells the duration of a frame only after its pixels.
-                if picture.format == "WEBP":
-                    picture.load()
-                durations.append(Fraction(round(picture.info.get("duration", 0) or 100), 1000))
+                if self._picture.format == "WEBP":
+                    self._picture.load()
+                milliseconds = self._picture.info.get("duration", 0) or _DEFAULT_DURATION
+                durations.append(Fraction(round(milliseconds), 1000))
         return list(zip(accumulate([Fraction(0), *durations[:-1]]), durations, strict=True))
 
     def _pictures(self, indices: range, size: tuple[int, int] | None) -> Iterator[np.ndarray]:
-        with open_picture(self.path) as picture:
-            for index in indices:
-                picture.seek(index)
-                yield _pixels(picture, size)
+        for index in indices:
+            with picture_errors(self.path):
+                self._picture.seek(index)
+                pixels = _pixels(self._picture, size)
+            yield pixels
 
 
 def _pixels(picture: Any, size: tuple[int, int] | None) -> np.ndarray:

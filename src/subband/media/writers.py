@@ -29,7 +29,7 @@ _SHORTEST = 20  # milliseconds; viewers slow down anything faster
 
 
 class ClipWriter(Protocol):
-    """A clip that is being written. It appears under its name at the end of the `with` block, complete or not at all."""
+    """A clip that is being written; it appears at the end of the `with` block, complete or not at all."""
 
     def write(self, pixels: np.ndarray, time: Fraction | None = None, duration: Fraction | None = None) -> None:
         """Writes the next frame.

@@ -43,8 +43,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--out",
         type=str,
         default="future.mp4",
-        help="What to write: .mp4, .mov, .mkv, .webm, .gif, .webp, .apng, .png (frames side by side), or no suffix for a "
-        "folder of pictures.",
+        help="What to write: .mp4, .mov, .mkv, .webm, .gif, .webp, .apng, .png (frames side by side), or no suffix for "
+        "a folder of pictures.",
     )
     parser.add_argument(
         "--start", type=int, default=None, help="First frame to look at; by default the last frames of the clip count."
