@@ -201,3 +201,5 @@ def test_real_media(shared_data: Path) -> None:
         assert len(list(reader)) == reader.info.num_frames == 30
     with VideoReader(shared_data / "odd_media" / "torchcodec_nasa_13013_hdr.mp4") as reader:
         assert reader.details.colors == ColorTags(9, 16, 9, 1)
+    with VideoReader(shared_data / "odd_media" / "sample_with_srt.mkv") as reader:
+        assert reader.fps == pytest.approx(30, abs=1)  # the header claims 1000

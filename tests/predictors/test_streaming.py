@@ -366,3 +366,8 @@ def test_impossible_places_and_processes(tmp_path: Path) -> None:
         stream_clip(tmp_path / "clip.mp4", tmp_path / "out.xyz", invert)
     with pytest.raises(ValueError, match=r"process must return 2 frames .* got \(1, 3, 16, 24\)"):
         stream_clip(tmp_path / "clip.mp4", tmp_path / "out.mp4", lambda frames: frames[:1], window=2)
+    sizes = iter((8, 8, 10))
+    with pytest.raises(ValueError, match=r"process must return frames of one size, got \(10, 24\) after \(8, 24\)"):
+        stream_clip(
+            tmp_path / "clip.mp4", tmp_path / "x.mp4", lambda frames: frames[:, :, : next(sizes)], segment_frames=1
+        )

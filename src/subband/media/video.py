@@ -138,7 +138,7 @@ def to_pixels(frames: Tensor) -> np.ndarray:
     Returns:
         `(T, H, W, 3)` uint8.
     """
-    rounded = (frames.detach().float().clamp(0, 1) * 255).round().to(torch.uint8).cpu()
+    rounded = frames.detach().float().clamp(0, 1).mul_(255).round_().to(torch.uint8).cpu()
     return rearrange(rounded.expand(-1, 3, -1, -1), "t c h w -> t h w c").contiguous().numpy()
 
 

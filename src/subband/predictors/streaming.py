@@ -183,6 +183,7 @@ class _Pipeline:
         self._read: queue.Queue[Window | None] = queue.Queue(_AHEAD)
         self._made: queue.Queue[tuple[Window, np.ndarray] | None] = queue.Queue(_AHEAD)
         self._stop = threading.Event()
+        self._size: torch.Size | None = None
 
     def run(self) -> None:
         """Processes all windows; an error in any thread ends all three and is raised here."""
@@ -227,6 +228,11 @@ class _Pipeline:
                 f"process must return {len(window.frames)} frames (T, C, H, W) with C = 1 or 3, "
                 f"got {tuple(results.shape)}."
             )
+        if self._size is not None and results.shape[2:] != self._size:
+            raise ValueError(
+                f"process must return frames of one size, got {tuple(results.shape[2:])} after {tuple(self._size)}."
+            )
+        self._size = results.shape[2:]
         return to_pixels(results[window.keep])
 
     def _write_all(self) -> None:
