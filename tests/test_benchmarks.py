@@ -153,3 +153,10 @@ def test_the_benchmark_of_integers_runs(tmp_path):
     assert float(single[2]) == pytest.approx(100 * card["metadata"]["scores"]["top1"], abs=0.01)
     assert float(single[3]) == 100 >= float(integer[3]) > 98
     assert float(integer[4]) < 0.5 * float(single[4])
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_media_runs(tmp_path):
+    rows = table(run_script("media.py", "--frames", "12", "--repeats", "1", folder=tmp_path))
+    assert [row[1] for row in rows] == ["12", "12", "12", "12", "5", "12"]
+    assert all(float(row[2]) > 0 for row in rows)

@@ -31,29 +31,48 @@ def new_path(path: Path | str, *, overwrite: bool = False) -> Iterator[Path]:
         'hello'
     """
     path = Path(path)
-    _check(path, overwrite)
+    check_new_path(path, overwrite=overwrite)
+    with _aside(path) as temporary:
+        yield temporary
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Writes a file of the program's own aside, then renames it: a full disk or a kill leaves the old file as it was.
+
+    Args:
+        path: File to write or to replace; its folder must exist.
+        content: All of the file.
+    """
+    with _aside(path) as temporary:
+        temporary.write_bytes(content)
+
+
+@contextmanager
+def _aside(path: Path) -> Iterator[Path]:
+    """A path beside `path` that is flushed to disk and renamed when the block ends without an error."""
     temporary = path.with_name(f".{path.stem}-{os.getpid()}{path.suffix}")
     try:
         yield temporary
+        if temporary.is_file():
+            with open(temporary, "rb+") as file:
+                os.fsync(file.fileno())
         _replace(temporary, path)
     finally:
         _remove(temporary)
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write aside, flush to disk, rename: a full disk or a kill leaves the previous file as it was."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(aside, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
+def check_new_path(path: Path, *, overwrite: bool = False) -> None:
+    """Refuses early what `new_path` refuses, for work that takes long before there is anything to write.
 
+    Args:
+        path: Where the result shall be.
+        overwrite: Allows `path` to exist.
 
-def _check(path: Path, overwrite: bool) -> None:
+    Raises:
+        FileNotFoundError: If the folder that shall hold `path` does not exist.
+        FileExistsError: If `path` exists and `overwrite` is False.
+        PermissionError: If the folder cannot be written to.
+    """
     is_taken = any(path.iterdir()) if path.is_dir() else path.exists()  # an empty folder counts as free
     if is_taken and not overwrite:
         raise FileExistsError(
@@ -66,7 +85,7 @@ def _check(path: Path, overwrite: bool) -> None:
 
 
 def _replace(temporary: Path, path: Path) -> None:
-    """Moves `temporary` to `path`; an old folder there makes room first, because a rename cannot replace a full folder."""
+    """Moves `temporary` to `path`; an old folder there makes room first: a rename cannot replace a full folder."""
     if not path.is_dir():
         os.replace(temporary, path)
         return

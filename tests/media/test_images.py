@@ -9,7 +9,7 @@ import torch
 from PIL import Image, ImageCms, ImageOps
 from torch import Tensor
 
-from subband.media import images
+from subband.media import pixels
 from subband.media.images import check_image_path, list_images, read_image, write_image
 
 
@@ -193,7 +193,7 @@ def test_cut_files(color, tmp_path, suffix):
 
 def test_the_limit_is_checked_before_decoding(color, tmp_path, monkeypatch):
     write_image(tmp_path / "a.png", color)
-    monkeypatch.setattr(images, "MAX_IMAGE_PIXELS", 629)
+    monkeypatch.setattr(pixels, "MAX_IMAGE_PIXELS", 629)
     with pytest.raises(ValueError, match=r"has 30 x 21 pixels; at most 629 pixels are read"):
         read_image(tmp_path / "a.png")
 

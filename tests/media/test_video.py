@@ -14,14 +14,15 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from subband.media import sources as _video_sources
-from subband.media import video
+from subband.media import frames as frame_sizes
+from subband.media import video, writers
 from subband.media.video import probe, read_clip, write_clip
+from subband.media.video_reader import VideoReader
 
 
 @pytest.fixture
 def clip() -> Tensor:
-    """Twelve 32 x 48 color frames; frame t is flat with red = t / 12, so that frames can be told apart after compression."""
+    """Twelve 32 x 48 color frames; frame t is flat with red = t / 12, which tells frames apart after compression."""
     frames = torch.full((12, 3, 32, 48), 0.5)
     frames[:, 0] = (torch.arange(12) / 12).view(12, 1, 1)
     return frames
@@ -91,9 +92,8 @@ def test_frame_numbers_with_a_varying_rate(clip: Tensor, tmp_path: Path) -> None
 
 def test_only_the_asked_for_part_is_decoded(clip: Tensor, tmp_path: Path) -> None:
     _encode(tmp_path / "x.mp4", clip)
-    source = _video_sources.open_source(tmp_path / "x.mp4")
-    with av.open(str(tmp_path / "x.mp4")) as container:
-        numbers = [index for index, _ in source._numbered_from(container, 10)]
+    with VideoReader(tmp_path / "x.mp4") as reader:
+        numbers = [index for index, _ in reader._numbered_from(10)]
     assert numbers[-1] == 11
     assert numbers[0] >= 5  # at least one key frame in five, so frames 0 to 4 need no decoding
 
@@ -226,7 +226,7 @@ def test_size_limits(clip: Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with pytest.raises(ValueError, match="read fewer frames"):
         read_clip(tmp_path / "x.mp4")
     assert len(read_clip(tmp_path / "x.mp4", num_frames=11)) == 11
-    monkeypatch.setattr(_video_sources, "MAX_FRAME_PIXELS", 32 * 48 - 1)
+    monkeypatch.setattr(frame_sizes, "MAX_FRAME_PIXELS", 32 * 48 - 1)
     for name in ("x.mp4", "x"):
         with pytest.raises(ValueError, match="frames of 48 x 32 pixels"):
             probe(tmp_path / name)
@@ -251,11 +251,11 @@ def test_existing_output_is_kept(clip: Tensor, tmp_path: Path, name: str) -> Non
 
 
 def test_failed_write_leaves_nothing(clip: Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(path: Path, pixels: np.ndarray, fps: float) -> None:
-        path.write_bytes(b"half")
+    def fail(writer: writers.AnimationWriter) -> None:
+        writer._temporary.write_bytes(b"half")
         raise OSError("disk is full")
 
-    monkeypatch.setitem(video._WRITERS, ".gif", fail)
+    monkeypatch.setattr(writers.AnimationWriter, "_finish", fail)
     (tmp_path / "x.gif").write_bytes(b"old")
     with pytest.raises(OSError, match="disk is full"):
         write_clip(tmp_path / "x.gif", clip, overwrite=True)

@@ -16,11 +16,10 @@ import torch
 from torch import Tensor
 
 from subband.files import new_path
+from subband.media.frames import IMAGE_SUFFIXES, natural_key
 from subband.media.pixels import decode, open_picture, save_png16
-from subband.media.sources import IMAGE_SUFFIXES, natural_key
 
 __all__ = [
-    "MAX_IMAGE_PIXELS",
     "ImageInfo",
     "LoadedImage",
     "check_image_path",
@@ -29,9 +28,6 @@ __all__ = [
     "read_image",
     "write_image",
 ]
-
-MAX_IMAGE_PIXELS = 120_000_000
-"""Largest photograph that is decoded; 1.4 GB as a color tensor."""
 
 READ_SUFFIXES = IMAGE_SUFFIXES | {".gif", ".jp2", ".pgm", ".ppm"}
 """Names by which `list_images` finds photographs in a folder; a single file is recognized by its content."""
@@ -94,7 +90,7 @@ def read_image(path: Path | str) -> LoadedImage:
 
     Raises:
         FileNotFoundError: If there is nothing at `path`.
-        ValueError: If it is a folder, empty, damaged, cut off, no picture, or larger than `MAX_IMAGE_PIXELS`.
+        ValueError: If it is a folder, empty, damaged, cut off, no picture, or larger than 120 million pixels.
 
     Example:
         >>> path = getfixture("tmp_path") / "ramp.png"
@@ -104,7 +100,7 @@ def read_image(path: Path | str) -> LoadedImage:
         (torch.Size([1, 3, 4]), 16, None)
     """
     path = Path(path)
-    with open_picture(path, MAX_IMAGE_PIXELS) as picture:
+    with open_picture(path) as picture:
         decoded = decode(picture)
     values = torch.from_numpy(np.array(decoded.values.transpose(2, 0, 1), np.float32, order="C"))
     values /= decoded.white

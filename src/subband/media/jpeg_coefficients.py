@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from subband.media.images import MAX_IMAGE_PIXELS
 from subband.media.pixels import open_picture
 from subband.transforms import block_dct2, block_idct2
 
@@ -78,7 +77,7 @@ def read_jpeg_coefficients(path: str | Path) -> JpegCoefficients:
         ValueError: If it is no JPEG file, is damaged or cut off, too large, or stores other colors than Y, Cb and Cr.
     """
     path = Path(path)
-    with open_picture(path, MAX_IMAGE_PIXELS) as picture:
+    with open_picture(path) as picture:
         file_format = picture.format
         picture.load()  # the coefficient reader fills what is missing with zeros, without a word
     if file_format not in _FORMATS:

@@ -14,6 +14,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+MAX_IMAGE_PIXELS = 120_000_000
+"""Largest picture that is opened anywhere in the package; 1.4 GB as a color tensor."""
+
 # Formats that Pillow decodes itself; others (EPS, for one) would start further programs.
 _FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 _ORIENTATION = 0x0112
@@ -39,17 +42,34 @@ class Decoded(NamedTuple):
 
 
 @contextmanager
-def open_picture(path: Path, max_pixels: int) -> Iterator[Any]:
-    """Opens a picture file with Pillow; whatever is wrong with it, here or inside the block, is a ValueError that names
-    it.
+def open_picture(path: Path) -> Iterator[Any]:
+    """Opens a picture file with Pillow, for every part of the package that reads pictures.
+
+    Whatever is wrong with the file, here or inside the block, is a ValueError that names it.
 
     Args:
         path: The file.
-        max_pixels: Larger pictures are refused before they are decoded.
 
     Raises:
         FileNotFoundError: If there is nothing at `path`.
-        ValueError: If it is a folder, empty, too large, damaged or no picture.
+        ValueError: If it is a folder, empty, damaged, no picture, or has more than `MAX_IMAGE_PIXELS` pixels.
+    """
+    with load_picture(path) as picture, picture_errors(path):
+        yield picture
+
+
+def load_picture(path: Path) -> Any:
+    """Like `open_picture`, for a picture that stays open; work on it stands in `picture_errors` blocks.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Pillow's picture, which the caller closes.
+
+    Raises:
+        FileNotFoundError: If there is nothing at `path`.
+        ValueError: If it is a folder, empty, damaged, no picture, or has more than `MAX_IMAGE_PIXELS` pixels.
     """
     from PIL import Image
 
@@ -59,25 +79,42 @@ def open_picture(path: Path, max_pixels: int) -> Iterator[Any]:
         raise ValueError(f"{path} is a folder, not a picture.")
     if path.stat().st_size == 0:
         raise ValueError(f"{path} is empty (0 bytes).")
+    with picture_errors(path):
+        picture = Image.open(path, formats=_FORMATS)
+        width, height = picture.size
+        if width * height > MAX_IMAGE_PIXELS:
+            picture.close()
+            raise _UnfitError(f"has {width} x {height} pixels; at most {MAX_IMAGE_PIXELS:,} pixels are read.")
+        return picture
+
+
+@contextmanager
+def picture_errors(path: Path) -> Iterator[None]:
+    """Turns whatever is wrong with a picture inside the block into a ValueError that names the file.
+
+    Args:
+        path: The file.
+    """
+    from PIL import Image
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is checked, and is lower
-            warnings.filterwarnings(
-                "ignore", category=UserWarning, module=r"PIL\."
-            )  # about odd notes beside the pixels
-            with Image.open(path, formats=_FORMATS) as picture:
-                width, height = picture.size
-                if width * height > max_pixels:
-                    raise _UnfitError(f"has {width} x {height} pixels; at most {max_pixels:,} pixels are read.")
-                yield picture
+            # About odd notes beside the pixels.
+            warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+            yield
     except PermissionError:
         raise
     except _UnfitError as error:
         raise ValueError(f"{path} {error}") from None
     except Image.DecompressionBombError:
-        raise ValueError(f"{path} says it has more pixels than can be read; at most {max_pixels:,} are.") from None
+        raise ValueError(
+            f"{path} says it has more pixels than can be read; at most {MAX_IMAGE_PIXELS:,} are."
+        ) from None
     except Image.UnidentifiedImageError as error:
-        raise ValueError(f"{path} is not a picture of a known kind, or is damaged.") from error
+        raise ValueError(
+            f"{path} cannot be read as a picture: it is not a picture of a known kind, or is damaged."
+        ) from error
     except _DAMAGE as error:
         raise ValueError(f"{path} cannot be read as a picture, it is damaged or cut off ({error}).") from error
 

@@ -1,4 +1,4 @@
-"""Next frames of any clip: sizes, value ranges and channels are brought into the form a network was trained on, and back."""
+"""Next frames of any clip: sizes, ranges and channels are brought into the form a network was trained on, and back."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from subband.media.frames import working_size
 from subband.models.checkpoint import load_model
 from subband.models.protocols.video import VideoModel
 
@@ -102,8 +103,7 @@ class VideoPredictor:
     def predict(self, frames: Tensor, num_frames: int) -> Tensor:
         """The frames that follow.
 
-        A gray network takes color clips channel by channel. More frames than the network gives at once are rolled out:
-            it is
+        A gray network takes color clips channel by channel. To give more frames than it does at once, the network is
         fed its own predictions, and errors add up.
 
         Args:
@@ -160,24 +160,6 @@ class VideoPredictor:
         return F.interpolate(frames, size=size, mode="bilinear", antialias=True)
 
 
-def working_size(height: int, width: int, max_side: int | None) -> tuple[int, int]:
-    """Height and width after the longer side is reduced to `max_side`; the ratio is kept, nothing is enlarged.
-
-    Args:
-        height: Of the frames.
-        width: Of the frames.
-        max_side: Largest side wanted, None for any.
-
-    Example:
-        >>> working_size(720, 1280, 256)
-        (144, 256)
-    """
-    longer = max(height, width)
-    if max_side is None or longer <= max_side:
-        return height, width
-    return max(round(height * max_side / longer), 1), max(round(width * max_side / longer), 1)
-
-
 def _check(frames: Tensor) -> None:
     if frames.ndim != 4:
         raise ValueError(f"frames must be (T, C, H, W), got {tuple(frames.shape)}.")
@@ -189,7 +171,8 @@ def _check(frames: Tensor) -> None:
     if low < -_TOLERANCE or high > 1 + _TOLERANCE:
         fix = "divide 8-bit frames by 255" if low >= 0 else "map [-1, 1] to [0, 1] by (x + 1) / 2"
         warnings.warn(
-            f"frames should lie in [0, 1] but reach from {low:.3g} to {high:.3g}; {fix}, or the prediction means nothing.",
+            f"frames should lie in [0, 1] but reach from {low:.3g} to {high:.3g}; {fix}, "
+            "or the prediction means nothing.",
             stacklevel=3,
         )
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import av
 import pytest
 import torch
 
@@ -45,6 +46,17 @@ def test_start_stride_and_size(clip: Path, model: str, tmp_path: Path, capsys) -
     assert future.shape == (2, 3, 10, 15)
     torch.testing.assert_close(future, torch.full_like(future, 7 / 12), atol=0.003, rtol=0)
     assert "frames 1 to 7 of 12" in capsys.readouterr().out
+
+
+def test_a_file_is_opened_once(clip: Path, model: str, tmp_path: Path, monkeypatch) -> None:
+    write_clip(tmp_path / "clip.mp4", read_clip(clip))
+    opened = []
+    open_file = av.open
+    monkeypatch.setattr(
+        av, "open", lambda file, *args, **options: opened.append(file) or open_file(file, *args, **options)
+    )
+    assert predict(tmp_path / "clip.mp4", model, tmp_path / "out", "--num-frames", "3") == 0
+    assert opened == [str(tmp_path / "clip.mp4")]
 
 
 @pytest.mark.parametrize("name", ["future.mp4", "future.gif"])

@@ -3,7 +3,6 @@ import pytest
 import torch
 
 from subband.data import build_data
-from subband.data.video.npz import open_npz_array
 
 
 @pytest.fixture
@@ -41,32 +40,18 @@ def test_augmentation_mirrors_inputs_and_targets_alike(tmp_path, arrays):
     assert abs(mirrored.float().mean() - 0.5) < 0.15  # 248 samples: five standard errors
 
 
-def test_uncompressed_arrays_are_mapped(tmp_path):
-    array = np.random.default_rng(0).normal(size=(7, 3)).astype(np.float64)
-    np.savez(tmp_path / "a.npz", first=np.zeros(11), second=array)
-    mapped = open_npz_array(tmp_path / "a.npz", "second")
-    assert isinstance(mapped, np.memmap)
-    np.testing.assert_array_equal(mapped, array)
-
-
-def test_compressed_arrays_become_float32(tmp_path):
-    array = np.random.default_rng(0).normal(size=(3_000, 2))
-    np.savez_compressed(tmp_path / "a.npz", array=array)
-    unpacked = open_npz_array(tmp_path / "a.npz", "array")
-    assert unpacked.dtype == np.float32
-    np.testing.assert_array_equal(unpacked, array.astype(np.float32))
-
-
-def test_broken_archives_are_named(tmp_path):
-    (tmp_path / "broken.npz").write_bytes(b"PK nothing")
-    with pytest.raises(ValueError, match=r"broken\.npz cannot be read as an npz archive"):
-        open_npz_array(tmp_path / "broken.npz", "x")
-    np.savez(tmp_path / "other.npz", y=np.zeros(3), objects=np.array([{}], dtype=object), turned=np.zeros((2, 3)).T)
-    with pytest.raises(ValueError, match=r"other\.npz has no array 'x'"):
-        open_npz_array(tmp_path / "other.npz", "x")
-    for name in ("objects", "turned"):
-        with pytest.raises(ValueError, match="not a plain numeric array"):
-            open_npz_array(tmp_path / "other.npz", name)
+def test_broken_archives_are_named(tmp_path, arrays):
+    (tmp_path / "taxibj").mkdir()
+    path = tmp_path / "taxibj" / "dataset.npz"
+    path.write_bytes(b"PK nothing")
+    with pytest.raises(ValueError, match=r"dataset\.npz cannot be read as an npz archive"):
+        build_data("taxibj", {"root": str(tmp_path)}, 0)
+    np.savez(path, **{name: array for name, array in arrays.items() if name != "X_test"})
+    with pytest.raises(ValueError, match=r"dataset\.npz lacks an array: .*X_test"):
+        build_data("taxibj", {"root": str(tmp_path)}, 0)
+    np.savez(path, **{**arrays, "Y_test": np.array([{}], dtype=object)})
+    with pytest.raises(ValueError, match=r"dataset\.npz cannot be read as an npz archive: .*allow_pickle=False"):
+        build_data("taxibj", {"root": str(tmp_path)}, 0)
 
 
 def test_missing_archive_is_named(tmp_path):

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING
+
+import torch
+from einops import rearrange
+from torch import Tensor
+
+from subband.cli.options import open_table, pick_device, refuse_existing, show_table
+from subband.media.frames import VideoInfo, working_size
+from subband.media.sources import open_clip
+from subband.media.video import read_clip, write_clip
+from subband.media.writers import check_clip_path
+from subband.predictors.video_prediction import Comparison, VideoPredictor
+from subband.visual.colors import error_colors
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
-    from torch import Tensor
-
-    from subband.media.video import VideoInfo
-    from subband.predictors.video_prediction import Comparison, VideoPredictor
 
 EXAMPLES = """examples:
   subband predict clip.mp4 --num-frames 20 --out future.mp4
@@ -34,7 +43,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--out",
         type=str,
         default="future.mp4",
-        help="What to write: .mp4, .gif, .png (frames side by side), or no suffix for a folder of pictures.",
+        help="What to write: .mp4, .mov, .mkv, .webm, .gif, .webp, .apng, .png (frames side by side), or no suffix for "
+        "a folder of pictures.",
     )
     parser.add_argument(
         "--start", type=int, default=None, help="First frame to look at; by default the last frames of the clip count."
@@ -52,20 +62,17 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     """Read, predict, write."""
-    from subband.cli.options import pick_device, refuse_existing
-    from subband.media.video import check_clip_path, probe, read_clip, write_clip
-    from subband.predictors.video_prediction import VideoPredictor, working_size
-
     _check_numbers(args)
     check_clip_path(args.out)
     refuse_existing(args.out, args.overwrite)
-    info = probe(args.clip)
-    device = pick_device(args.device)
-    predictor = VideoPredictor.load(args.model, device=device, max_side=args.max_side)
-    wanted = predictor.num_context + (args.num_frames if args.compare else 0)
-    start = _first_frame(args, info, wanted, predictor.num_context)
-    size = working_size(info.height, info.width, args.max_side)
-    clip = read_clip(args.clip, start, wanted, args.stride, size).to(device)
+    with open_clip(args.clip) as reader:
+        info = reader.info
+        device = pick_device(args.device)
+        predictor = VideoPredictor.load(args.model, device=device, max_side=args.max_side)
+        wanted = predictor.num_context + (args.num_frames if args.compare else 0)
+        start = _first_frame(args, info, wanted, predictor.num_context)
+        size = working_size(info.height, info.width, args.max_side)
+        clip = read_clip(reader, start, wanted, args.stride, size).to(device)
     end = start + (wanted - 1) * args.stride
     print(f"{args.clip}: frames {start} to {end} of {info.num_frames}, {size[0]} x {size[1]} pixels")
     frames = _compare(predictor, clip, args) if args.compare else _predict(predictor, clip, args.num_frames)
@@ -113,10 +120,6 @@ def _compare(predictor: VideoPredictor, clip: Tensor, args: Namespace) -> Tensor
 
 
 def _show_comparison(result: Comparison, name: str) -> None:
-    from statistics import fmean
-
-    from subband.cli.options import open_table, show_table
-
     shown = [column for column in _TABLE if column[1] in result.per_frame["model"]]  # tiny frames have no SSIM
     heads = [f"{metric} {who}" for metric, _, _ in shown for who in (Path(name).name, "persistence")]
     table = open_table(["frame", *heads], title="Error of every predicted frame", right=["frame", *heads])
@@ -129,11 +132,6 @@ def _show_comparison(result: Comparison, name: str) -> None:
 
 
 def _side_by_side(result: Comparison) -> Tensor:
-    import torch
-    from einops import rearrange
-
-    from subband.visual.colors import error_colors
-
     error = (result.prediction - result.target).abs().mean(1)  # (T, H, W)
     scale = max(error.amax().item(), 1 / 255)
     print(f"colors of the error: black is 0, pale yellow {scale:.3f}")

@@ -20,8 +20,8 @@ from subband.data.labelled.images import (
     hold_out_per_class,
 )
 from subband.data.labelled.preprocessing import IMAGENET_MEAN, IMAGENET_STD, CropMode, Interpolation
+from subband.media.frames import natural_key
 from subband.media.images import list_images, on_white, read_image
-from subband.media.sources import natural_key
 
 
 class _Files(NamedTuple):

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from subband.data.random import uniform
 from subband.data.spec import Clips, ClipSpec, VideoData, check_index, image_size
-from subband.media.sources import IMAGE_SUFFIXES
+from subband.media.frames import IMAGE_SUFFIXES, ClipReader
+from subband.media.sources import open_clip
 from subband.media.video import probe, read_clip
 
 Fit = Literal["crop", "stretch"]
@@ -98,14 +99,24 @@ class VideoClips(Clips):
     def _decode(self, video: Video) -> Tensor:
         """All frames, `(T, C, H, W)` uint8."""
         parts = []
-        for first in range(0, video.num_frames, _FRAMES_AT_ONCE):
-            count = min(_FRAMES_AT_ONCE, video.num_frames - first)
-            frames = read_fitted(video, self.spec, first, count, 1, self._fit)
-            parts.append(frames.mul_(255).round_().to(torch.uint8))
+        with open_clip(video.path) as reader:
+            for first in range(0, video.num_frames, _FRAMES_AT_ONCE):
+                count = min(_FRAMES_AT_ONCE, video.num_frames - first)
+                frames = read_fitted(video, self.spec, first, count, 1, self._fit, reader=reader)
+                parts.append(frames.mul_(255).round_().to(torch.uint8))
         return torch.cat(parts)
 
 
-def read_fitted(video: Video, spec: ClipSpec, first: int, num_frames: int, stride: int, fit: Fit) -> Tensor:
+def read_fitted(
+    video: Video,
+    spec: ClipSpec,
+    first: int,
+    num_frames: int,
+    stride: int,
+    fit: Fit,
+    *,
+    reader: ClipReader | None = None,
+) -> Tensor:
     """Frames of a video at the size of a data set.
 
     Args:
@@ -115,6 +126,7 @@ def read_fitted(video: Video, spec: ClipSpec, first: int, num_frames: int, strid
         num_frames: How many.
         stride: Distance between them.
         fit: `"crop"` resizes the shorter side and crops the center, `"stretch"` resizes both sides.
+        reader: The opened video, where more than one part of it is read; otherwise it is opened here.
 
     Returns:
         `(T, C, H, W)` in [0, 1].
@@ -127,7 +139,7 @@ def read_fitted(video: Video, spec: ClipSpec, first: int, num_frames: int, strid
     if fit == "crop":
         scale = max(height / video.height, width / video.width)
         size = (max(height, round(video.height * scale)), max(width, round(video.width * scale)))
-    frames = read_clip(video.path, first, num_frames, stride, size, gray=spec.channels == 1)
+    frames = read_clip(reader or video.path, first, num_frames, stride, size, gray=spec.channels == 1)
     top, left = (size[0] - height) // 2, (size[1] - width) // 2
     return frames[..., top : top + height, left : left + width]
 

@@ -16,7 +16,7 @@ from subband.data.dataset_files import existing
 from subband.data.random import uniform
 from subband.data.spec import Clips, ClipSpec, VideoData, check_index, image_size
 from subband.data.video.folder import Video, read_fitted
-from subband.media.video import probe
+from subband.media.sources import open_clip
 
 
 class KineticsClips(Clips):
@@ -48,13 +48,14 @@ class KineticsClips(Clips):
             ValueError: If the video is damaged or too short.
         """
         path = self.paths[check_index(key) % len(self)]
-        info = probe(path)
-        spare = info.num_frames - (self.spec.num_frames - 1) * self._stride
-        if spare < 1:
-            raise ValueError(f"{path} has {info.num_frames} frames, too few for {self.spec.num_frames} at this stride")
-        first = spare // 2 if self._seed is None else int(uniform(self._seed, [key], 1)[0, 0] * spare)
-        video = Video(path, info.num_frames, info.height, info.width)
-        frames = read_fitted(video, self.spec, first, self.spec.num_frames, self._stride, "crop")
+        with open_clip(path) as reader:
+            count = reader.info.num_frames
+            spare = count - (self.spec.num_frames - 1) * self._stride
+            if spare < 1:
+                raise ValueError(f"{path} has {count} frames, too few for {self.spec.num_frames} at this stride")
+            first = spare // 2 if self._seed is None else int(uniform(self._seed, [key], 1)[0, 0] * spare)
+            video = Video(path, count, reader.height, reader.width)
+            frames = read_fitted(video, self.spec, first, self.spec.num_frames, self._stride, "crop", reader=reader)
         inputs, targets = frames.split((self.spec.in_frames, self.spec.out_frames))
         return inputs, targets
 

@@ -6,11 +6,11 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torch.nn import functional as F
 
 from subband.data.spec import Clips, ClipSpec, check_index
+from subband.media.pixels import open_picture
 
 
 class NumberedFrames(NamedTuple):
@@ -88,9 +88,7 @@ def read_frame(path: Path) -> Tensor:
         ValueError: If it is no image.
     """
     try:
-        with Image.open(path) as image:
-            return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)
+        with open_picture(path) as picture:
+            return torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1)
     except FileNotFoundError:
         raise FileNotFoundError(f"frame not found: {path}") from None
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise ValueError(f"{path} cannot be read as an image: {error}") from error

@@ -10,6 +10,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from subband.media.pixels import open_picture
+
 _LEVELS = (1.0, 1.5, 2.5)  # shorter side of a photograph in tiles: from the whole one to close-ups
 
 
@@ -49,7 +51,11 @@ def read_photos(names: Sequence[str], *, gray: bool) -> list[Image.Image]:
     for name in names:
         if not (folder / name).is_file():
             raise FileNotFoundError(f"the installed scikit-image has no photograph {folder / name}")
-    return [Image.open(folder / name).convert("L" if gray else "RGB") for name in names]
+    photos = []
+    for name in names:
+        with open_picture(folder / name) as picture:
+            photos.append(picture.convert("L" if gray else "RGB"))
+    return photos
 
 
 def cut_tiles(photos: Sequence[Image.Image], size: int) -> PhotoTiles:

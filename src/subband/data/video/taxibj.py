@@ -3,6 +3,7 @@
 Layout: `taxibj/dataset.npz` with `X_train`, `Y_train`, `X_test`, `Y_test`, each `(N, 4, 2, 32, 32)` in [-1, 1].
 """
 
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +14,6 @@ from torch import Tensor
 from subband.data.dataset_files import existing, hold_out_last
 from subband.data.random import uniform
 from subband.data.spec import BatchedClips, ClipSpec, VideoData, check_index
-from subband.data.video.npz import open_npz_array
 
 _SPEC = ClipSpec(in_frames=4, out_frames=4, channels=2, height=32, width=32)
 
@@ -77,9 +77,7 @@ def taxibj(*, root: str, augment: bool = False, val_fraction: float = 0.05, seed
         ValueError: If it does not hold the four arrays.
     """
     path = existing(Path(root) / "taxibj" / "dataset.npz", "TaxiBJ archive")
-    inputs, targets, test_inputs, test_targets = (
-        open_npz_array(path, name) for name in ("X_train", "Y_train", "X_test", "Y_test")
-    )
+    inputs, targets, test_inputs, test_targets = _arrays(path)
     train, val = hold_out_last(len(inputs), val_fraction, gap=_SPEC.num_frames - 1)
     return VideoData(
         TaxiClips(inputs[train], targets[train], augment=augment, seed=seed),
@@ -87,3 +85,14 @@ def taxibj(*, root: str, augment: bool = False, val_fraction: float = 0.05, seed
         TaxiClips(test_inputs, test_targets),
         _SPEC,
     )
+
+
+def _arrays(path: Path) -> list[np.ndarray]:
+    """The four arrays of the archive as float32, half of what it stores."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return [archive[name].astype(np.float32) for name in ("X_train", "Y_train", "X_test", "Y_test")]
+    except KeyError as error:
+        raise ValueError(f"{path} lacks an array: {error.args[0]}") from None
+    except (zipfile.BadZipFile, EOFError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read as an npz archive: {error}") from error

@@ -1,0 +1,71 @@
+"""How far a long job is, and a bar that shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+
+class Progress(NamedTuple):
+    """How far a job is.
+
+    Attributes:
+        done: Frames that are finished.
+        total: Frames in all by the header of the file; None where it is silent.
+        seconds: Time since the start.
+        seconds_left: Estimate of the time to go; None before the first window and without `total`.
+    """
+
+    done: int
+    total: int | None
+    seconds: float
+    seconds_left: float | None
+
+
+@contextmanager
+def show_progress(title: str) -> Iterator[Callable[[Progress], None]]:
+    """A bar on the error stream with frames done, frames a second and the time left.
+
+    Args:
+        title: What is being done.
+
+    Yields:
+        What `stream_clip` takes as `progress`.
+
+    Raises:
+        ImportError: If rich is not installed.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}"))
+    with Bar(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(title, total=None, state="")
+
+        def update(progress: Progress) -> None:
+            # A header may promise too few frames.
+            total = None if progress.total is None else max(progress.total, progress.done)
+            bar.update(task, completed=progress.done, total=total, state=describe(progress))
+
+        yield update
+
+
+def describe(progress: Progress) -> str:
+    """A job's state in words.
+
+    Args:
+        progress: The state.
+
+    Example:
+        >>> describe(Progress(done=40, total=100, seconds=10.0, seconds_left=75.0))
+        '40 of 100 frames, 1:15 left'
+    """
+    frames = f"{progress.done} frames" if progress.total is None else f"{progress.done} of {progress.total} frames"
+    if progress.seconds_left is None:
+        return frames
+    minutes, seconds = divmod(round(progress.seconds_left), 60)
+    hours, minutes = divmod(minutes, 60)
+    clock = f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+    return f"{frames}, {clock} left"

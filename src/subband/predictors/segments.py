@@ -1,0 +1,223 @@
+"""The work folder of a long job on a video: finished segments, by which a job that was killed goes on."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from subband.files import write_atomically
+from subband.media.frames import Frame
+from subband.media.sources import FolderReader
+from subband.media.stream_copy import Piece, join_pieces
+from subband.media.video_writer import CODECS, FORMATS, VIDEO_SUFFIXES, VideoWriter
+from subband.media.writers import FolderWriter, open_writer
+from subband.predictors.windows import Restart
+
+_SETTINGS_FILE = "settings.json"
+
+
+class VideoStyle(NamedTuple):
+    """How the result is stored.
+
+    Attributes:
+        time_base: Unit of the times in seconds.
+        fps: Frames per second, for frames without times.
+        options: Arguments of `VideoWriter` beside those.
+        copy_from: File whose audio, subtitles, chapters and metadata are taken over.
+        shift: Seconds by which times of `copy_from` are moved back.
+    """
+
+    time_base: Fraction
+    fps: float
+    options: dict[str, Any]
+    copy_from: Path | None
+    shift: Fraction
+
+
+class Segment(NamedTuple):
+    """A finished segment.
+
+    Attributes:
+        path: Video file, or folder of pictures.
+        times: Time of each frame in units of the time base.
+        restart: Where the next segment begins.
+        is_last: Whether it is the last one.
+    """
+
+    path: Path
+    times: list[int]
+    restart: Restart
+    is_last: bool
+
+
+class WorkFolder:
+    """Segments of one job beside its output.
+
+    A segment is finished when its note (`.json`) is there. Segments of a video are encoded as the video will be; those
+    of an animation or a folder of pictures are folders of PNG files.
+
+    Args:
+        target: The output.
+        settings: All that the result depends on. A folder that was made with others is refused.
+        style: How the result is stored.
+
+    Raises:
+        FileNotFoundError: If the folder of `target` does not exist.
+        ValueError: If the work folder was made with other settings.
+    """
+
+    def __init__(self, target: Path, settings: Mapping[str, Any], style: VideoStyle) -> None:
+        self.target = target
+        self.path = target.with_name(f"{target.name}.parts")
+        self._style = style
+        self._is_video = target.suffix.lower() in VIDEO_SUFFIXES
+        if not target.parent.is_dir():
+            raise FileNotFoundError(f"the folder {target.parent} for {target.name} does not exist; make it first.")
+        wanted = json.loads(json.dumps(dict(settings)))
+        note = self.path / _SETTINGS_FILE
+        if self.path.is_dir() and any(self.path.iterdir()):
+            self._compare(note, wanted)
+        else:
+            self.path.mkdir(exist_ok=True)
+            write_atomically(note, json.dumps(wanted, indent=1).encode())
+        self.segments = list(self._finished())
+
+    def _compare(self, note: Path, wanted: Mapping[str, Any]) -> None:
+        try:
+            found = json.loads(note.read_text())
+        except (OSError, ValueError):
+            raise ValueError(f"{self.path} is no work folder of a job on {self.target.name}; remove it.") from None
+        changed = [key for key in sorted({*found, *wanted}) if found.get(key) != wanted.get(key)]
+        if changed:
+            facts = ", ".join(f"{key} {found.get(key)} instead of {wanted.get(key)}" for key in changed)
+            raise ValueError(
+                f"{self.path} holds an unfinished job with other settings ({facts}); remove it or take them again."
+            )
+
+    def _finished(self) -> Iterator[Segment]:
+        number = 0
+        while (note := self._note(number)).is_file():
+            facts = json.loads(note.read_text())
+            before = facts["before"]
+            before = None if before is None else Fraction(before)
+            restart = Restart(facts["first"], facts["done"], facts["due"], before)
+            yield Segment(self._file(number), facts["times"], restart, facts["is_last"])
+            number += 1
+
+    def _file(self, number: int) -> Path:
+        # MP4 holds both codecs and any unit of time.
+        return self.path / f"segment_{number:04d}{'.mp4' if self._is_video else ''}"
+
+    def _note(self, number: int) -> Path:
+        return self.path / f"segment_{number:04d}.json"
+
+    @property
+    def restart(self) -> Restart:
+        """Where to go on."""
+        return self.segments[-1].restart if self.segments else Restart()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all segments are there."""
+        return bool(self.segments) and self.segments[-1].is_last
+
+    @contextmanager
+    def new_segment(self) -> Iterator[SegmentWriter]:
+        """The next segment; it is finished when the block ends without an error."""
+        number = len(self.segments)
+        path = self._file(number)
+        with _writer(path, self.target, self._style) as writer:
+            segment = SegmentWriter(writer, self._style.time_base, self._style.fps, self.restart.done)
+            yield segment
+        facts = segment.restart._asdict() | {"times": segment.times, "is_last": segment.is_last}
+        write_atomically(self._note(number), json.dumps(facts, default=str).encode())
+        self.segments.append(Segment(path, segment.times, segment.restart, segment.is_last))
+
+    def finish(self, *, overwrite: bool) -> None:
+        """Joins the segments to the output and removes the work folder.
+
+        Args:
+            overwrite: Replaces an existing output.
+
+        Raises:
+            FileExistsError: If there is an output and `overwrite` is False.
+        """
+        style = self._style
+        if self._is_video:
+            join_pieces(
+                self.target,
+                [Piece(segment.path, segment.times) for segment in self.segments],
+                style.time_base,
+                container_format=FORMATS[self.target.suffix.lower()],
+                copy_from=style.copy_from,
+                shift=style.shift,
+                overwrite=overwrite,
+            )
+        else:
+            with open_writer(self.target, fps=style.fps, overwrite=overwrite) as writer:
+                for frame in self._pictures():
+                    writer.write(frame.pixels, frame.time)
+        shutil.rmtree(self.path)
+
+    def _pictures(self) -> Iterator[Frame]:
+        for segment in self.segments:
+            frames = FolderReader(segment.path).frames(range(len(segment.times)))
+            for pixels, time in zip(frames, segment.times, strict=True):
+                yield Frame(pixels, time * self._style.time_base)
+
+
+class SegmentWriter:
+    """Writes the frames of one segment and notes their times.
+
+    Args:
+        writer: Where the frames go.
+        time_base: Unit of the times.
+        fps: Frames per second, for frames without times.
+        first: Number of the first frame in the clip.
+    """
+
+    restart: Restart
+    is_last: bool
+
+    def __init__(self, writer: VideoWriter | FolderWriter, time_base: Fraction, fps: float, first: int) -> None:
+        self._writer = writer
+        self._time_base = time_base
+        self._rate = Fraction(fps).limit_denominator(1001)
+        self._first = first
+        self.times: list[int] = []
+
+    def write(self, pixels: Sequence[np.ndarray], times: Sequence[Fraction | None]) -> None:
+        """Writes frames.
+
+        Args:
+            pixels: `(H, W, 3)` uint8 each.
+            times: When they are shown, in seconds; None for the constant rate.
+        """
+        for frame, time in zip(pixels, times, strict=True):
+            seconds = (self._first + len(self.times)) / self._rate if time is None else time
+            units = round(seconds / self._time_base)
+            if self.times and units <= self.times[-1]:
+                units = self.times[-1] + 1
+            self.times.append(units)
+            self._writer.write(frame, units * self._time_base)
+
+
+def _writer(path: Path, target: Path, style: VideoStyle) -> Any:
+    """A writer of one segment, in the codec of the target."""
+    if target.suffix.lower() not in VIDEO_SUFFIXES:
+        return FolderWriter(path, overwrite=True)
+    return VideoWriter(
+        path,
+        fps=style.fps,
+        time_base=style.time_base,
+        codec=CODECS[target.suffix.lower()],
+        overwrite=True,
+        **style.options,
+    )
