@@ -26,6 +26,7 @@ from torch import nn
 
 from subband.config import RecipeConfig, TrainerConfig, recipe_text
 from subband.data.loader import SampleLoader
+from subband.device import pick_device
 from subband.models.checkpoint import load_model, save_model
 from subband.tasks import task_class
 from subband.training.callbacks import AtomicCheckpointIO, SaveLast
@@ -33,7 +34,6 @@ from subband.training.evaluation import SCORES_FILE, write_evaluation
 from subband.training.start import start_from
 
 CONFIG_FILE = "config.yaml"
-ACCELERATORS = {"auto": "auto", "cpu": "cpu", "cuda": "gpu", "mps": "mps"}
 PRECISIONS: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 BETTER = {"val_loss": "min", "val_top1": "max"}
 
@@ -229,7 +229,7 @@ def build_trainer(
     config = recipe.trainer
     _quieten_lightning()
     return Trainer(
-        accelerator=ACCELERATORS[config.device],
+        accelerator=pick_training_device(config).type,
         devices=config.num_devices,
         num_nodes=config.num_nodes,
         strategy=config.strategy,
@@ -251,10 +251,8 @@ def build_trainer(
 
 
 def pick_training_device(config: TrainerConfig) -> torch.device:
-    """The device that `trainer.device` means on this machine."""
-    if config.device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(config.device)
+    """The device that `trainer.device` means on this machine; one that is named need not be there."""
+    return pick_device("auto") if config.device == "auto" else torch.device(config.device)
 
 
 def check_machine(recipe: RecipeConfig) -> None:

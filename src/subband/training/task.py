@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from subband.config import DropPathConfig, RecipeConfig
 from subband.models.registry import model_spec
 from subband.training.evaluation import Evaluation
-from subband.training.schedule import build_optimizer, build_schedule, check_schedule, drop_path_rate
+from subband.training.options import check_options
+from subband.training.schedule import build_optimizer, build_schedule, drop_path_rate
 
 
 class DivergenceError(ValueError):
@@ -46,7 +47,7 @@ class Task(LightningModule, ABC):
             raise ValueError(
                 f"trainer.monitor must be {' or '.join(self.monitors)} for {recipe.task}, got {recipe.trainer.monitor}."
             )
-        check_schedule(recipe.optim)
+        check_options(recipe)
         check_drop_path(recipe.drop_path, model)
         self.recipe = recipe
         self.model = model
@@ -133,16 +134,12 @@ class Task(LightningModule, ABC):
 
 
 def check_drop_path(config: DropPathConfig, model: nn.Module) -> None:
-    """Refuse a rate that shall change during training without a rate, or without a network that can change it.
+    """Refuse a rate that shall change during training for a network that cannot change it.
 
     Raises:
         ValueError: If so.
     """
-    if config.mode == "standard":
-        return
-    if config.rate is None:
-        raise ValueError(f"drop_path.mode {config.mode} needs a drop_path.rate.")
-    if not hasattr(model, "set_drop_path_rate"):
+    if config.mode != "standard" and not hasattr(model, "set_drop_path_rate"):
         raise ValueError(f"drop_path.mode must be standard for {type(model).__name__}, got {config.mode}.")
 
 

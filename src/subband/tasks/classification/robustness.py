@@ -177,7 +177,8 @@ _DISTORTIONS: dict[str, Callable[[Tensor, Any], Tensor]] = {"low_pass": low_pass
 
 def _sums(logits: Tensor, labels: Tensor) -> dict[str, float]:
     hits = {name: float(right.sum()) for name, right in top_hits(logits, labels).items()}
-    return hits | {"cross_entropy": F.cross_entropy(logits.double(), labels, reduction="sum").item()}
+    entropy = F.cross_entropy(logits.cpu().double(), labels.cpu(), reduction="sum")  # Metal has no float64
+    return hits | {"cross_entropy": entropy.item()}
 
 
 def _inside(images: Tensor, radius: float) -> Tensor:
