@@ -2,7 +2,7 @@
 
 Layout: a NumPy array is `(H, W)` or `(H, W, C)`, as Pillow and OpenCV have it; a tensor is `(C, H, W)`, as networks have
 it. Values: `uint8` is divided by 255; floating point must lie in `[0, 1]`. One channel is gray, three are red, green and
-blue. Transparent parts of files and of Pillow's images count as white.
+blue. Frames may have any number of channels that their network takes. Transparent parts of files and of Pillow's images count as white.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from subband.media.images import on_white, read_image
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["FrameInput", "ImageInput", "as_frames", "as_image", "is_path"]
+__all__ = ["FrameInput", "ImageInput", "as_frames", "as_image"]
 
 ImageInput: TypeAlias = "str | Path | Image | np.ndarray | Tensor"
 """One image: a file, or its pixels."""
@@ -31,11 +31,6 @@ FrameInput: TypeAlias = "np.ndarray | Tensor | Sequence[ImageInput]"
 
 COLORS = (1, 3)
 TOLERANCE = 0.01  # interpolation and codecs may overshoot a little
-
-
-def is_path(value: object) -> bool:
-    """Whether an input names a file."""
-    return isinstance(value, str | Path)
 
 
 def as_image(image: ImageInput, name: str = "image") -> Tensor:
@@ -91,11 +86,13 @@ def as_frames(frames: FrameInput, name: str = "frames") -> Tensor:
         torch.Size([2, 1, 8, 8])
     """
     if isinstance(frames, Tensor):
-        _check_shape(tuple(frames.shape), name, "(T, C, H, W)", channel_axis=1)
+        _check_shape(tuple(frames.shape), name, "(T, C, H, W)")
         return _scaled(frames, name)
     if isinstance(frames, np.ndarray):
         array = frames[..., None] if frames.ndim == 3 else frames
-        _check_shape(array.shape, name, "(T, H, W) or (T, H, W, C)", channel_axis=3)
+        _check_shape(array.shape, name, "(T, H, W) or (T, H, W, C)")
+        if array.shape[1] in COLORS and array.shape[3] not in COLORS:
+            raise ValueError(f"{name} of shape {array.shape} look like (T, C, H, W); pass torch.from_numpy({name}).")
         return _scaled(_to_tensor(array, name).movedim(-1, 1), name)
     if not isinstance(frames, Sequence) or isinstance(frames, str | bytes) or not frames:
         raise TypeError(f"{name} must be an array, a tensor or a list of images, not {_kind(frames)}.")
@@ -141,7 +138,7 @@ def _scaled(values: Tensor, name: str) -> Tensor:
         raise ValueError(_type_message(name, values.dtype))
     low, high = (bound.item() for bound in values.aminmax())
     if not (low > -float("inf") and high < float("inf")):
-        raise ValueError(f"{name} must be finite numbers; some values are infinite or not numbers.")
+        raise ValueError(f"{name} must hold numbers in [0, 1], but some are not finite.")
     if low < -TOLERANCE or high > 1 + TOLERANCE:
         fix = "divide 8-bit values by 255" if low >= 0 else "map [-1, 1] to [0, 1] by (x + 1) / 2"
         warnings.warn(
@@ -151,10 +148,12 @@ def _scaled(values: Tensor, name: str) -> Tensor:
     return values
 
 
-def _check_shape(shape: tuple[int, ...], name: str, wanted: str, *, channel_axis: int) -> None:
+def _check_shape(shape: tuple[int, ...], name: str, wanted: str, channel_axis: int | None = None) -> None:
     axes = wanted.rpartition("(")[2].count(",") + 1
-    if len(shape) != axes or shape[channel_axis] not in COLORS or 0 in shape:
-        raise ValueError(f"{name} must be {wanted} with C = 1 or 3, got {tuple(shape)}.")
+    colors = "" if channel_axis is None else " with C = 1 or 3"
+    fits = len(shape) == axes and 0 not in shape
+    if not fits or (channel_axis is not None and shape[channel_axis] not in COLORS):
+        raise ValueError(f"{name} must be {wanted}{colors}, got {tuple(shape)}.")
 
 
 def _type_message(name: str, kind: object) -> str:
