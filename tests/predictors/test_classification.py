@@ -3,7 +3,6 @@
 import threading
 from contextlib import closing
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image

@@ -96,7 +96,7 @@ def _folder_recipe(source: str) -> dict[str, Any]:
 
 def _preparation(source: str) -> dict[str, Any]:
     """Arguments of a folder of images that prepare them as the weights want it."""
-    from subband.predictors.classification import ImageClassifier
+    from subband.predictors.classification import read_preprocessing
 
-    fields = ImageClassifier.load(source).preprocessing.to_dict()
+    fields = read_preprocessing(source).to_dict()
     return {"img_size": fields.pop("size"), **fields}

@@ -7,11 +7,13 @@ import importlib
 import os
 import sys
 import warnings
+from argparse import ArgumentError, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
 import subband
+from subband.cli.option_rules import check_given
 
 # Adding a command: write its file, name it here.
 COMMANDS = {
@@ -85,8 +87,6 @@ def _run(command: str, words: list[str]) -> int:
 
 
 def _parse(command: str, module: ModuleType, words: list[str]) -> Any:
-    from argparse import ArgumentError
-
     import jsonargparse
 
     jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
@@ -102,7 +102,7 @@ def _parse(command: str, module: ModuleType, words: list[str]) -> Any:
     try:
         if hasattr(module, "defaults"):  # a command whose defaults come from a file named on its command line
             parser.set_defaults(module.defaults(words))
-        return parser.parse_args(words)
+        args = parser.parse_args(words)
     except ArgumentError as error:
         options = [option for action in parser._actions for option in action.option_strings]
         raise ValueError(_with_hint(str(error), words, options)) from None
@@ -110,11 +110,11 @@ def _parse(command: str, module: ModuleType, words: list[str]) -> Any:
         if end.code:
             raise
         return None
+    check_given(args, parser.get_defaults(), getattr(module, "OPTION_RULES", ()))
+    return args
 
 
 def _formatter() -> type:
-    from argparse import RawDescriptionHelpFormatter
-
     from jsonargparse import DefaultHelpFormatter
 
     # Examples keep their lines; options keep jsonargparse's types and defaults.

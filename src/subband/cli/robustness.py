@@ -10,6 +10,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from subband.cli.options import open_table, show_table
+from subband.data.labelled.images import build_images
+from subband.files import write_atomically
+from subband.models.checkpoint import load_model
+from subband.visual.robustness import robustness_png
+
 if TYPE_CHECKING:
     from subband.config import RecipeConfig
 
@@ -49,12 +55,8 @@ def measure_robustness(
         scores: Contents of `scores.json` of this evaluation.
         strengths: `radii` and `qualities`, as far as they are not the usual ones.
     """
-    from subband.data.labelled.images import build_images
-    from subband.files import write_atomically
-    from subband.models.checkpoint import load_model
     from subband.tasks.classification.robustness import robustness
     from subband.training.loop import pick_training_device
-    from subband.visual.robustness import robustness_png
 
     data = build_images(recipe.data.name, recipe.data.args, recipe.seed)
     device = pick_training_device(recipe.trainer)
@@ -89,8 +91,6 @@ def _as_csv(rows: list[dict[str, Any]]) -> str:
 
 
 def _show(rows: list[dict[str, Any]], name: str) -> None:
-    from subband.cli.options import open_table, show_table
-
     measured = [column for column in COLUMNS[2:-1] if column in rows[0]]
     headings = ["distortion", "strength", *(column.replace("top", "top-").replace("_", "-") for column in measured)]
     table = open_table(headings, title=f"{name}: {rows[0]['images']} distorted test images", right=headings[1:])

@@ -78,9 +78,7 @@ RULES = (
     ),
     # One cycle moves this number itself, from 0.95 to 0.85 and back.
     OptionRule(option="optim.betas[0]", selector="optim.schedule", works_with=("cosine", "steps", "constant")),
-    OptionRule(
-        option="optim.betas[1]", selector="optim.name", works_with=("adam", "adamw"), harmless_with=("sgd",)
-    ),
+    OptionRule(option="optim.betas[1]", selector="optim.name", works_with=("adam", "adamw"), harmless_with=("sgd",)),
     OptionRule(option="drop_path.mode", selector="drop_path.rate", works_with=(SET,)),
     OptionRule(option="drop_path.cutoff_epochs", selector="drop_path.mode", works_with=("early", "late")),
     OptionRule(option="drop_path.ramp", selector="drop_path.mode", works_with=("early",)),

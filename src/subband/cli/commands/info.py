@@ -36,7 +36,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     """Measure the model and print the result."""
-    from subband.cli.options import example_input, open_model, pick_device
+    from subband.cli.options import example_input, open_model
+    from subband.device import pick_device
     from subband.models.complexity import count_macs, measure_complexity
     from subband.models.registry import model_spec
 

@@ -52,7 +52,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     """Read, predict, write."""
-    from subband.cli.options import pick_device, refuse_existing
+    from subband.cli.options import refuse_existing
+    from subband.device import pick_device
     from subband.media.video import check_clip_path, probe, read_clip, write_clip
     from subband.predictors.video_prediction import VideoPredictor, working_size
 
