@@ -36,6 +36,25 @@ COMMANDS = {
     "export": ("subband.cli.commands.export", "write a model as ONNX or as a torch.export program"),
     "benchmark": ("subband.cli.commands.benchmark", "measure speed, or train networks against each other"),
 }
+# Packages that are not installed with subband itself, and the extra that brings them.
+EXTRAS = {
+    "av": "video",
+    "hickle": "kitti",
+    "jpeglib": "jpeg",
+    "lightning": "train",
+    "lpips": "metrics",
+    "matplotlib": "visual",
+    "netCDF4": "weather",
+    "onnx": "export",
+    "onnxruntime": "export",
+    "onnxscript": "export",
+    "skimage": "digits",
+    "sklearn": "digits",
+    "tensorboard": "train",
+    "timm": "timm",
+    "torchmetrics": "train",
+    "xarray": "weather",
+}
 UNREAD, USER_ERROR, INTERRUPTED = 1, 2, 130
 
 
@@ -135,6 +154,9 @@ def _show_warning(message: Warning | str, *place: Any, **where: Any) -> None:
 
 
 def _sentence(error: BaseException) -> str:
+    package = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    if package in EXTRAS:
+        return f"this needs the package {package}: pip install 'subband[{EXTRAS[package]}]'."
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{error.filename}: {error.strerror}."
     return " ".join(str(error).split()) or type(error).__name__
