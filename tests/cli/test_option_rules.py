@@ -36,7 +36,9 @@ WARNED = [(("classify", "no.png", "--model", "gfnet_digits", "--overwrite"), "--
 
 def rules():
     modules = {command: importlib.import_module(module) for command, (module, _) in COMMANDS.items()}
-    return {(command, rule.option): rule for command, item in modules.items() for rule in getattr(item, "OPTION_RULES", ())}
+    return {
+        (command, rule.option): rule for command, item in modules.items() for rule in getattr(item, "OPTION_RULES", ())
+    }
 
 
 @pytest.mark.parametrize(("words", "option", "sentence"), REFUSED)
@@ -58,7 +60,9 @@ def test_a_harmless_one_is_warned_about(words, option, sentence, capsys):
 def test_every_rule_is_tried():
     tried = {(words[0], option) for words, option, _ in [*REFUSED, *WARNED]}
     assert tried == set(rules())
-    assert {(words[0], option) for words, option, _ in WARNED} == {key for key, rule in rules().items() if rule.is_harmless}
+    assert {(words[0], option) for words, option, _ in WARNED} == {
+        key for key, rule in rules().items() if rule.is_harmless
+    }
 
 
 def test_an_unknown_benchmark_is_named_whatever_else_is_given(capsys):

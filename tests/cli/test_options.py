@@ -3,7 +3,6 @@
 import os
 
 import pytest
-import torch
 
 from subband.cli.options import open_table, parse_overrides, refuse_existing, show_table
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 import subband
-from subband.models.registry import model_spec
 from subband.convert._keymap import KeyMap
+from subband.models.registry import model_spec
 
 SMALL = {"in_shape": (2, 1, 8, 8), "hid_S": 4, "hid_T": 8, "N_S": 2, "N_T": 2}
 

@@ -88,7 +88,9 @@ def test_the_table_names_options_and_values_that_exist() -> None:
 def test_sentences_name_the_option_the_choice_and_the_way_out() -> None:
     with pytest.raises(ValueError, match=r"^optim.per_epoch is for optim.schedule cosine or steps, not for onecycle;"):
         check_options(recipe_with({"optim.per_epoch": True}))
-    with pytest.raises(ValueError, match=r"^drop_path.mode has no effect without drop_path.rate; leave it at standard,"):
+    with pytest.raises(
+        ValueError, match=r"^drop_path.mode has no effect without drop_path.rate; leave it at standard,"
+    ):
         check_options(recipe_with({"drop_path.mode": "late", "drop_path.cutoff_epochs": 1}))
     with pytest.warns(UserWarning, match=r"^drop_path.rate has no effect while trainer.eval_mode is true;"):
         check_options(recipe_with({"drop_path.rate": 0.2, "trainer.eval_mode": True}))

@@ -10,7 +10,7 @@ from torch import nn
 from subband.cli.options import add_set_argument, open_model, parse_overrides
 from subband.convert import load_published
 from subband.device import pick_device
-from subband.models.checkpoint import CONFIG_FILE, WEIGHTS_FILE, bundled_models
+from subband.models.checkpoint import CONFIG_FILE, WEIGHTS_FILE, bundled_models, load_model
 from subband.models.registry import list_models, model_spec
 from subband.predictors.classification import ImageClassifier
 
@@ -69,7 +69,7 @@ def _open_model(args: Namespace) -> nn.Module:
         )
     is_name = args.model in list_models()
     if not is_name and args.checkpoint is None:
-        model: Any = open_model(args.model, args.set)
+        model: Any = open_model(args.model, args.set) if args.set else load_model(args.model)
         _check_task(args.model, model.model_config["name"])
         return model
     if not is_name and (Path(args.model).exists() or args.model in bundled_models()):

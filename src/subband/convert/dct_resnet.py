@@ -70,5 +70,5 @@ def load_dct_pyramid(checkpoint: str | Path | Mapping[str, Tensor], **overrides:
 
 
 def export_dct_pyramid(pyramid: DCTResNetPyramid) -> dict[str, Tensor]:
-    """The weights of a pyramid under the names of published backbones, without a prefix and without the unused layers."""
+    """The weights of a pyramid under the names of published backbones, without prefix and unused layers."""
     return export_state(pyramid, DCT_PYRAMID)

@@ -120,7 +120,7 @@ def unwrap(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
 def _explanation(
     error: str, model: nn.Module, state: Mapping[str, Tensor], overrides: dict[str, Any], source: str
 ) -> str:
-    """Why a state dict does not fit, and which network it does fit, if another number of classes or another size helps."""
+    """Why a state dict does not fit, and which network it fits, if another number of classes or another size helps."""
     config: Any = model.model_config
     name, count = config["name"], _num_classes(config["name"], state)
     has_other_head = count is not None and count != model.num_classes

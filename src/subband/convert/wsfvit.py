@@ -114,11 +114,13 @@ def check_variant(name: str, state: Mapping[str, Tensor], overrides: Mapping[str
                 f"{' and '.join(differences)} though not in shapes; load it as {other}, or, if it was trained as "
                 f"{name}, pass num_heads={heads} (on the command line --set num_heads={heads})."
             )
-    if tuple(args["num_heads"]) != OLDER_HEADS and any(older in key for _, older, _ in ATTENTION_NAMES for key in state):
+    if tuple(args["num_heads"]) != OLDER_HEADS and any(
+        older in key for _, older, _ in ATTENTION_NAMES for key in state
+    ):
         warnings.warn(
             f"{source} has the names of files from before February 2026, of which some were trained with "
-            f"num_heads={list(OLDER_HEADS)}, not {list(args['num_heads'])} as {name} has them; no weight tells. Measure "
-            "the accuracy, or pass num_heads.",
+            f"num_heads={list(OLDER_HEADS)}, not {list(args['num_heads'])} as {name} has them; no weight tells. "
+            "Measure the accuracy, or pass num_heads.",
             stacklevel=4,
         )
 

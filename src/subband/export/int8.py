@@ -63,9 +63,9 @@ def calibration_inputs(model: nn.Module, folder: Path, inputs: Tensor, limit: in
         ValueError: If it holds fewer photographs than a batch, or one of them cannot be read.
     """
     require_onnx()
+    prepare = ImageClassifier(model).preprocessing
     batch, _, height, width = inputs.shape
-    prepare = replace(ImageClassifier(model).preprocessing, size=(height, width))
-    classifier = ImageClassifier(model, preprocessing=prepare)
+    classifier = ImageClassifier(model, preprocessing=replace(prepare, size=(height, width)))
     return calibration_batches(classifier.prepare, folder, batch=batch, limit=limit)
 
 
@@ -140,7 +140,7 @@ def quantize(source: Path, path: Path, batches: Sequence[Tensor]) -> None:
 
 
 def _prepared(source: Path, path: Path) -> Path:
-    """The file with shapes inferred and operators joined; as it is, where onnxruntime's preparation cannot handle it."""
+    """The file with shapes inferred and operators joined; as it is, where onnxruntime cannot prepare it."""
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     try:

@@ -1,4 +1,4 @@
-"""ONNX files: written with names that say what goes in, with the facts an engineer needs beside the weights, and run."""
+"""ONNX files: written with names that say what goes in and the facts an engineer needs beside the weights, and run."""
 
 from __future__ import annotations
 

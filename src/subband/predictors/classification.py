@@ -144,7 +144,7 @@ class ImageClassifier:
             ValueError: As `prepare`.
             TypeError: As `prepare`.
         """
-        several = images if isinstance(images, list | tuple) else [images]
+        several: Sequence[Any] = images if isinstance(images, list | tuple) else [images]
         if not several:
             raise ValueError("classifying needs at least one image, got an empty list.")
         return self.predict(torch.stack([self.prepare(image) for image in several]))

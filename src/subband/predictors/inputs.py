@@ -1,8 +1,9 @@
-"""What predictors take as images and frames: files, Pillow's images, NumPy arrays and tensors, under one set of rules.
+"""What predictors take as images and frames: files, Pillow's images, NumPy arrays and tensors, under the same rules.
 
-Layout: a NumPy array is `(H, W)` or `(H, W, C)`, as Pillow and OpenCV have it; a tensor is `(C, H, W)`, as networks have
-it. Values: `uint8` is divided by 255; floating point must lie in `[0, 1]`. One channel is gray, three are red, green and
-blue. Frames may have any number of channels that their network takes. Transparent parts of files and of Pillow's images count as white.
+Layout: a NumPy array is `(H, W)` or `(H, W, C)`, as Pillow and OpenCV have it; a tensor is `(C, H, W)`, as networks
+have it. Values: `uint8` is divided by 255; floating point must lie in `[0, 1]`. One channel is gray, three are red,
+green and blue. Frames may have any number of channels that their network takes. Transparent parts of files and of
+Pillow's images count as white.
 """
 
 from __future__ import annotations

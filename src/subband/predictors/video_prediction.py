@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from subband.data import ClipSpec
 from subband.device import pick_device
 from subband.media.video import probe, read_clip
 from subband.models.checkpoint import load_model
@@ -50,8 +51,8 @@ class VideoPredictor:
         device: Where to compute: `auto`, `cpu`, `cuda`, `cuda:INDEX` or `mps`; None leaves the network where it is.
 
     Raises:
-        ValueError: If `max_side` is not positive, there is no such device, or the network was trained on standardized fields, which have no
-            range that frames in `[0, 1]` could be mapped to.
+        ValueError: If `max_side` is not positive, there is no such device, or the network was trained on standardized
+            fields, which have no range that frames in `[0, 1]` could be mapped to.
 
     Example:
         >>> from subband import create_model
@@ -202,7 +203,6 @@ def working_size(height: int, width: int, max_side: int | None) -> tuple[int, in
 
 
 def _per_frame(prediction: Tensor, target: Tensor) -> dict[str, list[float]]:
-    from subband.data import ClipSpec
     from subband.metrics.video import VideoPredictionMetrics
 
     num_frames, channels, height, width = target.shape

@@ -12,7 +12,7 @@ from subband.config import DropPathConfig, OptimConfig
 
 
 def build_optimizer(model: nn.Module, config: OptimConfig) -> Optimizer:
-    """Adam, AdamW or SGD; biases, norm weights, other vectors and what a model's `no_weight_decay` names never decay."""
+    """Adam, AdamW or SGD; biases, norm weights, other vectors and what `no_weight_decay` of a model names never decay."""
     exempt: set[str] = model.no_weight_decay() if hasattr(model, "no_weight_decay") else set()  # type: ignore[operator]
     trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     decayed = [p for name, p in trained.items() if p.ndim > 1 and name not in exempt]

@@ -34,7 +34,8 @@ def start_from(model: nn.Module, source: str) -> None:
         resized = _resized(model, start)
         if resized is None:
             raise ValueError(
-                f"model.weights {source} do not fit the recipe's model: {len(unlike)} entries differ, first {unlike[0]}."
+                f"model.weights {source} do not fit the recipe's model: {len(unlike)} entries differ, "
+                f"first {unlike[0]}."
             )
         start = resized
     model.load_state_dict(start.state_dict())

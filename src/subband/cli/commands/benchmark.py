@@ -55,15 +55,15 @@ KINDS = {
     "--path": (COMPARISON,),
     "--out": (ABLATION_WAST, COMPARISON),
 }
-OPTION_RULES = tuple(
-    Needs(
-        option,
-        # An unknown kind of benchmark has an error of its own.
-        lambda args, kinds=kinds: args.what in kinds or args.what not in (SPEED, ABLATION_WAST, COMPARISON),
-        f"{'go' if option == 'models' else 'goes'} with the benchmark{'s' * (len(kinds) > 1)} {' and '.join(kinds)} only",
-    )
-    for option, kinds in KINDS.items()
-)
+
+
+def _needs(option: str, kinds: tuple[str, ...]) -> Needs:
+    verb, noun = "go" if option == "models" else "goes", "benchmarks" if len(kinds) > 1 else "benchmark"
+    others = {SPEED, ABLATION_WAST, COMPARISON} - set(kinds)  # an unknown kind has an error of its own
+    return Needs(option, lambda args: args.what not in others, f"{verb} with the {noun} {' and '.join(kinds)} only")
+
+
+OPTION_RULES = tuple(_needs(option, kinds) for option, kinds in KINDS.items())
 SPEED_MODELS = ("wast", "simvp_gsta", "simvp_incepu", "tau", "wsfvit_video")
 
 

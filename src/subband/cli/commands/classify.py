@@ -108,8 +108,8 @@ def _photographs(source: Path) -> list[Path]:
         if not any(item.is_dir() and item.name[0] != "." for item in source.iterdir()):
             raise
     raise ValueError(
-        f"{source} holds folders but no photographs; name one of them, or, if each is a class, measure how often a model "
-        f"is right: subband evaluate MODEL --data.args.path {source} --out FOLDER."
+        f"{source} holds folders but no photographs; name one of them, or, if each is a class, measure how often a "
+        f"model is right: subband evaluate MODEL --data.args.path {source} --out FOLDER."
     )
 
 
@@ -172,8 +172,9 @@ def _show_timing(count: int, timing: Timing, classifier: ImageClassifier) -> Non
     device = next(classifier.model.parameters()).device.type
     threads = torch.get_num_threads()
     where = f"cpu, {threads} thread{'s' if threads > 1 else ''}" if device == "cpu" else device
+    speed = f"{count / timing.total:.1f} a second on {where}"
     print(
-        f"{count} photograph{'s' if count > 1 else ''} in {timing.total:.1f} s ({count / timing.total:.1f} a second on {where}): "
+        f"{count} photograph{'s' if count > 1 else ''} in {timing.total:.1f} s ({speed}): "
         f"{timing.network:.1f} s in the network, {timing.reading:.1f} s waiting for files"
     )
 

@@ -23,7 +23,9 @@ EXAMPLES = """examples:
 """
 
 OPTION_RULES = tuple(
-    Needs(option, lambda args: not args.to_published, "does not go with --to-published: the folder says what its model is")
+    Needs(
+        option, lambda args: not args.to_published, "does not go with --to-published: the folder says what its model is"
+    )
     for option in ("--model", "--set")
 )
 PICKLED, SAFE = (".pth", ".pt"), ".safetensors"

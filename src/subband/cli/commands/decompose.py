@@ -41,8 +41,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Options of the command."""
     add_photo_arguments(
         parser,
-        "Picture of the coefficients, the table goes beside it; by default photo_bands.png, or the folder photos_bands, "
-        "beside the input.",
+        "Picture of the coefficients, the table goes beside it; by default photo_bands.png, or the folder "
+        "photos_bands, beside the input.",
     )
     parser.add_argument("--wavelet", type=str, default="haar", help="PyWavelets name.")
     parser.add_argument("--level", type=int, default=3, help="Levels of the transform, at least 1.")

@@ -49,7 +49,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Options of the command."""
     add_photo_arguments(
         parser,
-        "Picture, a .png; by default photo_explained.png, or the folder photos_explained with a page index.html, beside the input.",
+        "Picture, a .png; by default photo_explained.png, or the folder photos_explained with a page "
+        "index.html, beside the input.",
     )
     add_classifier_arguments(parser)
     parser.add_argument(
@@ -59,7 +60,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--stage",
         type=int,
         default=None,
-        help="Which stage of the network Grad-CAM looks at, -1 being the last one; that by default, an earlier one for small inputs.",
+        help="Which stage of the network Grad-CAM looks at, -1 being the last one; that by default, an earlier one for "
+        "small inputs.",
     )
     parser.add_argument("--wavelet", type=str, default="db2", help="PyWavelets name.")
     parser.add_argument(

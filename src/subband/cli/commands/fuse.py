@@ -45,7 +45,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--wavelet", type=str, default="sym4", help="PyWavelets name.")
     parser.add_argument("--mode", type=str, default="symmetric", help="How the picture goes on beyond its border.")
     parser.add_argument("--level", type=int, default=None, help="Levels of the transform; by the size by default.")
-    parser.add_argument("--window", type=int, default=WINDOW, help="Odd side of the window that the rule largest compares.")
+    parser.add_argument(
+        "--window", type=int, default=WINDOW, help="Odd side of the window that the rule largest compares."
+    )
 
 
 def run(args: Namespace) -> None:
@@ -96,7 +98,8 @@ def _check_alike(images: list[LoadedImage]) -> None:
         sizes = [f"{each.pixels.shape[2]} x {each.pixels.shape[1]}" for each in (first, image)]
         if sizes[0] != sizes[1]:
             raise ValueError(
-                f"{image.info.path} is {sizes[1]} pixels but {first.info.path} is {sizes[0]}; fuse needs pictures of one size."
+                f"{image.info.path} is {sizes[1]} pixels but {first.info.path} is {sizes[0]}; fuse needs pictures of "
+                "one size."
             )
     if any(image.alpha is not None for image in images):
         warnings.warn("the transparency of the photographs is left out; the fused one is opaque.", stacklevel=2)
