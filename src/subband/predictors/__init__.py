@@ -1,1 +1,7 @@
 """What a user calls: a network with its pre- and postprocessing."""
+
+from subband.predictors.classification import ImageClassifier, read_preprocessing
+from subband.predictors.read_ahead import FileResult
+from subband.predictors.video_prediction import Comparison, VideoPredictor, working_size
+
+__all__ = ["Comparison", "FileResult", "ImageClassifier", "VideoPredictor", "read_preprocessing", "working_size"]
