@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from subband.cli.options import refuse_existing
-from subband.media.images import list_images
+from subband.media.images import LoadedImage, list_images
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
-
-    from subband.media.images import LoadedImage
 
 Result = TypeVar("Result")
 

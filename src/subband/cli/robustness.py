@@ -8,16 +8,14 @@ import io
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from subband.cli.options import open_table, show_table
+from subband.config import RecipeConfig
 from subband.data.labelled.images import build_images
 from subband.files import write_atomically
 from subband.models.checkpoint import load_model
 from subband.visual.robustness import robustness_png
-
-if TYPE_CHECKING:
-    from subband.config import RecipeConfig
 
 COLUMNS = ("distortion", "strength", "top1", "top5", "cross_entropy", "images")
 _SHOWN = {"none": "none", "low_pass": "low-pass", "high_pass": "high-pass", "jpeg": "JPEG"}

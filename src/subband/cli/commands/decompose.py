@@ -15,18 +15,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from subband.cli.options import open_table, refuse_existing, show_table
-from subband.cli.photographs import add_photo_arguments, check_options, for_each, plan, report_failures
+from subband.cli.photographs import Job, add_photo_arguments, check_options, for_each, plan, report_failures
 from subband.files import new_path
-from subband.imaging import band_energies, coefficient_mosaic, mosaic_layout
+from subband.imaging import BandEnergy, band_energies, coefficient_mosaic, mosaic_layout
 from subband.media.images import check_image_path, read_image, write_image
 from subband.transforms import wavedec2
 from subband.visual.mosaic import label_bands
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
-
-    from subband.cli.photographs import Job
-    from subband.imaging import BandEnergy
 
 EXAMPLES = """examples:
   subband decompose photo.png

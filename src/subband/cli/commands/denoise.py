@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from subband.cli.options import open_table, show_table
-from subband.cli.photographs import add_photo_arguments, check_options, for_each, plan, report_failures, size_of
+from subband.cli.photographs import Job, add_photo_arguments, check_options, for_each, plan, report_failures, size_of
 from subband.imaging import denoise_wavelet, estimate_sigma
 from subband.media.images import check_image_path, read_image, write_image
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
-
-    from subband.cli.photographs import Job
 
 EXAMPLES = """examples:
   subband denoise photo.jpg

@@ -9,32 +9,27 @@ one page about all of them, too.
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from subband.cli.classifier import add_classifier_arguments, open_classifier
 from subband.cli.options import open_table, show_table
-from subband.cli.photographs import add_photo_arguments, check_options, for_each, plan, report_failures
+from subband.cli.photographs import Job, add_photo_arguments, check_options, for_each, plan, report_failures
 from subband.explain.explanation import explain
 from subband.explain.filters import filter_spectra
-from subband.explain.occlusion import without_each_subband
+from subband.explain.occlusion import SubbandDrop, without_each_subband
 from subband.files import new_path
 from subband.media.images import on_white, read_image
+from subband.predictors.classification import ImageClassifier
 from subband.visual.explanation_page import Photograph, explanations_page, mean_drops
 from subband.visual.explanation_panel import panel
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from jsonargparse import ArgumentParser, Namespace
-    from torch import Tensor
-
-    from subband.cli.photographs import Job
-    from subband.explain.occlusion import SubbandDrop
-    from subband.predictors.classification import ImageClassifier
-    from subband.visual.explanation_page import Photograph
 
 EXAMPLES = """examples:
   subband explain photo.jpg --model runs/flowers

@@ -16,12 +16,10 @@ from subband.cli.option_rules import Needs
 from subband.cli.options import open_table, refuse_existing, show_table
 from subband.cli.photographs import add_output_arguments, beside, check_options, size_of
 from subband.imaging import fuse
-from subband.media.images import check_image_path, list_images, read_image, write_image
+from subband.media.images import LoadedImage, check_image_path, list_images, read_image, write_image
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
-
-    from subband.media.images import LoadedImage
 
 EXAMPLES = """examples:
   subband fuse near.png far.png --out sharp.png
