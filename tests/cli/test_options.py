@@ -3,9 +3,8 @@
 import os
 
 import pytest
-import torch
 
-from subband.cli.options import open_table, parse_overrides, pick_device, refuse_existing, show_table
+from subband.cli.options import open_table, parse_overrides, refuse_existing, show_table
 
 
 @pytest.mark.parametrize(
@@ -43,23 +42,6 @@ def test_other_texts_are_refused(texts):
 def test_values_are_never_code():
     with pytest.raises(ValueError, match="YAML"):
         parse_overrides(["a=!!python/object/apply:os.system ['true']"])
-
-
-def test_devices(monkeypatch):
-    assert pick_device("cpu") == torch.device("cpu")
-    with pytest.raises(ValueError, match="--device"):
-        pick_device("gpu")
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert pick_device("auto") == torch.device("cuda")
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    assert pick_device("cuda:0") == torch.device("cuda:0")
-    with pytest.raises(ValueError, match="1 CUDA device"):
-        pick_device("cuda:1")
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    assert pick_device("auto") == torch.device("cpu")
-    with pytest.raises(ValueError, match="Metal"):
-        pick_device("mps")
 
 
 def test_output_paths(tmp_path):

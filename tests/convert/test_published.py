@@ -5,6 +5,7 @@ import torch
 
 import subband
 from subband.convert._keymap import KeyMap
+from subband.models.registry import model_spec
 
 SMALL = {"in_shape": (2, 1, 8, 8), "hid_S": 4, "hid_T": 8, "N_S": 2, "N_T": 2}
 
@@ -140,3 +141,19 @@ def test_a_key_table_reads_both_ways_with_the_first_match():
         assert table.to_published(own) == published
     assert table.is_ignored("old.weight")
     assert not table.is_ignored("older.weight")
+
+
+def test_published_networks_of_equal_shapes_compute_the_same():
+    """Where two names take each other's files, they differ in the size of clips or in stochastic depth alone."""
+    alike = collections.defaultdict(list)
+    for name in subband.list_models():
+        spec = model_spec(name)
+        if spec.layout is not None:
+            with torch.device("meta"):
+                state = subband.create_model(name).state_dict()
+            alike[spec.layout, tuple((key, tuple(value.shape)) for key, value in state.items())].append(spec)
+    assert max(map(len, alike.values())) > 3
+    for specs in alike.values():
+        keys = set().union(*(spec.args for spec in specs)) - {"drop_path", "drop_path_rate", "in_shape"}
+        assert all(spec.args.get(key) == specs[0].args.get(key) for spec in specs for key in keys)
+        assert all(spec.preprocessing == specs[0].preprocessing for spec in specs)

@@ -10,7 +10,7 @@ from fill import make_input, state_dict_from_manifest
 import subband
 from published.wsfvit import PublishedBackbone
 from subband.convert.position_table import resize_position_table
-from subband.convert.wsfvit import export_pyramid, load_pyramid
+from subband.convert.wsfvit import check_variant, export_pyramid, load_pyramid
 from subband.models.wsfvit.wsfvit import SIZES, WSFViTPyramid
 
 OLDER_NAMES = {"attn_local": "attn_block", "attn_inter": "attn_channel", "attn_global": "attn_grid"}
@@ -72,7 +72,8 @@ def test_export_writes_the_filters_and_everything_else(golden, state):
 @pytest.mark.parametrize("prefix", ["", "module."])
 def test_older_names_and_wrappers_load(state, wrap, prefix):
     model = subband.load_published("wsfvit_p0", state)
-    again = subband.load_published("wsfvit_p0", wrap({prefix + key: value for key, value in older(state).items()}))
+    with pytest.warns(UserWarning, match=r"before February 2026, .* num_heads=\[4, 8, 16, 32\], not \[2, 4, 8, 16\]"):
+        again = subband.load_published("wsfvit_p0", wrap({prefix + key: value for key, value in older(state).items()}))
     assert all(torch.equal(value, again.state_dict()[key]) for key, value in model.state_dict().items())
 
 
@@ -168,3 +169,58 @@ def test_backbones_have_the_heads_of_the_published_detectors():
 def test_pyramids_of_other_networks_are_refused():
     with pytest.raises(ValueError, match=r"name must be a WSF-ViT, got 'wsfvit_video'"):
         load_pyramid("wsfvit_video", {"a": torch.zeros(1)})
+
+
+@pytest.fixture(scope="module")
+def exported():
+    """Published state dicts of our own networks, by name."""
+    made = {}
+
+    def export(name):
+        if name not in made:
+            made[name] = subband.export_published(subband.create_model(name, num_classes=3))
+        return made[name]
+
+    return export
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "options", "difference"),
+    [
+        ("wsfvit_t", "wsfvit_t_384", {"img_size": 384}, "num_heads and preprocessing"),
+        ("wsfvit_t", "wsfvit_t_384", {}, "num_heads and preprocessing"),
+        ("wsfvit_t_384", "wsfvit_t", {}, "num_heads and preprocessing"),
+        ("wsfvit_t_384", "wsfvit_t", {"img_size": 224}, "num_heads and preprocessing"),
+        ("wsfvit_s", "wsfvit_s_384", {"img_size": 384}, "preprocessing"),
+    ],
+)
+def test_the_file_of_another_variant_is_refused_by_its_name(exported, name, other, options, difference):
+    side = 23 if other.endswith("384") else 13
+    words = (
+        f"^the state dict has position tables of {side} x {side}, those of {other}, which differs from {name} in "
+        f"{difference} though not in shapes; load it as {other}, or, .* pass num_heads="
+    )
+    with pytest.raises(ValueError, match=words):
+        subband.load_published(name, exported(other), num_classes=3, **options)
+
+
+def test_the_file_of_a_variant_loads_by_its_own_name_at_every_size(exported):
+    large = subband.load_published("wsfvit_t_384", exported("wsfvit_t_384"), num_classes=3, img_size=224)
+    assert [level[0].channel.attn.num_heads for level in large.trunk.levels] == [4, 8, 16, 32]
+    small = subband.load_published("wsfvit_t", exported("wsfvit_t"), num_classes=3, img_size=384)
+    assert small.trunk.levels[0][0].grid.attn.position_bias.shape[1:] == (23, 23)
+    assert [level[0].channel.attn.num_heads for level in small.trunk.levels] == [2, 4, 8, 16]
+
+
+def test_who_gives_the_heads_is_believed(exported):
+    own = subband.load_published(
+        "wsfvit_t", exported("wsfvit_t_384"), num_classes=3, img_size=384, num_heads=(2, 4, 8, 16)
+    )
+    assert own.trunk.levels[3][0].channel.attn.num_heads == 16
+
+
+def test_a_file_for_other_images_of_the_same_network_is_taken():
+    key = "stages.0.blocks.0.attn_global.attn.rel_pos.relative_position_bias_table"
+    check_variant("wsfvit_b", {key: torch.zeros(3, 15, 15)}, {}, "file")  # that of wsfvit_b_256
+    with pytest.raises(ValueError, match="those of wsfvit_b_384"):
+        check_variant("wsfvit_b_256", {key: torch.zeros(3, 23, 23)}, {}, "file")

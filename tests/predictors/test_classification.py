@@ -1,14 +1,19 @@
 """ImageClassifier gives the network what it was trained with, and its logits as probabilities with names."""
 
+import threading
+from contextlib import closing
+
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 import subband
 from subband.data.labelled.preprocessing import Preprocessing
+from subband.media.images import write_image
 from subband.models.gfnet import GFNet
 from subband.models.protocols.classifier import Classifier
-from subband.predictors.classification import ImageClassifier
+from subband.predictors.classification import ImageClassifier, read_preprocessing
 
 SMALL = {"dims": (8,), "depths": (1,), "patch_size": 4, "img_size": 16}
 
@@ -110,7 +115,7 @@ def test_a_model_folder_gives_the_same_classifier(tmp_path, rng: torch.Generator
         (torch.zeros(2, 8, 8), r"image must be \(C, H, W\) with C = 1 or 3, got \(2, 8, 8\)"),
         (torch.zeros(1, 3, 8, 8), r"image must be \(C, H, W\)"),
         (torch.zeros(3, 0, 8), r"image must be \(C, H, W\)"),
-        (torch.zeros(3, 8, 8, dtype=torch.uint8), r"must be floating point in \[0, 1\], got torch.uint8"),
+        (torch.zeros(3, 8, 8, dtype=torch.int64), r"must be uint8, or floating point in \[0, 1\], got torch.int64"),
         (torch.zeros(1, 3, 301), r"301 x 3 pixels is too narrow to be classified; one side may be 100 times"),
     ],
 )
@@ -130,3 +135,66 @@ def test_wrong_networks_and_names() -> None:
     assert isinstance(gray, Classifier)
     with pytest.raises(ValueError, match="needs a network for 3 channels, this one takes 1"):
         ImageClassifier(gray)
+
+
+def test_the_same_image_in_every_form_gives_the_same_probabilities(tmp_path, rng: torch.Generator) -> None:
+    pixels = torch.randint(0, 256, (3, 20, 30), generator=rng, dtype=torch.uint8)
+    array = pixels.permute(1, 2, 0).numpy()
+    write_image(tmp_path / "image.png", pixels / 255)
+    classifier = ImageClassifier(network(), device="auto" if not torch.cuda.is_available() else "cpu")
+    expected = classifier.predict(classifier.prepare(pixels / 255)[None])
+    forms = [pixels, pixels / 255, array, array / 255, Image.fromarray(array), tmp_path / "image.png"]
+    for image in [*forms, str(tmp_path / "image.png")]:
+        torch.testing.assert_close(classifier.classify(image), expected)
+    torch.testing.assert_close(classifier.classify(forms), expected.expand(len(forms), -1))
+    with pytest.raises(ValueError, match="at least one image"):
+        classifier.classify([])
+    with pytest.raises(ValueError, match="device must be one of auto"):
+        ImageClassifier(network(), device="tpu")
+
+
+@pytest.fixture
+def files(tmp_path, rng: torch.Generator) -> list:
+    paths = [tmp_path / f"{number}.png" for number in range(7)]
+    for number, path in enumerate(paths):
+        write_image(path, torch.rand(3, 16 + number, 24, generator=rng))
+    paths[2].write_bytes(b"no image")
+    return paths
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 6, 16])
+def test_files_come_in_order_and_a_bad_one_with_its_error(files: list, batch_size: int) -> None:
+    classifier = ImageClassifier(network())
+    results = list(classifier.classify_files(files, batch_size=batch_size))
+    assert [result.file for result in results] == files
+    assert [result.error is None for result in results] == [path != files[2] for path in files]
+    assert str(files[2]) in str(results[2].error)
+    assert results[2].output is None
+    for result in results:
+        if result.output is not None:
+            torch.testing.assert_close(result.output, classifier.classify(result.file)[0], atol=1e-6, rtol=1e-5)
+    assert min(result.reading_seconds for result in results) >= 0 < sum(result.network_seconds for result in results)
+    with pytest.raises(ValueError, match="batch_size must be at least 1, got 0"):
+        classifier.classify_files(files, batch_size=0)
+
+
+def test_reading_stays_within_reach_of_the_network_and_ends_with_it(files: list) -> None:
+    classifier, read = ImageClassifier(network()), []
+    prepare = classifier._prepare_file
+    classifier._prepare_file = lambda file: read.append(file) or prepare(files[0])  # type: ignore[method-assign]
+    many, threads = files * 20, threading.active_count()
+    with closing(classifier.classify_files(many, batch_size=2)) as results:
+        next(results)
+        assert len(read) <= 2 * 2 + 1  # a batch that is computed, and as many files ahead
+    assert threading.active_count() == threads
+
+
+def test_preprocessing_is_read_without_weights(tmp_path) -> None:
+    stored = Preprocessing(size=(16, 16), crop_ratio=0.9)
+    subband.save_model(network(), tmp_path / "a", metadata={"preprocessing": stored.to_dict()})
+    subband.save_model(network(), tmp_path / "b")
+    (tmp_path / "a" / "model.safetensors").unlink()
+    assert read_preprocessing(tmp_path / "a") == stored
+    assert read_preprocessing(tmp_path / "b") == ImageClassifier(network()).preprocessing
+    with pytest.raises(TypeError, match="which is no classifier"):
+        read_preprocessing("wast_photos")

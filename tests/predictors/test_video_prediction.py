@@ -2,11 +2,15 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from subband import create_model, save_model
+from subband.media.images import write_image
+from subband.media.video import write_clip
 from subband.models.protocols.video import VideoModel
 from subband.predictors.video_prediction import VideoPredictor, working_size
 
@@ -78,7 +82,7 @@ def test_compare_holds_the_last_frames_out(rng: torch.Generator) -> None:
 
 
 @pytest.mark.parametrize(
-    ("factor", "offset", "fix"), [(255, 0, "divide 8-bit frames by 255"), (2, -1, r"\(x \+ 1\) / 2")]
+    ("factor", "offset", "fix"), [(255, 0, "divide 8-bit values by 255"), (2, -1, r"\(x \+ 1\) / 2")]
 )
 def test_other_ranges_are_warned_about(rng: torch.Generator, factor: float, offset: float, fix: str) -> None:
     frames = torch.rand(10, 1, 8, 8, generator=rng) * factor + offset
@@ -91,7 +95,7 @@ def test_other_ranges_are_warned_about(rng: torch.Generator, factor: float, offs
     [
         (torch.zeros(3, 1, 8, 8), "needs 10 input frames, got 3"),
         (torch.zeros(1, 10, 1, 8, 8), r"frames must be \(T, C, H, W\)"),
-        (torch.zeros(10, 1, 8, 8, dtype=torch.uint8), "divide 8-bit frames by 255"),
+        (torch.zeros(10, 1, 8, 8, dtype=torch.int64), r"must be uint8, or floating point in \[0, 1\], got torch.int64"),
         (torch.full((10, 1, 8, 8), math.nan), "not finite"),
     ],
 )
@@ -124,3 +128,42 @@ def test_loading(tmp_path, rng: torch.Generator) -> None:
     assert (predictor.num_context, predictor.high) == (4, 2)
     with pytest.raises(FileNotFoundError, match="no model at"):
         VideoPredictor.load(tmp_path / "nothing")
+
+
+def test_the_same_frames_in_every_form_give_the_same_prediction(tmp_path, rng: torch.Generator) -> None:
+    pixels = torch.randint(0, 128, (3, 3, 8, 8), generator=rng, dtype=torch.uint8)
+    arrays = pixels.permute(0, 2, 3, 1).numpy()
+    (tmp_path / "frames").mkdir()
+    for number, frame in enumerate(pixels):
+        write_image(tmp_path / "frames" / f"{number}.png", frame / 255)
+    files = sorted((tmp_path / "frames").iterdir())
+    predictor = VideoPredictor(Brighten((2, 3, 8, 8)), device="cpu")
+    expected = predictor.predict(pixels / 255, num_frames=2)
+    forms = [pixels, arrays, arrays / np.float32(255), list(arrays), list(pixels), files, tmp_path / "frames"]
+    forms += [[Image.fromarray(array) for array in arrays], [files[0], arrays[1], pixels[2] / 255]]
+    for frames in forms:
+        torch.testing.assert_close(predictor.predict(frames, num_frames=2), expected)
+
+
+def test_of_a_file_only_the_wanted_frames_are_read(tmp_path, rng: torch.Generator) -> None:
+    frames = (torch.rand(9, 1, 12, 16, generator=rng) > 0.5).float()
+    write_clip(tmp_path / "clip.gif", frames)
+    model = Brighten((3, 3, 12, 16))
+    predictor = VideoPredictor(model, max_side=8)
+    assert predictor.predict(tmp_path / "clip.gif", num_frames=2).shape == (2, 3, 6, 8)
+    assert model.seen.shape == (1, 3, 3, 6, 8)
+    result = VideoPredictor(model).compare(str(tmp_path / "clip.gif"), num_frames=2)
+    torch.testing.assert_close(result.target, frames[-2:].expand(-1, 3, -1, -1), atol=0.02, rtol=0)
+    with pytest.raises(ValueError, match="has 9 frames, but 13 are needed"):
+        predictor.compare(tmp_path / "clip.gif", num_frames=10)
+
+
+def test_facts_stored_with_the_network_count_unless_others_are_given() -> None:
+    model = Brighten((2, 1, 4, 4))
+    model.metadata = {"data_range": [-1, 1]}  # type: ignore[assignment]
+    assert (VideoPredictor(model).low, VideoPredictor(model, {}).low) == (-1, 0)
+
+
+def test_devices_are_named_as_everywhere() -> None:
+    with pytest.raises(ValueError, match="device must be one of auto, cpu, cuda, mps or cuda:INDEX, not 'gpu'"):
+        VideoPredictor(Brighten((2, 1, 4, 4)), device="gpu")

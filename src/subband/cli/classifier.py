@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from subband.cli.options import add_set_argument, open_model, parse_overrides
+from subband.convert import load_published
+from subband.device import pick_device
+from subband.models.checkpoint import CONFIG_FILE, WEIGHTS_FILE, bundled_models, load_model
+from subband.models.registry import list_models, model_spec
+from subband.predictors.classification import ImageClassifier
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
-    from torch import nn
-
-    from subband.predictors.classification import ImageClassifier
 
 
 def add_classifier_arguments(parser: ArgumentParser) -> None:
     """Add the options that `open_classifier` reads: `--model`, `--checkpoint`, `--set`, `--classes` and `--device`."""
-    from subband.cli.options import add_set_argument
-
     parser.add_argument(
         "--model",
         type=str,
@@ -46,9 +50,6 @@ def open_classifier(args: Namespace) -> ImageClassifier:
         ValueError: If the options do not go together, the model is no classifier, the checkpoint does not fit it, or
             `--classes` has another number of names.
     """
-    from subband.cli.options import pick_device
-    from subband.predictors.classification import ImageClassifier
-
     device = pick_device(args.device)
     names = None if args.classes is None else _read_classes(args.classes)
     model = _open_model(args)
@@ -57,41 +58,38 @@ def open_classifier(args: Namespace) -> ImageClassifier:
             f"{args.classes} has {len(names)} names, but the network tells {model.num_classes} classes apart; "
             "one name per line is needed."
         )
-    return ImageClassifier(model.to(device), classes=names)
+    return ImageClassifier(model, classes=names, device=device)
 
 
 def _open_model(args: Namespace) -> nn.Module:
-    from subband.cli.options import open_model, parse_overrides
-    from subband.convert import load_published
-    from subband.models.checkpoint import CONFIG_FILE, WEIGHTS_FILE, bundled_models, find_model_folder, read_card
-    from subband.models.registry import list_models, model_spec
-
     if args.model is None:
         raise ValueError(
             "--model is needed: a run folder, a model folder or the name of bundled weights, or the name of a model "
             "together with --checkpoint (see `subband models`)."
         )
     is_name = args.model in list_models()
-    if is_name or args.checkpoint is not None:
-        if not is_name and (Path(args.model).exists() or args.model in bundled_models()):
-            raise ValueError(f"--checkpoint goes with a model name such as wsfvit_t, but {args.model} holds weights.")
-        name = args.model
-    else:
-        name = read_card(find_model_folder(args.model))["name"]
-    task = model_spec(name).task
-    if task != "classification":
-        raise ValueError(f"{args.model} is for {task.replace('_', ' ')}, not a classifier (see `subband models`).")
-    if not is_name:
-        return open_model(args.model, args.set)
+    if not is_name and args.checkpoint is None:
+        model: Any = open_model(args.model, args.set) if args.set else load_model(args.model)
+        _check_task(args.model, model.model_config["name"])
+        return model
+    if not is_name and (Path(args.model).exists() or args.model in bundled_models()):
+        raise ValueError(f"--checkpoint goes with a model name such as wsfvit_t, but {args.model} holds weights.")
+    _check_task(args.model, args.model)
     if args.checkpoint is None:
         raise ValueError(
-            f"{name} alone has fresh weights, which know nothing; add --checkpoint FILE with its published weights, or "
-            "name a run folder, a model folder or bundled weights instead."
+            f"{args.model} alone has fresh weights, which know nothing; add --checkpoint FILE with its published "
+            "weights, or name a run folder, a model folder or bundled weights instead."
         )
     checkpoint = Path(args.checkpoint)
     if checkpoint.is_dir() or (checkpoint.name == WEIGHTS_FILE and (checkpoint.parent / CONFIG_FILE).is_file()):
         raise ValueError(f"--checkpoint {checkpoint} is no published file; name a folder of ours by --model alone.")
-    return load_published(name, checkpoint, **parse_overrides(args.set))
+    return load_published(args.model, checkpoint, **parse_overrides(args.set))
+
+
+def _check_task(source: str, name: str) -> None:
+    task = model_spec(name).task
+    if task != "classification":
+        raise ValueError(f"{source} is for {task.replace('_', ' ')}, not a classifier (see `subband models`).")
 
 
 def _read_classes(file: str) -> list[str]:

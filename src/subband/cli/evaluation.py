@@ -58,7 +58,8 @@ def evaluation_recipe(args: Namespace) -> RecipeConfig:
         settings = _folder_recipe(args.model)
     else:
         raise FileNotFoundError(
-            f"{args.model} holds no {CONFIG_FILE}; name the test set with --recipe, or a folder of images with --data.args.path."
+            f"{args.model} holds no {CONFIG_FILE}; name the test set with --recipe, or a folder of images with "
+            "--data.args.path."
         )
     settings = merge(settings, given)
     data, task = settings.get("data", {}), settings.get("task")

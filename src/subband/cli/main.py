@@ -7,11 +7,13 @@ import importlib
 import os
 import sys
 import warnings
+from argparse import ArgumentError, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
 import subband
+from subband.cli.option_rules import check_given
 
 # Adding a command: write its file, name it here.
 COMMANDS = {
@@ -34,6 +36,25 @@ COMMANDS = {
     "convert": ("subband.cli.commands.convert", "published checkpoints to our files and back"),
     "export": ("subband.cli.commands.export", "write a model as ONNX or as a torch.export program"),
     "benchmark": ("subband.cli.commands.benchmark", "measure speed, or train networks against each other"),
+}
+# Packages that are not installed with subband itself, and the extra that brings them.
+EXTRAS = {
+    "av": "video",
+    "hickle": "kitti",
+    "jpeglib": "jpeg",
+    "lightning": "train",
+    "lpips": "metrics",
+    "matplotlib": "visual",
+    "netCDF4": "weather",
+    "onnx": "export",
+    "onnxruntime": "export",
+    "onnxscript": "export",
+    "skimage": "digits",
+    "sklearn": "digits",
+    "tensorboard": "train",
+    "timm": "timm",
+    "torchmetrics": "train",
+    "xarray": "weather",
 }
 UNREAD, USER_ERROR, INTERRUPTED = 1, 2, 130
 
@@ -86,8 +107,6 @@ def _run(command: str, words: list[str]) -> int:
 
 
 def _parse(command: str, module: ModuleType, words: list[str]) -> Any:
-    from argparse import ArgumentError
-
     import jsonargparse
 
     jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
@@ -103,7 +122,7 @@ def _parse(command: str, module: ModuleType, words: list[str]) -> Any:
     try:
         if hasattr(module, "defaults"):  # a command whose defaults come from a file named on its command line
             parser.set_defaults(module.defaults(words))
-        return parser.parse_args(words)
+        args = parser.parse_args(words)
     except ArgumentError as error:
         options = [option for action in parser._actions for option in action.option_strings]
         raise ValueError(_with_hint(str(error), words, options)) from None
@@ -111,11 +130,11 @@ def _parse(command: str, module: ModuleType, words: list[str]) -> Any:
         if end.code:
             raise
         return None
+    check_given(args, parser.get_defaults(), getattr(module, "OPTION_RULES", ()))
+    return args
 
 
 def _formatter() -> type:
-    from argparse import RawDescriptionHelpFormatter
-
     from jsonargparse import DefaultHelpFormatter
 
     # Examples keep their lines; options keep jsonargparse's types and defaults.
@@ -136,6 +155,9 @@ def _show_warning(message: Warning | str, *place: Any, **where: Any) -> None:
 
 
 def _sentence(error: BaseException) -> str:
+    package = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    if package in EXTRAS:
+        return f"this needs the package {package}: pip install 'subband[{EXTRAS[package]}]'."
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{error.filename}: {error.strerror}."
     return " ".join(str(error).split()) or type(error).__name__

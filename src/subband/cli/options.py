@@ -1,4 +1,4 @@
-"""Small helpers shared by the commands: models, `--set` values, devices, output files and terminal tables."""
+"""Small helpers shared by the commands: models, `--set` values, output files and terminal tables."""
 
 from __future__ import annotations
 
@@ -10,47 +10,20 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from subband.models.registry import model_spec
+import yaml
+from torch import Tensor, nn
+
+from subband.models.checkpoint import bundled_models, load_model
+from subband.models.registry import create_model, list_models, model_spec
 from subband.tasks import task_class
+from subband.training.task import Task
 
 if TYPE_CHECKING:
-    import torch
     from jsonargparse import ArgumentParser
     from rich.table import Table
-    from torch import Tensor, nn
 
-    from subband.training.task import Task
-
-DEVICES = ("auto", "cpu", "cuda", "mps")
 
 _SCIENTIFIC = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
-
-
-def pick_device(name: str = "auto") -> torch.device:
-    """Turn a `--device` option into a device that exists on this machine.
-
-    Args:
-        name: `auto` (the first of cuda, mps, cpu that is present), `cpu`, `cuda`, `cuda:INDEX` or `mps`.
-
-    Raises:
-        ValueError: If the name is unknown or the device is not present.
-    """
-    import torch
-
-    if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    if re.fullmatch(r"cuda:\d+", name) is None and name not in DEVICES:
-        raise ValueError(f"--device must be one of {', '.join(DEVICES)} or cuda:INDEX, not {name!r}.")
-    device = torch.device(name)
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ValueError(
-            f"--device {name} was asked for, but PyTorch sees {torch.cuda.device_count()} CUDA devices here."
-        )
-    if device.type == "mps" and not torch.backends.mps.is_available():
-        raise ValueError("--device mps was asked for, but PyTorch sees no Metal device here.")
-    return device
 
 
 def add_model_arguments(parser: ArgumentParser) -> None:
@@ -86,9 +59,6 @@ def open_model(source: str, overrides: Sequence[str] = ()) -> nn.Module:
         TypeError: If the model has no argument of an override's name.
         FileNotFoundError: If the source is a path and nothing is there.
     """
-    from subband.models.checkpoint import bundled_models, load_model
-    from subband.models.registry import create_model, list_models
-
     if source in list_models():
         return create_model(source, **parse_overrides(overrides)).eval()
     is_stored = Path(source).exists() or source in bundled_models() or len(Path(source).parts) > 1
@@ -147,8 +117,6 @@ def parse_overrides(pairs: Sequence[str]) -> dict[str, Any]:
 
 
 def _parse_value(key: str, text: str) -> Any:
-    import yaml
-
     if text.startswith("(") and text.endswith(")"):
         return tuple(_parse_value(key, f"[{text[1:-1]}]"))
     try:

@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from subband.cli.options import refuse_existing
+from subband.media.images import LoadedImage, list_images
+
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
-
-    from subband.media.images import LoadedImage
 
 Result = TypeVar("Result")
 
@@ -61,9 +62,6 @@ def plan(source: str, out: str | None, ending: str, *, suffix: str = ".png", ove
         FileExistsError: If there is a result and `overwrite` is not set.
         ValueError: If the folder holds no photographs, or a result would replace a photograph.
     """
-    from subband.cli.options import refuse_existing
-    from subband.media.images import list_images
-
     path = Path(source)
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist.")

@@ -8,10 +8,15 @@ import io
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from subband.config import RecipeConfig
+from subband.cli.options import open_table, show_table
+from subband.config import RecipeConfig
+from subband.data.registry import build_data
+from subband.files import write_atomically
+from subband.models.checkpoint import load_model
+from subband.tasks.classification.robustness import distortions, robustness
+from subband.visual.robustness import robustness_png
 
 COLUMNS = ("distortion", "strength", "top1", "top5", "cross_entropy", "images")
 _SHOWN = {"none": "none", "low_pass": "low-pass", "high_pass": "high-pass", "jpeg": "JPEG"}
@@ -28,8 +33,6 @@ def check_robustness(recipe: RecipeConfig, strengths: dict[str, Sequence[Any]]) 
         ValueError: If the recipe is not for classification, or a strength is out of range.
         ImportError: If matplotlib is missing.
     """
-    from subband.tasks.classification.robustness import distortions
-
     if recipe.task != "classification":
         raise ValueError(f"--robustness measures the accuracy of classifiers, but the recipe is for {recipe.task}.")
     if importlib.util.find_spec("matplotlib") is None:
@@ -49,12 +52,7 @@ def measure_robustness(
         scores: Contents of `scores.json` of this evaluation.
         strengths: `radii` and `qualities`, as far as they are not the usual ones.
     """
-    from subband.data.registry import build_data
-    from subband.files import write_atomically
-    from subband.models.checkpoint import load_model
-    from subband.tasks.classification.robustness import robustness
     from subband.training.trainer import pick_training_device
-    from subband.visual.robustness import robustness_png
 
     data = build_data(recipe.data.name, recipe.data.args, recipe.seed)
     device = pick_training_device(recipe.trainer)
@@ -89,8 +87,6 @@ def _as_csv(rows: list[dict[str, Any]]) -> str:
 
 
 def _show(rows: list[dict[str, Any]], name: str) -> None:
-    from subband.cli.options import open_table, show_table
-
     measured = [column for column in COLUMNS[2:-1] if column in rows[0]]
     headings = ["distortion", "strength", *(column.replace("top", "top-").replace("_", "-") for column in measured)]
     table = open_table(headings, title=f"{name}: {rows[0]['images']} distorted test images", right=headings[1:])

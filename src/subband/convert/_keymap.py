@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +29,8 @@ class KeyMap:
             None where that cannot be done.
         publish: Turns a value of ours into its published form, called with our key and the value; for values that `fit`
             lays out in another way.
+        check: Refuses weights that fit in shape but belong to another published network: called with the name of the
+            model, the published state dict, the arguments that were given, and what messages call the checkpoint.
     """
 
     rules: tuple[tuple[str, str], ...]
@@ -35,6 +38,7 @@ class KeyMap:
     constants: Callable[[nn.Module], dict[str, Tensor]] | None = None
     fit: Callable[[str, Tensor, torch.Size], Tensor | None] | None = None
     publish: Callable[[str, Tensor], Tensor] | None = None
+    check: Callable[[str, Mapping[str, Tensor], Mapping[str, Any], str], None] | None = None
 
     def to_own(self, key: str) -> str | None:
         """Our key for a published one; None if the table does not know it."""

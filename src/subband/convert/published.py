@@ -32,6 +32,8 @@ def load_published(name: str, checkpoint: str | Path | Mapping[str, Tensor], **o
         own = rename_state(state, table, model, source)
     except ValueError as error:
         raise ValueError(_explanation(str(error), model, state, overrides, source)) from None
+    if table.check:
+        table.check(name, state, overrides, source)
     model.load_state_dict(own)
     prepare = published_preprocessing(model)
     known = {} if prepare is None else {"preprocessing": prepare}

@@ -5,10 +5,16 @@ the current ones. Position tables for windows of another size are resized, as th
 does. A network with `in_chans` other than three takes the stem of a file for three colors: within each wavelet band,
 one channel has the sum of the colors' weights and the mean of their statistics, more channels have the colors in turn,
 rescaled.
+
+The number of heads across channels, and how images were prepared, show in no shape. The size of the position tables
+tells the published files for 384 pixels from those for 224: a file that is loaded by the name of the other one, and
+would compute something else, is refused. Files with the older names may have more heads than the sizes of today;
+nothing in them tells, so there is a warning.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,8 +27,8 @@ from subband.convert._keymap import KeyMap
 from subband.convert.position_table import resize_position_table
 from subband.convert.published import export_state, read_state, rename_state
 from subband.convert.wsfvit_video import CHANNEL_NAMES, MBCONV_NAMES, SAME_NAMES
-from subband.models.registry import create_model, model_spec
-from subband.models.wsfvit.wsfvit import WSFViT, WSFViTPyramid
+from subband.models.registry import catalog, create_model, model_spec
+from subband.models.wsfvit.wsfvit import WSFViT, WSFViTPyramid, stage_windows
 
 __all__ = ["WSFVIT", "WSFVIT_PYRAMID", "export_pyramid", "load_pyramid"]
 
@@ -30,6 +36,9 @@ BLOCK = "stages.{s}.blocks.{b}"
 OWN_BLOCK = "trunk.levels.{s}.{b}"
 STEM_NAMES = {"norm1": "norm_in", "conv1": "conv1", "norm2": "norm1", "conv2": "conv2", "norm3": "norm2"}
 BANDS = 4
+DEFAULT_SIZE = 224
+OLDER_HEADS = (4, 8, 16, 32)
+INPUT_OPTIONS = {"img_size", "num_classes", "in_chans", "drop_rate", "drop_path_rate"}  # with which a file is published
 TABLE = "attn.rel_pos.relative_position_bias_table"
 # Current name, older name, ours.
 ATTENTION_NAMES = (
@@ -80,6 +89,61 @@ def fit_input(key: str, value: Tensor, wanted: torch.Size) -> Tensor | None:
     return None
 
 
+def check_variant(name: str, state: Mapping[str, Tensor], overrides: Mapping[str, Any], source: str) -> None:
+    """Refuse the weights of another published size that differs in what no shape shows.
+
+    Args:
+        name: Model that the weights were loaded into.
+        state: Published state dict.
+        overrides: Arguments that were given. With `num_heads`, or with arguments that no published file has, the user
+            knows better.
+        source: What messages call the checkpoint.
+
+    Raises:
+        ValueError: If the position tables are those of another size, naming it.
+    """
+    if set(overrides) - INPUT_OPTIONS:
+        return
+    args, tables = model_spec(name).args, {tuple(value.shape[1:]) for key, value in state.items() if TABLE in key}
+    for other, spec in catalog().items():
+        differences = _hidden_differences(name, other) if spec.builder is WSFViT else []
+        if differences and tables == {_table_size(other)} != {_table_size(name)}:
+            side, heads = _table_size(other)[0], list(args["num_heads"])
+            raise ValueError(
+                f"{source} has position tables of {side} x {side}, those of {other}, which differs from {name} in "
+                f"{' and '.join(differences)} though not in shapes; load it as {other}, or, if it was trained as "
+                f"{name}, pass num_heads={heads} (on the command line --set num_heads={heads})."
+            )
+    if tuple(args["num_heads"]) != OLDER_HEADS and any(
+        older in key for _, older, _ in ATTENTION_NAMES for key in state
+    ):
+        warnings.warn(
+            f"{source} has the names of files from before February 2026, of which some were trained with "
+            f"num_heads={list(OLDER_HEADS)}, not {list(args['num_heads'])} as {name} has them; no weight tells. "
+            "Measure the accuracy, or pass num_heads.",
+            stacklevel=4,
+        )
+
+
+def _hidden_differences(name: str, other: str) -> list[str]:
+    """In what two published networks of the same width and depth differ that no shape shows."""
+    first, second = model_spec(name), model_spec(other)
+    if any(first.args[key] != second.args[key] for key in ("dims", "depths", "head_dim", "stem_dim")):
+        return []
+    hidden = {
+        "num_heads": first.args["num_heads"] != second.args["num_heads"],
+        "preprocessing": first.preprocessing != second.preprocessing,
+    }
+    return [key for key, differs in hidden.items() if differs]
+
+
+def _table_size(name: str) -> tuple[int, int]:
+    """Sides of the position tables of a published network, the same in all stages."""
+    side = model_spec(name).args.get("img_size", DEFAULT_SIZE)
+    window = stage_windows(side, side)[0]
+    return 2 * window[0] - 1, 2 * window[1] - 1
+
+
 TRUNK_RULES = (
     *((f"stem.{theirs}", f"trunk.stem.{ours}") for theirs, ours in STEM_NAMES.items()),
     *_block_rules(),
@@ -94,6 +158,7 @@ WSFVIT = KeyMap(
     ),
     constants=haar_filters,
     fit=fit_input,
+    check=check_variant,
 )
 
 # The backbone of a detector, without the prefix `backbone.`.

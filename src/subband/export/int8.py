@@ -11,17 +11,76 @@ import logging
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
-if TYPE_CHECKING:
-    from torch import Tensor
+import torch
+from torch import Tensor, nn
+
+from subband.export.onnx import OnnxFile, require_onnx
+from subband.media.images import READ_SUFFIXES, on_white, read_image
+from subband.predictors.classification import ImageClassifier
+
+__all__ = ["Outcome", "calibration_batches", "calibration_inputs", "export_int8", "quantize"]
 
 QUANTIZED = ("Conv", "Gemm", "MatMul")
 # Marks of nodes that keep float32, in what torch.onnx notes about their origin: transforms and attention call `matmul`
 # itself, linear layers do not; the front end that makes cosine coefficients is one fixed convolution.
 FLOAT_ORIGINS = ("aten.matmul", "aten.bmm", "subband.layers.jpeg_dct")
 ORIGIN = "pkg.torch.onnx.class_hierarchy"
+
+
+class Outcome(NamedTuple):
+    """What integers changed.
+
+    Attributes:
+        same: Calibration images with the same most probable class as before.
+        images: How many there are.
+        megabytes: Size of the file.
+        megabytes_before: Size of the float file.
+    """
+
+    same: int
+    images: int
+    megabytes: float
+    megabytes_before: float
+
+
+def calibration_inputs(model: nn.Module, folder: Path, inputs: Tensor, limit: int) -> list[Tensor]:
+    """Images of a folder as a classifier takes them, in batches like an example.
+
+    Args:
+        model: The classifier.
+        folder: Photographs, in the folder itself or in folders inside it.
+        inputs: Example `(B, 3, H, W)`.
+        limit: Most images to take.
+
+    Raises:
+        ImportError: If onnx, onnxscript or onnxruntime is missing.
+        TypeError: If the network is no classifier.
+        FileNotFoundError: If there is no such folder.
+        ValueError: If it holds fewer photographs than a batch, or one of them cannot be read.
+    """
+    require_onnx()
+    prepare = ImageClassifier(model).preprocessing
+    batch, _, height, width = inputs.shape
+    classifier = ImageClassifier(model, preprocessing=replace(prepare, size=(height, width)))
+    return calibration_batches(classifier.prepare, folder, batch=batch, limit=limit)
+
+
+def export_int8(source: Path, path: Path, batches: Sequence[Tensor]) -> Outcome:
+    """Make an integer file of a float one and see what that changed.
+
+    Args:
+        source: File of the float network, as `subband.export.onnx.export_onnx` writes it.
+        path: File to write.
+        batches: Inputs that ranges of activations are measured on.
+    """
+    quantize(source, path, batches)
+    before, after = OnnxFile(source), OnnxFile(path)
+    same = torch.cat([before(part).argmax(1) == after(part).argmax(1) for part in batches])
+    return Outcome(int(same.sum()), len(same), path.stat().st_size / 1e6, source.stat().st_size / 1e6)
 
 
 def calibration_batches(prepare: Callable[[Tensor], Tensor], folder: Path, *, batch: int, limit: int) -> list[Tensor]:
@@ -37,15 +96,11 @@ def calibration_batches(prepare: Callable[[Tensor], Tensor], folder: Path, *, ba
         FileNotFoundError: If there is no such folder.
         ValueError: If it holds fewer photographs than a batch, or one of them cannot be read.
     """
-    import torch
-
-    from subband.media.images import READ_SUFFIXES, on_white, read_image
-
     if not folder.is_dir():
-        raise FileNotFoundError(f"--calibration {folder} is no folder.")
+        raise FileNotFoundError(f"{folder} is no folder of images for calibration.")
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in READ_SUFFIXES and path.name[0] != ".")
     if len(paths) < batch:
-        raise ValueError(f"--calibration {folder} holds {len(paths)} photographs, fewer than a batch of {batch}.")
+        raise ValueError(f"{folder} holds {len(paths)} photographs, fewer than a batch of {batch}.")
     count = min(len(paths), max(limit, batch)) // batch * batch
     chosen = [paths[index * len(paths) // count] for index in range(count)]
     inputs = [prepare(on_white(read_image(path))) for path in chosen]
@@ -85,7 +140,7 @@ def quantize(source: Path, path: Path, batches: Sequence[Tensor]) -> None:
 
 
 def _prepared(source: Path, path: Path) -> Path:
-    """The file with shapes inferred and operators joined; as it is, where onnxruntime's preparation cannot handle it."""
+    """The file with shapes inferred and operators joined; as it is, where onnxruntime cannot prepare it."""
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     try:

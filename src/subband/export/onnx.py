@@ -1,21 +1,25 @@
-"""ONNX files: written with names that say what goes in, with the facts an engineer needs beside the weights, and run."""
+"""ONNX files: written with names that say what goes in and the facts an engineer needs beside the weights, and run."""
 
 from __future__ import annotations
 
 import json
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from torch import Tensor, nn
 
 from subband._version import __version__
+from subband.export.difference import largest_difference
+from subband.models.dct.front_end import DCTClassifier
+from subband.models.protocols.classifier import Classifier
 
-if TYPE_CHECKING:
-    from torch import Tensor, nn
+__all__ = ["OnnxFile", "export_onnx", "require_onnx", "stored_facts", "tensor_names", "write_onnx"]
 
 PROTOBUF_LIMIT = 2**31  # bytes in one ONNX file; larger weights go to a second file beside it
-STACK_TRACE = (
-    "pkg.torch.onnx.stack_trace"  # of every node: the exporting machine's own paths, which are nobody's business
-)
+# Of every node: the exporting machine's own paths, which are nobody's business.
+STACK_TRACE = "pkg.torch.onnx.stack_trace"
 STORED_FACTS = ("classes", "preprocessing")  # of a model's metadata
 
 
@@ -33,13 +37,27 @@ def require_onnx() -> None:
         raise ImportError(f"ONNX export needs the package {error.name}; pip install 'subband[export]'.") from error
 
 
+def export_onnx(model: nn.Module, inputs: Tensor, path: Path, *, dynamic_batch: bool = False) -> float:
+    """Write an ONNX file, run it in onnxruntime on the CPU and compare.
+
+    Args:
+        model: Network in evaluation mode that takes one tensor.
+        inputs: Example; its shape is fixed in the file.
+        path: File to write.
+        dynamic_batch: Leave the first axis open; the example needs at least two samples then.
+
+    Returns:
+        Largest absolute difference between the outputs of file and network, as a share of the largest output.
+
+    Raises:
+        ImportError: If onnx, onnxscript or onnxruntime is missing.
+    """
+    write_onnx(model, inputs, path, dynamic_batch=dynamic_batch)
+    return largest_difference(model, OnnxFile(path), inputs, dynamic_batch=dynamic_batch)
+
+
 def tensor_names(model: nn.Module) -> tuple[str, str]:
     """What the file calls the input and the output of a network."""
-    from torch import nn
-
-    from subband.models.dct.front_end import DCTClassifier
-    from subband.models.protocols.classifier import Classifier
-
     if not isinstance(model, Classifier):
         return "frames", "prediction"
     takes_coefficients = isinstance(model, DCTClassifier) and isinstance(model.front_end, nn.Identity)
@@ -60,8 +78,6 @@ def write_onnx(model: nn.Module, inputs: Tensor, path: Path, *, dynamic_batch: b
     Raises:
         ImportError: If onnx, onnxscript or onnxruntime is missing.
     """
-    import torch
-
     require_onnx()
     size = sum(tensor.nbytes for tensor in model.state_dict().values())
     name, result = tensor_names(model)
@@ -87,9 +103,8 @@ def stored_facts(model: nn.Module, inputs: Tensor) -> dict[str, str]:
     """What an ONNX file says beside its weights: text by key, JSON where it is more than a word."""
     config: Any = getattr(model, "model_config", {})
     metadata: Any = dict(getattr(model, "metadata", {}))
-    if (
-        "preprocessing" in metadata and tensor_names(model)[0] == "images"
-    ):  # the file's size, which may not be that of training
+    if "preprocessing" in metadata and tensor_names(model)[0] == "images":
+        # The file's size may not be that of training.
         metadata["preprocessing"] = {**metadata["preprocessing"], "size": list(inputs.shape[-2:])}
     facts = {key: json.dumps(metadata[key]) for key in STORED_FACTS if key in metadata}
     return {"model": config.get("name", ""), "subband_version": __version__, **facts}
@@ -123,7 +138,5 @@ class OnnxFile:
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """The first output for a batch of the first input."""
-        import torch
-
         (result, *_) = self._session.run(None, {self._session.get_inputs()[0].name: inputs.numpy()})
         return torch.from_numpy(result)

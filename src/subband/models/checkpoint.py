@@ -53,7 +53,7 @@ def load_model(source: str | Path) -> nn.Module:
     """See `subband.load_model`."""
     folder = find_model_folder(source)
     card = read_card(folder)
-    model = create_model(card["name"], **{key: _as_tuple(value) for key, value in card["args"].items()})
+    model = model_of_card(card)
     weights = folder / WEIGHTS_FILE
     if not weights.is_file():
         raise FileNotFoundError(f"{weights} is missing beside {CONFIG_FILE}.")
@@ -93,6 +93,11 @@ def read_card(folder: Path) -> dict[str, Any]:
     if card["format_version"] > FORMAT_VERSION:
         raise ValueError(f"{path} was written by a newer subband ({card.get('subband_version')}); upgrade to read it.")
     return card
+
+
+def model_of_card(card: Mapping[str, Any]) -> nn.Module:
+    """The network that a card describes, with fresh weights."""
+    return create_model(card["name"], **{key: _as_tuple(value) for key, value in card["args"].items()})
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:

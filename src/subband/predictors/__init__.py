@@ -1,6 +1,7 @@
 """What a user calls: a network with its pre- and postprocessing."""
 
-from subband.predictors.classification import ImageClassifier
-from subband.predictors.video_prediction import VideoPredictor
+from subband.predictors.classification import ImageClassifier, read_preprocessing
+from subband.predictors.read_ahead import FileResult
+from subband.predictors.video_prediction import Comparison, VideoPredictor
 
-__all__ = ["ImageClassifier", "VideoPredictor"]
+__all__ = ["Comparison", "FileResult", "ImageClassifier", "VideoPredictor", "read_preprocessing"]

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from subband.data.spec import ClipSpec
+from subband.device import pick_device
 from subband.media.frames import working_size
+from subband.media.video import probe, read_clip
 from subband.models.checkpoint import load_model
 from subband.models.protocols.video import VideoModel
-
-_TOLERANCE = 0.01  # interpolation and video codecs may overshoot a little
+from subband.predictors.inputs import FrameInput, as_frames
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,15 +42,16 @@ class VideoPredictor:
     """A video-prediction network that takes frames as they come out of a file.
 
     Args:
-        model: Network; it is put into eval mode and stays on its device.
-        metadata: Facts stored beside the weights; `data_range` is the range of the frames the network was trained on,
-            `[0, 1]` when it is not there.
+        model: Network; it is put into eval mode.
+        metadata: Facts stored beside the weights, those of the network (`model.metadata`) by default; `data_range` is
+            the range of the frames it was trained on, `[0, 1]` when it is not there.
         max_side: Frames with a longer side are reduced to it before prediction (bilinear, antialiased). Time and memory
             grow with the area; None keeps every size.
+        device: Where to compute: `auto`, `cpu`, `cuda`, `cuda:INDEX` or `mps`; None leaves the network where it is.
 
     Raises:
-        ValueError: If `max_side` is not positive, or the network was trained on standardized fields, which have no
-            range that frames in `[0, 1]` could be mapped to.
+        ValueError: If `max_side` is not positive, there is no such device, or the network was trained on standardized
+            fields, which have no range that frames in `[0, 1]` could be mapped to.
 
     Example:
         >>> from subband import create_model
@@ -59,9 +61,14 @@ class VideoPredictor:
     """
 
     def __init__(
-        self, model: VideoModel, metadata: Mapping[str, Any] | None = None, *, max_side: int | None = None
+        self,
+        model: VideoModel,
+        metadata: Mapping[str, Any] | None = None,
+        *,
+        max_side: int | None = None,
+        device: torch.device | str | None = None,
     ) -> None:
-        facts = metadata or {}
+        facts: Any = getattr(model, "metadata", {}) if metadata is None else metadata
         data_range = facts.get("data_range", (0.0, 1.0))
         if data_range is None or facts.get("mean") is not None:
             raise ValueError(
@@ -70,7 +77,7 @@ class VideoPredictor:
             )
         if max_side is not None and max_side < 1:
             raise ValueError(f"max_side must be at least 1, got {max_side}.")
-        self.model = model.eval()
+        self.model = (model if device is None else model.to(pick_device(device))).eval()
         self.low, self.high = map(float, data_range)
         self.max_side = max_side
 
@@ -82,32 +89,33 @@ class VideoPredictor:
 
         Args:
             source: What `subband.load_model` takes: model folder, run folder or name of bundled weights.
-            device: Where to compute.
+            device: Where to compute: `auto`, `cpu`, `cuda`, `cuda:INDEX` or `mps`.
             max_side: See the class.
 
         Raises:
             FileNotFoundError: If there is nothing at `source`.
-            ValueError: If it holds no video-prediction network.
+            ValueError: If it holds no video-prediction network, or there is no such device.
         """
         model = load_model(source)
         if not isinstance(model, VideoModel):
             raise ValueError(f"{source} holds a {type(model).__name__}, which is no video-prediction network.")
-        return cls(model.to(device), cast(Mapping[str, Any], model.metadata), max_side=max_side)
+        return cls(model, max_side=max_side, device=device)
 
     @property
     def num_context(self) -> int:
         """How many frames the network looks at."""
         return self.model.in_shape[0]
 
-    @torch.inference_mode()
-    def predict(self, frames: Tensor, num_frames: int) -> Tensor:
+    def predict(self, frames: str | Path | FrameInput, num_frames: int) -> Tensor:
         """The frames that follow.
 
-        A gray network takes color clips channel by channel. To give more frames than it does at once, the network is
-        fed its own predictions, and errors add up.
+        A gray network takes color clips channel by channel. More frames than the network gives at once are rolled out:
+        it is fed its own predictions, and errors add up.
 
         Args:
-            frames: `(T, C, H, W)` float in `[0, 1]`, T at least `num_context`; the last ones count.
+            frames: Clip (video file, animated GIF or folder of images), array `(T, H, W)` or `(T, H, W, C)`, tensor
+                `(T, C, H, W)`, or a list of files, Pillow images, arrays and tensors; `uint8`, or floating point in
+                `[0, 1]`. T is at least `num_context`; the last ones count.
             num_frames: How many frames to predict.
 
         Returns:
@@ -116,19 +124,15 @@ class VideoPredictor:
 
         Raises:
             ValueError: If there are too few frames, or shape, type or channels do not fit.
+            TypeError: If the frames are none of these kinds.
         """
-        _check(frames)
-        parameter = next(self.model.parameters(), frames)
-        clip = self._resize(frames[-self.num_context :]).to(parameter)
-        clip = self.low + (self.high - self.low) * clip
-        prediction = self.model.predict(clip.unsqueeze(0), num_frames)[0]
-        return ((prediction - self.low) / (self.high - self.low)).to(frames).clamp(0, 1)
+        return self._predict(self._read(frames, self.num_context), num_frames)
 
-    def compare(self, frames: Tensor, num_frames: int) -> Comparison:
+    def compare(self, frames: str | Path | FrameInput, num_frames: int) -> Comparison:
         """Predicts the last frames of a clip from those before, and scores them frame by frame.
 
         Args:
-            frames: `(T, C, H, W)` float in `[0, 1]`, T at least `num_context + num_frames`.
+            frames: What `predict` takes, T at least `num_context + num_frames`; of a file the last ones count.
             num_frames: How many frames to hold out.
 
         Returns:
@@ -136,21 +140,40 @@ class VideoPredictor:
 
         Raises:
             ValueError: If there are too few frames, or shape, type or channels do not fit.
+            TypeError: If the frames are none of these kinds.
         """
         if num_frames < 1:
             raise ValueError(f"num_frames must be at least 1, got {num_frames}.")
-        if len(frames) < self.num_context + num_frames:
+        known = self._read(frames, self.num_context + num_frames)
+        if len(known) < self.num_context + num_frames:
             raise ValueError(
                 f"comparing needs {self.num_context} frames to look at and {num_frames} to compare with, "
-                f"got {len(frames)} frames."
+                f"got {len(known)} frames."
             )
-        _check(frames)
-        clip = self._resize(frames)
+        clip = self._resize(known)
         context, target = clip[:-num_frames], clip[-num_frames:]
-        prediction = self.predict(context, num_frames)
+        prediction = self._predict(context, num_frames)
         persistence = context[-1:].expand_as(target)
         scores = {"model": _per_frame(prediction, target), "persistence": _per_frame(persistence, target)}
         return Comparison(target=target, prediction=prediction, persistence=persistence, per_frame=scores)
+
+    @torch.inference_mode()
+    def _predict(self, frames: Tensor, num_frames: int) -> Tensor:
+        parameter = next(self.model.parameters(), frames)
+        clip = self._resize(frames[-self.num_context :]).to(parameter)
+        clip = self.low + (self.high - self.low) * clip
+        prediction = self.model.predict(clip.unsqueeze(0), num_frames)[0]
+        return ((prediction - self.low) / (self.high - self.low)).to(frames).clamp(0, 1)
+
+    def _read(self, frames: str | Path | FrameInput, wanted: int) -> Tensor:
+        """The frames as a tensor; of a file only as many of the last ones as are wanted."""
+        if not isinstance(frames, str | Path):
+            return as_frames(frames)
+        info = probe(frames)
+        if info.num_frames < wanted:
+            raise ValueError(f"{frames} has {info.num_frames} frames, but {wanted} are needed.")
+        size = working_size(info.height, info.width, self.max_side)
+        return read_clip(frames, info.num_frames - wanted, wanted, size=size)
 
     def _resize(self, frames: Tensor) -> Tensor:
         height, width = frames.shape[-2:]
@@ -160,25 +183,7 @@ class VideoPredictor:
         return F.interpolate(frames, size=size, mode="bilinear", antialias=True)
 
 
-def _check(frames: Tensor) -> None:
-    if frames.ndim != 4:
-        raise ValueError(f"frames must be (T, C, H, W), got {tuple(frames.shape)}.")
-    if not frames.is_floating_point():
-        raise ValueError(f"frames must be floating point in [0, 1], got {frames.dtype}; divide 8-bit frames by 255.")
-    low, high = frames.amin().item(), frames.amax().item()
-    if not (low > -float("inf") and high < float("inf")):
-        raise ValueError("frames hold values that are not finite numbers.")
-    if low < -_TOLERANCE or high > 1 + _TOLERANCE:
-        fix = "divide 8-bit frames by 255" if low >= 0 else "map [-1, 1] to [0, 1] by (x + 1) / 2"
-        warnings.warn(
-            f"frames should lie in [0, 1] but reach from {low:.3g} to {high:.3g}; {fix}, "
-            "or the prediction means nothing.",
-            stacklevel=3,
-        )
-
-
 def _per_frame(prediction: Tensor, target: Tensor) -> dict[str, list[float]]:
-    from subband.data import ClipSpec
     from subband.metrics.video import VideoPredictionMetrics
 
     num_frames, channels, height, width = target.shape

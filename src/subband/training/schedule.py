@@ -28,20 +28,6 @@ def build_optimizer(model: nn.Module, config: OptimConfig) -> Optimizer:
     return kind(groups, lr=config.lr, betas=config.betas)
 
 
-def check_schedule(config: OptimConfig) -> None:
-    """Refuse a schedule before a run begins.
-
-    Raises:
-        ValueError: If a length or factor is out of its range, or `per_epoch` is set for `onecycle`.
-    """
-    if config.per_epoch and config.schedule == "onecycle":
-        raise ValueError("optim.per_epoch is for the schedules cosine and steps, not for onecycle.")
-    if config.step_epochs <= 0 or config.step_factor <= 0:
-        raise ValueError(
-            f"optim.step_epochs and step_factor must be positive, got {config.step_epochs} and {config.step_factor}."
-        )
-
-
 def build_schedule(optimizer: Optimizer, config: OptimConfig, num_steps: int, steps_per_epoch: float) -> LRScheduler:
     """Learning rate per optimizer step.
 

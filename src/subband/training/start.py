@@ -53,7 +53,8 @@ def _resized(model: nn.Module, start: nn.Module) -> nn.Module | None:
     if model_spec(config["name"]).layout is None:
         return None
     try:
-        return load_published(config["name"], export_published(start), **config["args"])
+        # All arguments are given, heads included, which are known to agree.
+        return load_published(config["name"], export_published(start), **_arguments(model))
     except ValueError:
         return None
 

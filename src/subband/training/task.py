@@ -18,7 +18,7 @@ from subband.metrics.descriptors import MetricInfo
 from subband.models.checkpoint import load_model
 from subband.models.registry import model_spec
 from subband.training.evaluation import Evaluation
-from subband.training.schedule import check_schedule
+from subband.training.options import check_options
 
 if TYPE_CHECKING:
     from subband.visual.report.task_report import TaskReport
@@ -76,7 +76,7 @@ class Task(ABC):
             raise ValueError(f"trainer.monitor must be {names} for {recipe.task}, got {recipe.trainer.monitor}.")
         if recipe.model.teacher is not None and not self.uses_teacher:
             raise ValueError(f"model.teacher is set, but no loss of {recipe.task} asks a teacher.")
-        check_schedule(recipe.optim)
+        check_options(recipe)
         check_drop_path(recipe.drop_path, model)
         self.recipe = recipe
         self.model: Any = model
@@ -244,16 +244,12 @@ class Task(ABC):
 
 
 def check_drop_path(config: DropPathConfig, model: nn.Module) -> None:
-    """Refuse a rate that shall change during training without a rate, or without a network that can change it.
+    """Refuse a rate that shall change during training for a network that cannot change it.
 
     Raises:
         ValueError: If so.
     """
-    if config.mode == "standard":
-        return
-    if config.rate is None:
-        raise ValueError(f"drop_path.mode {config.mode} needs a drop_path.rate.")
-    if not hasattr(model, "set_drop_path_rate"):
+    if config.mode != "standard" and not hasattr(model, "set_drop_path_rate"):
         raise ValueError(f"drop_path.mode must be standard for {type(model).__name__}, got {config.mode}.")
 
 

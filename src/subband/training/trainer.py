@@ -20,11 +20,11 @@ from lightning.pytorch.callbacks import (
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from subband.config import RecipeConfig, TrainerConfig
+from subband.device import pick_device
 from subband.training.callbacks import AtomicCheckpointIO, SaveLast
 from subband.training.run_files import RunFiles, is_first_process
 from subband.training.task import Task
 
-ACCELERATORS = {"auto": "auto", "cpu": "cpu", "cuda": "gpu", "mps": "mps"}
 PRECISIONS: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
 
@@ -42,7 +42,7 @@ def build_trainer(
         raise ValueError(f"trainer.accumulate must be 1 for {recipe.task}, which trains with several optimizers.")
     _quieten_lightning()
     return Trainer(
-        accelerator=ACCELERATORS[config.device],
+        accelerator=pick_training_device(config).type,
         devices=config.num_devices,
         num_nodes=config.num_nodes,
         strategy=config.strategy,
@@ -64,10 +64,8 @@ def build_trainer(
 
 
 def pick_training_device(config: TrainerConfig) -> torch.device:
-    """The device that `trainer.device` means on this machine."""
-    if config.device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(config.device)
+    """The device that `trainer.device` means on this machine; one that is named need not be there."""
+    return pick_device("auto") if config.device == "auto" else torch.device(config.device)
 
 
 def check_machine(recipe: RecipeConfig) -> None:

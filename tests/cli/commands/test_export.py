@@ -10,8 +10,7 @@ import torch
 from subband import create_model, load_model, save_model
 from subband.cli.main import main
 from subband.data import build_data
-from subband.export.int8 import _prepared, calibration_batches
-from subband.export.onnx import OnnxFile, stored_facts
+from subband.export.onnx import OnnxFile
 from subband.media.images import write_image
 
 SIMVP = {"in_shape": (4, 1, 16, 16), "hid_S": 8, "hid_T": 16, "N_S": 2, "N_T": 2}
@@ -180,45 +179,6 @@ def test_integers_keep_the_answers_and_the_facts(digits, tmp_path, capsys, words
     assert 0.001 < difference < 0.1  # integers at work, and good ones
     types = [onnx.TensorProto.DataType.Name(item.data_type) for item in onnx.load(path).graph.initializer]
     assert types.count("INT8") >= 10  # learned matrices of two linear layers a block, the embedding and the last layer
-
-
-def test_batches_for_calibration_are_whole_and_from_all_over_the_folder(digits):
-    folder, _ = digits
-    batches = calibration_batches(lambda image: image, folder, batch=8, limit=30)
-    assert [tuple(batch.shape) for batch in batches] == [(8, 3, 8, 8)] * 3
-    everything = calibration_batches(lambda image: image, folder, batch=1, limit=1000)
-    assert len(everything) == 60
-    places = [next(i for i, other in enumerate(everything) if other[0].equal(image)) for image in torch.cat(batches)]
-    assert places[0] == 0
-    assert places[-1] > 50
-    with pytest.raises(ValueError, match="holds 60 photographs, fewer than a batch of 61"):
-        calibration_batches(lambda image: image, folder, batch=61, limit=1)
-
-
-def test_files_that_are_no_graphs_are_named(tmp_path):
-    pytest.importorskip("onnxruntime")
-    (tmp_path / "text.onnx").write_text("mine")
-    with pytest.raises(ValueError, match=r"onnxruntime does not take text\.onnx: "):
-        OnnxFile(tmp_path / "text.onnx")
-
-
-def test_the_file_says_its_own_size():
-    model = create_model("gfnet_ti", img_size=32)
-    model.metadata = {"preprocessing": {"size": [32, 32], "crop_ratio": 0.9}, "classes": ["a", "b"], "seed": 3}
-    facts = stored_facts(model, torch.zeros(1, 3, 64, 48))
-    assert json.loads(facts["preprocessing"]) == {"size": [64, 48], "crop_ratio": 0.9}
-    assert json.loads(facts["classes"]) == ["a", "b"]
-    assert set(facts) == {"model", "subband_version", "preprocessing", "classes"}
-
-
-def test_graphs_that_cannot_be_prepared_are_taken_as_they_are(tmp_path, monkeypatch):
-    shape_inference = pytest.importorskip("onnxruntime.quantization.shape_inference")
-
-    def fail(*_):
-        raise Exception("Incomplete symbolic shape inference")
-
-    monkeypatch.setattr(shape_inference, "quant_pre_process", fail)
-    assert _prepared(tmp_path / "float.onnx", tmp_path / "prepared.onnx") == tmp_path / "float.onnx"
 
 
 @pytest.mark.slow

@@ -47,6 +47,12 @@ def test_exposures_of_a_folder(scene, tmp_path, capsys):
     assert len(list((tmp_path / "bracket").iterdir())) == 3
 
 
+def test_a_window_that_exposures_do_not_need_is_said(scene, tmp_path, capsys):
+    write_exposures(scene, tmp_path / "bracket")
+    assert main(["fuse", str(tmp_path / "bracket"), "--window", "5"]) == 0
+    assert "--window has no effect: by their brightness the pictures are exposures" in capsys.readouterr().err
+
+
 def test_options_reach_the_function(foci, tmp_path):
     variants = [
         [],

@@ -77,7 +77,7 @@ def test_printed_page(capsys):
         (["simvp_gsta", "--depth", "-1"], "--depth"),
         (["simvp_gsta", "--batch", "0"], "positive"),
         (["simvp_gsta", *SET, "--repeats", "0"], "repeats"),
-        (["simvp_gsta", "--device", "toaster"], "--device must be one of"),
+        (["simvp_gsta", "--device", "toaster"], "device must be one of"),
     ],
 )
 def test_mistakes_are_one_sentence(capsys, words, sentence):

@@ -165,7 +165,7 @@ def test_overwrite(clip: Path, model: str, tmp_path: Path) -> None:
         (("--max-side", "0"), "--max-side must be at least 1"),
         (("--start", "-3"), "--start must not be negative"),
         (("--stride", "many"), "stride"),
-        (("--device", "abacus"), "--device must be one of"),
+        (("--device", "abacus"), "device must be one of"),
         (("--nm-frames", "3"), "did you mean --num-frames?"),
     ],
 )

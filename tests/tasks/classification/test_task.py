@@ -147,9 +147,9 @@ def test_a_checkpoint_of_other_classes_is_refused(tmp_path, tiny_classifier):
         ({"loss": [{"name": "cross_entropy", "args": {"label_smoothing": 1}}]}, r"must lie in \[0, 1\), got 1"),
         ({"model": {"args": {"num_classes": 7}}}, r"num_classes is 7, but the data has 10 classes"),
         ({"model": {"name": "tau", "args": {}}}, r"model 'tau' is for video_prediction"),
-        ({"drop_path": {"mode": "late", "rate": None}}, r"drop_path.mode late needs a drop_path.rate"),
+        ({"drop_path": {"mode": "late", "rate": None}}, r"drop_path.mode has no effect without drop_path.rate"),
         ({"model": {"name": "dct_resnet50", "args": {}}}, r"'dct_resnet50' has no stochastic depth"),
-        ({"optim": {"schedule": "onecycle", "per_epoch": True}}, r"per_epoch is for the schedules cosine and steps"),
+        ({"optim": {"schedule": "onecycle", "per_epoch": True}}, r"per_epoch is for optim.schedule cosine or steps"),
     ],
 )
 def test_a_recipe_that_does_not_fit_is_refused(tmp_path, tiny_classifier, changes, message):

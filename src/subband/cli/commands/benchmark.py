@@ -7,12 +7,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    import torch
-    from jsonargparse import ArgumentParser, Namespace
-    from torch import nn
+import torch
+from torch import nn
 
-    from subband.cli.comparison import Entry
+import subband
+from subband.cli.comparison import Column, show_comparison
+from subband.cli.option_rules import Needs
+from subband.cli.options import example_input, open_table, show_table
+from subband.config import read_recipe
+from subband.device import pick_device
+from subband.environment import describe_environment
+from subband.models.checkpoint import load_model
+from subband.models.complexity import count_macs
+
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser, Namespace
+
+    from subband.training.comparison import Entry
 
 EXAMPLES = """examples:
   subband benchmark speed wast simvp_gsta tau --threads 1
@@ -30,6 +41,29 @@ ABLATION = {
 }
 METRICS = (("MSE", "mse", 2), ("MAE", "mae", 2), ("PSNR dB", "psnr", 2), ("SSIM", "ssim", 4))
 CLASSIFIERS = {"wsfvit": "WSF-ViT", "gfnet": "GFNet", "dct_resnet": "DCT ResNet", "vit": "ViT"}
+SPEED, ABLATION_WAST, COMPARISON = "speed", "ablation-wast", "classifiers"
+KINDS = {
+    "models": (SPEED, COMPARISON),
+    "--batch-size": (SPEED,),
+    "--repeats": (SPEED,),
+    "--threads": (SPEED,),
+    "--compile": (SPEED,),
+    "--seeds": (ABLATION_WAST, COMPARISON),
+    "--full": (ABLATION_WAST,),
+    "--epochs": (ABLATION_WAST, COMPARISON),
+    "--data": (COMPARISON,),
+    "--path": (COMPARISON,),
+    "--out": (ABLATION_WAST, COMPARISON),
+}
+
+
+def _needs(option: str, kinds: tuple[str, ...]) -> Needs:
+    verb, noun = "go" if option == "models" else "goes", "benchmarks" if len(kinds) > 1 else "benchmark"
+    others = {SPEED, ABLATION_WAST, COMPARISON} - set(kinds)  # an unknown kind has an error of its own
+    return Needs(option, lambda args: args.what not in others, f"{verb} with the {noun} {' and '.join(kinds)} only")
+
+
+OPTION_RULES = tuple(_needs(option, kinds) for option, kinds in KINDS.items())
 SPEED_MODELS = ("wast", "simvp_gsta", "simvp_incepu", "tau", "wsfvit_video")
 
 
@@ -62,12 +96,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     """Run the chosen benchmark."""
-    from subband.environment import describe_environment
-
     benchmarks: dict[str, Callable[[Namespace], None]] = {
-        "speed": _speed,
-        "ablation-wast": _ablation,
-        "classifiers": _classifiers,
+        SPEED: _speed,
+        ABLATION_WAST: _ablation,
+        COMPARISON: _classifiers,
     }
     if args.what not in benchmarks:
         raise ValueError(f"unknown benchmark {args.what!r}; known: {', '.join(benchmarks)}.")
@@ -76,11 +108,6 @@ def run(args: Namespace) -> None:
 
 
 def _speed(args: Namespace) -> None:
-    import torch
-
-    import subband
-    from subband.cli.options import open_table, pick_device, show_table
-
     if args.threads is not None:
         torch.set_num_threads(args.threads)
     device = pick_device(args.device)
@@ -99,8 +126,6 @@ def _speed(args: Namespace) -> None:
 
 
 def _forward(model: nn.Module, clip: torch.Tensor) -> Callable[[], None]:
-    import torch
-
     @torch.inference_mode()
     def work() -> None:
         model.eval()(clip)
@@ -118,8 +143,6 @@ def _step(model: nn.Module, clip: torch.Tensor) -> Callable[[], None]:
 
 def _shortest(work: Callable[[], None], repeats: int, device: torch.device) -> float:
     """Milliseconds of the shortest of several runs after a warm-up."""
-    import torch
-
     times = []
     for _ in range(repeats + 1):
         started = time.perf_counter()
@@ -131,7 +154,7 @@ def _shortest(work: Callable[[], None], repeats: int, device: torch.device) -> f
 
 
 def _ablation(args: Namespace) -> None:
-    from subband.cli.comparison import Column, Entry, show_comparison, train_entries
+    from subband.training.comparison import Entry
 
     size = "full_" if args.full else ""
     changes = _trainer_changes(args)
@@ -139,13 +162,13 @@ def _ablation(args: Namespace) -> None:
         Entry(label=label, name=f"{size}{name}", recipe=f"video_prediction/ablation_wast_{size}{name}", changes=changes)
         for label, name in ABLATION.items()
     ]
-    rows = train_entries(entries, args.seeds, Path(args.out or "runs/ablation_wast"))
+    rows = _train(entries, args.seeds, Path(args.out or "runs/ablation_wast"))
     columns = [Column(heading, _metric(key), digits) for heading, key, digits in METRICS]
     show_comparison(rows, [*columns, Column("train s", _train_seconds, 0)])
 
 
 def _classifiers(args: Namespace) -> None:
-    from subband.cli.comparison import Column, Entry, show_comparison, train_entries
+    from subband.training.comparison import Entry
 
     names = args.models or list(CLASSIFIERS)
     unknown = [name for name in names if name not in CLASSIFIERS]
@@ -157,7 +180,7 @@ def _classifiers(args: Namespace) -> None:
         Entry(label=CLASSIFIERS[name], name=name, recipe=recipe, changes=_data_changes(args, recipe))
         for name, recipe in recipes.items()
     ]
-    rows = train_entries(entries, args.seeds, out)
+    rows = _train(entries, args.seeds, out)
     macs = {entry.label: _macs(out, entry, args.seeds[0]) for entry in entries if rows[entry.label]}
     columns = [
         Column("top-1 %", lambda run: 100 * run["metrics"]["top1"], 2),
@@ -167,6 +190,17 @@ def _classifiers(args: Namespace) -> None:
     show_comparison(rows, columns, facts={"MACs": macs})
 
 
+def _train(entries: list[Entry], seeds: list[int], out: Path) -> dict[str, list[dict[str, Any]]]:
+    from subband.training.callbacks import TrainingInterrupted
+    from subband.training.comparison import train_entries
+
+    how = "the same command again"
+    try:
+        return train_entries(entries, seeds, out, announce=lambda text: print(text, flush=True), resume_command=how)
+    except TrainingInterrupted as stop:
+        raise KeyboardInterrupt(str(stop)) from None
+
+
 def _trainer_changes(args: Namespace) -> dict[str, Any]:
     length = {} if args.epochs is None else {"epochs": args.epochs}
     return {"trainer": {"device": args.device, **length}}
@@ -174,8 +208,6 @@ def _trainer_changes(args: Namespace) -> dict[str, Any]:
 
 def _data_changes(args: Namespace, recipe: str) -> dict[str, Any]:
     """Settings for the data that the options name; sizes and augmentation stay those of the recipe."""
-    from subband.config import read_recipe
-
     data = read_recipe(recipe)["data"]
     changes = {"args": {"path": args.path}} if args.path else {}
     if args.data != data["name"]:
@@ -188,10 +220,7 @@ def _data_changes(args: Namespace, recipe: str) -> dict[str, Any]:
 
 def _macs(out: Path, entry: Entry, seed: int) -> str:
     """Multiply-accumulates for one image, of the network that a run has saved."""
-    from subband.cli.comparison import run_folder
-    from subband.cli.options import example_input
-    from subband.models.checkpoint import load_model
-    from subband.models.complexity import count_macs
+    from subband.training.comparison import run_folder
 
     model = load_model(run_folder(out, entry, seed)).eval()
     counts = count_macs(model, example_input(model))

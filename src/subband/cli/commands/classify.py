@@ -10,21 +10,26 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import time
 import warnings
-from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import torch
+from torch import Tensor
+
+from subband.cli.classifier import add_classifier_arguments, open_classifier
+from subband.cli.option_rules import Needs
+from subband.cli.options import open_table, refuse_existing, show_table
+from subband.cli.photographs import add_photo_arguments, report_failures
+from subband.files import new_path
+from subband.media.images import list_images
+from subband.predictors.classification import ImageClassifier
+
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
-    from torch import Tensor
-
-    from subband.predictors.classification import ImageClassifier
 
 EXAMPLES = """examples:
   subband classify digit.png --model gfnet_digits   (a digit that fills the picture, white on black)
@@ -32,7 +37,10 @@ EXAMPLES = """examples:
   subband classify photos/ --model runs/flowers --top 3 --out classes.csv
 """
 
-_READERS = min(4, os.cpu_count() or 1)  # photographs read at a time, each with some 20 bytes a pixel
+OPTION_RULES = (
+    Needs("--overwrite", lambda args: args.out is not None, "goes with --out, without which nothing is written", True),
+)
+
 _COLUMNS = ("photograph", "rank", "class", "index", "probability")
 
 
@@ -55,9 +63,6 @@ class Timing(NamedTuple):
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Options of the command."""
-    from subband.cli.classifier import add_classifier_arguments
-    from subband.cli.photographs import add_photo_arguments
-
     add_photo_arguments(parser, "File for the classes of every photograph, .csv or .json.")
     add_classifier_arguments(parser)
     parser.add_argument("--top", type=int, default=5, help="Classes per photograph, the most probable ones.")
@@ -66,9 +71,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     """Read, classify, print a table."""
-    from subband.cli.classifier import open_classifier
-    from subband.cli.photographs import report_failures
-
     for option in ("top", "batch_size"):
         if args[option] < 1:
             raise ValueError(f"--{option.replace('_', '-')} must be at least 1, got {args[option]}.")
@@ -89,8 +91,6 @@ def run(args: Namespace) -> None:
 
 
 def _check_out(args: Namespace) -> Path:
-    from subband.cli.options import refuse_existing
-
     path = Path(args.out)
     if path.suffix.lower() not in (".csv", ".json"):
         raise ValueError(f"--out must end in .csv or .json, not {path.name!r}.")
@@ -100,8 +100,6 @@ def _check_out(args: Namespace) -> Path:
 
 
 def _photographs(source: Path) -> list[Path]:
-    from subband.media.images import list_images
-
     if not source.is_dir():
         return [source]
     try:
@@ -110,8 +108,8 @@ def _photographs(source: Path) -> list[Path]:
         if not any(item.is_dir() and item.name[0] != "." for item in source.iterdir()):
             raise
     raise ValueError(
-        f"{source} holds folders but no photographs; name one of them, or, if each is a class, measure how often a model "
-        f"is right: subband evaluate MODEL --data.args.path {source} --out FOLDER."
+        f"{source} holds folders but no photographs; name one of them, or, if each is a class, measure how often a "
+        f"model is right: subband evaluate MODEL --data.args.path {source} --out FOLDER."
     )
 
 
@@ -124,81 +122,32 @@ def _classify(
 
     console = Console(stderr=True)
     began = time.perf_counter()
-    results: list[tuple[Path, list[Guess]]] = []
-    batch: list[tuple[Path, Tensor]] = []
+    guesses: list[tuple[Path, list[Guess]]] = []
     failed, network, reading = [], 0.0, 0.0
-
-    def finish_batch() -> float:
-        started = time.perf_counter()
-        results.extend(_guesses(batch, classifier, top))
-        batch.clear()
-        return time.perf_counter() - started
-
     # Closed here, not when the garbage is collected: threads end and warnings are as before when an error goes on.
-    with closing(_read_ahead(files, lambda file: _read(file, classifier), batch_size)) as coming:
-        for file, future in track(
-            coming, "photographs", len(files), console=console, transient=True, disable=not console.is_terminal
+    with closing(classifier.classify_files(files, batch_size=batch_size)) as results:
+        for result in track(
+            results, "photographs", len(files), console=console, transient=True, disable=not console.is_terminal
         ):
-            waited = time.perf_counter()
-            try:
-                batch.append((file, future.result()))
-            except (ValueError, OSError) as error:
+            network, reading = network + result.network_seconds, reading + result.reading_seconds
+            if result.output is not None:
+                guesses.append((result.file, _guesses(result.output, classifier.classes, top)))
+            elif result.error is not None:
                 if len(files) == 1:
-                    raise
-                warnings.warn(f"left out: {error}", stacklevel=2)
-                failed.append(file.name)
-            reading += time.perf_counter() - waited
-            if len(batch) == batch_size:
-                network += finish_batch()
-    if batch:
-        network += finish_batch()
-    return results, failed, Timing(time.perf_counter() - began, network, reading)
+                    raise result.error
+                warnings.warn(f"left out: {result.error}", stacklevel=2)
+                failed.append(result.file.name)
+    return guesses, failed, Timing(time.perf_counter() - began, network, reading)
 
 
-def _read(file: Path, classifier: ImageClassifier) -> Tensor:
-    from subband.media.images import on_white, read_image
-
-    pixels = on_white(read_image(file))
-    try:
-        return classifier.prepare(pixels)
-    except ValueError as error:
-        raise ValueError(f"{file}: {error}") from None
-
-
-def _read_ahead(
-    files: Sequence[Path], read: Callable[[Path], Tensor], ahead: int
-) -> Generator[tuple[Path, Future[Tensor]], None, None]:
-    """Files in their order with what reading them gives; threads are ahead by so many files."""
-    pool = ThreadPoolExecutor(_READERS)
-    waiting: deque[tuple[Path, Future[Tensor]]] = deque()
-    with warnings.catch_warnings():
-        # The reader ignores Pillow's warnings file by file, which threads undo for each other.
-        warnings.filterwarnings("ignore", module=r"PIL\.")
-        try:
-            for file in files:
-                waiting.append((file, pool.submit(read, file)))
-                if len(waiting) > ahead:
-                    yield waiting.popleft()
-            yield from waiting
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _guesses(
-    batch: Sequence[tuple[Path, Tensor]], classifier: ImageClassifier, top: int
-) -> Iterator[tuple[Path, list[Guess]]]:
-    import torch
-
-    probabilities = classifier.predict(torch.stack([image for _, image in batch]))
-    values, indices = probabilities.topk(min(top, len(classifier.classes)), dim=1)
-    for (file, _), row, labels in zip(batch, values.tolist(), indices.tolist(), strict=True):
-        pairs = enumerate(zip(row, labels, strict=True), start=1)
-        yield file, [Guess(rank, classifier.classes[label], label, value) for rank, (value, label) in pairs]
+def _guesses(probabilities: Tensor, classes: Sequence[str], top: int) -> list[Guess]:
+    """The most probable classes of one photograph."""
+    values, labels = probabilities.topk(min(top, len(classes)))
+    pairs = enumerate(zip(values.tolist(), labels.tolist(), strict=True), start=1)
+    return [Guess(rank, classes[label], label, value) for rank, (value, label) in pairs]
 
 
 def _show_photograph(file: Path, guesses: list[Guess], model: str) -> None:
-    from subband.cli.options import open_table, show_table
-
     table = open_table(["rank", "class", "probability"], title=f"{file.name} by {model}", right=["rank", "probability"])
     for guess in guesses:
         table.add_row(str(guess.rank), guess.name, _percent(guess))
@@ -206,8 +155,6 @@ def _show_photograph(file: Path, guesses: list[Guess], model: str) -> None:
 
 
 def _show_folder(results: list[tuple[Path, list[Guess]]], model: str) -> None:
-    from subband.cli.options import open_table, show_table
-
     headings = ["photograph", "class", "probability", "then"]
     shown = 4 if len(results[0][1]) > 1 else 3
     table = open_table(headings[:shown], title=f"Most probable class by {model}", right=["probability"])
@@ -222,20 +169,17 @@ def _percent(guess: Guess) -> str:
 
 
 def _show_timing(count: int, timing: Timing, classifier: ImageClassifier) -> None:
-    import torch
-
     device = next(classifier.model.parameters()).device.type
     threads = torch.get_num_threads()
     where = f"cpu, {threads} thread{'s' if threads > 1 else ''}" if device == "cpu" else device
+    speed = f"{count / timing.total:.1f} a second on {where}"
     print(
-        f"{count} photograph{'s' if count > 1 else ''} in {timing.total:.1f} s ({count / timing.total:.1f} a second on {where}): "
+        f"{count} photograph{'s' if count > 1 else ''} in {timing.total:.1f} s ({speed}): "
         f"{timing.network:.1f} s in the network, {timing.reading:.1f} s waiting for files"
     )
 
 
 def _write(path: Path, results: list[tuple[Path, list[Guess]]], args: Namespace) -> None:
-    from subband.files import new_path
-
     with new_path(path, overwrite=args.overwrite) as temporary:
         temporary.write_text(_as_csv(results) if path.suffix.lower() == ".csv" else _as_json(results, args), "utf-8")
 

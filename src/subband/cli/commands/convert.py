@@ -6,6 +6,16 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+from safetensors.torch import save
+
+from subband.cli.option_rules import Needs
+from subband.cli.options import add_set_argument, parse_overrides, refuse_existing
+from subband.convert import export_published, load_published
+from subband.files import write_atomically
+from subband.models.checkpoint import load_model, save_model
+from subband.models.complexity import count_parameters
+
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
 
@@ -15,13 +25,17 @@ EXAMPLES = """examples:
   subband convert runs/wast --to-published --out wast.pth
 """
 
+OPTION_RULES = tuple(
+    Needs(
+        option, lambda args: not args.to_published, "does not go with --to-published: the folder says what its model is"
+    )
+    for option in ("--model", "--set")
+)
 PICKLED, SAFE = (".pth", ".pt"), ".safetensors"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Options of the command."""
-    from subband.cli.options import add_set_argument
-
     parser.add_argument(
         "checkpoint",
         type=str,
@@ -45,11 +59,6 @@ def run(args: Namespace) -> None:
 
 
 def _to_own(args: Namespace) -> None:
-    from subband.cli.options import parse_overrides, refuse_existing
-    from subband.convert import load_published
-    from subband.models.checkpoint import save_model
-    from subband.models.complexity import count_parameters
-
     if args.model is None:
         raise ValueError("--model is needed: the name of the model the checkpoint belongs to (see `subband models`).")
     folder = refuse_existing(args.out, args.overwrite)
@@ -65,25 +74,14 @@ def _to_own(args: Namespace) -> None:
 
 
 def _to_published(args: Namespace) -> None:
-    from subband.cli.options import refuse_existing
-    from subband.convert import export_published
-    from subband.files import write_atomically
-    from subband.models.checkpoint import load_model
-
-    if args.model is not None or args.set:
-        raise ValueError("--model and --set do not go with --to-published: the folder says what its model is.")
     path = Path(args.out)
     if path.suffix not in (*PICKLED, SAFE):
         raise ValueError(f"--out must end in {', '.join(PICKLED)} or {SAFE}, not {path.name!r}.")
     path = refuse_existing(path, args.overwrite)
     state = export_published(load_model(args.checkpoint))
     if path.suffix == SAFE:
-        from safetensors.torch import save
-
         content = save({key: value.contiguous() for key, value in state.items()}, metadata={"format": "pt"})
     else:
-        import torch
-
         buffer = io.BytesIO()
         torch.save(state, buffer)
         content = buffer.getvalue()

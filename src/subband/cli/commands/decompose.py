@@ -12,11 +12,18 @@ import io
 import json
 from typing import TYPE_CHECKING, Any
 
+import torch
+
+from subband.cli.options import open_table, refuse_existing, show_table
+from subband.cli.photographs import Job, add_photo_arguments, check_options, for_each, plan, report_failures
+from subband.files import new_path
+from subband.imaging import BandEnergy, band_energies, coefficient_mosaic, mosaic_layout
+from subband.media.images import check_image_path, read_image, write_image
+from subband.transforms import wavedec2
+from subband.visual.mosaic import label_bands
+
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
-
-    from subband.cli.photographs import Job
-    from subband.imaging import BandEnergy
 
 EXAMPLES = """examples:
   subband decompose photo.png
@@ -29,12 +36,10 @@ TABLES = ("csv", "json")
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Options of the command."""
-    from subband.cli.photographs import add_photo_arguments
-
     add_photo_arguments(
         parser,
-        "Picture of the coefficients, the table goes beside it; by default photo_bands.png, or the folder photos_bands, "
-        "beside the input.",
+        "Picture of the coefficients, the table goes beside it; by default photo_bands.png, or the folder "
+        "photos_bands, beside the input.",
     )
     parser.add_argument("--wavelet", type=str, default="haar", help="PyWavelets name.")
     parser.add_argument("--level", type=int, default=3, help="Levels of the transform, at least 1.")
@@ -46,12 +51,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     """Decompose, write, print a table."""
-    import torch
-
-    from subband.cli.photographs import check_options, for_each, plan, report_failures
-    from subband.imaging import coefficient_mosaic
-    from subband.transforms import wavedec2
-
     if args.table not in TABLES:
         raise ValueError(f"--table must be {' or '.join(TABLES)}, got {args.table!r}.")
     if args.level < 1:
@@ -70,13 +69,6 @@ def run(args: Namespace) -> None:
 
 
 def _decompose(job: Job, args: Namespace) -> tuple[str, list[BandEnergy]]:
-    from subband.cli.options import refuse_existing
-    from subband.files import new_path
-    from subband.imaging import band_energies, coefficient_mosaic, mosaic_layout
-    from subband.media.images import check_image_path, read_image, write_image
-    from subband.transforms import wavedec2
-    from subband.visual.mosaic import label_bands
-
     check_image_path(job.target)
     table = refuse_existing(job.target.with_suffix(f".{args.table}"), args.overwrite)
     image = read_image(job.source)
@@ -105,8 +97,6 @@ def _as_json(job: Job, args: Namespace, energies: list[BandEnergy]) -> str:
 
 
 def _show_bands(name: str, energies: list[BandEnergy]) -> None:
-    from subband.cli.options import open_table, show_table
-
     headings = ["subband", "size", "energy", "% of all", "rms", "largest"]
     table = open_table(headings, title=f"{name}: energy of the subbands, white being 1", right=headings[2:])
     for row in energies:
@@ -117,8 +107,6 @@ def _show_bands(name: str, energies: list[BandEnergy]) -> None:
 
 
 def _show_photographs(results: list[tuple[str, list[BandEnergy]]], level: int) -> None:
-    from subband.cli.options import open_table, show_table
-
     levels = range(level, 0, -1)
     headings = ["photograph", f"LL{level}", *(f"details {number}" for number in levels)]
     table = open_table(headings, title="Energy by level, % of all", right=headings[1:])

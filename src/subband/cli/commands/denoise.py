@@ -9,10 +9,15 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+import torch
+
+from subband.cli.options import open_table, show_table
+from subband.cli.photographs import Job, add_photo_arguments, check_options, for_each, plan, report_failures, size_of
+from subband.imaging import denoise_wavelet, estimate_sigma
+from subband.media.images import check_image_path, read_image, write_image
+
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
-
-    from subband.cli.photographs import Job
 
 EXAMPLES = """examples:
   subband denoise photo.jpg
@@ -23,8 +28,6 @@ EXAMPLES = """examples:
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Options of the command."""
-    from subband.cli.photographs import add_photo_arguments
-
     add_photo_arguments(
         parser, "Result; by default photo_denoised.png, or the folder photos_denoised, beside the input."
     )
@@ -52,12 +55,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     """Denoise, write, print a table."""
-    import torch
-
-    from subband.cli.options import open_table, show_table
-    from subband.cli.photographs import check_options, for_each, plan, report_failures
-    from subband.imaging import denoise_wavelet
-
     if args.sigma is not None and not 0 <= args.sigma <= 1:
         raise ValueError(f"--sigma must lie in [0, 1], white being 1 (divide 8-bit numbers by 255), got {args.sigma}.")
     names = ("sigma", "method", "threshold", "wavelet", "mode", "level", "cycle_spins", "color")
@@ -76,10 +73,6 @@ def run(args: Namespace) -> None:
 
 
 def _denoise(job: Job, options: dict[str, Any], overwrite: bool) -> tuple[str, ...]:
-    from subband.cli.photographs import size_of
-    from subband.imaging import denoise_wavelet, estimate_sigma
-    from subband.media.images import check_image_path, read_image, write_image
-
     image = read_image(job.source)
     depth, alpha = image.info.bit_depth, image.alpha
     check_image_path(job.target, bit_depth=depth, with_alpha=alpha is not None)

@@ -8,19 +8,28 @@ one page about all of them, too.
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
+from torch import Tensor
+
+from subband.cli.classifier import add_classifier_arguments, open_classifier
+from subband.cli.options import open_table, show_table
+from subband.cli.photographs import Job, add_photo_arguments, check_options, for_each, plan, report_failures
+from subband.explain.explanation import explain
+from subband.explain.filters import filter_spectra
+from subband.explain.occlusion import SubbandDrop, without_each_subband
+from subband.files import new_path
+from subband.media.images import on_white, read_image
+from subband.predictors.classification import ImageClassifier
+from subband.visual.explanation_page import Photograph, explanations_page, mean_drops
+from subband.visual.explanation_panel import panel
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from jsonargparse import ArgumentParser, Namespace
-    from torch import Tensor
-
-    from subband.cli.photographs import Job
-    from subband.explain.occlusion import SubbandDrop
-    from subband.predictors.classification import ImageClassifier
-    from subband.visual.explanation_page import Photograph
 
 EXAMPLES = """examples:
   subband explain photo.jpg --model runs/flowers
@@ -33,12 +42,10 @@ PAGE = "index.html"
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Options of the command."""
-    from subband.cli.classifier import add_classifier_arguments
-    from subband.cli.photographs import add_photo_arguments
-
     add_photo_arguments(
         parser,
-        "Picture, a .png; by default photo_explained.png, or the folder photos_explained with a page index.html, beside the input.",
+        "Picture, a .png; by default photo_explained.png, or the folder photos_explained with a page "
+        "index.html, beside the input.",
     )
     add_classifier_arguments(parser)
     parser.add_argument(
@@ -48,7 +55,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--stage",
         type=int,
         default=None,
-        help="Which stage of the network Grad-CAM looks at, -1 being the last one; that by default, an earlier one for small inputs.",
+        help="Which stage of the network Grad-CAM looks at, -1 being the last one; that by default, an earlier one for "
+        "small inputs.",
     )
     parser.add_argument("--wavelet", type=str, default="db2", help="PyWavelets name.")
     parser.add_argument(
@@ -58,13 +66,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     """Explain, write, print a table."""
-    import torch
-
-    from subband.cli.classifier import open_classifier
-    from subband.cli.photographs import check_options, for_each, plan, report_failures
-    from subband.explain.filters import filter_spectra
-    from subband.explain.occlusion import without_each_subband
-
     if args.level is not None and args.level < 1:
         raise ValueError(f"--level must be at least 1, got {args.level}.")
     check_options(lambda: without_each_subband(torch.zeros(1, 1, 8, 8), args.wavelet, 1))
@@ -102,8 +103,6 @@ def find_class(wanted: str, classes: Sequence[str]) -> int:
         >>> find_class("Tench", ["goldfish", "tench, Tinca tinca"]), find_class("0", ["goldfish", "tench, Tinca tinca"])
         (1, 0)
     """
-    import difflib
-
     name = wanted.strip().casefold()
     folded = [item.casefold() for item in classes]
     found = [index for index, item in enumerate(folded) if item == name] or [
@@ -123,12 +122,6 @@ def find_class(wanted: str, classes: Sequence[str]) -> int:
 def _explain(
     job: Job, args: Namespace, classifier: ImageClassifier, class_index: int | None, spectra: dict[str, Tensor]
 ) -> Photograph:
-    from subband.explain.explanation import explain
-    from subband.files import new_path
-    from subband.media.images import on_white, read_image
-    from subband.visual.explanation_page import Photograph
-    from subband.visual.explanation_panel import panel
-
     pixels = on_white(read_image(job.source))
     try:
         inputs = classifier.prepare(pixels)
@@ -153,9 +146,6 @@ def _explain(
 def _write_page(
     path: Path, results: Sequence[Photograph], args: Namespace, classifier: ImageClassifier, spectra: dict[str, Tensor]
 ) -> None:
-    from subband.files import new_path
-    from subband.visual.explanation_page import explanations_page
-
     height, width = classifier.preprocessing.size
     details = [
         ("Model", f"{args.model} ({type(classifier.model).__name__})"),
@@ -168,8 +158,6 @@ def _write_page(
 
 
 def _show_subbands(drops: Sequence[SubbandDrop], title: str) -> None:
-    from subband.cli.options import open_table, show_table
-
     headings = ["without", "logit falls by", "probability falls by, %"]
     table = open_table(headings, title=title, right=headings[1:])
     for drop in drops:
@@ -178,9 +166,6 @@ def _show_subbands(drops: Sequence[SubbandDrop], title: str) -> None:
 
 
 def _show_photographs(results: Sequence[Photograph], model: str) -> None:
-    from subband.cli.options import open_table, show_table
-    from subband.visual.explanation_page import mean_drops
-
     headings = ["photograph", "class", "probability", "loses most without", "logit falls by"]
     table = open_table(headings, title=f"Explained for {model}", right=[headings[2], headings[4]])
     for result in results:

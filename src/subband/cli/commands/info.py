@@ -6,11 +6,16 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from torch import nn
+
+from subband.cli.options import add_model_arguments, example_input, open_model, open_table, show_table, task_of
+from subband.device import pick_device
+from subband.models.complexity import Complexity, count_macs, count_parameters, measure_complexity
+from subband.models.registry import model_spec
+
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
-    from torch import nn
 
-    from subband.models.complexity import Complexity
 
 EXAMPLES = """examples:
   subband info wast
@@ -22,8 +27,6 @@ EXAMPLES = """examples:
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Options of the command."""
-    from subband.cli.options import add_model_arguments
-
     add_model_arguments(parser)
     parser.add_argument("--depth", type=int, default=2, help="Levels of the module tree.")
     parser.add_argument("--batch", type=int, default=1, help="Clips or images in the measured batch.")
@@ -36,10 +39,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     """Measure the model and print the result."""
-    from subband.cli.options import example_input, open_model, pick_device, task_of
-    from subband.models.complexity import count_macs, measure_complexity
-    from subband.models.registry import model_spec
-
     if args.depth < 0:
         raise ValueError(f"--depth must not be negative, got {args.depth}.")
     device = pick_device(args.device)
@@ -76,8 +75,6 @@ def module_rows(model: nn.Module, macs: dict[str, float], depth: int) -> list[di
     Returns:
         Dicts with `module` (dotted name), `type`, `level`, `parameters` and `macs`, parents before children.
     """
-    from subband.models.complexity import count_parameters
-
     rows = []
     for name, module in model.named_modules():
         level = name.count(".") + 1 if name else 0
@@ -97,8 +94,6 @@ def _macs_below(name: str, module: nn.Module, macs: dict[str, float]) -> float:
 
 
 def _show(facts: dict[str, Any], modules: list[dict[str, Any]], cost: Complexity) -> None:
-    from subband.cli.options import open_table, show_table
-
     lines = {
         "model": f"{facts['name']} ({facts['task']})",
         "paper": facts["paper"],

@@ -11,7 +11,8 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from subband.cli.options import open_table, pick_device, refuse_existing, show_table
+from subband.cli.options import open_table, refuse_existing, show_table
+from subband.device import pick_device
 from subband.media.frames import VideoInfo, working_size
 from subband.media.sources import open_clip
 from subband.media.video import read_clip, write_clip

@@ -1,14 +1,17 @@
-"""Train a model by a recipe: a name inside the package or a YAML file. Every setting can be changed on the command line."""
+"""Train a model by a recipe: a name inside the package or a YAML file. Every setting can be changed by an option."""
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from subband.cli.scores import show_scores
+from subband.config import RecipeConfig, build_recipe, flatten, list_recipes, read_recipe, recipe_text
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
 
-    from subband.config import RecipeConfig
 
 EXAMPLES = """examples:
   subband train video_prediction/wast_digits --out runs/wast
@@ -21,8 +24,6 @@ EXAMPLES = """examples:
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Options of the command, and every field of a recipe."""
-    from subband.config import RecipeConfig
-
     parser.add_argument("recipe", type=str, help="Recipe name (see `subband train --list`) or YAML file.")
     parser.add_argument("--out", type=str, default=None, help="Run folder to make; runs/NAME by default.")
     parser.add_argument("--overwrite", action="store_true", help="Replace an existing run folder.")
@@ -35,8 +36,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def defaults(words: list[str]) -> dict[str, Any]:
     """Settings of the recipe that the first word names; they become the defaults of the options."""
-    from subband.config import flatten, list_recipes, read_recipe
-
     if "--list" in words:
         print("\n".join(list_recipes()))
         raise SystemExit(0)
@@ -49,8 +48,6 @@ def defaults(words: list[str]) -> dict[str, Any]:
 
 def run(args: Namespace) -> None:
     """Train, then print the scores and where everything lies."""
-    from subband.config import recipe_text
-
     recipe = recipe_from(args)
     if args.print_config:
         print(recipe_text(recipe), end="")
@@ -72,8 +69,6 @@ def run(args: Namespace) -> None:
     except TrainingInterrupted as stop:
         raise KeyboardInterrupt(str(stop)) from None
     if scores is not None:
-        from subband.cli.scores import show_scores
-
         show_scores(scores)
         print(f"run folder: {folder}")
         print(f"report:     subband report {folder}")
@@ -81,10 +76,6 @@ def run(args: Namespace) -> None:
 
 def recipe_from(args: Namespace) -> RecipeConfig:
     """The resolved recipe in the options of a command."""
-    import dataclasses
-
-    from subband.config import RecipeConfig, build_recipe
-
     settings = args.as_dict()
     names = [field.name for field in dataclasses.fields(RecipeConfig)]
     return build_recipe({name: settings[name] for name in names}, args.recipe)

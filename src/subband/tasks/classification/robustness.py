@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,12 +19,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from subband.config import RecipeConfig
+from subband.data.labelled.images import ImageData
 from subband.data.loader import SampleLoader
 from subband.tasks.classification.task import top_hits
 from subband.transforms import irfft2, radial_frequency, rfft2
-
-if TYPE_CHECKING:
-    from subband.data.labelled.images import ImageData
 
 __all__ = ["QUALITIES", "RADII", "distortions", "high_pass", "jpeg", "low_pass", "robustness"]
 
@@ -177,7 +175,8 @@ _DISTORTIONS: dict[str, Callable[[Tensor, Any], Tensor]] = {"low_pass": low_pass
 
 def _sums(logits: Tensor, labels: Tensor) -> dict[str, float]:
     hits = {name: float(right.sum()) for name, right in top_hits(logits, labels).items()}
-    return hits | {"cross_entropy": F.cross_entropy(logits.double(), labels, reduction="sum").item()}
+    entropy = F.cross_entropy(logits.cpu().double(), labels.cpu(), reduction="sum")  # Metal has no float64
+    return hits | {"cross_entropy": entropy.item()}
 
 
 def _inside(images: Tensor, radius: float) -> Tensor:

@@ -19,7 +19,7 @@ from subband.data.loader import SampleLoader
 from subband.layers.frequency_gate import gate_penalty
 from subband.metrics.descriptors import CLASSIFICATION_METRICS, MetricInfo
 from subband.models.registry import create_model, model_spec
-from subband.predictors.classification import ImageClassifier
+from subband.predictors.classification import read_preprocessing
 from subband.tasks.classification.mixing import mix_images
 from subband.training.evaluation import Evaluation
 from subband.training.task import Losses, Task, drop_path_argument, random_input
@@ -159,7 +159,7 @@ class ClassificationTask(Task):
     @staticmethod
     def folder_args(source: str, *, only_test: bool) -> dict[str, Any]:
         """Size, crop and normalization stored beside the weights."""
-        fields = ImageClassifier.load(source).preprocessing.to_dict()
+        fields = read_preprocessing(source).to_dict()
         return {"img_size": fields.pop("size"), **fields, **({"test_fraction": 1.0} if only_test else {})}
 
     @staticmethod

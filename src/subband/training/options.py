@@ -1,0 +1,154 @@
+"""Options of a recipe that have no effect with the others chosen: said before training, never passed over in silence.
+
+`RULES` is the whole list. An option counts as given when its value is not the default. Where the run is the same
+without it, there is a warning; where the user would get another run than asked, an error.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_type_hints
+
+from subband.config import DropPathConfig, OptimConfig, RecipeConfig, TrainerConfig
+from subband.device import pick_device
+
+__all__ = ["RULES", "OptionRule", "check_options"]
+
+SECTIONS = {"optim": OptimConfig, "drop_path": DropPathConfig, "trainer": TrainerConfig}
+UNSET, SET = "unset", "set"
+_INDEX = re.compile(r"(\w+)\[(\d+)\]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptionRule:
+    """When an option has an effect.
+
+    Attributes:
+        option: Dotted name, `optim.betas[1]` for one of several numbers.
+        selector: Dotted name of the option that decides.
+        works_with: Values of the selector with which the option has an effect. A selector without a list of values has
+            two cases, `unset` (the default) and `set`.
+        harmless_with: Values with which it has none, but the run is the one that was asked for.
+        value: The only value of the option that the rule is about; None for all but the default.
+    """
+
+    option: str
+    selector: str
+    works_with: tuple[str, ...]
+    harmless_with: tuple[str, ...] = ()
+    value: str | None = None
+
+    def is_given(self, recipe: RecipeConfig) -> bool:
+        """Whether the recipe gives the option a value that the rule is about."""
+        value = _value(recipe, self.option)
+        return value != default_of(self.option) if self.value is None else value == self.value
+
+    def message(self, recipe: RecipeConfig) -> str:
+        """What is wrong, in one sentence."""
+        case = case_of(recipe, self.selector)
+        given = self.option if self.value is None else f"{self.option} {self.value}"
+        default = default_of(self.option)
+        keep = f"leave it at {_text(default)}"
+        if case == UNSET:
+            return f"{given} has no effect without {self.selector}; {keep}, or set {self.selector}."
+        if case == SET:
+            return f"{given} has no effect while {self.selector} is {_text(_value(recipe, self.selector))}; {keep}."
+        return f"{given} is for {self.selector} {' or '.join(self.works_with)}, not for {case}; {keep}."
+
+
+RULES = (
+    OptionRule(option="optim.warmup_epochs", selector="optim.schedule", works_with=("cosine", "steps")),
+    OptionRule(
+        option="optim.warmup_lr",
+        selector="optim.schedule",
+        works_with=("cosine", "steps"),
+        harmless_with=("constant", "onecycle"),
+    ),
+    OptionRule(option="optim.warmup_lr", selector="optim.warmup_epochs", works_with=(SET,), harmless_with=(UNSET,)),
+    OptionRule(option="optim.min_lr", selector="optim.schedule", works_with=("cosine",)),
+    OptionRule(option="optim.step_epochs", selector="optim.schedule", works_with=("steps",)),
+    OptionRule(option="optim.step_factor", selector="optim.schedule", works_with=("steps",)),
+    OptionRule(
+        option="optim.per_epoch",
+        selector="optim.schedule",
+        works_with=("cosine", "steps"),
+        harmless_with=("constant",),
+    ),
+    # One cycle moves this number itself, from 0.95 to 0.85 and back.
+    OptionRule(option="optim.betas[0]", selector="optim.schedule", works_with=("cosine", "steps", "constant")),
+    OptionRule(option="optim.betas[1]", selector="optim.name", works_with=("adam", "adamw"), harmless_with=("sgd",)),
+    OptionRule(option="drop_path.mode", selector="drop_path.rate", works_with=(SET,)),
+    OptionRule(option="drop_path.cutoff_epochs", selector="drop_path.mode", works_with=("early", "late")),
+    OptionRule(option="drop_path.ramp", selector="drop_path.mode", works_with=("early",)),
+    OptionRule(option="drop_path.rate", selector="trainer.eval_mode", works_with=(UNSET,), harmless_with=(SET,)),
+    # Elsewhere Lightning computes with another precision than asked for.
+    OptionRule(option="trainer.precision", value="16", selector="trainer.device", works_with=("cuda",)),
+    OptionRule(option="trainer.precision", value="bf16", selector="trainer.device", works_with=("cuda", "cpu")),
+)
+
+
+def check_options(recipe: RecipeConfig) -> None:
+    """Say which options of a recipe have no effect with the others; refuse lengths and factors out of their range.
+
+    Warns about options without which the run is the same.
+
+    Raises:
+        ValueError: If the run would be another one than the recipe asks for.
+    """
+    optim = recipe.optim
+    if optim.step_epochs <= 0 or optim.step_factor <= 0:
+        raise ValueError(
+            f"optim.step_epochs and step_factor must be positive, got {optim.step_epochs} and {optim.step_factor}."
+        )
+    idle = [rule for rule in RULES if rule.is_given(recipe) and not _works(rule, recipe)]
+    for rule in idle:
+        if case_of(recipe, rule.selector) not in rule.harmless_with:
+            raise ValueError(rule.message(recipe))
+    for option in dict.fromkeys(rule.option for rule in idle):  # one sentence an option is enough
+        warnings.warn(next(rule for rule in idle if rule.option == option).message(recipe), stacklevel=2)
+
+
+def cases_of(selector: str) -> tuple[str, ...]:
+    """All cases of a selector: its values where they are listed, else `unset` and `set`."""
+    if selector == "trainer.device":
+        return ("cpu", "cuda", "mps")  # what auto can mean
+    section, name = selector.split(".")
+    kind: Any = get_type_hints(SECTIONS[section])[name]
+    is_listed = getattr(kind, "__origin__", None) is Literal
+    return get_args(kind) if is_listed else (UNSET, SET)
+
+
+def case_of(recipe: RecipeConfig, selector: str) -> str:
+    """The case of a selector that a recipe has; `auto` as a device is the one of this machine."""
+    value = _value(recipe, selector)
+    if selector == "trainer.device":
+        return pick_device("auto").type if value == "auto" else value
+    if cases_of(selector) == (UNSET, SET):
+        return UNSET if value == default_of(selector) else SET
+    return value
+
+
+def default_of(option: str) -> Any:
+    """The value of an option that nobody has given."""
+    section, name = option.split(".")
+    return _member(SECTIONS[section](), name)
+
+
+def _works(rule: OptionRule, recipe: RecipeConfig) -> bool:
+    return case_of(recipe, rule.selector) in rule.works_with
+
+
+def _value(recipe: RecipeConfig, option: str) -> Any:
+    section, name = option.split(".")
+    return _member(getattr(recipe, section), name)
+
+
+def _text(value: Any) -> str:
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _member(config: Any, name: str) -> Any:
+    match = _INDEX.fullmatch(name)
+    return getattr(config, match[1])[int(match[2])] if match else getattr(config, name)

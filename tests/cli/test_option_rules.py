@@ -1,0 +1,70 @@
+"""Options that have no effect with the others are refused, or warned about, in every command."""
+
+import importlib
+
+import pytest
+
+from subband.cli.main import COMMANDS, main
+
+TO_PUBLISHED = ("convert", "runs/x", "--out", "x.pth", "--to-published")
+EXPORT = ("export", "persistence", "--out", "x.onnx")
+SPEED, ABLATION, COMPARISON = (("benchmark", kind) for kind in ("speed", "ablation-wast", "classifiers"))
+# Words of a command line, the option that has no effect on it, and what is said.
+REFUSED = [
+    (("benchmark", "speed", "wast", "--epochs", "5", "--full", "--data", "nonsense"), "--full", "ablation-wast only"),
+    ((*SPEED, "--seeds", "1"), "--seeds", "goes with the benchmarks ablation-wast and classifiers only"),
+    ((*SPEED, "--epochs", "5"), "--epochs", "goes with the benchmarks ablation-wast and classifiers only"),
+    ((*SPEED, "--data", "nonsense"), "--data", "goes with the benchmark classifiers only"),
+    ((*SPEED, "--path", "x"), "--path", "goes with the benchmark classifiers only"),
+    ((*SPEED, "--out", "x"), "--out", "goes with the benchmarks ablation-wast and classifiers only"),
+    ((*ABLATION, "wast"), "models", "go with the benchmarks speed and classifiers only"),
+    ((*ABLATION, "--batch-size", "2"), "--batch-size", "goes with the benchmark speed only"),
+    ((*ABLATION, "--repeats", "2"), "--repeats", "goes with the benchmark speed only"),
+    ((*ABLATION, "--threads", "2"), "--threads", "goes with the benchmark speed only"),
+    ((*ABLATION, "--compile"), "--compile", "goes with the benchmark speed only"),
+    ((*ABLATION, "--data", "cifar100"), "--data", "goes with the benchmark classifiers only"),
+    ((*COMPARISON, "--full"), "--full", "goes with the benchmark ablation-wast only"),
+    ((*COMPARISON, "--compile"), "--compile", "goes with the benchmark speed only"),
+    ((*EXPORT, "--calibration-images", "9"), "--calibration-images", "goes with --int8 and --calibration FOLDER"),
+    ((*EXPORT, "--batch", "4", "--dynamic-batch"), "--batch", "--dynamic-batch leaves it open; use one of them"),
+    ((*TO_PUBLISHED, "--model", "wast"), "--model", "does not go with --to-published"),
+    ((*TO_PUBLISHED, "--set", "a=1"), "--set", "does not go with --to-published"),
+    (("fuse", "a.png", "b.png", "--rule", "exposure", "--window", "5"), "--window", "goes with --rule largest"),
+]
+WARNED = [(("classify", "no.png", "--model", "gfnet_digits", "--overwrite"), "--overwrite", "goes with --out")]
+
+
+def rules():
+    modules = {command: importlib.import_module(module) for command, (module, _) in COMMANDS.items()}
+    return {
+        (command, rule.option): rule for command, item in modules.items() for rule in getattr(item, "OPTION_RULES", ())
+    }
+
+
+@pytest.mark.parametrize(("words", "option", "sentence"), REFUSED)
+def test_an_option_without_effect_is_refused_before_any_work(words, option, sentence, capsys):
+    assert main(list(words)) == 2
+    shown = capsys.readouterr()
+    assert shown.err.startswith(f"subband: error: {option} ")
+    assert sentence in shown.err
+    assert len(shown.err.splitlines()) == 1
+    assert not shown.out
+
+
+@pytest.mark.parametrize(("words", "option", "sentence"), WARNED)
+def test_a_harmless_one_is_warned_about(words, option, sentence, capsys):
+    main(list(words))
+    assert f"subband: warning: {option} {sentence}" in capsys.readouterr().err
+
+
+def test_every_rule_is_tried():
+    tried = {(words[0], option) for words, option, _ in [*REFUSED, *WARNED]}
+    assert tried == set(rules())
+    assert {(words[0], option) for words, option, _ in WARNED} == {
+        key for key, rule in rules().items() if rule.is_harmless
+    }
+
+
+def test_an_unknown_benchmark_is_named_whatever_else_is_given(capsys):
+    assert main(["benchmark", "sped", "--epochs", "5"]) == 2
+    assert "unknown benchmark 'sped'; known: speed, ablation-wast, classifiers" in capsys.readouterr().err
