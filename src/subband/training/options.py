@@ -85,9 +85,8 @@ RULES = (
     OptionRule(option="drop_path.cutoff_epochs", selector="drop_path.mode", works_with=("early", "late")),
     OptionRule(option="drop_path.ramp", selector="drop_path.mode", works_with=("early",)),
     OptionRule(option="drop_path.rate", selector="trainer.eval_mode", works_with=(UNSET,), harmless_with=(SET,)),
-    # Elsewhere Lightning computes with another precision than asked for.
-    OptionRule(option="trainer.precision", value="16", selector="trainer.device", works_with=("cuda",)),
-    OptionRule(option="trainer.precision", value="bf16", selector="trainer.device", works_with=("cuda", "cpu")),
+    # On the CPU Lightning would compute with bf16 instead.
+    OptionRule(option="trainer.precision", value="16", selector="trainer.device", works_with=("cuda", "mps")),
 )
 
 
