@@ -94,7 +94,7 @@ def test_sentences_name_the_option_the_choice_and_the_way_out() -> None:
         check_options(recipe_with({"drop_path.mode": "late", "drop_path.cutoff_epochs": 1}))
     with pytest.warns(UserWarning, match=r"^drop_path.rate has no effect while trainer.eval_mode is true;"):
         check_options(recipe_with({"drop_path.rate": 0.2, "trainer.eval_mode": True}))
-    with pytest.raises(ValueError, match=r"^trainer.precision 16 is for trainer.device cuda, not for cpu;"):
+    with pytest.raises(ValueError, match=r"^trainer.precision 16 is for trainer.device cuda or mps, not for cpu;"):
         check_options(recipe_with({"trainer.precision": "16", "trainer.device": "cpu"}))
 
 
@@ -104,11 +104,9 @@ def test_auto_is_the_device_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
     with pytest.raises(ValueError, match="not for cpu"):
         check_options(recipe)
-    monkeypatch.setattr("torch.backends.mps.is_available", lambda: True)
-    with pytest.raises(ValueError, match="not for mps"):
+    for name in ("torch.backends.mps.is_available", "torch.cuda.is_available"):
+        monkeypatch.setattr(name, lambda: True)
         check_options(recipe)
-    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
-    check_options(recipe)
 
 
 @pytest.mark.parametrize(
@@ -127,3 +125,24 @@ def test_two_reasons_for_one_option_make_one_warning() -> None:
     with pytest.warns(UserWarning, match="warmup_lr is for optim.schedule") as caught:
         check_options(recipe_with({"optim.warmup_lr": 1e-4}))
     assert len(caught) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"optim.schedule": "cosine", "optim.warmup_epochs": 5.0}, "warmup_epochs is 5 and .* all of it is warm-up"),
+        ({"optim.schedule": "steps", "optim.step_epochs": 9.0}, "step_epochs is 9 and .* the rate never falls"),
+        (
+            {"drop_path.rate": 0.1, "drop_path.mode": "late", "drop_path.cutoff_epochs": 7},
+            "cutoff_epochs is 7 and .* mode late never switches",
+        ),
+        ({"trainer.val_every_epochs": 6}, "val_every_epochs is 6 and .* the last weights count as the best"),
+    ],
+)
+def test_lengths_beyond_the_end_of_a_run_are_warned_about(settings: dict[str, object], words: str) -> None:
+    with pytest.warns(UserWarning, match=words) as caught:
+        check_options(recipe_with({**settings, "trainer.epochs": 5}))
+    assert len(caught) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_options(recipe_with({**settings, "trainer.epochs": 50}))

@@ -45,6 +45,7 @@ class ImageClassifier:
             names, or there is no such device.
 
     Example:
+        >>> import numpy as np
         >>> from subband import create_model
         >>> model = create_model("wsfvit_p0", img_size=64, num_classes=2)
         >>> classifier = ImageClassifier(model, classes=("cat", "dog"), device="cpu")

@@ -1,13 +1,15 @@
 """Options of a recipe that have no effect with the others chosen: said before training, never passed over in silence.
 
-`RULES` is the whole list. An option counts as given when its value is not the default. Where the run is the same
-without it, there is a warning; where the user would get another run than asked, an error.
+`RULES` is the list of options that others switch off. An option counts as given when its value is not the default.
+Where the run is the same without it, there is a warning; where the user would get another run than asked, an error.
+Lengths that end after the run are warned about, too: that is what a short trial of a long recipe looks like.
 """
 
 from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_type_hints
 
@@ -83,9 +85,8 @@ RULES = (
     OptionRule(option="drop_path.cutoff_epochs", selector="drop_path.mode", works_with=("early", "late")),
     OptionRule(option="drop_path.ramp", selector="drop_path.mode", works_with=("early",)),
     OptionRule(option="drop_path.rate", selector="trainer.eval_mode", works_with=(UNSET,), harmless_with=(SET,)),
-    # Elsewhere Lightning computes with another precision than asked for.
-    OptionRule(option="trainer.precision", value="16", selector="trainer.device", works_with=("cuda",)),
-    OptionRule(option="trainer.precision", value="bf16", selector="trainer.device", works_with=("cuda", "cpu")),
+    # On the CPU Lightning would compute with bf16 instead.
+    OptionRule(option="trainer.precision", value="16", selector="trainer.device", works_with=("cuda", "mps")),
 )
 
 
@@ -108,6 +109,8 @@ def check_options(recipe: RecipeConfig) -> None:
             raise ValueError(rule.message(recipe))
     for option in dict.fromkeys(rule.option for rule in idle):  # one sentence an option is enough
         warnings.warn(next(rule for rule in idle if rule.option == option).message(recipe), stacklevel=2)
+    for sentence in _beyond_the_end(recipe):
+        warnings.warn(sentence, stacklevel=2)
 
 
 def cases_of(selector: str) -> tuple[str, ...]:
@@ -134,6 +137,20 @@ def default_of(option: str) -> Any:
     """The value of an option that nobody has given."""
     section, name = option.split(".")
     return _member(SECTIONS[section](), name)
+
+
+def _beyond_the_end(recipe: RecipeConfig) -> Iterator[str]:
+    """What is said about lengths that the run does not reach."""
+    optim, drop_path, trainer = recipe.optim, recipe.drop_path, recipe.trainer
+    end = f"the run has trainer.epochs {trainer.epochs}"
+    if optim.schedule in ("cosine", "steps") and optim.warmup_epochs >= trainer.epochs:
+        yield f"optim.warmup_epochs is {optim.warmup_epochs:g} and {end}: all of it is warm-up."
+    if optim.schedule == "steps" and optim.step_epochs >= trainer.epochs:
+        yield f"optim.step_epochs is {optim.step_epochs:g} and {end}: the rate never falls."
+    if drop_path.mode != "standard" and drop_path.cutoff_epochs >= trainer.epochs:
+        yield f"drop_path.cutoff_epochs is {drop_path.cutoff_epochs} and {end}: mode {drop_path.mode} never switches."
+    if trainer.val_every_epochs > trainer.epochs:
+        yield f"trainer.val_every_epochs is {trainer.val_every_epochs} and {end}: the last weights count as the best."
 
 
 def _works(rule: OptionRule, recipe: RecipeConfig) -> bool:
