@@ -1,4 +1,4 @@
-"""GFNet: counts of the published tables, the published graph at other sizes, images of any size, the classifier protocol."""
+"""GFNet: published counts, the published graph at other sizes, images of any size, the classifier protocol."""
 
 import copy
 

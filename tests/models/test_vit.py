@@ -1,4 +1,4 @@
-"""ViT: PyTorch's own encoder on the same weights, counts in closed form, images of any size, the classifier protocol."""
+"""ViT: PyTorch's encoder on the same weights, counts in closed form, any image size, the classifier protocol."""
 
 import copy
 

@@ -161,15 +161,3 @@ def test_bad_input_is_refused() -> None:
         cwt(x, [1], "morl", axis=1)
     with pytest.raises(ValueError, match=r"x must have at least one sample along axis -1, got shape \(0,\)"):
         cwt(x[:0], [1], "morl")
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:Torchinductor does not support code generation for complex")
-@pytest.mark.parametrize(("wavelet", "method"), [("morl", "conv"), ("cmor1.5-1.0", "fft")])
-def test_compiles_to_one_graph(wavelet: str, method: str, rng: torch.Generator) -> None:
-    def transform(x: Tensor) -> tuple[Tensor, Tensor]:
-        return cwt(x, SCALES, wavelet, 0.5, method)
-
-    x = normal(rng, 2, 30, dtype=torch.float32)
-    for ours, eager in zip(torch.compile(transform, fullgraph=True)(x), transform(x), strict=True):
-        torch.testing.assert_close(ours, eager, rtol=0, atol=1e-5)

