@@ -7,7 +7,8 @@ from pathlib import Path
 
 import subband  # noqa: F401  isort: skip
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import pytest
@@ -30,6 +31,20 @@ if os.environ.get("PYTEST_XDIST_WORKER"):
 def rng(request: pytest.FixtureRequest) -> torch.Generator:
     """A generator seeded by the test's name."""
     return torch.Generator().manual_seed(zlib.crc32(request.node.nodeid.encode()))
+
+
+@pytest.fixture
+def case() -> Callable[..., AbstractContextManager[None]]:
+    """Names one case of a loop: whatever fails inside `with case(mode, length):` begins with them."""
+
+    @contextmanager
+    def named(*words: Any) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            raise AssertionError(f"{', '.join(map(str, words))}: {error}") from error
+
+    return named
 
 
 @pytest.fixture
@@ -106,8 +121,10 @@ def losses(table):
     return read
 
 
-def with_gradients(module: nn.Module, function: Callable[..., Any], inputs: tuple) -> list[torch.Tensor]:
-    """All outputs, then the gradients of inputs and weights for a fixed slope of every output."""
+def with_gradients(
+    module: nn.Module, function: Callable[..., Any], inputs: tuple
+) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    """All outputs, and the gradients of inputs and weights for a fixed slope of every output."""
     inputs = tree_map_only(torch.Tensor, lambda t: t.clone().requires_grad_(), inputs)
     outputs = [leaf for leaf in tree_leaves(function(*inputs)) if isinstance(leaf, torch.Tensor)]
     rng = torch.Generator().manual_seed(0)
@@ -115,7 +132,7 @@ def with_gradients(module: nn.Module, function: Callable[..., Any], inputs: tupl
     slopes = [torch.randn(leaf.shape, generator=rng, dtype=leaf.dtype) for leaf in sloped]
     wanted = [*tree_leaves(inputs), *module.parameters()]
     grads = torch.autograd.grad(sloped, wanted, slopes, allow_unused=True, materialize_grads=True)
-    return [*(leaf.detach() for leaf in outputs), *grads]
+    return [leaf.detach() for leaf in outputs], list(grads)
 
 
 @pytest.fixture
@@ -125,8 +142,12 @@ def check_compiled() -> Callable[..., None]:
     def check(module: nn.Module, inputs: tuple, backend: str = "aot_eager") -> None:
         torch.compiler.reset()
         compiled = torch.compile(module, fullgraph=True, backend=backend)
-        found, wanted = with_gradients(module, compiled, inputs), with_gradients(module, module, inputs)
-        torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
+        results = zip(with_gradients(module, compiled, inputs), with_gradients(module, module, inputs), strict=True)
+        for kind, rtol, (found, wanted) in zip(("output", "gradient"), (1.3e-6, 1e-4), results, strict=True):
+            for place, (ours, plain) in enumerate(zip(found, wanted, strict=True)):
+                atol = 1e-5 * max(1.0, float(plain.abs().max()))
+                message = f"{kind} {place}"
+                torch.testing.assert_close(ours, plain, rtol=rtol, atol=atol, msg=lambda t, m=message: f"{m}: {t}")
 
     return check
 

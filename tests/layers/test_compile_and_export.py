@@ -78,12 +78,18 @@ PACKETS = {1: (WaveletPacket1d, IWaveletPacket1d), 3: (WaveletPacket3d, IWavelet
 LEARNABLE = {1: LearnableDWT1d, 3: LearnableDWT3d}
 LIFTING = {1: LiftingDWT1d, 3: LiftingDWT3d}
 PER_CHANNEL = [[0, 1, 8], [0], [0, 9]]
-LAYOUTS = (("bands", 1), ("channels", 1), ("batch", 1), ("split", 2), ("bands", 2))
+LAYOUTS = (
+    ("haar", "bands", 1),
+    ("haar", "channels", 1),
+    ("haar", "batch", 1),
+    ("db2", "split", 2),
+    ("haar", "bands", 2),
+)
 
 
-def wavelet_pair(layout: str, levels: int) -> Pair:
-    options = {"levels": levels, "layout": layout}
-    return Pair(DWT2d("db2", **options), IDWT2d("db2", **options))
+def wavelet_pair(wavelet: str, layout: str, levels: int) -> Pair:
+    options = {"wavelet": wavelet, "levels": levels, "layout": layout}
+    return Pair(DWT2d(**options), IDWT2d(**options))
 
 
 def block_pair(keep: list[list[int]] | None) -> Pair:
@@ -93,7 +99,7 @@ def block_pair(keep: list[list[int]] | None) -> Pair:
 # Name: a module (or several in one graph) and its input.
 CASES: dict[str, Callable[[], tuple[nn.Module, Any]]] = {
     "wavelet": lambda: (Each(*(wavelet_pair(*case) for case in LAYOUTS)), image(13, 12)),
-    "wavelet_1d_3d": lambda: one_and_three_axes(lambda n: Pair(*(kind("db2") for kind in WAVELETS[n]))),
+    "wavelet_1d_3d": lambda: one_and_three_axes(lambda n: Pair(*(kind("haar") for kind in WAVELETS[n]))),
     "packets": lambda: (
         Pair(*(kind("db2", levels=2, layout="channels") for kind in (WaveletPacket2d, IWaveletPacket2d))),
         image(13, 12),
@@ -107,13 +113,13 @@ CASES: dict[str, Callable[[], tuple[nn.Module, Any]]] = {
         image(8, 12),
     ),
     "stationary_1d_3d": lambda: one_and_three_axes(
-        lambda n: Pair(*(kind("db2") for kind in STATIONARY[n]), with_size=False), 8, (4, 4, 6)
+        lambda n: Pair(*(kind("haar") for kind in STATIONARY[n]), with_size=False), 8, (4, 4, 6)
     ),
     "learnable": lambda: (Pair(LearnableDWT2d("db2", layout="channels")), image(7, 8)),
-    "learnable_1d_3d": lambda: one_and_three_axes(lambda n: Pair(LEARNABLE[n]("db2"))),
+    "learnable_1d_3d": lambda: one_and_three_axes(lambda n: Pair(LEARNABLE[n]("haar"))),
     "lifting": lambda: (Pair(LiftingDWT2d("bior4.4", layout="channels")), image(7, 8)),
-    "lifting_1d_3d": lambda: one_and_three_axes(lambda n: Pair(LIFTING[n]("bior2.2"))),
-    "dual_tree": lambda: (Pair(DTCWT2d(2), IDTCWT2d(), with_size=False), image(10, 12)),
+    "lifting_1d_3d": lambda: one_and_three_axes(lambda n: Pair(LIFTING[n]("haar"))),
+    "dual_tree": lambda: (Pair(DTCWT2d(1), IDTCWT2d(), with_size=False), image(10, 12)),
     "block_dct": lambda: (Each(*map(block_pair, (None, PER_CHANNEL))), image(13, 24)),
     "jpeg_dct": lambda: (Each(JpegDCT2d(24), JpegDCT2d(24, pipeline="detection")), image(32, 48)),
     "fourier_filter": lambda: (
@@ -129,8 +135,8 @@ CASES: dict[str, Callable[[], tuple[nn.Module, Any]]] = {
     "fourier_convolution": lambda: (FFCResidualBlock(16), (image(8, 8, channels=4), image(8, 8, channels=12))),
     "frequency_gate": lambda: (FrequencyGate(12), image(4, 6, channels=12)),
 }
-# Code is generated for one layer with parameters and one without; the tracer alone is asked for all.
-INDUCTOR = ("learnable", "packets")
+# Code is generated for sums of shifted views and for products of matrices; the tracer alone is asked for all.
+INDUCTOR = ("learnable", "fourier_filter_last")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,8 @@
 """The continuous wavelet transform, against PyWavelets."""
 
+import itertools
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import pywt
@@ -38,11 +41,11 @@ def test_equals_pywavelets(wavelet: str, method: str, rng: torch.Generator) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("wavelet", EVERY_NAME)
 @pytest.mark.parametrize("method", ["fft", "conv"])
-def test_equals_pywavelets_for_every_name(wavelet: str, method: str, rng: torch.Generator) -> None:
-    for length in (1, 2, 3, 8, 31, 257, 1024):
-        for dtype in (torch.float64, torch.complex128):
+def test_equals_pywavelets_for_every_name(method: str, rng: torch.Generator, case: Callable) -> None:
+    lengths, dtypes = (1, 2, 3, 8, 31, 257, 1024), (torch.float64, torch.complex128)
+    for wavelet, length, dtype in itertools.product(EVERY_NAME, lengths, dtypes):
+        with case(wavelet, length, dtype):
             assert_equals_pywavelets(normal(rng, 3, length, dtype=dtype), wavelet, method)
 
 
