@@ -75,10 +75,8 @@ def test_equal_to_pywavelets_for_any_shape(shape: list[int], wavelet: str, mode:
     check_against_pywavelets(x, wavelet, mode, level, tuple(axes))
 
 
-@pytest.mark.parametrize("level", [1, 2, 3])
-@pytest.mark.parametrize("shape", [(19,), (16,), (9, 14)])
-def test_changed_nodes_give_the_signal_of_pywavelets(level: int, shape: tuple[int, ...], rng: torch.Generator) -> None:
-    """PyWavelets up to 1.9 gives an odd signal one sample too many, 1.10 as many as there were; the others agree."""
+@pytest.mark.parametrize(("shape", "level"), [((19,), 3), ((16,), 2), ((9, 14), 2), ((4, 6, 8), 1)])
+def test_changed_nodes_give_the_signal_of_pywavelets(shape: tuple[int, ...], level: int, rng: torch.Generator) -> None:
     axes = tuple(range(-len(shape), 0))
     x = torch.randn(shape, generator=rng, dtype=torch.float64)
     tree = tree_of(x.numpy(), "db2", "symmetric", level, axes)
@@ -86,9 +84,19 @@ def test_changed_nodes_give_the_signal_of_pywavelets(level: int, shape: tuple[in
     changed = nodes + torch.randn(nodes.shape, generator=rng, dtype=nodes.dtype)
     for path, node in zip(packet_paths(level, len(axes), "natural"), changed, strict=True):
         tree[path].data = node.numpy()
-    expected = tree.reconstruct(update=False)[tuple(map(slice, shape))]
     ours = iwavelet_packet(changed, "db2", "natural", axes, size=shape)
-    np.testing.assert_allclose(ours.numpy(), expected, rtol=0, atol=1e-12 * 2**level)
+    np.testing.assert_allclose(ours.numpy(), tree.reconstruct(update=False), rtol=0, atol=1e-12 * 2**level)
+
+
+def test_changed_nodes_of_odd_clips(rng: torch.Generator) -> None:
+    """`pywt.WaveletPacketND` cannot reconstruct odd sizes up to 1.9; from 1.10 on it gives what is expected here."""
+    shape, axes = (5, 6, 7), (-3, -2, -1)
+    nodes = wavelet_packet(torch.randn(shape, generator=rng, dtype=torch.float64), "db2", 1, "natural", axes)
+    changed = nodes + torch.randn(nodes.shape, generator=rng, dtype=nodes.dtype)
+    bands = dict(zip(packet_paths(1, 3, "natural"), changed.numpy(), strict=True))
+    expected = pywt.idwtn(bands, "db2", "symmetric", axes)[tuple(map(slice, shape))]
+    ours = iwavelet_packet(changed, "db2", "natural", axes, size=shape)
+    np.testing.assert_allclose(ours.numpy(), expected, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("level", [1, 2, 3])
