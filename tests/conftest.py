@@ -7,9 +7,14 @@ from pathlib import Path
 
 import subband  # noqa: F401  isort: skip
 import csv
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 import pytest
 import torch
+from torch import nn
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 from subband.config import RecipeConfig, build_recipe, merge
 
@@ -26,6 +31,20 @@ if os.environ.get("PYTEST_XDIST_WORKER"):
 def rng(request: pytest.FixtureRequest) -> torch.Generator:
     """A generator seeded by the test's name."""
     return torch.Generator().manual_seed(zlib.crc32(request.node.nodeid.encode()))
+
+
+@pytest.fixture
+def case() -> Callable[..., AbstractContextManager[None]]:
+    """Names one case of a loop: whatever fails inside `with case(mode, length):` begins with them."""
+
+    @contextmanager
+    def named(*words: Any) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            raise AssertionError(f"{', '.join(map(str, words))}: {error}") from error
+
+    return named
 
 
 @pytest.fixture
@@ -100,3 +119,47 @@ def losses(table):
         return {int(row["step"]): float(row["train_loss"]) for row in table(folder) if row["train_loss"]}
 
     return read
+
+
+def with_gradients(
+    module: nn.Module, function: Callable[..., Any], inputs: tuple
+) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    """All outputs, and the gradients of inputs and weights for a fixed slope of every output."""
+    inputs = tree_map_only(torch.Tensor, lambda t: t.clone().requires_grad_(), inputs)
+    outputs = [leaf for leaf in tree_leaves(function(*inputs)) if isinstance(leaf, torch.Tensor)]
+    rng = torch.Generator().manual_seed(0)
+    sloped = [leaf for leaf in outputs if leaf.requires_grad]
+    slopes = [torch.randn(leaf.shape, generator=rng, dtype=leaf.dtype) for leaf in sloped]
+    wanted = [*tree_leaves(inputs), *module.parameters()]
+    grads = torch.autograd.grad(sloped, wanted, slopes, allow_unused=True, materialize_grads=True)
+    return [leaf.detach() for leaf in outputs], list(grads)
+
+
+@pytest.fixture
+def check_compiled() -> Callable[..., None]:
+    """Compile into one graph; outputs and gradients of inputs and weights are those of the module."""
+
+    def check(module: nn.Module, inputs: tuple, backend: str = "aot_eager") -> None:
+        torch.compiler.reset()
+        compiled = torch.compile(module, fullgraph=True, backend=backend)
+        results = zip(with_gradients(module, compiled, inputs), with_gradients(module, module, inputs), strict=True)
+        for kind, rtol, (found, wanted) in zip(("output", "gradient"), (1.3e-6, 1e-4), results, strict=True):
+            for place, (ours, plain) in enumerate(zip(found, wanted, strict=True)):
+                atol = 1e-5 * max(1.0, float(plain.abs().max()))
+                message = f"{kind} {place}"
+                torch.testing.assert_close(ours, plain, rtol=rtol, atol=atol, msg=lambda t, m=message: f"{m}: {t}")
+
+    return check
+
+
+@pytest.fixture
+def check_export() -> Callable[..., None]:
+    """Export for any batch size and compare the program with the module on another batch."""
+
+    def check(module: nn.Module, inputs: tuple) -> None:
+        batch = tree_map_only(torch.Tensor, lambda _: {0: torch.export.Dim.DYNAMIC}, inputs)
+        program = torch.export.export(module, inputs, dynamic_shapes=batch)
+        other = tree_map_only(torch.Tensor, lambda t: torch.cat([0.5 * t.flip(0), t, -t]), inputs)
+        torch.testing.assert_close(tree_leaves(program.module()(*other)), tree_leaves(module(*other)))
+
+    return check

@@ -6,41 +6,45 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-from torch.utils._pytree import tree_leaves, tree_map_only
+from torch.utils._pytree import keystr, tree_flatten_with_path, tree_leaves, tree_map_only
+
+
+class Together(nn.Module):
+    """Outputs of several modules by name, in one graph."""
+
+    def __init__(self, modules: dict[str, nn.Module]) -> None:
+        super().__init__()
+        self.names, self.parts = list(modules), nn.ModuleList(modules.values())
+
+    def forward(self, x: Any) -> dict[str, Any]:
+        return {name: part(x) for name, part in zip(self.names, self.parts, strict=True)}
 
 
 @pytest.fixture
-def check_onnx() -> Callable[[nn.Module, Any], None]:
-    """Export for any batch size, run the graph in onnxruntime on another batch, and compare all outputs."""
+def check_onnx() -> Callable[[nn.Module | dict[str, nn.Module], Any], None]:
+    """Export for any batch size, run the graph in onnxruntime on another batch, and compare all outputs.
+
+    Several modules by name become one graph, because each export costs seconds.
+    """
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
 
-    def check(module: nn.Module, x: Any, tolerance: float = 1e-5) -> None:
+    def check(module: nn.Module | dict[str, nn.Module], x: Any, tolerance: float = 1e-5) -> None:
+        together = Together(module if isinstance(module, dict) else {"output": module}).eval()
         batch = tree_map_only(torch.Tensor, lambda _: {0: torch.export.Dim.DYNAMIC}, (x,))
         with torch.no_grad():
-            program = torch.onnx.export(module, (x,), dynamo=True, dynamic_shapes=batch, verbose=False)
+            program = torch.onnx.export(together, (x,), dynamo=True, dynamic_shapes=batch, verbose=False)
             other = tree_map_only(torch.Tensor, lambda t: torch.cat([0.5 * t.flip(0), t, -t]), x)
-            expected = tree_leaves(module(other))
+            paths, _ = tree_flatten_with_path(together(other))
         session = onnxruntime.InferenceSession(program.model_proto.SerializeToString())
         names = [node.name for node in session.get_inputs()]
         given = {name: t.numpy() for name, t in zip(names, tree_leaves(other), strict=True)}
         outputs = session.run(None, given)
-        for output, wanted in zip(outputs, expected, strict=True):
+        for output, (path, wanted) in zip(outputs, paths, strict=True):
             largest = float(wanted.abs().max())  # sums of float32 numbers in another order
-            torch.testing.assert_close(torch.from_numpy(output), wanted, rtol=0, atol=tolerance * largest)
-
-    return check
-
-
-@pytest.fixture
-def check_export() -> Callable[[nn.Module, Any], None]:
-    """Export for any batch size and compare the program with the module on another batch."""
-
-    def check(module: nn.Module, x: Any) -> None:
-        batch = tree_map_only(torch.Tensor, lambda _: {0: torch.export.Dim.DYNAMIC}, (x,))
-        program = torch.export.export(module, (x,), dynamic_shapes=batch)
-        other = tree_map_only(torch.Tensor, lambda t: torch.cat([0.5 * t.flip(0), t, -t]), x)
-        torch.testing.assert_close(tree_leaves(program.module()(other)), tree_leaves(module(other)))
+            found = torch.from_numpy(output)
+            bounds = {"rtol": 0, "atol": tolerance * largest}
+            torch.testing.assert_close(found, wanted, **bounds, msg=lambda text, path=path: f"{keystr(path)}: {text}")
 
     return check
 

@@ -33,13 +33,3 @@ def test_bad_options_are_refused_at_construction() -> None:
         DTCWT2d(biort="haar")
     with pytest.raises(ValueError, match=r"qshift must be one of .*, got 'haar'"):
         DTCWT2d(qshift="haar")
-
-
-@pytest.mark.slow
-def test_export(rng: torch.Generator) -> None:
-    x = torch.rand(1, 2, 10, 12, generator=rng)
-    network = torch.nn.Sequential(DTCWT2d(2), IDTCWT2d())
-    program = torch.export.export(network, (x,))
-    torch.testing.assert_close(program.module()(x), x, rtol=0, atol=1e-5)
-    coeffs = torch.export.export(DTCWT2d(2), (x,)).module()(x)
-    torch.testing.assert_close(coeffs.highs[0], dtcwt2(x, 2).highs[0], rtol=0, atol=1e-6)

@@ -1,5 +1,7 @@
 """Lifting against PyWavelets, and its inverse at any parameters."""
 
+import itertools
+
 import numpy as np
 import pytest
 import pywt
@@ -58,14 +60,14 @@ def test_two_axes(wavelet, rng):
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("wavelet", WAVELETS)
-@pytest.mark.parametrize("length", [1, 2, 3, 8, 15])
-def test_inverts_at_any_parameters(mode, wavelet, length, rng):
-    module = scrambled(LiftingDWT1d(wavelet, mode, dtype=torch.float64), rng)
-    x = torch.randn(2, 3, length, generator=rng, dtype=torch.float64)
-    bands = module(x)
-    bound = 1e-12 * bands.abs().max() * module.lifting[0].log_scale.abs().exp()
-    assert (module.inverse(bands, size=length) - x).abs().max() < bound
+def test_inverts_at_any_parameters(mode, rng, case):
+    for wavelet, length in itertools.product(WAVELETS, (1, 2, 3, 8, 15)):
+        module = scrambled(LiftingDWT1d(wavelet, mode, dtype=torch.float64), rng)
+        x = torch.randn(2, 3, length, generator=rng, dtype=torch.float64)
+        with case(wavelet, length):
+            bands = module(x)
+            bound = 1e-12 * bands.abs().max() * module.lifting[0].log_scale.abs().exp()
+            assert (module.inverse(bands, size=length) - x).abs().max() < bound
 
 
 @pytest.mark.parametrize("wavelet", WAVELETS)
@@ -181,21 +183,6 @@ class RoundTrip(nn.Module):
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         bands = self.lifting(x)
         return bands, self.lifting.inverse(2 * bands, x.shape[-2:])
-
-
-@pytest.mark.slow
-def test_compiles_without_graph_breaks(rng):
-    torch.compiler.reset()
-    model = RoundTrip()
-    x = torch.randn(1, 2, 7, 8, generator=rng)
-    expected, ours = model(x), torch.compile(model, fullgraph=True)(x)
-    torch.testing.assert_close(ours, expected)
-    grads = [torch.autograd.grad(out[0].square().sum(), list(model.parameters())) for out in (ours, expected)]
-    torch.testing.assert_close(*grads)
-
-
-def test_exports_with_any_batch(rng, check_export):
-    check_export(RoundTrip(), torch.randn(2, 3, 7, 8, generator=rng))
 
 
 @pytest.mark.slow

@@ -126,21 +126,6 @@ def test_errors() -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_compiles_into_one_graph() -> None:
-    torch._dynamo.reset()
-    layer, x = FourierFilter2d(2, (6, 7), layout="channels_last"), noise(2, 6, 7, 2)
-    torch.testing.assert_close(torch.compile(layer, fullgraph=True)(x), layer(x))
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("method", ["fft", "matrix"])
-def test_export(method: str, check_export: Callable) -> None:
-    check_export(FourierFilter2d(3, (6, 7), method=method), noise(2, 3, 6, 7))
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("size", [(8, 8), (7, 9)])
 def test_onnx_takes_matrices(size: tuple[int, int], check_onnx: Callable) -> None:
     """At the stored size and at another one, which is resized within the graph; whatever the method in PyTorch is."""

@@ -1,5 +1,8 @@
 """The correlation kernel."""
 
+import itertools
+from collections.abc import Callable
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -10,22 +13,23 @@ from subband.transforms._correlate import BlockFilter, RowFilter, correlate, fil
 @pytest.mark.parametrize(
     ("dtype", "tolerance"), [(torch.float32, 1e-4), (torch.float64, 1e-12), (torch.complex128, 1e-12)]
 )
-@pytest.mark.parametrize(("num_taps", "num_filters"), [(2, 2), (8, 2), (5, 1), (7, 3), (30, 2)])
-@pytest.mark.parametrize(("shape", "axis"), [((3, 77), -1), ((2, 70, 3), -2), ((2, 80, 9), -2), ((70,), -1)])
 def test_every_layout_agrees_with_the_definition(
-    dtype: torch.dtype,
-    tolerance: float,
-    num_taps: int,
-    num_filters: int,
-    shape: tuple[int, ...],
-    axis: int,
-    rng: torch.Generator,
+    dtype: torch.dtype, tolerance: float, rng: torch.Generator, case: Callable
 ) -> None:
-    filters = [tuple(torch.randn(num_taps, generator=rng).tolist()) for _ in range(num_filters)]
-    x = torch.randn(shape, generator=rng, dtype=dtype)
+    banks = [(2, 2), (8, 2), (5, 1), (7, 3), (30, 2)]
+    signals = [((3, 77), -1), ((2, 70, 3), -2), ((2, 80, 9), -2), ((70,), -1)]
+    for (num_taps, num_filters), (shape, axis) in itertools.product(banks, signals):
+        filters = [tuple(torch.randn(num_taps, generator=rng).tolist()) for _ in range(num_filters)]
+        x = torch.randn(shape, generator=rng, dtype=dtype)
+        with case(f"{num_filters} filters of {num_taps} taps", shape, axis):
+            check_definition(x, filters, axis, tolerance)
+
+
+def check_definition(x: torch.Tensor, filters: list[tuple[float, ...]], axis: int, tolerance: float) -> None:
+    num_taps, dtype = len(filters[0]), x.dtype
     for stride, dilation in ((1, 1), (2, 1), (1, 2), (3, 2)):
         results = correlate(x, filters, axis, stride=stride, dilation=dilation)
-        assert len(results) == num_filters
+        assert len(results) == len(filters)
         for result, taps in zip(results, filters, strict=True):
             windows = x.movedim(axis, -1).unfold(-1, (num_taps - 1) * dilation + 1, stride)[..., ::dilation]
             expected = (windows * torch.tensor(taps, dtype=dtype)).sum(-1).movedim(-1, axis)

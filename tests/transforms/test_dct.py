@@ -159,30 +159,3 @@ def test_errors() -> None:
         dct2(x, axes=(1,))
     with pytest.raises(ValueError, match=r"at least one sample along axes \(-1,\)"):
         dct(torch.zeros(2, 0))
-
-
-@pytest.mark.slow
-def test_compiles_into_one_graph() -> None:
-    torch._dynamo.reset()
-
-    def round_trip(x: torch.Tensor) -> torch.Tensor:
-        return idctn(dctn(x, axes=(0, 1)) * 2, axes=(0, 1))
-
-    x = noise(9, 130).requires_grad_()
-    result = torch.compile(round_trip, fullgraph=True)(x)
-    torch.testing.assert_close(result, 2 * x)
-    (gradient,) = torch.autograd.grad(result.square().sum(), x)
-    torch.testing.assert_close(gradient, 8 * x)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("length", [12, 150])
-def test_export(length: int) -> None:
-    class Transform(torch.nn.Module):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return dct2(x)
-
-    x = noise(2, 4, length)
-    program = torch.export.export(Transform(), (x,), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
-    other = noise(5, 4, length, seed=1)
-    torch.testing.assert_close(program.module()(other), dct2(other))

@@ -196,16 +196,3 @@ def test_errors() -> None:
     for shape in ((4, 6, 2), (4, 4), (3, 2, 4, 4, 2), (3, 4, 4, 2)):
         with pytest.raises(ValueError, match=r"weight must be broadcastable to \(2, 4, 4, 2\)"):
             fourier_filter(x, torch.ones(shape))
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
-def test_compiles_into_one_graph() -> None:
-    torch._dynamo.reset()
-    x, weight = noise(2, 5, 7).requires_grad_(), noise(5, 4, 2, seed=1)
-    for method in METHODS:
-        compiled = torch.compile(fourier_filter, fullgraph=True)(x, weight, method=method)
-        expected = fourier_filter(x, weight, method=method)
-        torch.testing.assert_close(compiled, expected)
-        gradients = [torch.autograd.grad(y.square().sum(), x)[0] for y in (compiled, expected)]
-        torch.testing.assert_close(*gradients)

@@ -50,17 +50,13 @@ def flatten(paths: list, depth: int) -> list[str]:
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize(("wavelet", "level"), [("haar", 3), ("db2", 2), ("bior2.2", 1), ("sym4", 2)])
-@pytest.mark.parametrize(
-    ("shape", "axes"), [((2, 19), (-1,)), ((3, 9, 14), (-2, -1)), ((9, 2, 13), (2, 0)), ((7, 6, 5), (0, 1, 2))]
-)
-def test_equal_to_pywavelets(
-    mode: str, wavelet: str, level: int, shape: tuple[int, ...], axes: tuple[int, ...], rng: torch.Generator
-) -> None:
-    if len(axes) == 3:
-        level = 1
-    x = torch.randn(shape, generator=rng, dtype=torch.float64)
-    check_against_pywavelets(x, wavelet, mode, level, axes)
+def test_equal_to_pywavelets(mode: str, rng: torch.Generator, case: Callable) -> None:
+    wavelets = [("haar", 3), ("db2", 2), ("bior2.2", 1), ("sym4", 2)]
+    signals = [((2, 19), (-1,)), ((3, 9, 14), (-2, -1)), ((9, 2, 13), (2, 0)), ((7, 6, 5), (0, 1, 2))]
+    for (wavelet, level), (shape, axes) in itertools.product(wavelets, signals):
+        x = torch.randn(shape, generator=rng, dtype=torch.float64)
+        with case(wavelet, shape, axes):
+            check_against_pywavelets(x, wavelet, mode, 1 if len(axes) == 3 else level, axes)
 
 
 @settings(max_examples=40, deadline=None)
@@ -77,6 +73,30 @@ def test_equal_to_pywavelets_for_any_shape(shape: list[int], wavelet: str, mode:
         axes = axes[:1]
     x = torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(len(shape)))
     check_against_pywavelets(x, wavelet, mode, level, tuple(axes))
+
+
+@pytest.mark.parametrize(("shape", "level"), [((19,), 3), ((16,), 2), ((9, 14), 2), ((4, 6, 8), 1)])
+def test_changed_nodes_give_the_signal_of_pywavelets(shape: tuple[int, ...], level: int, rng: torch.Generator) -> None:
+    axes = tuple(range(-len(shape), 0))
+    x = torch.randn(shape, generator=rng, dtype=torch.float64)
+    tree = tree_of(x.numpy(), "db2", "symmetric", level, axes)
+    nodes = wavelet_packet(x, "db2", level, "natural", axes)
+    changed = nodes + torch.randn(nodes.shape, generator=rng, dtype=nodes.dtype)
+    for path, node in zip(packet_paths(level, len(axes), "natural"), changed, strict=True):
+        tree[path].data = node.numpy()
+    ours = iwavelet_packet(changed, "db2", "natural", axes, size=shape)
+    np.testing.assert_allclose(ours.numpy(), tree.reconstruct(update=False), rtol=0, atol=1e-12 * 2**level)
+
+
+def test_changed_nodes_of_odd_clips(rng: torch.Generator) -> None:
+    """`pywt.WaveletPacketND` cannot reconstruct odd sizes up to 1.9; from 1.10 on it gives what is expected here."""
+    shape, axes = (5, 6, 7), (-3, -2, -1)
+    nodes = wavelet_packet(torch.randn(shape, generator=rng, dtype=torch.float64), "db2", 1, "natural", axes)
+    changed = nodes + torch.randn(nodes.shape, generator=rng, dtype=nodes.dtype)
+    bands = dict(zip(packet_paths(1, 3, "natural"), changed.numpy(), strict=True))
+    expected = pywt.idwtn(bands, "db2", "symmetric", axes)[tuple(map(slice, shape))]
+    ours = iwavelet_packet(changed, "db2", "natural", axes, size=shape)
+    np.testing.assert_allclose(ours.numpy(), expected, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("level", [1, 2, 3])
@@ -241,18 +261,3 @@ def test_integers_are_refused() -> None:
         wavelet_packet(torch.zeros(4, 4, dtype=torch.int32))
     with pytest.raises(TypeError, match=r"convert it with \.float\(\)"):
         iwavelet_packet(torch.zeros(2, 2, 4, 4, dtype=torch.int32))
-
-
-@pytest.mark.slow
-def test_compiled_graph_is_complete(rng: torch.Generator) -> None:
-    def there_and_back(x: Tensor) -> tuple[Tensor, Tensor]:
-        nodes = wavelet_packet(x, "db2", 2, mode="periodic")
-        return nodes, iwavelet_packet(nodes.tanh(), "db2", size=(13, 14), mode="periodic")
-
-    x = torch.randn(1, 13, 14, generator=rng, requires_grad=True)
-    results = []
-    for function in (there_and_back, torch.compile(there_and_back, fullgraph=True)):
-        nodes, restored = function(x)
-        results.append((nodes, restored, *torch.autograd.grad(restored.square().sum(), x)))
-    for compiled, eager in zip(results[1], results[0], strict=True):
-        torch.testing.assert_close(compiled, eager, rtol=1e-4, atol=1e-5)

@@ -218,11 +218,12 @@ class TestOptions:
     def test_every_option_trains(self, rng, options):
         self.check(tiny(**options), rng)
 
-    @pytest.mark.parametrize("choice", list(itertools.product(*COMBINED.values())), ids=str)
-    def test_options_combine(self, rng, choice):
-        options = dict(zip(COMBINED, choice, strict=True))
-        blocks = (1,) * (2 * options["levels"] + 1)
-        self.check(tiny((6, 2, 16, 8), block_list=blocks, large_kernel=7, **options), rng)
+    def test_options_combine(self, rng, case):
+        for choice in itertools.product(*COMBINED.values()):
+            options = dict(zip(COMBINED, choice, strict=True))
+            blocks = (1,) * (2 * options["levels"] + 1)
+            with case(options):
+                self.check(tiny((6, 2, 16, 8), block_list=blocks, large_kernel=7, **options), rng)
 
     @staticmethod
     def check(model: WaST, rng: torch.Generator) -> None:
