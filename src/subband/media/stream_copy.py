@@ -92,7 +92,7 @@ class StreamCopier:
         for key in ("language", "title"):
             if key in stream.metadata:
                 copied.metadata[key] = stream.metadata[key]
-        copied.disposition = stream.disposition
+        copied.disposition = stream.disposition.value  # as a number, which PyAV 17 wants
         self._streams[stream.index] = copied
 
     def _copy_chapters(self) -> None:

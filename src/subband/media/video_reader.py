@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -70,21 +70,22 @@ class VideoReader(BaseReader):
             raise
 
     def _start(self) -> None:
-        """Decodes the first frame, which alone tells rotation and color tags."""
+        """Decodes two frames: the first alone tells rotation and color tags, and both the rate if the header does not."""
         stream = self._container.streams.video[0]
         check_frame_size(self.path, stream.width, stream.height)
         self._turn_count = 0
         self._scanned: list[Any] | None = None
         decoded = self._decoded()
-        first = next(decoded, None)
-        if first is None:
+        begin = list(islice(decoded, 2))
+        if not begin:
             raise ValueError(f"{self.path} holds no video frames.")
-        self._pending: Iterator[Any] | None = chain([first], decoded)  # for the first iteration, which needs no seek
+        first = begin[0]
+        self._pending: Iterator[Any] | None = chain(begin, decoded)  # for the first iteration, which needs no seek
         self._turn = _turn(first)
         self.height, self.width = first.height, first.width
         if self._turn.is_transposed:
             self.height, self.width = self.width, self.height
-        rate = _rate(stream, first)
+        rate = _rate(stream, begin)
         self.fps = float(rate) if rate else None
         self.details = _details(self._container, first, rate, self._turn.is_transposed)
 
@@ -275,18 +276,22 @@ def _turn(frame: Any) -> _Turn:
     return _Turn(False, False, False)
 
 
-def _rate(stream: Any, first: Any) -> Fraction | None:
-    """Frames per second by the header, or by the first frame where the header has the unit of time in its place."""
+def _rate(stream: Any, begin: list[Any]) -> Fraction | None:
+    """Frames per second by the header, or by two frames where the header has the unit of time in its place."""
     rate = stream.average_rate or stream.guessed_rate
-    if rate and rate > _MOST_FPS and first.duration and first.time_base:
-        return Fraction(1 / (first.duration * first.time_base)).limit_denominator(1001)
-    return rate
+    if not rate or rate <= _MOST_FPS or len(begin) < 2 or None in (begin[0].pts, begin[1].pts):
+        return rate
+    seconds = (begin[1].pts - begin[0].pts) * stream.time_base
+    return (1 / seconds).limit_denominator(1001) if seconds > 0 else rate
 
 
 def _details(container: Any, first: Any, rate: Fraction | None, is_transposed: bool) -> ClipDetails:
     stream = container.streams.video[0]
     aspect = Fraction(stream.sample_aspect_ratio or 1)
-    colors = ColorTags(int(first.color_primaries), int(first.color_trc), int(first.colorspace), int(first.color_range))
+    # Frames tell the first two since PyAV 17 only.
+    context = stream.codec_context
+    tags = (context.color_primaries, context.color_trc, first.colorspace, first.color_range)
+    colors = ColorTags(*(int(tag) for tag in tags))
     return ClipDetails(
         codec=stream.codec_context.name,
         time_base=stream.time_base,
