@@ -105,11 +105,7 @@ def test_halving_equals_a_padded_convolution(rng, size):
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("size", [(8, 8), (8, 7)])
 def test_halving_in_onnx(rng, check_onnx, size):
-<<<<<<< HEAD
-    """Weights too large for the exporter to compute the kernel beforehand; onnxruntime trips over their `F.pad`."""
-=======
     """With weights too large to compute the kernel while exporting; onnxruntime trips over `F.pad` of them."""
->>>>>>> refs/heads/tests
 
     class Halving(torch.nn.Module):
         def __init__(self):

@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""ViT: PyTorch's own encoder on the same weights, counts in closed form, any image size, the classifier protocol."""
-=======
 """ViT: PyTorch's encoder on the same weights, counts in closed form, any image size, the classifier protocol."""
->>>>>>> refs/heads/tests
 
 import copy
 

@@ -165,11 +165,7 @@ def test_energy_hardly_depends_on_a_shift() -> None:
 
 @pytest.mark.parametrize(("position", "degrees"), list(enumerate((15, 45, 75, 105, 135, 165))))
 def test_six_bands_see_six_directions(position: int, degrees: int) -> None:
-<<<<<<< HEAD
-    """Waves in the pass-band of level 2 whose crests run at an angle, anticlockwise from a horizontal crest."""
-=======
     """Waves in the pass-band of level 2; the angle of a crest is counted anticlockwise from a horizontal one."""
->>>>>>> refs/heads/tests
     rows, columns = torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing="ij")
     down, right = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     frequency = 0.4 * math.pi / max(abs(down), abs(right))

@@ -70,7 +70,7 @@ class VideoReader(BaseReader):
             raise
 
     def _start(self) -> None:
-        """Decodes two frames: the first alone tells rotation and color tags, and both the rate if the header does not."""
+        """Decodes two frames: the first tells rotation and color tags, both the rate if the header does not."""
         stream = self._container.streams.video[0]
         check_frame_size(self.path, stream.width, stream.height)
         self._turn_count = 0
