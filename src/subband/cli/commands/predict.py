@@ -17,6 +17,7 @@ from subband.media.frames import VideoInfo, working_size
 from subband.media.sources import open_clip
 from subband.media.video import read_clip, write_clip
 from subband.media.writers import check_clip_path
+from subband.metrics.descriptors import VIDEO_METRICS
 from subband.predictors.video_prediction import Comparison, VideoPredictor
 from subband.visual.colors import error_colors
 
@@ -29,7 +30,6 @@ EXAMPLES = """examples:
   subband predict clip.mp4 --compare --out true_predicted_error.mp4
 """
 
-_TABLE = (("MSE", "mse", 2), ("PSNR dB", "psnr", 2), ("SSIM", "ssim", 4))
 _DEFAULT_FPS = 10.0
 
 
@@ -121,14 +121,15 @@ def _compare(predictor: VideoPredictor, clip: Tensor, args: Namespace) -> Tensor
 
 
 def _show_comparison(result: Comparison, name: str) -> None:
-    shown = [column for column in _TABLE if column[1] in result.per_frame["model"]]  # tiny frames have no SSIM
-    heads = [f"{metric} {who}" for metric, _, _ in shown for who in (Path(name).name, "persistence")]
+    # Tiny frames have no SSIM.
+    shown = [metric for metric in VIDEO_METRICS if metric.is_per_frame and metric.key in result.per_frame["model"]]
+    heads = [f"{metric.label} {who}" for metric in shown for who in (Path(name).name, "persistence")]
     table = open_table(["frame", *heads], title="Error of every predicted frame", right=["frame", *heads])
-    columns = [(result.per_frame[who][key], digits) for _, key, digits in shown for who in ("model", "persistence")]
+    columns = [(metric, result.per_frame[who][metric.key]) for metric in shown for who in ("model", "persistence")]
     for index in range(len(result.target)):
-        table.add_row(str(index + 1), *(f"{values[index]:.{digits}f}" for values, digits in columns))
+        table.add_row(str(index + 1), *(metric.text(values[index]) for metric, values in columns))
     table.add_section()
-    table.add_row("mean", *(f"{fmean(values):.{digits}f}" for values, digits in columns))
+    table.add_row("mean", *(metric.text(fmean(values)) for metric, values in columns))
     show_table(table)
 
 
