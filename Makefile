@@ -33,6 +33,7 @@ bench:
 	$(BIN)/python benchmarks/video_models.py --out benchmarks/results/video_models.json
 	$(BIN)/python benchmarks/classification.py --out benchmarks/results/classification.json
 	$(BIN)/python benchmarks/moving_mnist.py --out benchmarks/results/moving_mnist.json
+	$(BIN)/python benchmarks/media.py --out benchmarks/results/media.json
 	$(BIN)/python benchmarks/results.py
 
 docs:

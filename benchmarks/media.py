@@ -3,7 +3,7 @@
 A clip of moving waves and noise is written, read back at full size and scaled, read by seeking, and sent through a
 function that inverts its colors. Nothing is downloaded. Sound is not measured.
 
-usage: python benchmarks/media.py [--frames 150] [--repeats 3]
+usage: python benchmarks/media.py [--frames 150] [--repeats 3] [--out FILE.json]
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 
-from subband.environment import describe_environment
+from records import Cell, add_out_argument, describe_environment, line, measured, rounded, write_record
 from subband.media import VideoReader, open_writer
-from subband.predictors.streaming import stream_clip
+from subband.predictors import stream_clip
 
 HEIGHT, WIDTH = 720, 1280
 FPS = 25
@@ -72,7 +72,7 @@ def best_rate(run: Callable[[], int], repeats: int) -> tuple[int, float]:
     return count, best
 
 
-def measure(folder: Path, num_frames: int, repeats: int) -> list[dict[str, str | int | float]]:
+def measure(folder: Path, num_frames: int, repeats: int) -> Iterator[list[Cell]]:
     """One row for each kind of work."""
     frames, clip = make_frames(num_frames), folder / "clip.mp4"
     cases: dict[str, Callable[[], int]] = {
@@ -83,23 +83,28 @@ def measure(folder: Path, num_frames: int, repeats: int) -> list[dict[str, str |
         f"seek, {FRAMES_A_JUMP} frames each": lambda: jump(clip),
         "read, invert, write ultrafast": lambda: job(clip, folder / "inverted.mp4"),
     }
-    rows: list[dict[str, str | int | float]] = []
     for name, run in cases.items():
         count, rate = best_rate(run, repeats)
-        rows.append({"work": name, "frames": count, "fps": round(rate, 1)})
-    return rows
+        yield [name, count, rounded(rate, 1)]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=int, default=150)
     parser.add_argument("--repeats", type=int, default=3)
+    add_out_argument(parser)
     options = parser.parse_args()
+    columns = [f"{WIDTH} x {HEIGHT}", "frames", "frames per second"]
     print(" | ".join(f"{key} {value}" for key, value in describe_environment().items()))
-    print(f"\n| {WIDTH} x {HEIGHT} | frames | frames per second |\n|---|---|---|")
+    print(f"\n{line(columns)}\n|---|---|---|")
+    rows = []
     with tempfile.TemporaryDirectory() as folder:
         for row in measure(Path(folder), options.frames, options.repeats):
-            print(f"| {row['work']} | {row['frames']} | {row['fps']} |", flush=True)
+            print(line(row), flush=True)
+            rows.append(row)
+    if options.out is not None:
+        about = ["A drawn clip of moving waves and noise at 25 frames per second; best of several runs."]
+        write_record(measured("Reading and writing video", columns, rows, seeds=[0], about=about), options.out)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ ORDER = (
     "bundled_model",
     "bundled_model_clips",
     "moving_mnist",
+    "media",
     "import_time",
     "gpu",
 )

@@ -2,6 +2,7 @@
 
 from subband.predictors.classification import ImageClassifier, read_preprocessing
 from subband.predictors.read_ahead import FileResult
+from subband.predictors.streaming import stream_clip
 from subband.predictors.video_prediction import Comparison, VideoPredictor
 
-__all__ = ["Comparison", "FileResult", "ImageClassifier", "VideoPredictor", "read_preprocessing"]
+__all__ = ["Comparison", "FileResult", "ImageClassifier", "VideoPredictor", "read_preprocessing", "stream_clip"]
