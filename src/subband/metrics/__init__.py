@@ -1,4 +1,4 @@
-"""What torchmetrics lacks: video prediction scored as OpenSTL does, and energies per frequency band.
+"""What torchmetrics lacks: scores of predicted video and of classifiers, energies per frequency band, and their meaning.
 
 The formulas are functions of tensors and need torch alone. The classes keep running sums of them over a test set; they
 are torchmetrics objects and load it when they are first asked for.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from subband.metrics.descriptors import CLASSIFICATION_METRICS, VIDEO_METRICS, MetricInfo, describe_metrics
 from subband.metrics.image import (
     combine_channels,
     denormalize,
@@ -20,15 +21,45 @@ from subband.metrics.image import (
 )
 
 if TYPE_CHECKING:
+    from subband.metrics.classification import CrossEntropy, PerClassAccuracy, TopAccuracy, classification_metrics
     from subband.metrics.spectrum import SubbandEnergy, subband_energy
-    from subband.metrics.video import FrameSpec, VideoPredictionMetrics
+    from subband.metrics.video import (
+        FrameLPIPS,
+        FrameMAE,
+        FrameMSE,
+        FramePSNR,
+        FramePSNRLegacyUint8,
+        FrameRMSE,
+        FrameSNR,
+        FrameSpec,
+        FrameSSIM,
+        FrameSSIMOpenSTL,
+        VideoPredictionMetrics,
+    )
 
 __all__ = [
+    "CLASSIFICATION_METRICS",
+    "CrossEntropy",
+    "FrameLPIPS",
+    "FrameMAE",
+    "FrameMSE",
+    "FramePSNR",
+    "FramePSNRLegacyUint8",
+    "FrameRMSE",
+    "FrameSNR",
+    "FrameSSIM",
+    "FrameSSIMOpenSTL",
     "FrameSpec",
+    "MetricInfo",
+    "PerClassAccuracy",
     "SubbandEnergy",
+    "TopAccuracy",
+    "VIDEO_METRICS",
     "VideoPredictionMetrics",
+    "classification_metrics",
     "combine_channels",
     "denormalize",
+    "describe_metrics",
     "error_sums",
     "psnr",
     "psnr_legacy_uint8",
@@ -38,14 +69,26 @@ __all__ = [
 ]
 
 _NEED_TORCHMETRICS = {
-    "FrameSpec": "subband.metrics.video",
-    "SubbandEnergy": "subband.metrics.spectrum",
-    "VideoPredictionMetrics": "subband.metrics.video",
-    "subband_energy": "subband.metrics.spectrum",
+    "subband.metrics.classification": ("CrossEntropy", "PerClassAccuracy", "TopAccuracy", "classification_metrics"),
+    "subband.metrics.spectrum": ("SubbandEnergy", "subband_energy"),
+    "subband.metrics.video": (
+        "FrameLPIPS",
+        "FrameMAE",
+        "FrameMSE",
+        "FramePSNR",
+        "FramePSNRLegacyUint8",
+        "FrameRMSE",
+        "FrameSNR",
+        "FrameSSIM",
+        "FrameSSIMOpenSTL",
+        "FrameSpec",
+        "VideoPredictionMetrics",
+    ),
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _NEED_TORCHMETRICS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_NEED_TORCHMETRICS[name]), name)
+    for module, names in _NEED_TORCHMETRICS.items():
+        if name in names:
+            return getattr(importlib.import_module(module), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
