@@ -1,4 +1,4 @@
-"""What torchmetrics lacks: scores of predicted video and of classifiers, energies per frequency band, and their meaning.
+"""What torchmetrics lacks: scores of predicted video and classifiers, energies per frequency band, what they mean.
 
 The formulas are functions of tensors and need torch alone. The classes keep running sums of them over a test set; they
 are torchmetrics objects and load it when they are first asked for.
