@@ -34,6 +34,7 @@ class Fault:
         old: Text that stands there once.
         new: Text that replaces it.
         tests: Patterns of test files below the suite; those without a match are passed over.
+        words: What names of tests or of their files must have, as for `pytest -k`; all tests of the files if empty.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Fault:
     old: str
     new: str
     tests: tuple[str, ...]
+    words: str = ""
 
 
 FAULTS = (
@@ -64,6 +66,7 @@ FAULTS = (
         "planes = zip(x.split(1, -3), self.keep_per_channel, strict=True)",
         "planes = zip(x.reshape(int(x.shape[0]), *x.shape[1:]).split(1, -3), self.keep_per_channel, strict=True)",
         ("layers/test_compile_and_export.py", "layers/test_block_dct.py"),
+        words="block_dct and export",
     ),
     Fault(
         "packets of level 3 come back in the wrong order",
@@ -152,6 +155,7 @@ def is_noticed(fault: Fault, folder: Path, only: list[str]) -> bool:
         raise ValueError(f"{fault.file}: {fault.old!r} must stand there once, found {text.count(fault.old)} times")
     path.write_text(text.replace(fault.old, fault.new))
     command = [sys.executable, "-m", "pytest", "-q", "-x", "--no-header", *files_of(fault, folder / "tests", only)]
+    command += ["-k", fault.words] if fault.words and not only else []
     try:
         done = subprocess.run(
             command,

@@ -155,5 +155,5 @@ def test_exports_with_any_batch(name: str, check_export: Callable) -> None:
 
 def test_no_layer_is_forgotten() -> None:
     tested = {type(part) for build in CASES.values() for part in build()[0].modules()}
-    public = {getattr(layers, name) for name in layers.__all__}
+    public = [getattr(layers, name) for name in layers.__all__]
     assert {kind for kind in public if isinstance(kind, type) and issubclass(kind, nn.Module)} <= tested
