@@ -75,7 +75,7 @@ def test_nothing_is_overwritten_unless_asked(command: str, photo: Path, capsys) 
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "does not exist"), (b"", "is empty"), (b"text", "is not a picture"), ("cut", "damaged or cut off")],
+    [(None, "does not exist"), (b"", "is empty"), (b"text", "is not an image"), ("cut", "damaged or cut off")],
 )
 def test_one_bad_file_is_one_sentence(
     command: str, content: bytes | str | None, message: str, photo: Path, capsys

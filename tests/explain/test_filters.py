@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import subband
-from subband.explain.filters import filter_figure, filter_picture, filter_spectra, row_centers
+from subband.explain.filters import filter_figure, filter_image, filter_spectra, row_centers
 
 
 def pyramid() -> torch.nn.Module:
@@ -30,25 +30,25 @@ def test_every_spectrum_has_its_own_scale_and_its_own_place():
     fine = torch.zeros(2, 4, 4)
     fine[0, 1, 2], fine[1] = 7.0, torch.arange(16.0).reshape(4, 4) + 100
     coarse = torch.tensor([[[0.0, 1.0], [0.0, 0.0]]])
-    picture = filter_picture({"fine": fine, "coarse": coarse})
+    image = filter_image({"fine": fine, "coarse": coarse})
     colors = matplotlib.colormaps["YlGnBu"](np.array([0.0, 1.0]), bytes=True)[:, :3].tolist()
-    assert picture.shape == (9, 9, 3)
-    assert picture[1, 2].tolist() == colors[1]
-    assert picture[0, 0].tolist() == colors[0]
-    assert [picture[0, 5].tolist(), picture[3, 8].tolist()] == colors
-    assert (picture[4] == 255).all()
-    assert (picture[:, 4] == 255).all()
-    assert picture[5:7, 2:4].tolist() == [[colors[1]] * 2] * 2, "the coarse filter's pixels are repeated"
-    assert (picture[5:, 5:] == 255).all()
+    assert image.shape == (9, 9, 3)
+    assert image[1, 2].tolist() == colors[1]
+    assert image[0, 0].tolist() == colors[0]
+    assert [image[0, 5].tolist(), image[3, 8].tolist()] == colors
+    assert (image[4] == 255).all()
+    assert (image[:, 4] == 255).all()
+    assert image[5:7, 2:4].tolist() == [[colors[1]] * 2] * 2, "the coarse filter's pixels are repeated"
+    assert (image[5:, 5:] == 255).all()
 
 
 def test_rows_have_their_names(rng):
     spectra = {name: torch.rand(3, 6, 6, generator=rng) for name in "abc"}
     assert row_centers(spectra) == [2.5, 9.5, 16.5]
-    assert filter_picture(spectra).shape == (20, 20, 3)
+    assert filter_image(spectra).shape == (20, 20, 3)
     large = {name: torch.rand(3, 56, 56, generator=rng) for name in "ab"}
     assert row_centers(large) == [27.5, 87.5]
-    assert (filter_picture(large)[56:60] == 255).all()
+    assert (filter_image(large)[56:60] == 255).all()
     axes = filter_figure(pyramid()).axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == [
         "levels.0.0.filter",

@@ -11,7 +11,7 @@ from subband.media.images import write_image
 
 @pytest.fixture
 def digits(tmp_path):
-    """Pictures of digits in folders, and images of the same kind that are not among them."""
+    """Images of digits in folders, and images of the same kind that are not among them."""
     data = build_images("digits", {}, seed=0)
     prepare, folder = data.spec.preprocessing, tmp_path / "digits"
     for index in range(60):

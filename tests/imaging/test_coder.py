@@ -21,27 +21,27 @@ KEEP = (0.01, 0.1)
 
 
 def test_table_is_true(camera, astronaut):
-    for picture in (camera, astronaut):
-        points = rate_distortion(picture, KEEP)
+    for image in (camera, astronaut):
+        points = rate_distortion(image, KEEP)
         for keep, point in zip(KEEP, points, strict=True):
             decoded = decode_image(point.data)
-            assert decoded.shape == picture.shape
+            assert decoded.shape == image.shape
             assert point.keep == keep
-            assert point.num_kept == round(keep * picture.numel())
+            assert point.num_kept == round(keep * image.numel())
             assert point.num_bytes == len(point.data)
-            assert point.bits_per_pixel == 8 * len(point.data) / picture[0].numel()
-            expected = peak_signal_noise_ratio(picture.numpy(), decoded.numpy().astype(float), data_range=1)
+            assert point.bits_per_pixel == 8 * len(point.data) / image[0].numel()
+            expected = peak_signal_noise_ratio(image.numpy(), decoded.numpy().astype(float), data_range=1)
             assert point.psnr == pytest.approx(expected, abs=1e-3)
         assert [point.psnr for point in points] == sorted(point.psnr for point in points)
         assert [point.num_bytes for point in points] == sorted(point.num_bytes for point in points)
 
 
 def test_quantizer_by_hand(camera):
-    picture = camera.float()
-    coeffs = wavedec2(picture, "haar", "periodization", 2)
+    image = camera.float()
+    coeffs = wavedec2(image, "haar", "periodization", 2)
     everything = torch.cat([coeffs.approx.flatten(), *(band.flatten() for item in coeffs.details for band in item)])
-    step = everything.abs().sort(descending=True).values[round(0.05 * picture.numel()) - 1]
-    (point,) = rate_distortion(picture, [0.05], "haar", 2)
+    step = everything.abs().sort(descending=True).values[round(0.05 * image.numel()) - 1]
+    (point,) = rate_distortion(image, [0.05], "haar", 2)
     assert point.step == pytest.approx(step.item())
 
     def quantized(band: torch.Tensor) -> torch.Tensor:
@@ -63,12 +63,12 @@ def test_size_is_near_the_entropy_of_the_numbers(camera):
 
 def test_better_than_jpeg_at_the_same_size():
     pixels = data.astronaut()[:352, 80:432]
-    picture = torch.from_numpy(pixels.copy()).permute(2, 0, 1) / 255
+    image = torch.from_numpy(pixels.copy()).permute(2, 0, 1) / 255
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "JPEG", quality=40, optimize=True)
     jpeg = torch.from_numpy(np.array(Image.open(file))).permute(2, 0, 1) / 255
-    psnr = -10 * math.log10((jpeg - picture).square().mean())
-    points = rate_distortion(picture, [0.03, 0.035])
+    psnr = -10 * math.log10((jpeg - image).square().mean())
+    points = rate_distortion(image, [0.03, 0.035])
     best = max(point.psnr for point in points if point.num_bytes <= file.tell())
     assert best > psnr + 0.5
 
@@ -76,15 +76,15 @@ def test_better_than_jpeg_at_the_same_size():
 @pytest.mark.parametrize("size", [(1, 1), (5, 3), (1, 64), (33, 47)])
 @pytest.mark.parametrize("mode", ["periodization", "symmetric"])
 def test_any_size(size, mode, rng):
-    picture = torch.rand(3, *size, generator=rng)
-    (point,) = rate_distortion(picture, [1.0], mode=mode)
-    assert decode_image(point.data).shape == picture.shape
+    image = torch.rand(3, *size, generator=rng)
+    (point,) = rate_distortion(image, [1.0], mode=mode)
+    assert decode_image(point.data).shape == image.shape
     assert point.psnr > 20
 
 
-def test_keeping_everything_is_nearly_perfect_and_flat_pictures_are_short(rng):
-    picture = torch.rand(1, 32, 32, generator=rng)
-    (point,) = rate_distortion(picture, [1.0], "haar")
+def test_keeping_everything_is_nearly_perfect_and_flat_images_are_short(rng):
+    image = torch.rand(1, 32, 32, generator=rng)
+    (point,) = rate_distortion(image, [1.0], "haar")
     assert point.psnr > 60
     assert point.step >= MIN_STEP
     (black,) = rate_distortion(torch.zeros(3, 64, 64), [0.5])
@@ -94,13 +94,13 @@ def test_keeping_everything_is_nearly_perfect_and_flat_pictures_are_short(rng):
 
 
 def test_values_outside_the_range_are_clipped():
-    picture = torch.tensor([[[-1.0, 2.0], [0.0, 1.0]]])
-    (point,) = rate_distortion(picture, [1.0], "haar")
-    torch.testing.assert_close(decode_image(point.data), picture.clamp(0, 1), rtol=0, atol=1e-3)
+    image = torch.tensor([[[-1.0, 2.0], [0.0, 1.0]]])
+    (point,) = rate_distortion(image, [1.0], "haar")
+    torch.testing.assert_close(decode_image(point.data), image.clamp(0, 1), rtol=0, atol=1e-3)
 
 
 @pytest.mark.parametrize(
-    ("picture", "options", "message"),
+    ("image", "options", "message"),
     [
         (torch.rand(1, 8, 8), {"keep": 0.0}, r"keep must lie in \(0, 1\], got 0.0"),
         (torch.rand(1, 8, 8), {"keep": 1.5}, r"keep must lie in"),
@@ -112,9 +112,9 @@ def test_values_outside_the_range_are_clipped():
         (torch.rand(1, 8, 8), {"keep": 0.5, "wavelet": "bior44"}, r"bior44"),
     ],
 )
-def test_wrong_input(picture, options, message):
+def test_wrong_input(image, options, message):
     with pytest.raises(ValueError, match=message):
-        encode_image(picture, **options)
+        encode_image(image, **options)
 
 
 def test_whole_numbers_are_refused():
@@ -125,7 +125,7 @@ def test_whole_numbers_are_refused():
 def test_damaged_codes(camera):
     code = encode_image(camera, 0.05)
     for wrong in (b"", b"GIF89a", code[:20]):
-        with pytest.raises(ValueError, match=r"must be the code of a picture"):
+        with pytest.raises(ValueError, match=r"must be the code of an image"):
             decode_image(wrong)
     with pytest.raises(ValueError, match=r"cut off or damaged"):
         decode_image(code[: len(code) // 2])
@@ -155,9 +155,9 @@ def test_every_damaged_byte_is_noticed(rng):
     ("offset", "values", "message"),
     [
         (3, b"\x09", r"version 9, this is a decoder of version 1"),
-        (12, b"\x02", r"no header of a picture"),
-        (14, b"\x00\x00", r"no header of a picture"),
-        (18, struct.pack("<f", math.nan), r"no header of a picture"),
+        (12, b"\x02", r"no header of an image"),
+        (14, b"\x00\x00", r"no header of an image"),
+        (18, struct.pack("<f", math.nan), r"no header of an image"),
         (14, b"\xff\xff\xff\xff", r"65535 x 65535 pixels; more than 120,000,000 are not decoded"),
         (16, b"\xff\xff", r"cut off or damaged: it ends too early"),
         (22, b"nowave\0\0", r"nowave"),

@@ -63,9 +63,9 @@ def test_mosaic_shows_each_band_in_its_place(astronaut):
 
 
 def test_edges_appear_in_their_bands():
-    picture = torch.zeros(1, 16, 16)
-    picture[:, 5:, :] = 1  # one horizontal edge
-    mosaic = coefficient_mosaic(wavedec2(picture, "haar", level=1), separator=0)
+    image = torch.zeros(1, 16, 16)
+    image[:, 5:, :] = 1  # one horizontal edge
+    mosaic = coefficient_mosaic(wavedec2(image, "haar", level=1), separator=0)
     assert mosaic[:, 8:, :8].amax() == 1
     assert mosaic[:, :8, 8:].amax() == mosaic[:, 8:, 8:].amax() == 0
 

@@ -107,7 +107,7 @@ def test_no_noise_changes_nothing(camera):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (3, 5), (7, 2)])
-def test_small_pictures(size, rng):
+def test_small_images(size, rng):
     x = torch.rand(2, *size, generator=rng)
     result = denoise_wavelet(x, cycle_spins=1)
     assert result.shape == x.shape
@@ -148,7 +148,7 @@ def test_wrong_options(options, message):
         denoise_wavelet(torch.rand(1, 8, 8), **options)
 
 
-def test_wrong_pictures():
+def test_wrong_images():
     for function in (estimate_sigma, denoise_wavelet):
         with pytest.raises(TypeError, match=r"convert it with .float\(\)"):
             function(torch.zeros(1, 8, 8, dtype=torch.uint8))

@@ -13,7 +13,7 @@ def psnr(x: Tensor, y: Tensor) -> float:
 
 
 def foci(scene: Tensor, blur: float = 2.5) -> list[Tensor]:
-    """Two pictures, each sharp on one side and blurred on the other."""
+    """Two images, each sharp on one side and blurred on the other."""
     blurred = torch.from_numpy(gaussian(scene.numpy(), (0, blur, blur)))
     is_left = torch.sigmoid((scene.shape[-1] / 2 - torch.arange(scene.shape[-1])) / 2)
     return [is_left * scene + (1 - is_left) * blurred, is_left * blurred + (1 - is_left) * scene]
@@ -26,42 +26,42 @@ def exposures(scene: Tensor) -> list[Tensor]:
 @pytest.mark.parametrize("wavelet", ["haar", "sym4", "bior4.4"])
 def test_foci_become_sharp(camera, astronaut, wavelet):
     for scene in (camera, astronaut):
-        pictures = foci(scene)
-        before = max(psnr(picture, scene) for picture in pictures)
-        assert psnr(fuse(pictures, wavelet=wavelet), scene) > before + 10
+        images = foci(scene)
+        before = max(psnr(image, scene) for image in images)
+        assert psnr(fuse(images, wavelet=wavelet), scene) > before + 10
 
 
 def test_the_window_and_the_vote_help(camera):
-    pictures = foci(camera)
-    assert psnr(fuse(pictures, window=3), camera) > psnr(fuse(pictures, window=1), camera) + 1
+    images = foci(camera)
+    assert psnr(fuse(images, window=3), camera) > psnr(fuse(images, window=1), camera) + 1
 
 
 def test_exposures_show_what_each_of_them_lost(astronaut):
-    pictures = exposures(astronaut)
-    fused = fuse(pictures, rule="exposure")
-    is_dark = pictures[0].mean(0) < 0.08
-    is_white = pictures[2].amin(0) > 0.999
+    images = exposures(astronaut)
+    fused = fuse(images, rule="exposure")
+    is_dark = images[0].mean(0) < 0.08
+    is_white = images[2].amin(0) > 0.999
     assert is_dark.sum() > 100 < is_white.sum()
-    contrast = torch.stack([picture.mean(0)[is_white].std() for picture in (*pictures, fused)])
+    contrast = torch.stack([image.mean(0)[is_white].std() for image in (*images, fused)])
     assert contrast[3] > 5 * contrast[2], "structure where the long exposure is white"
-    assert fused.mean(0)[is_dark].mean() > 1.5 * pictures[0].mean(0)[is_dark].mean()
-    assert pictures[0].mean() < fused.mean() < pictures[2].mean()
+    assert fused.mean(0)[is_dark].mean() > 1.5 * images[0].mean(0)[is_dark].mean()
+    assert images[0].mean() < fused.mean() < images[2].mean()
     assert fused.amin() > -0.3
     assert fused.amax() < 1.3
 
 
 @pytest.mark.parametrize("rule", ["largest", "exposure"])
-def test_equal_pictures_give_that_picture(astronaut, rule):
+def test_equal_images_give_that_image(astronaut, rule):
     torch.testing.assert_close(fuse([astronaut] * 3, rule=rule), astronaut, rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("rule", ["largest", "exposure"])
 def test_the_order_does_not_matter(astronaut, rule):
-    pictures = exposures(astronaut)
-    torch.testing.assert_close(fuse(pictures, rule=rule), fuse(pictures[::-1], rule=rule), rtol=0, atol=1e-9)
+    images = exposures(astronaut)
+    torch.testing.assert_close(fuse(images, rule=rule), fuse(images[::-1], rule=rule), rtol=0, atol=1e-9)
 
 
-def test_largest_takes_each_detail_from_one_picture():
+def test_largest_takes_each_detail_from_one_image():
     first, second = torch.zeros(2, 1, 16, 16, dtype=torch.float64)
     first[..., 2, 2], second[..., 12, 12] = 1, -1
     fused = fuse([first, second], wavelet="haar", level=1, window=1)
@@ -71,29 +71,29 @@ def test_largest_takes_each_detail_from_one_picture():
 
 
 def test_batches_and_odd_sizes(astronaut):
-    pictures = [torch.stack((picture, picture.flip(-1))).float() for picture in exposures(astronaut[:, :71, :63])]
+    images = [torch.stack((image, image.flip(-1))).float() for image in exposures(astronaut[:, :71, :63])]
     for rule in ("largest", "exposure"):
-        fused = fuse(pictures, rule=rule)
+        fused = fuse(images, rule=rule)
         assert fused.dtype == torch.float32
-        torch.testing.assert_close(fused[1], fuse([picture[1] for picture in pictures], rule=rule))
+        torch.testing.assert_close(fused[1], fuse([image[1] for image in images], rule=rule))
 
 
 def test_half_precision(camera):
-    pictures = [picture.half() for picture in foci(camera)]
-    assert fuse(pictures).dtype == torch.float16
-    torch.testing.assert_close(fuse(pictures), fuse([picture.float() for picture in pictures]).half())
+    images = [image.half() for image in foci(camera)]
+    assert fuse(images).dtype == torch.float16
+    torch.testing.assert_close(fuse(images), fuse([image.float() for image in images]).half())
 
 
 def test_gradient(rng):
-    pictures = [torch.rand(1, 6, 8, generator=rng, dtype=torch.float64, requires_grad=True) for _ in range(2)]
-    assert torch.autograd.gradcheck(lambda *x: fuse(x, wavelet="haar", level=1), pictures)
-    assert torch.autograd.gradcheck(lambda *x: fuse(x, rule="exposure", wavelet="haar", level=1), pictures)
+    images = [torch.rand(1, 6, 8, generator=rng, dtype=torch.float64, requires_grad=True) for _ in range(2)]
+    assert torch.autograd.gradcheck(lambda *x: fuse(x, wavelet="haar", level=1), images)
+    assert torch.autograd.gradcheck(lambda *x: fuse(x, rule="exposure", wavelet="haar", level=1), images)
 
 
 @pytest.mark.parametrize(
-    ("pictures", "options", "message"),
+    ("images", "options", "message"),
     [
-        ([torch.rand(1, 8, 8)], {}, r"at least two pictures, got 1"),
+        ([torch.rand(1, 8, 8)], {}, r"at least two images, got 1"),
         ([torch.rand(1, 8, 8), torch.rand(1, 8, 9)], {}, r"one shape, got \(1, 8, 8\), \(1, 8, 9\)"),
         ([torch.rand(8, 8)] * 2, {}, r"\(..., C, H, W\)"),
         ([torch.rand(1, 0, 8)] * 2, {}, r"at least one pixel"),
@@ -102,9 +102,9 @@ def test_gradient(rng):
         ([torch.rand(1, 8, 8)] * 2, {"level": -1}, r"level"),
     ],
 )
-def test_wrong_input(pictures, options, message):
+def test_wrong_input(images, options, message):
     with pytest.raises(ValueError, match=message):
-        fuse(pictures, **options)
+        fuse(images, **options)
 
 
 def test_whole_numbers_are_refused():
@@ -115,5 +115,5 @@ def test_whole_numbers_are_refused():
 @pytest.mark.parametrize("rule", ["largest", "exposure"])
 def test_vmap(rule, rng):
     first, second = torch.rand(2, 4, 3, 20, 18, generator=rng, dtype=torch.float64)
-    mapped = torch.func.vmap(lambda *pictures: fuse(pictures, rule=rule, level=1))(first, second)
+    mapped = torch.func.vmap(lambda *images: fuse(images, rule=rule, level=1))(first, second)
     torch.testing.assert_close(mapped, fuse([first, second], rule=rule, level=1))

@@ -44,12 +44,12 @@ def test_published_resizing(published: dict[str, np.ndarray]) -> None:
     torch.testing.assert_close(first, resized.permute(2, 0, 1, 3))
 
 
-def test_published_pictures(published: dict[str, np.ndarray]) -> None:
+def test_published_images(published: dict[str, np.ndarray]) -> None:
     weight = fill_tensor("complex_weight", [14, 8, 3, 2], "small")
     for function, name in ((fourier_filter_kernel, "viz_spatial"), (fourier_filter_magnitude, "viz")):
-        picture = function(weight, (14, 14), layout="channels_last")
-        torch.testing.assert_close(picture, torch.from_numpy(published[name]), rtol=1e-5, atol=1e-6)
-        assert torch.equal(function(weight.movedim(2, 0), (14, 14)), picture)
+        image = function(weight, (14, 14), layout="channels_last")
+        torch.testing.assert_close(image, torch.from_numpy(published[name]), rtol=1e-5, atol=1e-6)
+        assert torch.equal(function(weight.movedim(2, 0), (14, 14)), image)
 
 
 @pytest.mark.parametrize("size", [(6, 8), (7, 5)])

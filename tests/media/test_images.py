@@ -15,7 +15,7 @@ from subband.media.images import check_image_path, list_images, read_image, writ
 
 @pytest.fixture
 def color(rng) -> Tensor:
-    """A smooth picture with all 8-bit values exact, `(3, 21, 30)`."""
+    """A smooth image with all 8-bit values exact, `(3, 21, 30)`."""
     rows, columns = torch.meshgrid(torch.linspace(0, 1, 21), torch.linspace(0, 1, 30), indexing="ij")
     return (torch.stack((rows, columns, rows * columns)) * 255).round() / 255
 
@@ -28,7 +28,7 @@ def to_pillow(x: Tensor) -> Image.Image:
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".bmp", ".webp"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_lossless_files_there_and_back(color, tmp_path, suffix, channels):
-    path = tmp_path / f"picture{suffix}"
+    path = tmp_path / f"image{suffix}"
     write_image(path, color[:channels])
     image = read_image(path)
     assert image.info.bit_depth == 8
@@ -41,8 +41,8 @@ def test_lossless_files_there_and_back(color, tmp_path, suffix, channels):
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_jpeg_is_close(color, tmp_path, channels):
-    write_image(tmp_path / "picture.jpg", color[:channels])
-    image = read_image(tmp_path / "picture.jpg")
+    write_image(tmp_path / "image.jpg", color[:channels])
+    image = read_image(tmp_path / "image.jpg")
     assert image.info.file_format == "JPEG"
     assert (image.pixels - color[:channels]).abs().max() < 0.05
 
@@ -57,7 +57,7 @@ def test_sixteen_bits_there_and_back(tmp_path, rng, channels, with_alpha):
     assert image.info.bit_depth == 16
     assert torch.equal(image.pixels, pixels)
     assert image.alpha is None if alpha is None else torch.equal(image.alpha, alpha)
-    # Another reader sees the same picture in its eight bits.
+    # Another reader sees the same image in its eight bits.
     if channels == 3:
         with Image.open(tmp_path / "deep.png") as other:
             upper = np.asarray(other)[..., :3] / 255
@@ -164,14 +164,14 @@ def header_of(width: int, height: int) -> bytes:
     ("content", "message"),
     [
         (b"", r"is empty \(0 bytes\)"),
-        (b"just a text", r"is not a picture of a known kind"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n", r"is not a picture of a known kind"),
+        (b"just a text", r"is not an image of a known kind"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n", r"is not an image of a known kind"),
         (header_of(11000, 11000), r"has 11000 x 11000 pixels; at most 120,000,000 pixels are read"),
         (header_of(60000, 60000), r"more pixels than can be read"),
         (header_of(8, 8), r"damaged or cut off"),
     ],
 )
-def test_files_that_are_no_pictures(tmp_path, content, message):
+def test_files_that_are_no_images(tmp_path, content, message):
     path = tmp_path / "bad.png"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=message) as caught:
@@ -201,14 +201,14 @@ def test_the_limit_is_checked_before_decoding(color, tmp_path, monkeypatch):
 def test_nothing_and_folders(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"does not exist"):
         read_image(tmp_path / "none.png")
-    with pytest.raises(ValueError, match=r"is a folder, not a picture"):
+    with pytest.raises(ValueError, match=r"is a folder, not an image"):
         read_image(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("a.gif", {}, r"a.gif has no suffix of a picture that can be written"),
+        ("a.gif", {}, r"a.gif has no suffix of an image that can be written"),
         ("a", {}, r"has no suffix"),
         ("a.jpg", {"alpha": torch.ones(1, 4, 4)}, r"a.jpg cannot hold transparency; write a .png"),
         ("a.jpg", {"bit_depth": 16}, r"cannot hold 16 bits"),
@@ -244,7 +244,7 @@ def test_folders_are_listed_in_natural_order(color, tmp_path):
     for name in ("b10.png", "b9.JPG", "a.webp", ".hidden.png"):
         write_image(tmp_path / name.lower(), color)
     (tmp_path / "b9.jpg").rename(tmp_path / "b9.JPG")
-    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "notes.txt").write_text("no image")
     (tmp_path / "folder.png").mkdir()
     assert [path.name for path in list_images(tmp_path)] == ["a.webp", "b9.JPG", "b10.png"]
     with pytest.raises(ValueError, match=r"holds no photographs"):

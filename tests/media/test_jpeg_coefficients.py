@@ -14,7 +14,7 @@ from subband.transforms import block_idct2
 
 @pytest.fixture
 def pixels(rng):
-    """A smooth picture, `(50, 70, 3)` of bytes."""
+    """A smooth image, `(50, 70, 3)` of bytes."""
     smooth = torch.nn.functional.interpolate(torch.rand(1, 3, 5, 7, generator=rng), (50, 70), mode="bicubic")
     return (smooth[0].clamp(0, 1) * 255).round().byte().movedim(0, -1).numpy()
 
@@ -39,7 +39,7 @@ def test_stored_coefficients(golden, tmp_path):
 @pytest.mark.parametrize("progressive", [False, True])
 @pytest.mark.parametrize("quality", [60, 95])
 def test_pixels_from_coefficients_are_those_pillow_decodes(pixels, tmp_path, progressive, quality):
-    path = tmp_path / "picture.jpg"
+    path = tmp_path / "image.jpg"
     Image.fromarray(pixels).save(path, quality=quality, subsampling=0, progressive=progressive)
     found = read_jpeg_coefficients(path)
     opened = Image.open(path)
@@ -53,7 +53,7 @@ def test_pixels_from_coefficients_are_those_pillow_decodes(pixels, tmp_path, pro
 @pytest.mark.parametrize(("subsampling", "factors"), [(0, (1, 1)), (1, (1, 2)), (2, (2, 2))])
 @pytest.mark.parametrize("size", [(50, 70), (8, 5)])
 def test_stack_is_close_to_the_coefficients_of_the_pixels(pixels, tmp_path, subsampling, factors, size):
-    path = tmp_path / "picture.jpg"
+    path = tmp_path / "image.jpg"
     pixels = pixels[: size[0], : size[1]]
     Image.fromarray(pixels).save(path, quality=100, subsampling=subsampling)
     found = read_jpeg_coefficients(path)
@@ -78,27 +78,27 @@ def test_gray_files(pixels, tmp_path):
 
 
 def test_other_files_are_refused(pixels, tmp_path):
-    picture = Image.fromarray(pixels)
-    picture.save(tmp_path / "picture.png")
+    image = Image.fromarray(pixels)
+    image.save(tmp_path / "image.png")
     with pytest.raises(ValueError, match=r"is PNG; coefficients can only be read from JPEG files"):
-        read_jpeg_coefficients(tmp_path / "picture.png")
-    picture.convert("CMYK").save(tmp_path / "print.jpg")
+        read_jpeg_coefficients(tmp_path / "image.png")
+    image.convert("CMYK").save(tmp_path / "print.jpg")
     with pytest.raises(ValueError, match=r"stores CMYK colors"):
         read_jpeg_coefficients(tmp_path / "print.jpg")
-    picture.save(tmp_path / "rgb.jpg", keep_rgb=True)
+    image.save(tmp_path / "rgb.jpg", keep_rgb=True)
     with pytest.raises(ValueError, match=r"stores RGB colors"):
         read_jpeg_coefficients(tmp_path / "rgb.jpg")
-    picture.save(tmp_path / "whole.jpg")
+    image.save(tmp_path / "whole.jpg")
     content = (tmp_path / "whole.jpg").read_bytes()
     (tmp_path / "half.jpg").write_bytes(content[: len(content) // 2])
-    with pytest.raises(ValueError, match=r"half\.jpg cannot be read as a picture, it is damaged or cut off"):
+    with pytest.raises(ValueError, match=r"half\.jpg cannot be read as an image, it is damaged or cut off"):
         read_jpeg_coefficients(tmp_path / "half.jpg")
     with pytest.raises(FileNotFoundError, match=r"none\.jpg does not exist"):
         read_jpeg_coefficients(tmp_path / "none.jpg")
 
 
 def test_without_the_reader_the_extra_is_named(pixels, tmp_path, monkeypatch):
-    Image.fromarray(pixels).save(tmp_path / "picture.jpg")
+    Image.fromarray(pixels).save(tmp_path / "image.jpg")
     monkeypatch.setitem(sys.modules, "jpeglib", None)
     with pytest.raises(ImportError, match=r"pip install 'subband\[jpeg\]'"):
-        read_jpeg_coefficients(tmp_path / "picture.jpg")
+        read_jpeg_coefficients(tmp_path / "image.jpg")

@@ -184,9 +184,9 @@ def test_a_cut_file_is_noticed_while_streaming(tmp_path: Path) -> None:
 
 
 def test_animations_with_many_durations(tmp_path: Path) -> None:
-    pictures = [Image.new("RGB", (8, 6), (40 * index, 0, 0)) for index in range(4)]
+    images = [Image.new("RGB", (8, 6), (40 * index, 0, 0)) for index in range(4)]
     durations = [30, 100, 250, 70]
-    pictures[0].save(tmp_path / "x.gif", save_all=True, append_images=pictures[1:], duration=durations)
+    images[0].save(tmp_path / "x.gif", save_all=True, append_images=images[1:], duration=durations)
     with open_clip(tmp_path / "x.gif") as reader:
         frames = list(reader)
     assert [frame.duration * 1000 for frame in frames] == durations

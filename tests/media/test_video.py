@@ -81,8 +81,8 @@ def test_frame_numbers_with_a_varying_rate(clip: Tensor, tmp_path: Path) -> None
         stream = container.add_stream("libx264", rate=10, options={"crf": "5", "g": "4", "bf": "2"})
         stream.height, stream.width, stream.pix_fmt = 32, 48, "yuv420p"
         stream.time_base = Fraction(1, 1000)
-        for index, picture in enumerate((clip.permute(0, 2, 3, 1) * 255).round().byte().numpy()):
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+        for index, image in enumerate((clip.permute(0, 2, 3, 1) * 255).round().byte().numpy()):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
             frame.pts, frame.time_base = 17 * index**2, Fraction(1, 1000)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
@@ -160,7 +160,7 @@ def _make_bad(folder: Path, clip: Tensor) -> dict[str, Path]:
     files["zero.mp4"].touch()
     files["text.mp4"].write_text("no video at all\n" * 100)
     files["list.m3u8"].write_text("#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/x.ts\n#EXT-X-ENDLIST\n")
-    files["text.gif"].write_text("no picture")
+    files["text.gif"].write_text("no image")
     noise = torch.rand(clip.shape)
     _encode(folder / "whole.mp4", noise)
     files["cut.mp4"].write_bytes((folder / "whole.mp4").read_bytes()[:-3000])
@@ -187,11 +187,11 @@ def test_unreadable_files(clip: Tensor, tmp_path: Path, name: str) -> None:
 def test_missing_file_and_empty_folder(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"x\.mp4 does not exist"):
         probe(tmp_path / "x.mp4")
-    with pytest.raises(ValueError, match="holds no pictures"):
+    with pytest.raises(ValueError, match="holds no images"):
         probe(tmp_path)
 
 
-def test_sound_without_picture(tmp_path: Path) -> None:
+def test_sound_without_image(tmp_path: Path) -> None:
     with av.open(str(tmp_path / "x.mkv"), "w") as container:
         stream = container.add_stream("pcm_s16le", rate=8000)
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), format="s16", layout="mono")

@@ -53,8 +53,8 @@ def write_with_sound(path: Path, times: list[int], *, chapters: bool = False) ->
             container.set_chapters(
                 [{"id": 1, "start": 0, "end": 500, "time_base": MILLISECOND, "metadata": {"title": "first half"}}]
             )
-        for picture, time in zip(numbered(len(times)), times, strict=True):
-            pixels = np.ascontiguousarray((picture * 255).round().byte().permute(1, 2, 0).numpy())
+        for image, time in zip(numbered(len(times)), times, strict=True):
+            pixels = np.ascontiguousarray((image * 255).round().byte().permute(1, 2, 0).numpy())
             frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
             frame.pts, frame.time_base = time, MILLISECOND
             container.mux(video.encode(frame))

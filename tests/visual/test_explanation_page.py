@@ -70,11 +70,11 @@ def test_the_page_holds_everything_it_shows():
     assert sizes == [(26, 8)] * 3 + [(24 * 5 - 1, 2 * 5 - 1)]
 
 
-def test_pictures_are_the_image_and_the_map_over_it():
-    picture = np.array(Image.open(io.BytesIO(PHOTOGRAPHS[0].pictures)))
-    assert picture[0, 0].tolist() == [128, 128, 128, 255]
-    assert picture[0, 12:14, 3].tolist() == [0, 0]
-    assert picture[0, -1].tolist() == [64, 64, 66, 255]
+def test_images_are_the_image_and_the_map_over_it():
+    image = np.array(Image.open(io.BytesIO(PHOTOGRAPHS[0].images)))
+    assert image[0, 0].tolist() == [128, 128, 128, 255]
+    assert image[0, 12:14, 3].tolist() == [0, 0]
+    assert image[0, -1].tolist() == [64, 64, 66, 255]
 
 
 def test_a_page_about_nothing():

@@ -39,8 +39,8 @@ def pixels(png: bytes) -> np.ndarray:
     return np.array(Image.open(io.BytesIO(png)).convert("RGB"))
 
 
-def colors_of(picture: np.ndarray) -> set[tuple[int, ...]]:
-    numbers = np.unique(picture.astype(np.int32) @ (1 << 16, 1 << 8, 1))
+def colors_of(image: np.ndarray) -> set[tuple[int, ...]]:
+    numbers = np.unique(image.astype(np.int32) @ (1 << 16, 1 << 8, 1))
     return {(number >> 16, number >> 8 & 255, number & 255) for number in numbers.tolist()}
 
 
@@ -48,23 +48,23 @@ def rgb(name: str) -> tuple[int, ...]:
     return tuple(int(name[start : start + 2], 16) for start in (1, 3, 5))
 
 
-def test_the_photograph_and_its_map_stand_in_the_picture():
-    picture = pixels(panel(explanation(), "photo.png"))
-    colors = colors_of(picture)
+def test_the_photograph_and_its_map_stand_in_the_image():
+    image = pixels(panel(explanation(), "photo.png"))
+    colors = colors_of(image)
     assert tuple(round(255 * value) for value in COLOR) in colors
     assert {rgb(FOR), rgb(AGAINST)} <= colors
     assert (252, 255, 200) in colors, "the brightest of the heat map"
-    assert (picture[[0, -1]] == 255).all(), "the paper is white"
-    assert (picture[:, [0, -1]] == 255).all()
+    assert (image[[0, -1]] == 255).all(), "the paper is white"
+    assert (image[:, [0, -1]] == 255).all()
 
 
-def test_pictures_are_as_large_as_what_they_hold():
+def test_images_are_as_large_as_what_they_hold():
     plain = pixels(panel(explanation(), "photo.png"))
     upright = pixels(panel(explanation(height=36), "photo.png"))
     filters = pixels(
         panel(explanation(), "photo.png", spectra={"one": torch.rand(24, 8, 8), "two": torch.rand(24, 8, 8)})
     )
-    widths = {picture.shape[1] for picture in (plain, upright, filters)}
+    widths = {image.shape[1] for image in (plain, upright, filters)}
     assert len(widths) == 1
     assert upright.shape[0] > plain.shape[0] < filters.shape[0]
     yellow, blue = (255, 255, 217), (8, 29, 88)
@@ -119,5 +119,5 @@ def test_texts_that_fit():
     assert short("tench, Tinca tinca", 30) == "tench, Tinca tinca"
     assert short("tench, Tinca tinca", 6) == "tench"
     assert short("supercalifragilistic", 6) == "super…"
-    picture = pixels(panel(explanation(classes=("a" * 80, "b" * 80, "c, d")), "n" * 80))
-    assert (picture[:, -40:] == 255).all(), "nothing runs out of the picture"
+    image = pixels(panel(explanation(classes=("a" * 80, "b" * 80, "c, d")), "n" * 80))
+    assert (image[:, -40:] == 255).all(), "nothing runs out of the image"

@@ -91,7 +91,7 @@ def test_nothing_to_show(nothing: Markup) -> None:
     assert nothing == ""
 
 
-def test_pictures_and_swatches() -> None:
+def test_images_and_swatches() -> None:
     assert 'src="data:image/png;base64,+/8="' in html.image(b"\xfb\xff", "image/png", "two bytes")
     assert 'class="swatch" style="--color: var(--series-1)"' in html.named("wast", STYLE)
     baseline = series_styles(["persistence"])["persistence"]

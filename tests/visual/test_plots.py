@@ -122,8 +122,8 @@ def test_panels_lie_side_by_side() -> None:
     panels = [Panel(title, "x", [Curve([0, 1], [0, 1], STYLES["tau"])]) for title in ("one", "two")]
     widths = []
     for shown in (panels[:1], panels):
-        with Image.open(io.BytesIO(line_panels_png(shown, "y", (0, 1), {"tau": STYLES["tau"]}))) as picture:
-            widths.append(picture.width)
+        with Image.open(io.BytesIO(line_panels_png(shown, "y", (0, 1), {"tau": STYLES["tau"]}))) as image:
+            widths.append(image.width)
     assert widths[1] == 2 * widths[0]
     with pytest.raises(ValueError, match="at least one panel"):
         line_panels_png([], "y", (0, 1), {})

@@ -52,10 +52,10 @@ def test_findings_start_at_the_weakest_distortion() -> None:
 
 
 def test_png_has_the_panels_side_by_side() -> None:
-    with Image.open(io.BytesIO(robustness_png(ROWS, "a", 4))) as picture:
-        colors = picture.convert("RGB").getcolors(1 << 24)
-        assert picture.format == "PNG"
-        assert picture.width > 3 * picture.height
+    with Image.open(io.BytesIO(robustness_png(ROWS, "a", 4))) as image:
+        colors = image.convert("RGB").getcolors(1 << 24)
+        assert image.format == "PNG"
+        assert image.width > 3 * image.height
     blue = (0, 0x72, 0xB2)
     assert colors is not None
     assert {color for _, color in colors} >= {blue, (255, 255, 255)}

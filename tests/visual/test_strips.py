@@ -60,14 +60,14 @@ def test_animation_is_lossless(frames: np.ndarray, file_format: AnimationFormat)
     tiles = to_tiles(frames)
     content = animation([[tiles, tiles // 2], [None, tiles // 4]], num_inputs=2, fps=4, file_format=file_format)
     movie = Image.open(io.BytesIO(content))
-    pictures = [np.array(picture.convert("RGBA")) for picture in ImageSequence.Iterator(movie)]
-    assert len(pictures) == 5
-    assert pictures[0].shape == (2 * 10 + 3, 2 * 14 - 2, 4)
-    for index, picture in enumerate(pictures):
-        np.testing.assert_array_equal(picture[:8, :12, :3], tiles[index])
-        np.testing.assert_array_equal(picture[:8, 14:, :3], tiles[index] // 2)
-        np.testing.assert_array_equal(picture[10:18, 14:, :3], tiles[index] // 4)
-        assert (picture[10:18, :12, 3] == 0).all()
+    images = [np.array(image.convert("RGBA")) for image in ImageSequence.Iterator(movie)]
+    assert len(images) == 5
+    assert images[0].shape == (2 * 10 + 3, 2 * 14 - 2, 4)
+    for index, image in enumerate(images):
+        np.testing.assert_array_equal(image[:8, :12, :3], tiles[index])
+        np.testing.assert_array_equal(image[:8, 14:, :3], tiles[index] // 2)
+        np.testing.assert_array_equal(image[10:18, 14:, :3], tiles[index] // 4)
+        assert (image[10:18, :12, 3] == 0).all()
     movie.seek(0)
     movie.load()
     assert movie.info["duration"] == 250
@@ -75,7 +75,7 @@ def test_animation_is_lossless(frames: np.ndarray, file_format: AnimationFormat)
 
 def test_bar_shows_where_prediction_starts(frames: np.ndarray) -> None:
     movie = Image.open(io.BytesIO(animation([[to_tiles(frames)]], num_inputs=2)))
-    bars = [np.array(picture.convert("RGBA"))[-1] for picture in ImageSequence.Iterator(movie)]
+    bars = [np.array(image.convert("RGBA"))[-1] for image in ImageSequence.Iterator(movie)]
     red = [int((bar[:, 0] > 200).sum()) for bar in bars]
     assert red == [0, 0, 2, 5, 7]  # of 12 pixels, in fifths: 2, 5 | 7, 10, 12
 
@@ -83,8 +83,8 @@ def test_bar_shows_where_prediction_starts(frames: np.ndarray) -> None:
 def test_gif(frames: np.ndarray) -> None:
     movie = Image.open(io.BytesIO(animation([[to_tiles(frames)]], num_inputs=2, file_format="gif")))
     assert movie.n_frames == 5
-    picture = np.array(movie.convert("RGB"))[:8, :12].astype(int)
-    assert np.abs(picture - to_tiles(frames)[0]).mean() < 12
+    image = np.array(movie.convert("RGB"))[:8, :12].astype(int)
+    assert np.abs(image - to_tiles(frames)[0]).mean() < 12
 
 
 def test_ragged_grids(frames: np.ndarray) -> None:

@@ -152,13 +152,13 @@ def report_failures(failed: Sequence[str], num_jobs: int) -> None:
 
 
 def check_options(dry_run: Callable[[], object]) -> None:
-    """Try the options on a tiny picture, so that a wrong one is found before any photograph is read.
+    """Try the options on a tiny image, so that a wrong one is found before any photograph is read.
 
     Args:
         dry_run: Raises an error for a wrong option.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about levels that are too many for a tiny picture only
+        warnings.simplefilter("ignore")  # about levels that are too many for a tiny image only
         dry_run()
 
 

@@ -1,4 +1,4 @@
-"""What a network learned about frequencies: pictures of its global filters.
+"""What a network learned about frequencies: images of its global filters.
 
 Source: Rao et al., Global Filter Networks for Image Classification, NeurIPS 2021, figure 4.
 """
@@ -49,8 +49,8 @@ def filter_spectra(model: nn.Module, num_channels: int = NUM_CHANNELS) -> dict[s
     }
 
 
-def filter_picture(spectra: Mapping[str, Tensor]) -> np.ndarray:
-    """All spectra in one picture: one row per filter, one column per channel, each from its smallest to its largest
+def filter_image(spectra: Mapping[str, Tensor]) -> np.ndarray:
+    """All spectra in one image: one row per filter, one column per channel, each from its smallest to its largest
     value.
 
     Filters of coarse maps have few frequencies; their pixels are repeated up to the size of the others.
@@ -65,26 +65,26 @@ def filter_picture(spectra: Mapping[str, Tensor]) -> np.ndarray:
         ValueError: If there are no spectra.
 
     Example:
-        >>> filter_picture({"one": torch.rand(2, 4, 4), "two": torch.rand(3, 2, 2)}).shape
+        >>> filter_image({"one": torch.rand(2, 4, 4), "two": torch.rand(3, 2, 2)}).shape
         (9, 14, 3)
     """
     if not spectra:
-        raise ValueError("filter_picture needs at least one filter; the network has none.")
+        raise ValueError("filter_image needs at least one filter; the network has none.")
     from matplotlib import colormaps
 
     height, width, gap = _cell(spectra)
     columns = max(len(item) for item in spectra.values())
     rows, cells = height + gap, width + gap
-    picture = np.full((len(spectra) * rows - gap, columns * cells - gap, 3), 255, np.uint8)
+    image = np.full((len(spectra) * rows - gap, columns * cells - gap, 3), 255, np.uint8)
     for row, item in enumerate(spectra.values()):
         for column, spectrum in enumerate(item):
             tile = colormaps[_COLORS](_repeated(_scaled(spectrum), height, width).numpy(), bytes=True)[..., :3]
-            picture[row * rows : row * rows + height, column * cells : column * cells + width] = tile
-    return picture
+            image[row * rows : row * rows + height, column * cells : column * cells + width] = tile
+    return image
 
 
 def filter_figure(model: nn.Module, num_channels: int = NUM_CHANNELS) -> Figure:
-    """The picture of a network's global filters with a line of text for each, to be saved by `savefig`.
+    """The image of a network's global filters with a line of text for each, to be saved by `savefig`.
 
     Args:
         model: Network with global filters, such as a GFNet.
@@ -100,11 +100,11 @@ def filter_figure(model: nn.Module, num_channels: int = NUM_CHANNELS) -> Figure:
     from matplotlib.figure import Figure
 
     spectra = filter_spectra(model, num_channels)
-    picture = filter_picture(spectra)
+    image = filter_image(spectra)
     width = 0.45 * max(len(item) for item in spectra.values()) + 1.6
-    figure = Figure(figsize=(width, (width - 1.6) * picture.shape[0] / picture.shape[1] + 0.4), layout="constrained")
+    figure = Figure(figsize=(width, (width - 1.6) * image.shape[0] / image.shape[1] + 0.4), layout="constrained")
     axes = figure.add_subplot()
-    axes.imshow(picture)
+    axes.imshow(image)
     axes.set_yticks(row_centers(spectra), list(spectra), fontsize=8)
     axes.set_xticks([])
     axes.tick_params(length=0)
@@ -113,7 +113,7 @@ def filter_figure(model: nn.Module, num_channels: int = NUM_CHANNELS) -> Figure:
 
 
 def row_centers(spectra: Mapping[str, Tensor]) -> list[float]:
-    """Where the rows of `filter_picture` have their middle, in pixels, for labels beside them.
+    """Where the rows of `filter_image` have their middle, in pixels, for labels beside them.
 
     Args:
         spectra: What `filter_spectra` returns, not empty.
@@ -127,7 +127,7 @@ def row_centers(spectra: Mapping[str, Tensor]) -> list[float]:
 
 
 def _cell(spectra: Mapping[str, Tensor]) -> tuple[int, int, int]:
-    """Height and width of every spectrum in the picture, and the gap between two."""
+    """Height and width of every spectrum in the image, and the gap between two."""
     height, width = (max(item.shape[axis] for item in spectra.values()) for axis in (1, 2))
     return height, width, max(1, height // _PIXELS_PER_GAP)
 

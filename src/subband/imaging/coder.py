@@ -1,13 +1,13 @@
 """A wavelet coder that keeps the largest coefficients, with its true size in bits.
 
-The picture is transformed, its coefficients are quantized uniformly with a dead zone around zero, and the whole numbers
+The image is transformed, its coefficients are quantized uniformly with a dead zone around zero, and the whole numbers
 are written without further loss. The step of the quantizer is the magnitude of the smallest coefficient that is kept,
 so that just the coefficients below it become zero. Colors are turned into orthonormal opponents first; with a wavelet
 that is (nearly) orthonormal too, the largest coefficients are the ones whose loss would cost the most (Mallat, "A
 Wavelet Tour of Signal Processing", chapters 9 and 10).
 
-The code of a picture is a complete file (`.sbw`): a header, then the numbers. The header holds magic bytes, the version
-of the format, a checksum of everything after it, the length of the file, the size of the picture, the step and the
+The code of an image is a complete file (`.sbw`): a header, then the numbers. The header holds magic bytes, the version
+of the format, a checksum of everything after it, the length of the file, the size of the image, the step and the
 names of the wavelet and the boundary mode.
 """
 
@@ -36,7 +36,7 @@ MIN_STEP = 2.0**-12
 """Finest quantizer step, a sixteenth of a step between 8-bit brightnesses; nobody sees what it loses."""
 
 MAX_PIXELS = 120_000_000
-"""Largest picture that is coded or decoded; a decoder knows from the header, before it needs any memory."""
+"""Largest image that is coded or decoded; a decoder knows from the header, before it needs any memory."""
 
 _MAGIC, _VERSION = b"sbw", 1
 _START = struct.Struct("<3sBI")  # magic, version, checksum of everything after it
@@ -60,7 +60,7 @@ class _Header(NamedTuple):
 
 
 class RatePoint(NamedTuple):
-    """What a picture costs and how good it is, for one share of kept coefficients.
+    """What an image costs and how good it is, for one share of kept coefficients.
 
     Attributes:
         keep: Share of coefficients that was asked for.
@@ -68,9 +68,9 @@ class RatePoint(NamedTuple):
         step: Step of the quantizer.
         num_bytes: Length of `data`.
         bits_per_pixel: `8 * num_bytes / (H * W)`, for all channels together.
-        psnr: Peak signal-to-noise ratio of the decoded picture in decibels, peak 1, over all channels; infinite if
+        psnr: Peak signal-to-noise ratio of the decoded image in decibels, peak 1, over all channels; infinite if
             equal.
-        data: The code, header included, as it is written to a file; `decode_image` makes a picture of it and of
+        data: The code, header included, as it is written to a file; `decode_image` makes an image of it and of
             nothing else.
     """
 
@@ -91,12 +91,12 @@ def rate_distortion(
     *,
     mode: str = "periodization",
 ) -> list[RatePoint]:
-    """Bits per pixel and quality of a picture for several shares of kept coefficients.
+    """Bits per pixel and quality of an image for several shares of kept coefficients.
 
-    The bits are counted on the finished code, from which the picture is decoded before its quality is measured.
+    The bits are counted on the finished code, from which the image is decoded before its quality is measured.
 
     Args:
-        x: Picture, `(C, H, W)` with C = 1 or 3, real floating dtype, in `[0, 1]`.
+        x: Image, `(C, H, W)` with C = 1 or 3, real floating dtype, in `[0, 1]`.
         keep: Shares of the coefficients to keep, each in `(0, 1]`.
         wavelet: PyWavelets name.
         level: Levels of the transform; by default five, or as many as make sense.
@@ -130,14 +130,14 @@ def rate_distortion(
 def encode_image(
     x: Tensor, keep: float, wavelet: str = "bior4.4", level: int | None = None, *, mode: str = "periodization"
 ) -> bytes:
-    """Code a picture by its largest wavelet coefficients.
+    """Code an image by its largest wavelet coefficients.
 
     The quantized coefficients go through an adaptive arithmetic coder that predicts the magnitude of each from those of
     its neighbors. On photographs the result is a tenth to a third shorter than the entropy of the coefficients, each
     band by itself. It is not an exchange format: other versions may differ.
 
     Args:
-        x: Picture, `(C, H, W)` with C = 1 or 3, real floating dtype; values are clipped to `[0, 1]`.
+        x: Image, `(C, H, W)` with C = 1 or 3, real floating dtype; values are clipped to `[0, 1]`.
         keep: Share of the coefficients to keep, in `(0, 1]`. Coefficients below `MIN_STEP` are dropped in any case.
         wavelet: PyWavelets name.
         level: Levels of the transform; by default five, or as many as make sense.
@@ -172,7 +172,7 @@ def encode_image(
 
 
 def decode_image(data: bytes) -> Tensor:
-    """The picture of a code.
+    """The image of a code.
 
     Args:
         data: What `encode_image` returned.
@@ -192,7 +192,7 @@ def decode_image(data: bytes) -> Tensor:
 
 
 def decode_file(path: Path | str) -> Tensor:
-    """The picture of a file that holds a code.
+    """The image of a file that holds a code.
 
     Args:
         path: File with what `encode_image` returned, as `subband compress` writes it.
@@ -202,7 +202,7 @@ def decode_file(path: Path | str) -> Tensor:
 
     Raises:
         FileNotFoundError: If there is nothing at `path`.
-        ValueError: If the file is something else, cut off or damaged, or its picture has more than `MAX_PIXELS`.
+        ValueError: If the file is something else, cut off or damaged, or its image has more than `MAX_PIXELS`.
 
     Example:
         >>> code = encode_image(torch.linspace(0, 1, 64).expand(1, 64, 64), keep=0.1)
@@ -212,7 +212,7 @@ def decode_file(path: Path | str) -> Tensor:
     """
     path = Path(path)
     if path.is_dir():
-        raise ValueError(f"{path} is a folder, not the code of a picture.")
+        raise ValueError(f"{path} is a folder, not the code of an image.")
     try:
         with open(path, "rb") as file:
             start = file.read(_HEADER_SIZE)
@@ -236,9 +236,9 @@ def _transform(x: Tensor, wavelet: str, mode: str, level: int) -> Coeffs:
 
 
 def _parse(data: bytes) -> _Header:
-    """The header of a code; refuses what no encoder writes, before memory for a picture is needed."""
+    """The header of a code; refuses what no encoder writes, before memory for an image is needed."""
     if len(data) < _HEADER_SIZE or data[: len(_MAGIC)] != _MAGIC:
-        raise ValueError("data must be the code of a picture as encode_image returns it")
+        raise ValueError("data must be the code of an image as encode_image returns it")
     _, version, checksum = _START.unpack_from(data)
     if version != _VERSION:
         raise ValueError(f"data is a code of version {version}, this is a decoder of version {_VERSION}")
@@ -247,7 +247,7 @@ def _parse(data: bytes) -> _Header:
     header = _Header(checksum, *numbers, *names)
     is_possible = header.channels in (1, 3) and header.height and header.width and 0 < header.step < math.inf
     if not is_possible or header.num_bytes < _HEADER_SIZE:
-        raise ValueError("data is cut off or damaged: its header is no header of a picture")
+        raise ValueError("data is cut off or damaged: its header is no header of an image")
     if header.height * header.width > MAX_PIXELS:
         size = f"{header.height} x {header.width}"
         raise ValueError(f"data is the code of {size} pixels; more than {MAX_PIXELS:,} are not decoded")

@@ -1,4 +1,4 @@
-"""A wavelet decomposition to look at: the energy of every subband, and all coefficients as one picture."""
+"""A wavelet decomposition to look at: the energy of every subband, and all coefficients as one image."""
 
 from __future__ import annotations
 
@@ -133,10 +133,10 @@ def mosaic_layout(coeffs: Coeffs) -> tuple[int, int, list[BandBox]]:
 
 
 def coefficient_mosaic(coeffs: Coeffs, separator: int = 1) -> Tensor:
-    """All coefficients as one picture: the approximation at the top left, ever finer details to the right and below.
+    """All coefficients as one image: the approximation at the top left, ever finer details to the right and below.
 
     The approximation is shown as the small image that it is, details by their magnitude, black for zero; every
-    band is scaled by itself so that its structure can be seen. The picture does not show which band is the strongest;
+    band is scaled by itself so that its structure can be seen. The image does not show which band is the strongest;
     `band_energies` says that. Where long filters make a band smaller than the square beside it, the rest is gray.
 
     Args:

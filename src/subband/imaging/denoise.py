@@ -4,7 +4,7 @@ White noise has the same strength in every wavelet coefficient, whereas a photog
 coefficients below a threshold are therefore mostly noise. VisuShrink takes one threshold for all (Donoho and Johnstone,
 "Ideal spatial adaptation by wavelet shrinkage", Biometrika 1994), BayesShrink one for every subband (Chang, Yu and
 Vetterli, "Adaptive wavelet thresholding for image denoising and compression", IEEE Transactions on Image Processing
-2000). Cycle spinning averages over shifts of the picture, which removes most artefacts of the decimated transform
+2000). Cycle spinning averages over shifts of the image, which removes most artefacts of the decimated transform
 (Coifman and Donoho, "Translation-invariant de-noising", 1995).
 """
 

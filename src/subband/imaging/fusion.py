@@ -1,7 +1,7 @@
-"""Several pictures of one scene in one: foci of a deep scene, exposures of a high contrast.
+"""Several images of one scene in one: foci of a deep scene, exposures of a high contrast.
 
-Where a picture is sharp its details are large. The rule `largest` therefore takes every detail coefficient from the
-picture that is most active in a window around it, after a majority vote among the neighbors, and averages the coarse
+Where an image is sharp its details are large. The rule `largest` therefore takes every detail coefficient from the
+image that is most active in a window around it, after a majority vote among the neighbors, and averages the coarse
 brightness (Li, Manjunath and Mitra, "Multisensor image fusion using the wavelet transform", Graphical Models and Image
 Processing 1995). Between exposures that rule exaggerates contrast: a longer exposure has larger details everywhere. The
 rule `exposure` blends all coefficients with weights that prefer well exposed, contrasted and colorful places (Mertens,
@@ -37,13 +37,13 @@ def fuse(
     level: int | None = None,
     window: int = 3,
 ) -> Tensor:
-    """Fuse pictures of one scene that differ in focus or exposure.
+    """Fuse images of one scene that differ in focus or exposure.
 
-    The pictures must be aligned. The channels of a color picture are taken from the same picture at every place.
+    The images must be aligned. The channels of a color image are taken from the same image at every place.
 
     Args:
-        images: Two or more pictures `(..., C, H, W)` of one shape, real floating dtype, in `[0, 1]`.
-        rule: `largest` for pictures that differ in focus, `exposure` for those that differ in exposure.
+        images: Two or more images `(..., C, H, W)` of one shape, real floating dtype, in `[0, 1]`.
+        rule: `largest` for images that differ in focus, `exposure` for those that differ in exposure.
         wavelet: Wavelet, any that `wavedec2` knows; smooth and nearly symmetric ones leave the fewest traces.
         mode: Boundary mode.
         level: Levels of the transform; the most that make sense if not given.
@@ -51,10 +51,10 @@ def fuse(
             vote.
 
     Returns:
-        The fused picture, `(..., C, H, W)`; values may leave `[0, 1]` where the pictures contradict each other.
+        The fused image, `(..., C, H, W)`; values may leave `[0, 1]` where the images contradict each other.
 
     Raises:
-        TypeError: If the pictures are not real and floating.
+        TypeError: If the images are not real and floating.
         ValueError: If there are fewer than two, shapes differ or hold no pixels, `rule` is unknown, `window` is not odd
             and positive, or `level` is negative.
 
@@ -68,23 +68,23 @@ def fuse(
         True
     """
     _check(images, rule, window)
-    pictures = torch.stack(tuple(images))  # (K, ..., C, H, W)
-    if pictures.dtype in (torch.float16, torch.bfloat16):
-        pictures = pictures.float()
+    stacked = torch.stack(tuple(images))  # (K, ..., C, H, W)
+    if stacked.dtype in (torch.float16, torch.bfloat16):
+        stacked = stacked.float()
     if level is None:
-        level = min(dwt_max_level(length, wavelet) for length in pictures.shape[-2:])
-    coeffs = wavedec2(pictures, wavelet, mode, level)
+        level = min(dwt_max_level(length, wavelet) for length in stacked.shape[-2:])
+    coeffs = wavedec2(stacked, wavelet, mode, level)
     if rule == "largest":
         details = coeffs.map(lambda band: _most_active(band, window)).details
         fused = replace(coeffs, approx=coeffs.approx.mean(0), details=details)
     else:
-        weights = _exposure_weights(pictures)
+        weights = _exposure_weights(stacked)
         fused = coeffs.map_all(lambda band: (_resized(weights, band.shape) * band).sum(0))
     return waverec2(fused, wavelet).to(images[0].dtype)
 
 
 def _most_active(band: Tensor, window: int) -> Tensor:
-    """Of `(K, ..., C, h, w)` the most active picture at every place, `(..., C, h, w)`."""
+    """Of `(K, ..., C, h, w)` the most active image at every place, `(..., C, h, w)`."""
     activity = band.abs().amax(-3, keepdim=True)  # one decision for all channels, or edges would turn colored
     choice = _window(F.max_pool2d, activity, window).argmax(0)
     votes = F.one_hot(choice, len(band)).movedim(-1, 0).to(band.dtype)
@@ -97,14 +97,14 @@ def _window(pool: Callable[..., Tensor], values: Tensor, window: int) -> Tensor:
     return pool(values.flatten(0, -3)[:, None], window, 1, window // 2).reshape(values.shape)
 
 
-def _exposure_weights(pictures: Tensor) -> Tensor:
+def _exposure_weights(images: Tensor) -> Tensor:
     """Weights `(K, ..., 1, H, W)` of `(K, ..., C, H, W)` with the sum one; Mertens et al. 2007, section 3.1."""
-    well_exposed = (-(pictures - 0.5).square().sum(-3, keepdim=True) / (2 * _SPREAD**2)).exp()
-    gray = pictures.mean(-3, keepdim=True)
+    well_exposed = (-(images - 0.5).square().sum(-3, keepdim=True) / (2 * _SPREAD**2)).exp()
+    gray = images.mean(-3, keepdim=True)
     contrast = _laplacian(gray).abs()
     weights = well_exposed * contrast
-    if pictures.shape[-3] > 1:
-        weights = weights * pictures.std(-3, unbiased=False, keepdim=True)
+    if images.shape[-3] > 1:
+        weights = weights * images.std(-3, unbiased=False, keepdim=True)
     weights = weights + 1e-12
     return weights / weights.sum(0)
 
@@ -123,7 +123,7 @@ def _resized(weights: Tensor, shape: torch.Size) -> Tensor:
 
 def _check(images: Sequence[Tensor], rule: str, window: int) -> None:
     if len(images) < 2:
-        raise ValueError(f"images must hold at least two pictures, got {len(images)}")
+        raise ValueError(f"images must hold at least two images, got {len(images)}")
     shapes = [tuple(image.shape) for image in images]
     if len(set(shapes)) > 1:
         raise ValueError(f"images must have one shape, got {', '.join(map(str, dict.fromkeys(shapes)))}")

@@ -47,7 +47,7 @@ class Frame(NamedTuple):
 
     Attributes:
         pixels: `(H, W, 3)` uint8, red, green and blue.
-        time: When it is shown, in seconds on the clock of the file; None in a folder of pictures.
+        time: When it is shown, in seconds on the clock of the file; None in a folder of images.
         duration: How long it is shown, in seconds, where the file says so.
     """
 
@@ -74,7 +74,7 @@ class ColorTags(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class StreamInfo:
-    """A stream beside the pictures.
+    """A stream beside the images.
 
     Attributes:
         index: Number in the file.
@@ -108,13 +108,13 @@ class ClipDetails:
     """What a file says beside the frames; folders and animations have the defaults.
 
     Attributes:
-        codec: FFmpeg's name of the codec of the pictures, None where no video file is read.
+        codec: FFmpeg's name of the codec of the images, None where no video file is read.
         time_base: Unit of the time stamps in seconds, None where there are none.
         start: Time of the first stream in seconds.
         about_frames: Number of frames by the header, which may be wrong; None where it is silent.
         pixel_aspect: Width of a pixel over its height, after the rotation.
         colors: How the colors are meant.
-        streams: Streams beside the pictures.
+        streams: Streams beside the images.
         chapters: Named parts.
     """
 
@@ -129,7 +129,7 @@ class ClipDetails:
 
 
 class ClipReader(Protocol):
-    """An opened clip: a video file, an animated picture or a folder of pictures.
+    """An opened clip: a video file, an animated image or a folder of images.
 
     It is opened once for all that is asked of it, and holds a few frames at most. One iteration runs at a time; a new
     one ends the one before. It is closed by `close`, or at the end of a `with` block.

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from subband.files import new_path
 from subband.media.frames import IMAGE_SUFFIXES, natural_key
-from subband.media.pixels import decode, open_picture, save_png16
+from subband.media.pixels import decode, open_image, save_png16
 
 __all__ = [
     "ImageInfo",
@@ -80,7 +80,7 @@ def read_image(path: Path | str) -> LoadedImage:
 
     The rotation that cameras note in their files is applied. Gray files stay gray, also those with a palette of grays;
     other palettes and CMYK become red, green and blue (CMYK by its color profile, if it has one). Of an animation or a
-    file with several pages the first picture counts.
+    file with several pages the first image counts.
 
     Args:
         path: PNG, JPEG, TIFF, WebP, BMP, GIF, JPEG 2000 or PGM/PPM file, recognized by its content.
@@ -90,7 +90,7 @@ def read_image(path: Path | str) -> LoadedImage:
 
     Raises:
         FileNotFoundError: If there is nothing at `path`.
-        ValueError: If it is a folder, empty, damaged, cut off, no picture, or larger than 120 million pixels.
+        ValueError: If it is a folder, empty, damaged, cut off, no image, or larger than 120 million pixels.
 
     Example:
         >>> path = getfixture("tmp_path") / "ramp.png"
@@ -100,8 +100,8 @@ def read_image(path: Path | str) -> LoadedImage:
         (torch.Size([1, 3, 4]), 16, None)
     """
     path = Path(path)
-    with open_picture(path) as picture:
-        decoded = decode(picture)
+    with open_image(path) as image:
+        decoded = decode(image)
     values = torch.from_numpy(np.array(decoded.values.transpose(2, 0, 1), np.float32, order="C"))
     values /= decoded.white
     info = ImageInfo(path, decoded.file_format, 8 if decoded.white == 255 else 16, decoded.icc_profile)
@@ -193,7 +193,7 @@ def check_image_path(path: Path | str, *, bit_depth: int = 8, with_alpha: bool =
     suffix = Path(path).suffix.lower()
     if suffix not in _SAVE_OPTIONS:
         known = ", ".join(sorted(_SAVE_OPTIONS))
-        raise ValueError(f"{Path(path).name} has no suffix of a picture that can be written ({known}).")
+        raise ValueError(f"{Path(path).name} has no suffix of an image that can be written ({known}).")
     if bit_depth not in (8, 16):
         raise ValueError(f"bit_depth must be 8 or 16, got {bit_depth}")
     if bit_depth == 16 and suffix != ".png":
@@ -238,6 +238,6 @@ def _save(path: Path, values: np.ndarray, icc_profile: bytes | None) -> None:
     options = dict(_SAVE_OPTIONS[suffix])
     if icc_profile is not None and suffix != ".bmp":
         options["icc_profile"] = icc_profile
-    picture = Image.fromarray(values[..., 0] if values.shape[2] == 1 else values)
-    assert picture.mode == _MODES[values.shape[2]]
-    picture.save(path, **options)
+    image = Image.fromarray(values[..., 0] if values.shape[2] == 1 else values)
+    assert image.mode == _MODES[values.shape[2]]
+    image.save(path, **options)

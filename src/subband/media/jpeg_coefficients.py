@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from subband.media.pixels import open_picture
+from subband.media.pixels import open_image
 from subband.transforms import block_dct2, block_idct2
 
 __all__ = ["JpegCoefficients", "read_jpeg_coefficients"]
 
 _BLOCK = 8
-_FORMATS = {"JPEG", "MPO"}  # the latter from phones: a JPEG file with more pictures behind the first
+_FORMATS = {"JPEG", "MPO"}  # the latter from phones: a JPEG file with more images behind the first
 _COLOR_SPACES = {"JCS_YCbCr", "JCS_GRAYSCALE"}
 
 
@@ -34,8 +34,8 @@ class JpegCoefficients:
             frequency.
         cb: Blue against brightness, the same; its map is often half as large. None for gray files.
         cr: Red against brightness, as `cb`.
-        size: Height and width of the picture; maps are those of whole blocks.
-        factors: How many times higher and wider than in `cb` and `cr` the picture is in `y`.
+        size: Height and width of the image; maps are those of whole blocks.
+        factors: How many times higher and wider than in `cb` and `cr` the image is in `y`.
     """
 
     y: Tensor
@@ -48,7 +48,7 @@ class JpegCoefficients:
         """All three planes on the grid of Y, `(192, h, w)`; smaller planes are enlarged bilinearly, gray files have
         zeros.
 
-        Before normalization this is close to what `subband.layers.JpegDCT2d` makes of the decoded picture, apart from
+        Before normalization this is close to what `subband.layers.JpegDCT2d` makes of the decoded image, apart from
         its filter on Cb and Cr.
         """
         colors = [self._enlarged(plane) for plane in (self.cb, self.cr)]
@@ -77,9 +77,9 @@ def read_jpeg_coefficients(path: str | Path) -> JpegCoefficients:
         ValueError: If it is no JPEG file, is damaged or cut off, too large, or stores other colors than Y, Cb and Cr.
     """
     path = Path(path)
-    with open_picture(path) as picture:
-        file_format = picture.format
-        picture.load()  # the coefficient reader fills what is missing with zeros, without a word
+    with open_image(path) as image:
+        file_format = image.format
+        image.load()  # the coefficient reader fills what is missing with zeros, without a word
     if file_format not in _FORMATS:
         raise ValueError(f"{path} is {file_format}; coefficients can only be read from JPEG files.")
     found = _import_jpeglib().read_dct(str(path))

@@ -1,4 +1,4 @@
-"""Pixels of picture files in full depth, through Pillow."""
+"""Pixels of image files in full depth, through Pillow."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 MAX_IMAGE_PIXELS = 120_000_000
-"""Largest picture that is opened anywhere in the package; 1.4 GB as a color tensor."""
+"""Largest image that is opened anywhere in the package; 1.4 GB as a color tensor."""
 
 # Formats that Pillow decodes itself; others (EPS, for one) would start further programs.
 _FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
@@ -26,7 +26,7 @@ _PNG_COLOR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
 
 
 class Decoded(NamedTuple):
-    """What is in a picture file.
+    """What is in an image file.
 
     Attributes:
         values: `(H, W, C)` with C = 1 gray, 2 gray and alpha, 3 color, 4 color and alpha; upright.
@@ -42,8 +42,8 @@ class Decoded(NamedTuple):
 
 
 @contextmanager
-def open_picture(path: Path) -> Iterator[Any]:
-    """Opens a picture file with Pillow, for every part of the package that reads pictures.
+def open_image(path: Path) -> Iterator[Any]:
+    """Opens an image file with Pillow, for every part of the package that reads images.
 
     Whatever is wrong with the file, here or inside the block, is a ValueError that names it.
 
@@ -52,45 +52,45 @@ def open_picture(path: Path) -> Iterator[Any]:
 
     Raises:
         FileNotFoundError: If there is nothing at `path`.
-        ValueError: If it is a folder, empty, damaged, no picture, or has more than `MAX_IMAGE_PIXELS` pixels.
+        ValueError: If it is a folder, empty, damaged, no image, or has more than `MAX_IMAGE_PIXELS` pixels.
     """
-    with load_picture(path) as picture, picture_errors(path):
-        yield picture
+    with load_image(path) as image, image_errors(path):
+        yield image
 
 
-def load_picture(path: Path) -> Any:
-    """Like `open_picture`, for a picture that stays open; work on it stands in `picture_errors` blocks.
+def load_image(path: Path) -> Any:
+    """Like `open_image`, for an image that stays open; work on it stands in `image_errors` blocks.
 
     Args:
         path: The file.
 
     Returns:
-        Pillow's picture, which the caller closes.
+        Pillow's image, which the caller closes.
 
     Raises:
         FileNotFoundError: If there is nothing at `path`.
-        ValueError: If it is a folder, empty, damaged, no picture, or has more than `MAX_IMAGE_PIXELS` pixels.
+        ValueError: If it is a folder, empty, damaged, no image, or has more than `MAX_IMAGE_PIXELS` pixels.
     """
     from PIL import Image
 
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist.")
     if path.is_dir():
-        raise ValueError(f"{path} is a folder, not a picture.")
+        raise ValueError(f"{path} is a folder, not an image.")
     if path.stat().st_size == 0:
         raise ValueError(f"{path} is empty (0 bytes).")
-    with picture_errors(path):
-        picture = Image.open(path, formats=_FORMATS)
-        width, height = picture.size
+    with image_errors(path):
+        image = Image.open(path, formats=_FORMATS)
+        width, height = image.size
         if width * height > MAX_IMAGE_PIXELS:
-            picture.close()
+            image.close()
             raise _UnfitError(f"has {width} x {height} pixels; at most {MAX_IMAGE_PIXELS:,} pixels are read.")
-        return picture
+        return image
 
 
 @contextmanager
-def picture_errors(path: Path) -> Iterator[None]:
-    """Turns whatever is wrong with a picture inside the block into a ValueError that names the file.
+def image_errors(path: Path) -> Iterator[None]:
+    """Turns whatever is wrong with an image inside the block into a ValueError that names the file.
 
     Args:
         path: The file.
@@ -113,68 +113,68 @@ def picture_errors(path: Path) -> Iterator[None]:
         ) from None
     except Image.UnidentifiedImageError as error:
         raise ValueError(
-            f"{path} cannot be read as a picture: it is not a picture of a known kind, or is damaged."
+            f"{path} cannot be read as an image: it is not an image of a known kind, or is damaged."
         ) from error
     except _DAMAGE as error:
-        raise ValueError(f"{path} cannot be read as a picture, it is damaged or cut off ({error}).") from error
+        raise ValueError(f"{path} cannot be read as an image, it is damaged or cut off ({error}).") from error
 
 
 class _UnfitError(Exception):
-    """A picture in order that is refused all the same; the text continues its name."""
+    """An image in order that is refused all the same; the text continues its name."""
 
 
-def decode(picture: Any) -> Decoded:
-    """Upright values of an opened picture in the depth of its file.
+def decode(image: Any) -> Decoded:
+    """Upright values of an opened image in the depth of its file.
 
     Args:
-        picture: What `open_picture` yields, inside its block.
+        image: What `open_image` yields, inside its block.
     """
-    rawmode = _rawmode(picture)
-    if picture.mode in ("RGB", "RGBA") and ";16" in rawmode:
-        values, white = _sixteen_bits(picture, rawmode), 65535.0
-    elif picture.mode.startswith("I"):
-        values, white = _integers(picture), 65535.0
-    elif picture.mode == "F":
-        values, white = _floats(picture), 1.0
+    rawmode = _rawmode(image)
+    if image.mode in ("RGB", "RGBA") and ";16" in rawmode:
+        values, white = _sixteen_bits(image, rawmode), 65535.0
+    elif image.mode.startswith("I"):
+        values, white = _integers(image), 65535.0
+    elif image.mode == "F":
+        values, white = _floats(image), 1.0
     else:
-        values, white = _eight_bits(picture), 255.0
+        values, white = _eight_bits(image), 255.0
     # A profile speaks of the values in the file: not of printing colors that were converted, nor of a palette's grays.
-    is_converted = picture.mode in ("CMYK", "LAB") or (picture.mode in ("P", "PA") and values.shape[2] < 3)
-    profile = None if is_converted else picture.info.get("icc_profile")
-    upright = _turn(values, picture.getexif().get(_ORIENTATION, 1))
-    return Decoded(upright, white, picture.format, profile)
+    is_converted = image.mode in ("CMYK", "LAB") or (image.mode in ("P", "PA") and values.shape[2] < 3)
+    profile = None if is_converted else image.info.get("icc_profile")
+    upright = _turn(values, image.getexif().get(_ORIENTATION, 1))
+    return Decoded(upright, white, image.format, profile)
 
 
-def _rawmode(picture: Any) -> str:
+def _rawmode(image: Any) -> str:
     """How a pixel is laid out in the file, for example `RGB;16B`."""
-    if not picture.tile:
+    if not image.tile:
         return ""
-    args = picture.tile[0][3]
+    args = image.tile[0][3]
     first = args if isinstance(args, str) else args[0] if args else ""
     return first if isinstance(first, str) else ""
 
 
-def _sixteen_bits(picture: Any, rawmode: str) -> np.ndarray:
+def _sixteen_bits(image: Any, rawmode: str) -> np.ndarray:
     """All sixteen bits of color values, of which Pillow gives only the upper eight.
 
     Asked to read the file in the wrong byte order, it gives the lower eight. A gray value with alpha has the size of
     four bytes, and is read as those.
     """
-    tiles = list(picture.tile)
+    tiles = list(image.tile)
     if rawmode.startswith("LA;16"):
-        values = _reload(picture, tiles, "RGBA").astype(np.uint16)
+        values = _reload(image, tiles, "RGBA").astype(np.uint16)
         return values[..., 0::2] << 8 | values[..., 1::2]
     colors, order = rawmode.split(";16")
     is_big = order == "B" or (order == "N" and sys.byteorder == "big")
-    lower = _reload(picture, tiles, f"{colors};16{'L' if is_big else 'B'}")
-    upper = _reload(picture, tiles, rawmode)
+    lower = _reload(image, tiles, f"{colors};16{'L' if is_big else 'B'}")
+    upper = _reload(image, tiles, rawmode)
     return upper.astype(np.uint16) << 8 | lower
 
 
-def _reload(picture: Any, tiles: list[Any], rawmode: str) -> np.ndarray:
+def _reload(image: Any, tiles: list[Any], rawmode: str) -> np.ndarray:
     from PIL import Image
 
-    with Image.open(picture.filename, formats=[picture.format]) as again:
+    with Image.open(image.filename, formats=[image.format]) as again:
         again.tile = [_with_rawmode(tile, rawmode) for tile in tiles]
         again.load()
         return np.array(again)
@@ -186,15 +186,15 @@ def _with_rawmode(tile: Any, rawmode: str) -> Any:
     return tile._replace(args=args) if hasattr(tile, "_replace") else (*tile[:3], args)
 
 
-def _integers(picture: Any) -> np.ndarray:
-    values = np.asarray(picture)
+def _integers(image: Any) -> np.ndarray:
+    values = np.asarray(image)
     if values.min() < 0 or values.max() > 65535:
         raise _UnfitError(f"has values from {values.min()} to {values.max()}, which are not 16-bit brightnesses.")
     return values.astype(np.uint16)[..., None]
 
 
-def _floats(picture: Any) -> np.ndarray:
-    values = np.asarray(picture)
+def _floats(image: Any) -> np.ndarray:
+    values = np.asarray(image)
     if not (values.min() >= 0 and values.max() <= 1):
         raise _UnfitError(
             f"has values from {values.min()} to {values.max()}; floating point values must lie in [0, 1]."
@@ -202,35 +202,35 @@ def _floats(picture: Any) -> np.ndarray:
     return values[..., None]
 
 
-def _eight_bits(picture: Any) -> np.ndarray:
-    alpha = "A" if picture.has_transparency_data else ""
-    if picture.mode in _GRAY_MODES:
-        picture = picture.convert("L" + alpha)
-    elif picture.mode in ("CMYK", "LAB"):
-        picture = _by_profile(picture)
+def _eight_bits(image: Any) -> np.ndarray:
+    alpha = "A" if image.has_transparency_data else ""
+    if image.mode in _GRAY_MODES:
+        image = image.convert("L" + alpha)
+    elif image.mode in ("CMYK", "LAB"):
+        image = _by_profile(image)
     else:
-        is_palette = picture.mode in ("P", "PA")
-        picture = picture.convert("RGB" + alpha)
-        values = np.asarray(picture)
+        is_palette = image.mode in ("P", "PA")
+        image = image.convert("RGB" + alpha)
+        values = np.asarray(image)
         if is_palette and all((values[..., 0] == values[..., channel]).all() for channel in (1, 2)):
             return values[..., [0, 3] if alpha else [0]]
-    values = np.asarray(picture)
+    values = np.asarray(image)
     return values[..., None] if values.ndim == 2 else values
 
 
-def _by_profile(picture: Any) -> Any:
+def _by_profile(image: Any) -> Any:
     """Printing colors as sRGB, by the profile of the file, or by the plain formula if it has none that is usable."""
     from PIL import ImageCms
 
-    profile = picture.info.get("icc_profile")
-    if picture.mode == "CMYK" and profile is None:
-        return picture.convert("RGB")
+    profile = image.info.get("icc_profile")
+    if image.mode == "CMYK" and profile is None:
+        return image.convert("RGB")
     try:
-        is_lab = picture.mode == "LAB"
+        is_lab = image.mode == "LAB"
         source: Any = ImageCms.createProfile("LAB") if is_lab else ImageCms.getOpenProfile(io.BytesIO(profile))
-        return ImageCms.profileToProfile(picture, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+        return ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
     except ImageCms.PyCMSError:  # the profile is damaged or belongs to other colors
-        return picture.convert("RGB")
+        return image.convert("RGB")
 
 
 def _turn(values: np.ndarray, orientation: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Opens a clip by what it is: a video file (PyAV), an animated picture or a folder of pictures (both Pillow)."""
+"""Opens a clip by what it is: a video file (PyAV), an animated image or a folder of images (both Pillow)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from subband.media.frames import (
     natural_key,
     scaled_size,
 )
-from subband.media.pixels import load_picture, open_picture, picture_errors
+from subband.media.pixels import image_errors, load_image, open_image
 from subband.media.video_reader import VideoReader
 
 ANIMATION_SUFFIXES = frozenset({".apng", ".gif", ".png", ".webp"})
@@ -35,7 +35,7 @@ def open_clip(path: Path | str) -> ClipReader:
     """Opens a clip once, for its facts and its frames.
 
     Args:
-        path: Folder of pictures, animated picture (by suffix; a still one is a clip of one frame) or video file.
+        path: Folder of images, animated image (by suffix; a still one is a clip of one frame) or video file.
 
     Returns:
         A reader, to be used in a `with` block.
@@ -66,7 +66,7 @@ def open_clip(path: Path | str) -> ClipReader:
     return VideoReader(path)
 
 
-class _PictureReader(BaseReader):
+class _ImageReader(BaseReader):
     """A clip that Pillow reads, in which every frame can be reached directly."""
 
     path: Path
@@ -80,16 +80,16 @@ class _PictureReader(BaseReader):
         """Time and duration of every frame."""
         raise NotImplementedError
 
-    def _pictures(self, indices: range, size: tuple[int, int] | None) -> Iterator[np.ndarray]:
+    def _images(self, indices: range, size: tuple[int, int] | None) -> Iterator[np.ndarray]:
         raise NotImplementedError
 
     def frames(self, indices: range) -> Iterator[np.ndarray]:
         """Yields the frames of ascending `indices`, `(H, W, 3)` uint8.
 
         Raises:
-            ValueError: If a picture is damaged or has another size.
+            ValueError: If an image is damaged or has another size.
         """
-        yield from self._pictures(indices, None)
+        yield from self._images(indices, None)
 
     def stream(self, start: Fraction | int | None = None, size: Size = None) -> Iterator[Frame]:
         """Yields frames with their times, one at a time.
@@ -101,13 +101,13 @@ class _PictureReader(BaseReader):
                 enlarged to.
 
         Raises:
-            ValueError: If a picture is damaged, `size` is not positive, or `start` is a time and there are none.
+            ValueError: If an image is damaged, `size` is not positive, or `start` is a time and there are none.
         """
         times = self._times()
         first = self._first(start, times)
         target = None if size is None else scaled_size(self.height, self.width, size)
         indices = range(first, self.info.num_frames)
-        for index, pixels in zip(indices, self._pictures(indices, target), strict=False):
+        for index, pixels in zip(indices, self._images(indices, target), strict=False):
             time, duration = times[index] if times else (None, None)
             yield Frame(pixels, time, duration)
 
@@ -123,14 +123,14 @@ class _PictureReader(BaseReader):
         return sum(time < start for time, _ in times)
 
 
-class FolderReader(_PictureReader):
-    """Pictures of a folder in natural order of their names (`frame2` before `frame10`).
+class FolderReader(_ImageReader):
+    """Images of a folder in natural order of their names (`frame2` before `frame10`).
 
     Args:
         path: The folder.
 
     Raises:
-        ValueError: If it holds no pictures, or the first one cannot be read.
+        ValueError: If it holds no images, or the first one cannot be read.
     """
 
     def __init__(self, path: Path) -> None:
@@ -138,9 +138,9 @@ class FolderReader(_PictureReader):
         names = [file for file in path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES and file.name[0] != "."]
         self.files = sorted(names, key=natural_key)
         if not self.files:
-            raise ValueError(f"{path} holds no pictures ({', '.join(sorted(IMAGE_SUFFIXES))}).")
-        with open_picture(self.files[0]) as picture:
-            self.width, self.height = picture.size
+            raise ValueError(f"{path} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))}).")
+        with open_image(self.files[0]) as image:
+            self.width, self.height = image.size
         check_frame_size(self.files[0], self.width, self.height)
         self.fps = None
         count = len(self.files)
@@ -150,12 +150,12 @@ class FolderReader(_PictureReader):
     def _times(self) -> None:
         return None
 
-    def _pictures(self, indices: range, size: tuple[int, int] | None) -> Iterator[np.ndarray]:
+    def _images(self, indices: range, size: tuple[int, int] | None) -> Iterator[np.ndarray]:
         for index in indices:
-            with open_picture(self.files[index]) as picture:
-                width, height = picture.size
+            with open_image(self.files[index]) as image:
+                width, height = image.size
                 if (height, width) == (self.height, self.width):
-                    pixels = _pixels(picture, size)
+                    pixels = _pixels(image, size)
             if (height, width) != (self.height, self.width):
                 raise ValueError(
                     f"{self.files[index]} is {width} x {height} pixels but the first frame of its folder is "
@@ -164,24 +164,24 @@ class FolderReader(_PictureReader):
             yield pixels
 
 
-class AnimationReader(_PictureReader):
-    """A GIF, WebP or animated PNG; a still picture is a clip of one frame.
+class AnimationReader(_ImageReader):
+    """A GIF, WebP or animated PNG; a still image is a clip of one frame.
 
     Args:
         path: The file.
 
     Raises:
-        ValueError: If it cannot be read as a picture.
+        ValueError: If it cannot be read as an image.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._picture = load_picture(path)
+        self._image = load_image(path)
         try:
-            with picture_errors(path):
-                self.width, self.height = self._picture.size
-                num_frames = getattr(self._picture, "n_frames", 1)
-                milliseconds = self._picture.info.get("duration", 0)
+            with image_errors(path):
+                self.width, self.height = self._image.size
+                num_frames = getattr(self._image, "n_frames", 1)
+                milliseconds = self._image.info.get("duration", 0)
             check_frame_size(path, self.width, self.height)
         except BaseException:
             self.close()
@@ -194,33 +194,33 @@ class AnimationReader(_PictureReader):
 
     def close(self) -> None:
         """Closes the file."""
-        self._picture.close()
+        self._image.close()
 
     def _times(self) -> list[tuple[Fraction, Fraction]]:
         durations = []
-        with picture_errors(self.path):
+        with image_errors(self.path):
             for index in range(self.info.num_frames):
-                self._picture.seek(index)
+                self._image.seek(index)
                 # WebP tells the duration of a frame only after its pixels.
-                if self._picture.format == "WEBP":
-                    self._picture.load()
-                milliseconds = self._picture.info.get("duration", 0) or _DEFAULT_DURATION
+                if self._image.format == "WEBP":
+                    self._image.load()
+                milliseconds = self._image.info.get("duration", 0) or _DEFAULT_DURATION
                 durations.append(Fraction(round(milliseconds), 1000))
         return list(zip(accumulate([Fraction(0), *durations[:-1]]), durations, strict=True))
 
-    def _pictures(self, indices: range, size: tuple[int, int] | None) -> Iterator[np.ndarray]:
+    def _images(self, indices: range, size: tuple[int, int] | None) -> Iterator[np.ndarray]:
         for index in indices:
-            with picture_errors(self.path):
-                self._picture.seek(index)
-                pixels = _pixels(self._picture, size)
+            with image_errors(self.path):
+                self._image.seek(index)
+                pixels = _pixels(self._image, size)
             yield pixels
 
 
-def _pixels(picture: Any, size: tuple[int, int] | None) -> np.ndarray:
-    """`(H, W, 3)` uint8 of an opened picture."""
+def _pixels(image: Any, size: tuple[int, int] | None) -> np.ndarray:
+    """`(H, W, 3)` uint8 of an opened image."""
     from PIL.Image import Resampling
 
-    converted = picture.convert("RGB")
-    if size is not None and size != (picture.height, picture.width):
+    converted = image.convert("RGB")
+    if size is not None and size != (image.height, image.width):
         converted = converted.resize(size[::-1], Resampling.BICUBIC)
     return np.asarray(converted)

@@ -1,4 +1,4 @@
-"""Clips in and out of files: videos (PyAV), animated pictures and folders of pictures (Pillow).
+"""Clips in and out of files: videos (PyAV), animated images and folders of images (Pillow).
 
 Inside the package a clip is a float tensor `(T, C, H, W)` in `[0, 1]`. Sizes are checked before anything is decoded,
 only the frames that were asked for are kept, and output files appear complete or not at all.
@@ -30,7 +30,7 @@ def probe(path: Path | str) -> VideoInfo:
     """Number of frames, size and rate of a clip, without decoding it.
 
     Args:
-        path: Video file, animated picture or folder of pictures.
+        path: Video file, animated image or folder of images.
 
     Returns:
         What the clip is.
@@ -55,7 +55,7 @@ def read_clip(
     """Reads frames `start, start + stride, ...` of a clip.
 
     Args:
-        path: Video file, animated GIF/WebP/PNG, or folder of pictures, which are taken in natural order of their names;
+        path: Video file, animated GIF/WebP/PNG, or folder of images, which are taken in natural order of their names;
             or a clip that `open_clip` has opened, which stays open.
         start: First frame; a negative number counts from the end, as in Python.
         num_frames: How many frames; None takes all to the end.
@@ -100,7 +100,7 @@ def write_clip(path: Path | str, frames: Tensor, fps: float = 10, overwrite: boo
 
     `.mp4`, `.mov` and `.mkv` are H.264 (yuv420p, nearly lossless quality 14; an odd side repeats its last row or
     column, since the format has even sides only), `.webm` is VP9, `.gif`, `.webp` and `.apng` are animations that
-    repeat (in a GIF, equal neighbors become one longer frame), `.png` is one picture with the frames side by side, and
+    repeat (in a GIF, equal neighbors become one longer frame), `.png` is one image with the frames side by side, and
     no suffix is a folder with `frame_0000.png`, `frame_0001.png`, ... The file or folder appears under its name only
     when it is complete.
 

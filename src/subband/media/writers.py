@@ -1,4 +1,4 @@
-"""Clips written frame by frame: videos (PyAV), animations, strips and folders of pictures (Pillow)."""
+"""Clips written frame by frame: videos (PyAV), animations, strips and folders of images (Pillow)."""
 
 from __future__ import annotations
 
@@ -103,17 +103,15 @@ def check_clip_path(path: Path | str) -> None:
     path = Path(path)
     if path.suffix.lower() not in _SUFFIXES:
         known = ", ".join(sorted(_SUFFIXES - {_STRIP, _FOLDER}))
-        raise ValueError(
-            f"{path.name} has no known suffix; use {known}, .png (a strip) or none (a folder of pictures)."
-        )
+        raise ValueError(f"{path.name} has no known suffix; use {known}, .png (a strip) or none (a folder of images).")
     if path.is_dir() and any(not _is_numbered_frame(file) for file in path.iterdir()):
         raise FileExistsError(f"{path} is a folder with other files than numbered frames; choose another name.")
 
 
-_Writer = TypeVar("_Writer", bound="_PictureWriter")
+_Writer = TypeVar("_Writer", bound="_ImageWriter")
 
 
-class _PictureWriter:
+class _ImageWriter:
     """What the writers that use Pillow share."""
 
     def __init__(self, path: Path | str, *, overwrite: bool = False) -> None:
@@ -149,7 +147,7 @@ class _PictureWriter:
         raise NotImplementedError
 
 
-class FolderWriter(_PictureWriter):
+class FolderWriter(_ImageWriter):
     """Numbered PNG files in a folder; times are not kept.
 
     Args:
@@ -161,14 +159,14 @@ class FolderWriter(_PictureWriter):
 
     def _add(self, pixels: np.ndarray, time: Fraction | None, duration: Fraction | None) -> None:
         self._temporary.mkdir(exist_ok=True)
-        _picture(pixels).save(self._temporary / f"frame_{self._count:04d}.png")
+        _image(pixels).save(self._temporary / f"frame_{self._count:04d}.png")
         self._count += 1
 
     def _finish(self) -> None:
         pass
 
 
-class _CollectingWriter(_PictureWriter):
+class _CollectingWriter(_ImageWriter):
     """Pillow wants all frames of an animation at once, so these are kept, up to `MAX_ANIMATION_VALUES`."""
 
     def __init__(self, path: Path | str, *, overwrite: bool = False) -> None:
@@ -194,7 +192,7 @@ class StripWriter(_CollectingWriter):
     """
 
     def _finish(self) -> None:
-        _picture(np.concatenate([pixels for pixels, _, _ in self._frames], axis=1)).save(self._temporary, format="PNG")
+        _image(np.concatenate([pixels for pixels, _, _ in self._frames], axis=1)).save(self._temporary, format="PNG")
 
 
 class AnimationWriter(_CollectingWriter):
@@ -211,9 +209,9 @@ class AnimationWriter(_CollectingWriter):
         self._fps = fps
 
     def _finish(self) -> None:
-        pictures = [_picture(pixels) for pixels, _, _ in self._frames]
+        images = [_image(pixels) for pixels, _, _ in self._frames]
         options = {**_ANIMATIONS[self.path.suffix.lower()], "duration": self._milliseconds(), "loop": 0}
-        pictures[0].save(self._temporary, save_all=True, append_images=pictures[1:], **options)
+        images[0].save(self._temporary, save_all=True, append_images=images[1:], **options)
 
     def _milliseconds(self) -> int | list[int]:
         """One duration for all frames, or one for each where they came with times; GIF knows hundredths only."""
@@ -230,7 +228,7 @@ class AnimationWriter(_CollectingWriter):
         return [*durations, ending]
 
 
-def _picture(pixels: np.ndarray) -> Any:
+def _image(pixels: np.ndarray) -> Any:
     from PIL import Image
 
     return Image.fromarray(np.ascontiguousarray(pixels))

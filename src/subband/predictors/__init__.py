@@ -1,8 +1,18 @@
 """What a user calls: a network with its pre- and postprocessing."""
 
 from subband.predictors.classification import ImageClassifier, read_preprocessing
+from subband.predictors.progress import Progress, show_progress
 from subband.predictors.read_ahead import FileResult
 from subband.predictors.streaming import stream_clip
 from subband.predictors.video_prediction import Comparison, VideoPredictor
 
-__all__ = ["Comparison", "FileResult", "ImageClassifier", "VideoPredictor", "read_preprocessing", "stream_clip"]
+__all__ = [
+    "Comparison",
+    "FileResult",
+    "ImageClassifier",
+    "Progress",
+    "VideoPredictor",
+    "read_preprocessing",
+    "show_progress",
+    "stream_clip",
+]

@@ -45,7 +45,7 @@ class Segment(NamedTuple):
     """A finished segment.
 
     Attributes:
-        path: Video file, or folder of pictures.
+        path: Video file, or folder of images.
         times: Time of each frame in units of the time base.
         restart: Where the next segment begins.
         is_last: Whether it is the last one.
@@ -61,7 +61,7 @@ class WorkFolder:
     """Segments of one job beside its output.
 
     A segment is finished when its note (`.json`) is there. Segments of a video are encoded as the video will be; those
-    of an animation or a folder of pictures are folders of PNG files.
+    of an animation or a folder of images are folders of PNG files.
 
     Args:
         target: The output.
@@ -162,11 +162,11 @@ class WorkFolder:
             )
         else:
             with open_writer(self.target, fps=style.fps, overwrite=overwrite) as writer:
-                for frame in self._pictures():
+                for frame in self._images():
                     writer.write(frame.pixels, frame.time)
         shutil.rmtree(self.path)
 
-    def _pictures(self) -> Iterator[Frame]:
+    def _images(self) -> Iterator[Frame]:
         for segment in self.segments:
             frames = FolderReader(segment.path).frames(range(len(segment.times)))
             for pixels, time in zip(frames, segment.times, strict=True):

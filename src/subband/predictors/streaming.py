@@ -57,7 +57,7 @@ def stream_clip(
     folder is there.
 
     Args:
-        source: Video file, animated picture or folder of pictures.
+        source: Video file, animated image or folder of images.
         target: What to write; see `write_clip` for the suffixes.
         process: What is done to the frames of a window.
         window: Most frames that `process` is given at once; a shorter clip comes as it is.

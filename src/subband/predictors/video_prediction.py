@@ -72,7 +72,7 @@ class VideoPredictor:
         data_range = facts.get("data_range", (0.0, 1.0))
         if data_range is None or facts.get("mean") is not None:
             raise ValueError(
-                "this network was trained on standardized fields, not on pictures in a fixed range; call its "
+                "this network was trained on standardized fields, not on images in a fixed range; call its "
                 "predict(frames, num_frames) with values standardized in the same way."
             )
         if max_side is not None and max_side < 1:

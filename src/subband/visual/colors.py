@@ -1,4 +1,4 @@
-"""One set of colors for plots, pictures and pages: told apart by color-blind readers, on light and on dark paper."""
+"""One set of colors for plots, images and pages: told apart by color-blind readers, on light and on dark paper."""
 
 from __future__ import annotations
 

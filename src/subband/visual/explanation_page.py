@@ -13,7 +13,7 @@ from markupsafe import Markup
 from torch import Tensor
 
 from subband.explain.explanation import Explanation
-from subband.explain.filters import filter_picture
+from subband.explain.filters import filter_image
 from subband.explain.occlusion import SubbandDrop
 from subband.visual.colors import series_styles
 from subband.visual.explanation_panel import heat_overlay, short, signed
@@ -38,7 +38,7 @@ _MAX_SIDE = 256  # pixels of a photograph on the page
 
 
 class Photograph(NamedTuple):
-    """What the page keeps of one explanation, which is little beside its pictures.
+    """What the page keeps of one explanation, which is little beside its images.
 
     Attributes:
         name: Of the photograph.
@@ -46,7 +46,7 @@ class Photograph(NamedTuple):
         explained: Name of the class that is explained.
         probability: Its probability.
         drops: What it loses with each subband.
-        pictures: The photograph as the network sees it, and the heat map over it: a PNG file.
+        images: The photograph as the network sees it, and the heat map over it: a PNG file.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Photograph(NamedTuple):
     explained: str
     probability: float
     drops: list[SubbandDrop]
-    pictures: bytes
+    images: bytes
 
     @classmethod
     def of(cls, explanation: Explanation, name: str, panel: str) -> Photograph:
@@ -108,13 +108,13 @@ def explanations_page(
         section(
             "Photographs",
             "What the network sees, and where it looked (Grad-CAM, bright speaks for the class; nothing bright, "
-            "nothing does). The links lead to the pictures beside this page.",
+            "nothing does). The links lead to the images beside this page.",
             render("photographs.html.jinja", photographs=photographs, short=short, signed=signed),
         ),
         section(
             "Filters",
             "How much of every frequency its global filters let through, one row per filter, blue for most, zero "
-            "frequency in the middle; each picture has its own scale.",
+            "frequency in the middle; each image has its own scale.",
             _filters(spectra),
         ),
     )
@@ -124,7 +124,7 @@ def explanations_page(
         subject="explain",
         lead="Where it looks in an image, and which frequencies it relies on.",
         summary=facts([("Photographs", str(len(photographs))), *settings]),
-        footer="This file holds everything it shows; only the links need the pictures beside it.",
+        footer="This file holds everything it shows; only the links need the images beside it.",
     )
 
 
@@ -185,12 +185,12 @@ def _subband_table(photographs: Sequence[Photograph]) -> Markup:
 def _filters(spectra: Mapping[str, Tensor]) -> Markup:
     if not spectra:
         return Markup()
-    return image(_png(filter_picture(spectra)), "image/png", f"Amplitudes of {len(spectra)} learned filters")
+    return image(_png(filter_image(spectra)), "image/png", f"Amplitudes of {len(spectra)} learned filters")
 
 
-def _png(picture: np.ndarray) -> bytes:
+def _png(image: np.ndarray) -> bytes:
     from PIL import Image
 
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "PNG", optimize=True)
+    Image.fromarray(image).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()

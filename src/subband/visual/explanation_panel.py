@@ -1,4 +1,4 @@
-"""Why a classifier decided as it did, as one picture for one photograph."""
+"""Why a classifier decided as it did, as one image for one photograph."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from subband.explain.explanation import Explanation
-from subband.explain.filters import filter_picture, row_centers
+from subband.explain.filters import filter_image, row_centers
 from subband.explain.frequencies import PLANES, FrequencyShares
 from subband.explain.grad_cam import enlarge, overlay
 from subband.explain.occlusion import SubbandDrop
@@ -29,7 +29,7 @@ _DPI = 150
 _MARGIN, _COLUMN, _GAP = 0.35, 2.74, 0.32  # inches; four columns
 _WIDTH = 2 * _MARGIN + 4 * _COLUMN + 3 * _GAP
 _HEADING, _BARS, _MAPS, _MAX_FILTERS = 1.1, 1.95, 2.3, 8.0
-_BELOW_PICTURES, _BELOW_BARS = 0.72, 0.9
+_BELOW_IMAGES, _BELOW_BARS = 0.72, 0.9
 _RC: dict[Any, Any] = {
     "font.size": 9.5,
     "font.family": "sans-serif",
@@ -47,7 +47,7 @@ _RC: dict[Any, Any] = {
 
 
 def panel(explanation: Explanation, name: str, facts: str = "", spectra: Mapping[str, Tensor] | None = None) -> bytes:
-    """The whole explanation as a PNG file: pictures above, bars below, then what is known of the network's frequencies.
+    """The whole explanation as a PNG file: images above, bars below, then what is known of the network's frequencies.
 
     Args:
         explanation: What `subband.explain.explanation.explain` returns.
@@ -64,18 +64,18 @@ def panel(explanation: Explanation, name: str, facts: str = "", spectra: Mapping
     from matplotlib import rc_context
 
     shares = explanation.shares
-    pictures = max(1.0, explanation.image.shape[1] / explanation.image.shape[2]) * _COLUMN
-    bars = _HEADING + pictures + _BELOW_PICTURES
+    images = max(1.0, explanation.image.shape[1] / explanation.image.shape[2]) * _COLUMN
+    bars = _HEADING + images + _BELOW_IMAGES
     below = bars + _BARS + _BELOW_BARS
     height = below - _BELOW_BARS / 4
     if spectra:
-        height = below + _filter_size(filter_picture(spectra))[0] + _MARGIN
+        height = below + _filter_size(filter_image(spectra))[0] + _MARGIN
     elif shares is not None:
         height = below + _MAPS + _MARGIN + 0.45
     with rc_context(_RC):
         sheet = _Sheet(height)
         _heading(sheet, explanation, name, facts)
-        _pictures(sheet, explanation, _HEADING, pictures)
+        _images(sheet, explanation, _HEADING, images)
         _probabilities(sheet, explanation, bars)
         _drops(sheet, explanation, bars)
         if spectra:
@@ -135,19 +135,19 @@ def _heading(sheet: _Sheet, explanation: Explanation, name: str, facts: str) -> 
     sheet.text(_MARGIN, 0.63, line, color=_SOFT, va="baseline")
 
 
-def _pictures(sheet: _Sheet, explanation: Explanation, top: float, height: float) -> None:
-    image = explanation.image
+def _images(sheet: _Sheet, explanation: Explanation, top: float, height: float) -> None:
+    seen = explanation.image
     rows, columns = explanation.heat.shape
     alone = f"That map alone, {columns} × {rows} places" if explanation.heat.any() else "No place speaks for the class"
     titles = ("What the network sees", "Where it looked (Grad-CAM)", alone)
-    heat = enlarge(explanation.heat, (image.shape[1], image.shape[2]))
-    shown = (image.movedim(0, -1), heat_overlay(explanation).movedim(0, -1), heat)
-    for column, (title, picture) in enumerate(zip(titles, shown, strict=True)):
+    heat = enlarge(explanation.heat, (seen.shape[1], seen.shape[2]))
+    panels = (seen.movedim(0, -1), heat_overlay(explanation).movedim(0, -1), heat)
+    for column, (title, panel) in enumerate(zip(titles, panels, strict=True)):
         axes = sheet.axes(_left(column), top, _COLUMN, height, title)
-        axes.imshow(picture.numpy(), cmap=_heat_colors(), vmin=0, vmax=1)
+        axes.imshow(panel.numpy(), cmap=_heat_colors(), vmin=0, vmax=1)
         axes.set_anchor("NW")
         axes.axis("off")
-    _color_bar(sheet, _left(2) + _COLUMN + 0.05, top, _COLUMN * image.shape[1] / image.shape[2])
+    _color_bar(sheet, _left(2) + _COLUMN + 0.05, top, _COLUMN * seen.shape[1] / seen.shape[2])
     _spectrum(sheet.axes(_left(3), top, _COLUMN, _COLUMN, "Its spectrum, levels of subbands"), explanation)
 
 
@@ -241,23 +241,23 @@ def draw_drops(axes: Axes, drops: Sequence[SubbandDrop]) -> None:
     axes.spines[:].set_visible(False)
 
 
-def _filter_size(picture: np.ndarray) -> tuple[float, float]:
+def _filter_size(image: np.ndarray) -> tuple[float, float]:
     """Height and width in inches: as wide as the sheet unless that is too high."""
-    ratio = picture.shape[0] / picture.shape[1]
+    ratio = image.shape[0] / image.shape[1]
     height = min((_WIDTH - 2 * _MARGIN - 0.25) * ratio, _MAX_FILTERS)
     return height, height / ratio
 
 
 def _filters(sheet: _Sheet, spectra: Mapping[str, Tensor], top: float) -> None:
-    picture, count = filter_picture(spectra), len(spectra)
-    height, width = _filter_size(picture)
+    image, count = filter_image(spectra), len(spectra)
+    height, width = _filter_size(image)
     title = (
         f"Its {count} global filters, one row each: how much of every frequency they let through "
         "(blue: most; middle: zero frequency)"
     )
     sheet.text(_MARGIN, top - 0.11, title, va="baseline", fontsize=10)
     axes = sheet.axes(_MARGIN + 0.25, top, width, height)
-    axes.imshow(picture)
+    axes.imshow(image)
     numbers = [str(number) for number in range(1, count + 1)]
     axes.set_yticks(row_centers(spectra), numbers, fontsize=8, color=_SOFT)
     axes.set_xticks([])

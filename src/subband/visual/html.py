@@ -204,7 +204,7 @@ def legend(styles: Mapping[str, SeriesStyle], target: str = "") -> Markup:
 
 
 def image(content: bytes, media_type: str, description: str) -> Markup:
-    """A picture inside the page, enlarged with crisp pixels.
+    """An image inside the page, enlarged with crisp pixels.
 
     Args:
         content: The file.

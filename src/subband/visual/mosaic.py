@@ -1,4 +1,4 @@
-"""Names of the subbands written into a picture of wavelet coefficients."""
+"""Names of the subbands written into an image of wavelet coefficients."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def label_bands(mosaic: Tensor, boxes: Sequence[BandBox]) -> Tensor:
         boxes: Where its bands lie, from `subband.imaging.mosaic_layout`.
 
     Returns:
-        The picture with names, `(C, H, W)` in `[0, 1]`, in steps of 1/255.
+        The image with names, `(C, H, W)` in `[0, 1]`, in steps of 1/255.
 
     Example:
         >>> from subband.imaging import coefficient_mosaic, mosaic_layout
@@ -33,13 +33,13 @@ def label_bands(mosaic: Tensor, boxes: Sequence[BandBox]) -> Tensor:
     from PIL import Image, ImageDraw, ImageFont
 
     values = (mosaic.clamp(0, 1) * 255).round().to(torch.uint8).cpu().permute(1, 2, 0).numpy()
-    picture = Image.fromarray(values[..., 0] if values.shape[2] == 1 else np.ascontiguousarray(values))
-    draw = ImageDraw.Draw(picture)
+    image = Image.fromarray(values[..., 0] if values.shape[2] == 1 else np.ascontiguousarray(values))
+    draw = ImageDraw.Draw(image)
     for box in boxes:
         side = min(box.height, box.width)
         if side >= _MIN_SIDE:
             font = ImageFont.load_default(max(9, min(28, side // 10)))
             place = (box.left + 3, box.top + 2)
             draw.text(place, f"{box.band}{box.level}", "white", font, stroke_width=2, stroke_fill="black")
-    labelled = np.array(picture, np.float32).reshape(values.shape)
+    labelled = np.array(image, np.float32).reshape(values.shape)
     return torch.from_numpy(labelled).permute(2, 0, 1).to(mosaic) / 255

@@ -135,7 +135,7 @@ def line_plot(
 def line_panels_png(
     panels: Sequence[Panel], y_label: str, y_range: tuple[float, float], key: Mapping[str, SeriesStyle]
 ) -> bytes:
-    """Plots side by side on one vertical scale, black on white, for those who need a picture and no page.
+    """Plots side by side on one vertical scale, black on white, for those who need an image and no page.
 
     Args:
         panels: From left to right.

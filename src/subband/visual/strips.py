@@ -1,4 +1,4 @@
-"""Frames as pictures: strips of still frames and animations of input, target, predictions and errors.
+"""Frames as images: strips of still frames and animations of input, target, predictions and errors.
 
 All functions work on uint8 arrays; frames are `(T, C, H, W)` with C = 1 or 3 (of other channel counts the first channel
 is shown), tiles `(T, H, W, 3)`. Nothing is resampled beyond whole-number averaging of large frames; pages enlarge the

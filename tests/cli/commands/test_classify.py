@@ -1,4 +1,4 @@
-"""`subband classify`: tables, files, and every kind of picture and mistake."""
+"""`subband classify`: tables, files, and every kind of image and mistake."""
 
 import csv
 import json
@@ -218,24 +218,22 @@ def test_what_model_may_be(tmp_path, photos, model, capsys):
     assert "no checkpoint at a.pth" in refused(capsys, *command, "--model", "wsfvit_p0", "--checkpoint", "a.pth")
 
 
-def test_all_kinds_of_pictures_say_the_same(model, pixels, tmp_path):
+def test_all_kinds_of_images_say_the_same(model, pixels, tmp_path):
     write_image(tmp_path / "plain.png", pixels)
-    picture = Image.open(tmp_path / "plain.png")
+    image = Image.open(tmp_path / "plain.png")
     plain = probabilities(tmp_path / "plain.png")
     write_image(tmp_path / "deep.png", pixels, bit_depth=16)
     assert probabilities(tmp_path / "deep.png") == pytest.approx(plain, abs=1e-4)
-    other = Image.new("RGB", picture.size, "red")
-    picture.quantize(64).save(tmp_path / "palette.png")
-    picture.quantize(64).save(tmp_path / "moving.gif", save_all=True, append_images=[other.quantize(64)])
-    # What a palette changes is in both; the first picture of the animation counts.
+    other = Image.new("RGB", image.size, "red")
+    image.quantize(64).save(tmp_path / "palette.png")
+    image.quantize(64).save(tmp_path / "moving.gif", save_all=True, append_images=[other.quantize(64)])
+    # What a palette changes is in both; the first image of the animation counts.
     assert probabilities(tmp_path / "moving.gif") == pytest.approx(probabilities(tmp_path / "palette.png"), abs=1e-6)
     assert probabilities(tmp_path / "palette.png") == pytest.approx(plain, abs=0.1)
-    picture.convert("CMYK").save(tmp_path / "print.tif")
+    image.convert("CMYK").save(tmp_path / "print.tif")
     assert probabilities(tmp_path / "print.tif") == pytest.approx(plain, abs=0.02)
     write_image(tmp_path / "gray.png", pixels.mean(0, keepdim=True))
-    picture.convert("RGB").rotate(90, expand=True).save(
-        tmp_path / "lying.jpg", quality=100, subsampling=0, exif=turned()
-    )
+    image.convert("RGB").rotate(90, expand=True).save(tmp_path / "lying.jpg", quality=100, subsampling=0, exif=turned())
     assert probabilities(tmp_path / "lying.jpg") == pytest.approx(plain, abs=0.05)
 
 
@@ -258,7 +256,7 @@ def test_transparency_is_white(model, pixels, tmp_path):
 
 
 @pytest.mark.parametrize("size", [(5, 3), (1, 1), (90, 1)])
-def test_tiny_pictures_are_enlarged(size, model, tmp_path, rng):
+def test_tiny_images_are_enlarged(size, model, tmp_path, rng):
     tiny = (torch.rand(3, *size, generator=rng) * 255).round() / 255
     write_image(tmp_path / "tiny.png", tiny)
     assert probabilities(tmp_path / "tiny.png") == pytest.approx(expected(model, tiny), abs=1e-5)
@@ -277,7 +275,7 @@ def bomb() -> bytes:
     [
         (None, "does not exist"),
         (b"", "is empty (0 bytes)"),
-        (b"a shopping list", "is not a picture of a known kind"),
+        (b"a shopping list", "is not an image of a known kind"),
         (b"cut", "damaged or cut off"),
         (bomb(), "says it has more pixels than can be read"),
     ],
@@ -296,7 +294,7 @@ def test_one_bad_file_is_one_sentence(content, message, model, pixels, tmp_path,
     assert not (tmp_path / "a.csv").exists()
 
 
-def test_a_narrow_picture_is_named(model, tmp_path, capsys):
+def test_a_narrow_image_is_named(model, tmp_path, capsys):
     write_image(tmp_path / "line.png", torch.zeros(1, 2, 300))
     error = refused(capsys, "classify", tmp_path / "line.png", "--model", tmp_path / "model")
     assert "line.png: an image of 300 x 2 pixels is too narrow" in error

@@ -24,7 +24,7 @@ def table(path: Path) -> list[dict[str, float]]:
         return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
 
 
-def test_table_pictures_and_plot(photo, tmp_path, capsys):
+def test_table_images_and_plot(photo, tmp_path, capsys):
     assert main(["compress", str(photo), "--keep", "0.1", "0.02"]) == 0
     out = tmp_path / "photo_compressed"
     assert sorted(path.name for path in out.iterdir()) == [
@@ -40,9 +40,9 @@ def test_table_pictures_and_plot(photo, tmp_path, capsys):
     for row, name in zip(rows, ("keep_2_percent", "keep_10_percent"), strict=True):
         assert row["bits_per_pixel"] == pytest.approx(8 * row["num_bytes"] / (96 * 128))
         assert row["num_bytes"] == (out / f"{name}.sbw").stat().st_size
-        pictures = (read_image(path).pixels.numpy() for path in (photo, out / f"{name}.png"))
-        # The written picture is rounded to 8 bits, the table is not.
-        assert row["psnr"] == pytest.approx(peak_signal_noise_ratio(*pictures, data_range=1), abs=0.05)
+        images = (read_image(path).pixels.numpy() for path in (photo, out / f"{name}.png"))
+        # The written image is rounded to 8 bits, the table is not.
+        assert row["psnr"] == pytest.approx(peak_signal_noise_ratio(*images, data_range=1), abs=0.05)
     ElementTree.parse(out / "rates.svg")
     shown = capsys.readouterr().out
     assert "bits per pixel" in shown
@@ -55,7 +55,7 @@ def test_folders_show_means_and_one_plot(photo, tmp_path, capsys):
     pixels = read_image(photo).pixels
     write_image(folder / "a.png", pixels)
     write_image(folder / "b.png", pixels[:1])
-    assert main(["compress", str(folder), "--no-pictures", "--keep", "0.05"]) == 0
+    assert main(["compress", str(folder), "--no-images", "--keep", "0.05"]) == 0
     out = tmp_path / "photos_compressed"
     files = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
     names = ("keep_5_percent.sbw", "rates.csv", "rates.svg")
@@ -69,13 +69,13 @@ def test_options_reach_the_coder(photo, tmp_path):
     variants = [[], ["--wavelet", "haar"], ["--mode", "symmetric"], ["--level", "1"]]
     results = []
     for index, options in enumerate(variants):
-        words = ["compress", str(photo), "--keep", "0.05", "--no-pictures", "--out", str(tmp_path / f"{index}")]
+        words = ["compress", str(photo), "--keep", "0.05", "--no-images", "--out", str(tmp_path / f"{index}")]
         assert main([*words, *options]) == 0
         results.append((tmp_path / f"{index}" / "rates.csv").read_text())
     assert len(set(results)) == len(variants)
 
 
-def test_black_pictures_have_an_infinite_quality(tmp_path, capsys):
+def test_black_images_have_an_infinite_quality(tmp_path, capsys):
     write_image(tmp_path / "black.png", torch.zeros(1, 32, 32))
     assert main(["compress", str(tmp_path / "black.png"), "--keep", "0.1"]) == 0
     assert "inf" in capsys.readouterr().out

@@ -17,7 +17,7 @@ def photo(tmp_path: Path) -> Path:
     return tmp_path / "photo.png"
 
 
-def test_picture_and_table(photo, tmp_path, capsys):
+def test_image_and_table(photo, tmp_path, capsys):
     assert main(["decompose", str(photo), "--wavelet", "db2", "--mode", "periodization", "--level", "2"]) == 0
     assert read_image(tmp_path / "photo_bands.png").pixels.shape == (1, 96, 128)
     with open(tmp_path / "photo_bands.csv", newline="") as file:
@@ -66,7 +66,7 @@ def test_folders_have_one_table_for_all(photo, tmp_path, capsys):
         (("--separator", "-1"), "separator must not be negative"),
         (("--wavelet", "nowave"), "nowave"),
         (("--mode", "wrap"), "mode"),
-        (("--out", "{folder}/bands.xyz"), "no suffix of a picture"),
+        (("--out", "{folder}/bands.xyz"), "no suffix of an image"),
     ],
 )
 def test_wrong_options_are_one_sentence(words, message, photo, tmp_path, capsys):

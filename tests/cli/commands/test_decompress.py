@@ -28,7 +28,7 @@ def test_a_folder_becomes_a_folder(tmp_path, rng, capsys):
     (tmp_path / "photos").mkdir()
     for name in "ab":
         write_image(tmp_path / "photos" / f"{name}.png", torch.rand(3, 16, 16, generator=rng))
-    words = [str(tmp_path / "photos"), "--keep", "0.5", "1", "--out", str(tmp_path / "small"), "--no-pictures"]
+    words = [str(tmp_path / "photos"), "--keep", "0.5", "1", "--out", str(tmp_path / "small"), "--no-images"]
     assert main(["compress", *words]) == 0
     assert main(["decompress", str(tmp_path / "small")]) == 0
     out = tmp_path / "small_decompressed"
@@ -79,8 +79,8 @@ def test_files_that_are_no_codes_are_one_sentence(kind, tmp_path, rng, capsys):
     ("words", "message"),
     [
         (["{folder}/none.sbw"], "none.sbw does not exist"),
-        (["{folder}"], "holds no compressed pictures (.sbw)"),
-        (["{folder}/a", "--out", "{folder}/a.xyz"], "no suffix of a picture"),
+        (["{folder}"], "holds no compressed images (.sbw)"),
+        (["{folder}/a", "--out", "{folder}/a.xyz"], "no suffix of an image"),
         (["{folder}/a", "--bit-depth", "12"], "8 or 16"),
         (["{folder}/a", "--out", "{folder}/a"], "itself"),
     ],

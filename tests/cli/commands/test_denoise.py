@@ -59,12 +59,12 @@ def test_depth_transparency_profile_and_gray_are_kept(clean, tmp_path):
 
 @pytest.mark.parametrize("kind", ["P", "CMYK", "1", "turned"])
 def test_unusual_files(kind, clean, tmp_path):
-    picture = Image.fromarray((clean[:, :, :64] * 255).byte().permute(1, 2, 0).numpy())
+    image = Image.fromarray((clean[:, :, :64] * 255).byte().permute(1, 2, 0).numpy())
     exif = Image.Exif()
     if kind == "turned":
         exif[0x0112] = 6
     path = tmp_path / ("a.jpg" if kind in ("CMYK", "turned") else "a.png")
-    (picture if kind == "turned" else picture.convert(kind)).save(path, exif=exif)
+    (image if kind == "turned" else image.convert(kind)).save(path, exif=exif)
     assert main(["denoise", str(path), "--cycle-spins", "0"]) == 0
     size = (64, 96) if kind == "turned" else (96, 64)
     assert read_image(tmp_path / "a_denoised.png").pixels.shape == (1 if kind == "1" else 3, *size)
@@ -82,7 +82,7 @@ def test_unusual_files(kind, clean, tmp_path):
         (("--level", "-1"), "level"),
         (("--cycle-spins", "-1"), "cycle_spins must not be negative"),
         (("--cycles-spin", "3"), "did you mean --cycle-spins?"),
-        (("--out", "{folder}/a.gif"), "no suffix of a picture that can be written"),
+        (("--out", "{folder}/a.gif"), "no suffix of an image that can be written"),
         (("--out", "{folder}/noisy.png/a.png"), "a.png"),
     ],
 )

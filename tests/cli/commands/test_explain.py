@@ -1,4 +1,4 @@
-"""`subband explain`: pictures, the page of a folder, and every kind of mistake."""
+"""`subband explain`: images, the page of a folder, and every kind of mistake."""
 
 import re
 from pathlib import Path
@@ -70,9 +70,9 @@ def test_one_photograph(model, words, photo, capsys):
     for drop in expected.drops:
         values = (drop.logit.item(), 100 * drop.probability.item())
         assert found[drop.name] == pytest.approx(values, abs=6e-3)
-    picture = np.array(Image.open(photo.with_name("photo_explained.png")).convert("RGB"))
-    assert picture.shape[1] == 1893
-    colors = set((picture.reshape(-1, 3).astype(int) @ (65536, 256, 1)).tolist())
+    image = np.array(Image.open(photo.with_name("photo_explained.png")).convert("RGB"))
+    assert image.shape[1] == 1893
+    colors = set((image.reshape(-1, 3).astype(int) @ (65536, 256, 1)).tolist())
     assert 0x0072B2 in colors, "bars"
     assert {0xFFFFD9, 0x081D58} <= colors, "filters"
 
@@ -105,13 +105,13 @@ def test_a_folder_has_a_page_too(words, photo, tmp_path, capsys):
     assert main(command) == 2
     shown = capsys.readouterr()
     assert shown.err.splitlines()[-1] == "subband: error: 1 of 4 photographs could not be done: empty.png."
-    assert all(name in shown.out for name in ("a.png", "b & c.jpg", "gray.png", "wrote 3 pictures and index.html"))
+    assert all(name in shown.out for name in ("a.png", "b & c.jpg", "gray.png", "wrote 3 images and index.html"))
     out = tmp_path / "photos_explained"
     assert sorted(path.name for path in out.iterdir()) == ["a.png", "b & c.png", "gray.png", "index.html"]
     html = (out / "index.html").read_text("utf-8")
     assert "b &amp; c.jpg" in html
     assert 'href="b%20%26%20c.png"' in html
-    assert len(re.findall(r'src="data:image/png;base64,', html)) == 4, "three photographs, one picture of filters"
+    assert len(re.findall(r'src="data:image/png;base64,', html)) == 4, "three photographs, one image of filters"
     singles = []
     for name in ("a.png", "b & c.jpg", "gray.png"):
         single = ["explain", str(folder / name), *command[2:], "--out", str(tmp_path / "one.png"), "--overwrite"]
@@ -128,8 +128,8 @@ def test_networks_on_cosine_coefficients(photo, tmp_path, capsys):
     subband.save_model(network, tmp_path / "dct", metadata={})
     assert main(["explain", str(photo), "--model", str(tmp_path / "dct"), "--stage", "1"]) == 0
     assert "class " in capsys.readouterr().out
-    picture = np.array(Image.open(tmp_path / "photo_explained.png").convert("RGB")).astype(int) @ (65536, 256, 1)
-    assert (picture == 0xECEAE5).sum() > 1000, "frequencies that the network does not take"
+    image = np.array(Image.open(tmp_path / "photo_explained.png").convert("RGB")).astype(int) @ (65536, 256, 1)
+    assert (image == 0xECEAE5).sum() > 1000, "frequencies that the network does not take"
 
 
 def test_nothing_is_overwritten_unless_asked(words, photo, capsys):
@@ -162,7 +162,7 @@ def test_wrong_options_are_one_sentence(options, message, words, photo, monkeypa
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [(None, "does not exist"), (b"", "is empty"), (b"text", "is not a picture")]
+    ("content", "message"), [(None, "does not exist"), (b"", "is empty"), (b"text", "is not an image")]
 )
 def test_a_bad_photograph_is_one_sentence(content, message, words, photo, capsys):
     bad = photo.with_name("bad.png")

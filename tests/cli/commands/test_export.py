@@ -144,7 +144,7 @@ def test_missing_onnx_packages_are_named(tmp_path, capsys, monkeypatch):
 
 @pytest.fixture
 def digits(tmp_path):
-    """Pictures of digits in folders, and images of the same kind that are not among them."""
+    """Images of digits in folders, and images of the same kind that are not among them."""
     data = build_data("digits", {}, seed=0)
     prepare, folder = data.spec.preprocessing, tmp_path / "digits"
     for index in range(60):

@@ -35,7 +35,7 @@ def test_foci(foci, scene, tmp_path, capsys):
     assert main(["fuse", *map(str, foci)]) == 0
     assert "rule largest" in capsys.readouterr().out
     fused = read_image(tmp_path / "near_fused.png").pixels
-    errors = [(picture - scene).square().mean() for picture in (fused, *(read_image(path).pixels for path in foci))]
+    errors = [(image - scene).square().mean() for image in (fused, *(read_image(path).pixels for path in foci))]
     assert errors[0] < 0.2 * min(errors[1:])
 
 
@@ -50,7 +50,7 @@ def test_exposures_of_a_folder(scene, tmp_path, capsys):
 def test_a_window_that_exposures_do_not_need_is_said(scene, tmp_path, capsys):
     write_exposures(scene, tmp_path / "bracket")
     assert main(["fuse", str(tmp_path / "bracket"), "--window", "5"]) == 0
-    assert "--window has no effect: by their brightness the pictures are exposures" in capsys.readouterr().err
+    assert "--window has no effect: by their brightness the images are exposures" in capsys.readouterr().err
 
 
 def test_options_reach_the_function(foci, tmp_path):
@@ -91,14 +91,14 @@ def test_gray_color_depth_and_transparency_together(foci, scene, tmp_path, capsy
         (("{near}", "{far}", "--wavelet", "nowave"), "nowave"),
         (("{near}", "{far}", "--out", "{far}", "--overwrite"), "is one of the photographs"),
         (("{near}", "{far}", "--out", "{small}"), "exists already"),
-        (("{near}", "{far}", "--out", "{folder}/a.gif"), "no suffix of a picture"),
-        (("{near}", "{bad}"), "is not a picture"),
+        (("{near}", "{far}", "--out", "{folder}/a.gif"), "no suffix of an image"),
+        (("{near}", "{bad}"), "is not an image"),
     ],
 )
 def test_wrong_input_is_one_sentence(words, message, foci, tmp_path, capsys):
     small, bad = tmp_path / "small.png", tmp_path / "bad.png"
     write_image(small, torch.rand(3, 10, 10))
-    bad.write_text("no picture")
+    bad.write_text("no image")
     names = {"near": foci[0], "far": foci[1], "small": small, "bad": bad, "folder": tmp_path}
     assert main(["fuse", *(word.format(**names) for word in words)]) == 2
     shown = capsys.readouterr().err

@@ -73,7 +73,7 @@ def test_video_in_video_out(clip: Path, tmp_path: Path, name: str) -> None:
     assert info.fps == pytest.approx(10)  # half the rate of the clip, since every second frame was taken
 
 
-def test_compare_prints_errors_and_writes_three_pictures(clip: Path, model: str, tmp_path: Path, capsys) -> None:
+def test_compare_prints_errors_and_writes_three_images(clip: Path, model: str, tmp_path: Path, capsys) -> None:
     assert predict(clip, model, tmp_path / "out", "--compare", "--num-frames", "3") == 0
     out = capsys.readouterr().out
     assert "frames 5 to 11 of 12" in out
@@ -83,11 +83,11 @@ def test_compare_prints_errors_and_writes_three_pictures(clip: Path, model: str,
     error = (2 / 12) ** 2 * 3 * 20 * 30  # second frame: two steps of brightness away, summed over the frame
     assert float(rows[1][1]) == pytest.approx(error, rel=0.03)
     assert rows[1][1] == rows[1][2]  # the model is persistence itself
-    pictures = read_clip(tmp_path / "out")
-    assert pictures.shape == (3, 3, 20, 90)
-    torch.testing.assert_close(pictures[1, :, :, :30], torch.full((3, 20, 30), 10 / 12), atol=0.003, rtol=0)
-    torch.testing.assert_close(pictures[1, :, :, 30:60], torch.full((3, 20, 30), 8 / 12), atol=0.003, rtol=0)
-    assert pictures[0, :, 10, 75].sum() < pictures[2, :, 10, 75].sum()  # the error grows
+    images = read_clip(tmp_path / "out")
+    assert images.shape == (3, 3, 20, 90)
+    torch.testing.assert_close(images[1, :, :, :30], torch.full((3, 20, 30), 10 / 12), atol=0.003, rtol=0)
+    torch.testing.assert_close(images[1, :, :, 30:60], torch.full((3, 20, 30), 8 / 12), atol=0.003, rtol=0)
+    assert images[0, :, 10, 75].sum() < images[2, :, 10, 75].sum()  # the error grows
 
 
 def test_compare_of_tiny_frames_leaves_ssim_out(model: str, tmp_path: Path, capsys) -> None:

@@ -213,7 +213,7 @@ def _data_changes(args: Namespace, recipe: str) -> dict[str, Any]:
     if args.data != data["name"]:
         if not args.path:
             raise ValueError(f"--data {args.data} needs --path, the folder it lies in.")
-        whole = {"crop_ratio": 1.0} if args.data == "image_folder" else {}  # the pictures of CIFAR are not cropped
+        whole = {"crop_ratio": 1.0} if args.data == "image_folder" else {}  # the images of CIFAR are not cropped
         changes = {"name": args.data, "args": {**data["args"], **whole, "path": args.path}}
     return {**_trainer_changes(args), "data": changes}
 

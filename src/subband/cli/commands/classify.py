@@ -1,6 +1,6 @@
 """Say what photographs show: the most probable classes of one photograph, or of every photograph of a folder.
 
-Folders inside a folder are not searched. Transparent parts count as white, of an animation the first picture counts.
+Folders inside a folder are not searched. Transparent parts count as white, of an animation the first image counts.
 The network sees what its weights were trained with: the photograph is resized and its center cropped as is stored
 beside them.
 """
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
 
 EXAMPLES = """examples:
-  subband classify digit.png --model gfnet_digits   (a digit that fills the picture, white on black)
+  subband classify digit.png --model gfnet_digits   (a digit that fills the image, white on black)
   subband classify photo.jpg --model wsfvit_t --checkpoint wsfvit_t.pth
   subband classify photos/ --model runs/flowers --top 3 --out classes.csv
 """

@@ -1,8 +1,8 @@
 """Keep only the largest wavelet coefficients of a photograph and see what that costs: bits per pixel against quality.
 
 Every share of coefficients is written as a file (.sbw), which `subband decompress` reads back; the bits are those of
-that file, header included. Every picture that is shown or measured was decoded from it. PSNR is measured on the decoded
-picture, over all channels, white being 1. Transparency and color profile are not coded.
+that file, header included. Every image that is shown or measured was decoded from it. PSNR is measured on the decoded
+image, over all channels, white being 1. Transparency and color profile are not coded.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 EXAMPLES = """examples:
   subband compress photo.png
   subband compress photo.png --keep 0.005 0.02 0.1 --wavelet sym8 --out rates/
-  subband compress photos/ --no-pictures
+  subband compress photos/ --no-images
 """
 
 _COLUMNS = ("keep", "num_kept", "step", "num_bytes", "bits_per_pixel", "psnr")
@@ -49,9 +49,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="Shares of the coefficients to keep, above 0 and at most 1.",
     )
     parser.add_argument("--wavelet", type=str, default="bior4.4", help="PyWavelets name; bior4.4 is that of JPEG 2000.")
-    parser.add_argument("--mode", type=str, default="periodization", help="How the picture goes on beyond its border.")
+    parser.add_argument("--mode", type=str, default="periodization", help="How the image goes on beyond its border.")
     parser.add_argument("--level", type=int, default=None, help="Levels of the transform; by default up to five.")
-    parser.add_argument("--no-pictures", action="store_true", help="Leave out the decoded pictures.")
+    parser.add_argument("--no-images", action="store_true", help="Leave out the decoded images.")
 
 
 def run(args: Namespace) -> None:
@@ -69,8 +69,8 @@ def run(args: Namespace) -> None:
         _show(results, mean)
         if is_folder:
             _write_plot(out / "rates.svg", [points for _, points in results], mean, args.overwrite)
-        pictures = "" if args.no_pictures else ", the pictures"
-        inside = "a folder per photograph, rates.svg" if is_folder else f"the files{pictures}, rates.csv, rates.svg"
+        images = "" if args.no_images else ", the images"
+        inside = "a folder per photograph, rates.svg" if is_folder else f"the files{images}, rates.csv, rates.svg"
         print(f"wrote {out}: {inside}")
     report_failures(failed, len(jobs))
 
@@ -78,7 +78,7 @@ def run(args: Namespace) -> None:
 def _compress(job: Job, args: Namespace) -> tuple[str, list[RatePoint]]:
     image = read_image(job.source)
     if image.alpha is not None:
-        warnings.warn(f"the transparency of {job.source.name} is not coded; its pictures are opaque.", stacklevel=2)
+        warnings.warn(f"the transparency of {job.source.name} is not coded; its images are opaque.", stacklevel=2)
     if image.info.icc_profile is not None:
         warnings.warn(f"the color profile of {job.source.name} is not coded; decompressed, it has none.", stacklevel=2)
     points = rate_distortion(image.pixels, args.keep, args.wavelet, args.level, mode=args.mode)
@@ -90,7 +90,7 @@ def _compress(job: Job, args: Namespace) -> tuple[str, list[RatePoint]]:
         path = job.target / f"keep_{100 * point.keep:g}_percent.sbw"
         with new_path(path, overwrite=args.overwrite) as temporary:
             temporary.write_bytes(point.data)
-        if not args.no_pictures:
+        if not args.no_images:
             pixels, profile = decode_image(point.data), image.info.icc_profile
             options = {"bit_depth": image.info.bit_depth, "icc_profile": profile, "overwrite": args.overwrite}
             write_image(path.with_suffix(".png"), pixels, **options)
@@ -147,7 +147,7 @@ def _write_plot(path: Path, faint: list[list[RatePoint]], points: list[RatePoint
 
     curves = [*(curve(values, True) for values in faint), curve(points, False)]
     svg = str(line_plot(curves, "Quality over bits per pixel", "bits per pixel", "PSNR, dB"))
-    # Alone in a file there is no page to say colors, and not every viewer of pictures knows CSS variables.
+    # Alone in a file there is no page to say colors, and not every viewer of images knows CSS variables.
     svg = re.sub(r"var\([^,()]*, *([^()]*)\)", r"\1", svg).replace("<svg ", '<svg style="background: white" ', 1)
     with new_path(path, overwrite=overwrite) as temporary:
         temporary.write_text(svg, "utf-8")

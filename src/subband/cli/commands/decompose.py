@@ -1,4 +1,4 @@
-"""Take a photograph apart into its wavelet subbands: a picture of all coefficients and the energy of every subband.
+"""Take a photograph apart into its wavelet subbands: an image of all coefficients and the energy of every subband.
 
 Subbands are named by their filters along the width and the height: LH is low along the width and high along the height,
 so it shows horizontal edges (PyWavelets' cH), HL vertical ones (cV), HH diagonal ones (cD). The number is the level, 1
@@ -38,13 +38,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Options of the command."""
     add_photo_arguments(
         parser,
-        "Picture of the coefficients, the table goes beside it; by default photo_bands.png, or the folder "
+        "Image of the coefficients, the table goes beside it; by default photo_bands.png, or the folder "
         "photos_bands, beside the input.",
     )
     parser.add_argument("--wavelet", type=str, default="haar", help="PyWavelets name.")
     parser.add_argument("--level", type=int, default=3, help="Levels of the transform, at least 1.")
-    parser.add_argument("--mode", type=str, default="symmetric", help="How the picture goes on beyond its border.")
-    parser.add_argument("--labels", action="store_true", help="Write the names of the subbands into the picture.")
+    parser.add_argument("--mode", type=str, default="symmetric", help="How the image goes on beyond its border.")
+    parser.add_argument("--labels", action="store_true", help="Write the names of the subbands into the image.")
     parser.add_argument("--separator", type=int, default=1, help="Width of the lines between subbands; 0 for none.")
     parser.add_argument("--table", type=str, default="csv", help="Format of the table of energies: csv or json.")
 
@@ -64,7 +64,7 @@ def run(args: Namespace) -> None:
         print(f"wrote {jobs[0].target} and {jobs[0].target.with_suffix('.' + args.table).name}")
     elif results:
         _show_photographs(results, args.level)
-        print(f"wrote {len(results)} pictures and tables to {jobs[0].target.parent}")
+        print(f"wrote {len(results)} images and tables to {jobs[0].target.parent}")
     report_failures(failed, len(jobs))
 
 

@@ -1,4 +1,4 @@
-"""Turn the files of `subband compress` back into pictures.
+"""Turn the files of `subband compress` back into images.
 
 A folder is searched with its subfolders, whose names the results keep. What `compress` leaves out, transparency and
 color profile, is not in the files.
@@ -57,7 +57,7 @@ def _plan(args: Namespace) -> list[Job]:
     found = [path for path in source.rglob(f"*{SUFFIX}") if path.is_file()]
     files = sorted(found, key=lambda path: (path.parent, natural_key(path)))
     if not files:
-        raise ValueError(f"{source} holds no compressed pictures ({SUFFIX}).")
+        raise ValueError(f"{source} holds no compressed images ({SUFFIX}).")
     folder = Path(args.out) if args.out else beside(source, "decompressed")
     if folder.is_file():
         raise ValueError(f"--out {folder} is a file; the results of a folder go into a folder.")

@@ -40,7 +40,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--method", type=str, default="bayes", help="bayes keeps more texture, visu leaves less noise.")
     parser.add_argument("--threshold", type=str, default="soft", help="soft or hard.")
     parser.add_argument("--wavelet", type=str, default="db2", help="PyWavelets name; short orthogonal ones do best.")
-    parser.add_argument("--mode", type=str, default="symmetric", help="How the picture goes on beyond its border.")
+    parser.add_argument("--mode", type=str, default="symmetric", help="How the image goes on beyond its border.")
     parser.add_argument("--level", type=int, default=None, help="Levels of the transform; by the size by default.")
     parser.add_argument(
         "--cycle-spins",

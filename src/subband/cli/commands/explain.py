@@ -1,6 +1,6 @@
 """Show why a classifier decides as it does: where it looks in a photograph, and which frequencies it relies on.
 
-One picture per photograph holds what the network sees, the places that speak for the class (Grad-CAM), the most
+One image per photograph holds what the network sees, the places that speak for the class (Grad-CAM), the most
 probable classes, what the class loses when one wavelet subband of the image is removed, and what is known of the
 network's own filters (GFNet) or of the cosine frequencies it takes (networks on coefficients of JPEG). A folder gives
 one page about all of them, too.
@@ -44,7 +44,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Options of the command."""
     add_photo_arguments(
         parser,
-        "Picture, a .png; by default photo_explained.png, or the folder photos_explained with a page "
+        "Image, a .png; by default photo_explained.png, or the folder photos_explained with a page "
         "index.html, beside the input.",
     )
     add_classifier_arguments(parser)
@@ -85,7 +85,7 @@ def run(args: Namespace) -> None:
     elif results:
         _show_photographs(results, args.model)
         _write_page(jobs[0].target.with_name(PAGE), results, args, classifier, spectra)
-        print(f"wrote {len(results)} pictures and {PAGE} to {jobs[0].target.parent}")
+        print(f"wrote {len(results)} images and {PAGE} to {jobs[0].target.parent}")
     report_failures(failed, len(jobs))
 
 

@@ -1,6 +1,6 @@
-"""Fuse pictures of one scene: several foci into one sharp picture, or several exposures into one well exposed one.
+"""Fuse images of one scene: several foci into one sharp image, or several exposures into one well exposed one.
 
-The pictures must be aligned and of one size. By default they count as exposures if their mean brightness differs, and
+The images must be aligned and of one size. By default they count as exposures if their mean brightness differs, and
 as foci if it does not.
 """
 
@@ -41,7 +41,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--rule", type=str, default=None, help="largest for foci, exposure for exposures; by the brightness by default."
     )
     parser.add_argument("--wavelet", type=str, default="sym4", help="PyWavelets name.")
-    parser.add_argument("--mode", type=str, default="symmetric", help="How the picture goes on beyond its border.")
+    parser.add_argument("--mode", type=str, default="symmetric", help="How the image goes on beyond its border.")
     parser.add_argument("--level", type=int, default=None, help="Levels of the transform; by the size by default.")
     parser.add_argument(
         "--window", type=int, default=WINDOW, help="Odd side of the window that the rule largest compares."
@@ -63,7 +63,7 @@ def run(args: Namespace) -> None:
     means = [image.pixels.mean().item() for image in images]
     rule: Any = args.rule or ("exposure" if max(means) - min(means) > _SAME_BRIGHTNESS else "largest")
     if rule != "largest" and args.window != WINDOW:
-        warnings.warn("--window has no effect: by their brightness the pictures are exposures.", stacklevel=2)
+        warnings.warn("--window has no effect: by their brightness the images are exposures.", stacklevel=2)
     num_channels = max(len(image.pixels) for image in images)
     pixels = fuse([image.pixels.expand(num_channels, -1, -1) for image in images], rule=rule, **options)
     depth = max(image.info.bit_depth for image in images)
@@ -96,7 +96,7 @@ def _check_alike(images: list[LoadedImage]) -> None:
         sizes = [f"{each.pixels.shape[2]} x {each.pixels.shape[1]}" for each in (first, image)]
         if sizes[0] != sizes[1]:
             raise ValueError(
-                f"{image.info.path} is {sizes[1]} pixels but {first.info.path} is {sizes[0]}; fuse needs pictures of "
+                f"{image.info.path} is {sizes[1]} pixels but {first.info.path} is {sizes[0]}; fuse needs images of "
                 "one size."
             )
     if any(image.alpha is not None for image in images):

@@ -1,4 +1,4 @@
-"""Predict the next frames of a clip: a video file, an animated GIF or a folder of pictures."""
+"""Predict the next frames of a clip: a video file, an animated GIF or a folder of images."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _DEFAULT_FPS = 10.0
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Options of the command."""
-    parser.add_argument("clip", type=str, help="Video file, animated GIF, or folder of pictures in natural order.")
+    parser.add_argument("clip", type=str, help="Video file, animated GIF, or folder of images in natural order.")
     parser.add_argument(
         "--model", type=str, default="wast_photos", help="Model folder, run folder, or name of bundled weights."
     )
@@ -45,7 +45,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         type=str,
         default="future.mp4",
         help="What to write: .mp4, .mov, .mkv, .webm, .gif, .webp, .apng, .png (frames side by side), or no suffix for "
-        "a folder of pictures.",
+        "a folder of images.",
     )
     parser.add_argument(
         "--start", type=int, default=None, help="First frame to look at; by default the last frames of the clip count."

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from subband.data.spec import Clips, ClipSpec, check_index
-from subband.media.pixels import open_picture
+from subband.media.pixels import open_image
 
 
 class NumberedFrames(NamedTuple):
@@ -88,7 +88,7 @@ def read_frame(path: Path) -> Tensor:
         ValueError: If it is no image.
     """
     try:
-        with open_picture(path) as picture:
-            return torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1)
+        with open_image(path) as image:
+            return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)
     except FileNotFoundError:
         raise FileNotFoundError(f"frame not found: {path}") from None

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from subband.media.pixels import open_picture
+from subband.media.pixels import open_image
 
 _LEVELS = (1.0, 1.5, 2.5)  # shorter side of a photograph in tiles: from the whole one to close-ups
 
@@ -53,8 +53,8 @@ def read_photos(names: Sequence[str], *, gray: bool) -> list[Image.Image]:
             raise FileNotFoundError(f"the installed scikit-image has no photograph {folder / name}")
     photos = []
     for name in names:
-        with open_picture(folder / name) as picture:
-            photos.append(picture.convert("L" if gray else "RGB"))
+        with open_image(folder / name) as image:
+            photos.append(image.convert("L" if gray else "RGB"))
     return photos
 
 

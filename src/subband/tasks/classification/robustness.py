@@ -4,7 +4,7 @@ Wang et al., High-frequency component helps explain the generalization of convol
 the first two questions. Their radius counts entries of the centerd spectrum; ours is its share of the Nyquist
 frequency, so that it means the same for every image size: radius 0.25 of a 32 x 32 image is their radius 4.
 
-The distorted picture is what the network would have seen, after resizing and cropping.
+The distorted image is what the network would have seen, after resizing and cropping.
 """
 
 from __future__ import annotations
@@ -192,10 +192,10 @@ def _filtered(images: Tensor, keep: Tensor) -> Tensor:
     return irfft2(spectrum, (images.shape[-2], images.shape[-1])).clamp(0, 1).to(images.dtype)
 
 
-def _coded(image: np.ndarray, quality: int) -> np.ndarray:
+def _coded(pixels: np.ndarray, quality: int) -> np.ndarray:
     from PIL import Image
 
     buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "JPEG", quality=quality, subsampling="4:2:0")
-    with Image.open(buffer) as picture:
-        return np.array(picture)
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=quality, subsampling="4:2:0")
+    with Image.open(buffer) as image:
+        return np.array(image)

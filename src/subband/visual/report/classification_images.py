@@ -27,7 +27,7 @@ class _Guess(NamedTuple):
 class _Card(NamedTuple):
     """An image, its class, and the guesses by the name of the model."""
 
-    picture: bytes
+    image: bytes
     name: str
     guesses: dict[str, list[_Guess]]
 

@@ -64,7 +64,7 @@ class Run:
         environment: Date, hardware, versions and command.
         config: Resolved recipe as text, None when the run has none.
         log: Columns of `metrics.csv` as (step, value) pairs, empty when the run was not trained here.
-        samples: Pictured clips or images, None when the run has none.
+        samples: Shown clips or images, None when the run has none.
         robustness: Rows of `robustness.json`, empty when there are none for the test set of the scores.
     """
 

@@ -1,4 +1,4 @@
-"""Samples that several runs pictured, brought together so that every picture compares all models."""
+"""Samples that several runs shown, brought together so that every image compares all models."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from subband.visual.report.runs import Run, Samples
 
 
 def merge_samples(runs: Sequence[Run]) -> list[Samples]:
-    """Samples of all runs; runs that pictured the same clips share one entry with all predictions."""
+    """Samples of all runs; runs that shown the same clips share one entry with all predictions."""
     merged: list[Samples] = []
     for samples in (run.samples for run in runs if run.samples is not None):
         same = next((other for other in merged if _is_same(samples, other)), None)
@@ -19,7 +19,7 @@ def merge_samples(runs: Sequence[Run]) -> list[Samples]:
             same = Samples(inputs=samples.inputs, targets=samples.targets, predictions={})
             merged.append(same)
         same.predictions.update(samples.predictions)
-    for samples in merged:  # the baseline closes every picture
+    for samples in merged:  # the baseline closes every image
         if BASELINE in samples.predictions:
             samples.predictions[BASELINE] = samples.predictions.pop(BASELINE)
     return merged

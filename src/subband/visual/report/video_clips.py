@@ -28,7 +28,7 @@ class _Strip(NamedTuple):
 
     head: str
     description: str
-    picture: bytes
+    image: bytes
     numbers: list[int]
     with_numbers: bool
 

@@ -72,7 +72,7 @@ def _frequency_note(rows: Sequence[Row]) -> Markup:
     return note(
         "Energy: mean square of the coefficients in the four bands of a one-level Haar transform of every frame; the "
         "line at 100 % is the target. Power: squared amplitude of the Fourier transform, averaged over rings of equal "
-        "frequency. Persistence copies a real frame, so its spectrum is right even where its picture is wrong."
+        "frequency. Persistence copies a real frame, so its spectrum is right even where its image is wrong."
     )
 
 
