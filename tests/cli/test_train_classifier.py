@@ -33,7 +33,7 @@ def test_folder_to_scores(tmp_path, monkeypatch, capsys):
     assert scores["rows"][0]["metrics"]["top1"] == 1.0
     assert scores["data"]["classes"] == ["dark", "light"]
     assert main(["evaluate", "run", "--out", "again"]) == 0
-    assert "top-1" in capsys.readouterr().out
+    assert "Top-1" in capsys.readouterr().out
     assert main(["report", "run", "again", "--out", "both.html"]) == 0
     page = (tmp_path / "both.html").read_text()
     assert "2 models on images" in page

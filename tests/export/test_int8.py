@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from subband import create_model, load_model
-from subband.data.labelled.images import build_images
+from subband.data import build_data
 from subband.export.int8 import _prepared, calibration_batches, calibration_inputs
 from subband.media.images import write_image
 
@@ -12,7 +12,7 @@ from subband.media.images import write_image
 @pytest.fixture
 def digits(tmp_path):
     """Images of digits in folders, and images of the same kind that are not among them."""
-    data = build_images("digits", {}, seed=0)
+    data = build_data("digits", {}, seed=0)
     prepare, folder = data.spec.preprocessing, tmp_path / "digits"
     for index in range(60):
         image, label = data.val[index]
