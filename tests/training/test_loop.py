@@ -328,6 +328,10 @@ def test_a_teacher_that_nobody_asks_is_refused(tmp_path, tiny):
         ([{"name": "../a"}], r"every stage needs a name of its own that can name a folder, got '../a'"),
         ([{"name": "a", "settings": {"optim": {"rate": 1}}}], r"stage a: unknown key 'optim.rate'"),
         ([{"name": "a", "settings": {"task": "count"}}], r"stage a: a stage can change neither the task nor"),
+        (
+            [{"name": "a"}, {"name": "b", "settings": {"optim": {"schedule": "constant", "min_lr": 1.0}}}],
+            r"stage b: optim.min_lr is for optim.schedule cosine, not for constant",
+        ),
         ([{"name": "a", "epochs": 3}], r"unknown key 'stages\[0\].epochs'"),
     ],
 )

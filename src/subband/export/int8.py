@@ -129,7 +129,7 @@ def quantize(source: Path, path: Path, batches: Sequence[Tensor]) -> None:
             op_types_to_quantize=list(QUANTIZED),
             nodes_to_exclude=[node.name for node in graph.graph.node if _keeps_float(node)],
             per_channel=True,
-            reduce_range=True,  # 7 bits: processors without VNNI add pairs of products in 16 bits, which 8 bits overflow
+            reduce_range=True,  # 7 bits: processors without VNNI add products in 16 bits, which 8 bits overflow
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             calibrate_method=CalibrationMethod.MinMax,

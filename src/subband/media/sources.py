@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import accumulate
@@ -66,7 +67,7 @@ def open_clip(path: Path | str) -> ClipReader:
     return VideoReader(path)
 
 
-class _ImageReader(BaseReader):
+class _ImageReader(BaseReader, ABC):
     """A clip that Pillow reads, in which every frame can be reached directly."""
 
     path: Path
@@ -76,12 +77,13 @@ class _ImageReader(BaseReader):
     details: ClipDetails
     info: VideoInfo
 
+    @abstractmethod
     def _times(self) -> list[tuple[Fraction, Fraction]] | None:
         """Time and duration of every frame."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _images(self, indices: range, size: tuple[int, int] | None) -> Iterator[np.ndarray]:
-        raise NotImplementedError
+        """Frames of ascending indices, resized if a size is given."""
 
     def frames(self, indices: range) -> Iterator[np.ndarray]:
         """Yields the frames of ascending `indices`, `(H, W, 3)` uint8.

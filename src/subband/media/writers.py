@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from contextlib import ExitStack
 from fractions import Fraction
 from itertools import pairwise
@@ -111,7 +112,7 @@ def check_clip_path(path: Path | str) -> None:
 _Writer = TypeVar("_Writer", bound="_ImageWriter")
 
 
-class _ImageWriter:
+class _ImageWriter(ABC):
     """What the writers that use Pillow share."""
 
     def __init__(self, path: Path | str, *, overwrite: bool = False) -> None:
@@ -140,11 +141,13 @@ class _ImageWriter:
         self._shape = same_shape(self.path, self._shape, pixels)
         self._add(pixels, time, duration)
 
+    @abstractmethod
     def _add(self, pixels: np.ndarray, time: Fraction | None, duration: Fraction | None) -> None:
-        raise NotImplementedError
+        """Takes a checked frame."""
 
+    @abstractmethod
     def _finish(self) -> None:
-        raise NotImplementedError
+        """Writes what is left when the last frame has come."""
 
 
 class FolderWriter(_ImageWriter):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -125,6 +126,8 @@ def train(
     stages = stage_recipes(recipe)
     for stage in stages.values():
         check_machine(stage)
+    if len(stages) > 1:
+        _check_stages(stages)
     prepare = None if resume else lambda: make_folder(files, recipe)
     *earlier, last = stages
     previous: nn.Module | None = None
@@ -138,6 +141,23 @@ def train(
         previous = load_model(own.folder)
     run = _Run(stages[last], files, progress, resume_command)
     return run.fit(previous, prepare=prepare, resume=resume and (not earlier or files.last.is_file()))
+
+
+def _check_stages(stages: Mapping[str, RecipeConfig]) -> None:
+    """Refuse now what would otherwise show after hours, when a later stage begins.
+
+    Raises:
+        ValueError: Naming the stage whose recipe does not fit together.
+    """
+    for name, recipe in stages.items():
+        task_type = task_class(recipe.task)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # each stage says its own when it begins
+                spec = task_type.build_data(recipe).spec
+                task_type(recipe, task_type.build_model(recipe, spec), spec)
+        except (ValueError, TypeError) as error:
+            raise type(error)(f"stage {name}: {error}") from None
 
 
 class _Run(NamedTuple):
@@ -170,7 +190,7 @@ class _Run(NamedTuple):
             prepare()
         if is_first_process():
             files.last.parent.mkdir(parents=True, exist_ok=True)
-            if not (files.config).exists():
+            if not files.config.exists():
                 write_atomically(files.config, recipe_text(recipe).encode())
         module = TrainingModule(task)
         started = time.perf_counter()
