@@ -10,11 +10,11 @@ from subband.tasks import task_class
 
 
 def show_scores(scores: dict[str, Any]) -> None:
-    """Print `scores.json` as a table; what was not computed shows as a dash."""
+    """Print the main metrics of `scores.json` as a table; what was not computed shows as a dash."""
     data, task, rows = scores["data"], task_class(scores["task"]), scores["rows"]
     title = f"{data.get('folder', data['name'])}, {data['split']} set: {task.describe_data(data)}"
     computed = [key for row in rows for key, value in row["metrics"].items() if value is not None]
-    shown = describe_metrics(task.metrics, computed)
+    shown = [metric for metric in describe_metrics(task.metrics, computed) if metric.is_main]
     headings = ["model", "parameters", *(metric.label for metric in shown), "train s"]
     table = open_table(headings, title=title, right=headings[1:])
     for row in rows:
