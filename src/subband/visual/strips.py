@@ -17,7 +17,6 @@ from einops import rearrange, reduce
 from subband.visual.colors import error_colors
 
 AnimationFormat = Literal["apng", "gif", "webp"]
-MEDIA_TYPES = {"apng": "image/apng", "gif": "image/gif", "webp": "image/webp", "png": "image/png"}
 
 _GAP = 2  # pixels between tiles, transparent
 _BAR = 3  # height of the progress bar
