@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from subband.transforms.arguments import without_autocast
+
 __all__ = ["LinearMap", "apply"]
 
 Tensors = Tensor | tuple[Tensor, ...]
@@ -86,11 +88,12 @@ class _Eager(_Traced):
 
     @staticmethod
     def forward(linear_map: LinearMap, *tensors: Tensor) -> Tensors:
-        return linear_map.eager(*tensors)
+        return linear_map.eager(*map(_resolved, tensors))
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        result = apply(ctx.linear_map.adjoint(*ctx.shapes), *grads)
+        with without_autocast(grads[0].device):
+            result = apply(ctx.linear_map.adjoint(*ctx.shapes), *grads)
         return (None, *((result,) if isinstance(result, Tensor) else result))
 
     @staticmethod
@@ -105,3 +108,8 @@ class _Eager(_Traced):
         ]
         result = apply(linear_map, *moved)
         return result, 0 if isinstance(result, Tensor) else (0,) * len(result)
+
+
+def _resolved(x: Tensor) -> Tensor:
+    """The tensor itself in memory in place of a view that conjugates or negates while it is read."""
+    return x.resolve_conj().resolve_neg() if x.is_conj() or x.is_neg() else x

@@ -8,17 +8,15 @@ from torch import Tensor
 
 from subband.transforms._levels import first_band, merge_levels, split_levels
 from subband.transforms._static import static_wavelet
-from subband.transforms.arguments import Names, check_dtype, negative_axes, per_axis
+from subband.transforms.arguments import Names, check_dtype, negative_axes
 from subband.transforms.coeffs import Coeffs
 from subband.transforms.details import Details
 from subband.transforms.dwt import dwtn
 from subband.transforms.filters import WaveletLike, filter_banks
 from subband.transforms.lengths import check_level
-from subband.transforms.padding import check_mode
+from subband.transforms.padding import boundary_modes
 
 __all__ = ["decompose", "parse", "reconstruct", "transformed_axes"]
-
-_HALF = (torch.float16, torch.bfloat16)
 
 
 def decompose(
@@ -37,14 +35,12 @@ def decompose(
     Returns:
         The coefficients; half precision is kept in float32 until the last level is done.
     """
-    check_dtype(x, "x")
+    check_dtype(x, "data")
     axes = negative_axes(axes, x.ndim)
     banks = filter_banks(wavelet, len(axes))
-    modes = per_axis(mode, len(axes), "mode")
-    for name in modes:
-        check_mode(name)
+    modes = boundary_modes(mode, len(axes))
     level = check_level([x.shape[axis] for axis in axes], [len(bank.dec_lo) for bank in banks], level)
-    approx = x.float() if x.dtype in _HALF and level else x
+    approx = x.to(torch.promote_types(x.dtype, torch.float32)) if level else x
     details: list[Any] = []
     sizes: list[tuple[int, ...]] = []
     for _ in range(level):
@@ -52,7 +48,7 @@ def decompose(
         bands = dwtn(approx, banks, modes, axes)
         approx = bands.pop("a" * len(axes))
         details.append(bands["d"] if bare else Details(bands))
-    remembered = static_wavelet(wavelet, banks), mode if isinstance(mode, str) else modes, axes, tuple(sizes[::-1])
+    remembered = static_wavelet(wavelet, banks), modes[0] if isinstance(mode, str) else modes, axes, tuple(sizes[::-1])
     coeffs = Coeffs(approx, tuple(details[::-1]), *remembered)
     return coeffs if approx.dtype == x.dtype else coeffs.to(x.dtype)
 
@@ -106,7 +102,10 @@ def parse(coeffs: Any) -> tuple[Tensor | None, list[dict[str, Tensor]]]:
         ([], ['d'])
     """
     if not isinstance(coeffs, (Coeffs, list, tuple)) or not len(coeffs):
-        raise TypeError(f"coeffs must be Coeffs or a non-empty list or tuple, got {type(coeffs).__name__}")
+        raise TypeError(
+            f"coeffs must be Coeffs or a non-empty list or tuple of the approximation and the details, "
+            f"got {type(coeffs).__name__}"
+        )
     return split_levels(coeffs)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from subband.transforms.arguments import check_dtype
+from subband.transforms.arguments import check_dtype, check_tensor
 
 __all__ = ["check_complex", "check_real", "on_parts"]
 
@@ -27,6 +27,7 @@ def check_complex(x: Tensor, name: str) -> None:
     Raises:
         TypeError: If `x` is not complex.
     """
+    check_tensor(x, name)
     if not x.is_complex():
         raise TypeError(f"{name} must be complex, got {x.dtype}")
 

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from subband.transforms._cosine import Scale, cosine_matrix
 from subband.transforms._linear import LinearMap, apply
 from subband.transforms._parts import on_parts
-from subband.transforms.arguments import check_dtype, in_float32
+from subband.transforms.arguments import check_dtype, height_and_width, in_float32, integer, integers
 from subband.transforms.padding import crop, pad_to_multiple
 
 __all__ = ["BlockLayout", "BlockOrder", "block_dct2", "block_frequencies", "block_idct2", "zigzag_order"]
@@ -48,7 +48,8 @@ def zigzag_order(block: int = 8) -> tuple[int, ...]:
         row, column = divmod(index, block)
         return row + column, row if (row + column) % 2 else column
 
-    return tuple(sorted(range(_check_block(block) ** 2), key=place))
+    block = _check_block(block)
+    return tuple(sorted(range(block**2), key=place))
 
 
 def block_frequencies(block: int = 8, order: BlockOrder = "raster", keep: Sequence[int] | None = None) -> list[int]:
@@ -74,9 +75,10 @@ def block_frequencies(block: int = 8, order: BlockOrder = "raster", keep: Sequen
     indices = zigzag_order(block) if order == "zigzag" else range(_check_block(block) ** 2)
     if keep is None:
         return list(indices)
-    if not keep or len(set(keep)) != len(keep) or not all(0 <= place < len(indices) for place in keep):
-        raise ValueError(f"keep must be different places between 0 and {len(indices) - 1}, got {list(keep)}")
-    return [indices[place] for place in keep]
+    places = integers(keep, "keep")
+    if not places or len(set(places)) != len(places) or not all(0 <= place < len(indices) for place in places):
+        raise ValueError(f"keep must be different places between 0 and {len(indices) - 1}, got {list(places)}")
+    return [indices[place] for place in places]
 
 
 def block_dct2(
@@ -118,7 +120,7 @@ def block_dct2(
         torch.Size([1, 30, 2, 3])
     """
     check_dtype(x, "x")
-    _check(x, block, layout, order, keep)
+    block = _check(x, block, layout, order, keep)
     if pad not in (None, "replicate"):
         raise ValueError(f"pad must be 'replicate' or None, got {pad!r}")
     height, width = x.shape[-2:]
@@ -141,7 +143,7 @@ def block_idct2(
     layout: BlockLayout = "spatial",
     order: BlockOrder = "raster",
     keep: Sequence[int] | None = None,
-    size: tuple[int, int] | None = None,
+    size: Sequence[int] | None = None,
 ) -> Tensor:
     """Inverse of `block_dct2`.
 
@@ -168,7 +170,7 @@ def block_idct2(
         (torch.Size([2, 192, 3, 4]), True)
     """
     check_dtype(coeffs, "coeffs")
-    _check(coeffs, block, layout, order, keep)
+    block = _check(coeffs, block, layout, order, keep)
     if layout == "spatial":
         if coeffs.shape[-2] % block or coeffs.shape[-1] % block:
             raise ValueError(f"coeffs must have sides that are multiples of {block}, got {tuple(coeffs.shape)}")
@@ -184,13 +186,14 @@ def block_idct2(
 
 
 def _check_block(block: int) -> int:
-    if not isinstance(block, int) or isinstance(block, bool) or block < 1:
-        raise ValueError(f"block must be a positive integer, got {block!r}")
-    return block
+    if isinstance(block, bool) or not hasattr(block, "__index__") or (number := integer(block, "block")) < 1:
+        raise ValueError(f"block must be a positive integer, got {block!r:.60}")
+    return number
 
 
-def _check(x: Tensor, block: int, layout: str, order: str, keep: Sequence[int] | None) -> None:
-    _check_block(block)
+def _check(x: Tensor, block: int, layout: str, order: str, keep: Sequence[int] | None) -> int:
+    """The side of the blocks; refuses options that do not fit together."""
+    block = _check_block(block)
     if layout not in ("spatial", "channels"):
         raise ValueError(f"layout must be 'spatial' or 'channels', got {layout!r}")
     if layout == "spatial" and (order != "raster" or keep is not None):
@@ -198,6 +201,7 @@ def _check(x: Tensor, block: int, layout: str, order: str, keep: Sequence[int] |
     num_axes = 2 if layout == "spatial" else 3
     if x.ndim < num_axes:
         raise ValueError(f"layout={layout!r} needs at least {num_axes} axes, got shape {tuple(x.shape)}")
+    return block
 
 
 def _run(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
@@ -250,7 +254,8 @@ class _Channels(LinearMap):
         return products.index_select(0, torch.tensor(self.frequencies, device=like.device))
 
 
-def _crop(x: Tensor, size: tuple[int, int], block: int) -> Tensor:
+def _crop(x: Tensor, size: Sequence[int], block: int) -> Tensor:
+    size = height_and_width(size)
     padded = tuple(-(-side // block) * block for side in size)
     if padded != tuple(x.shape[-2:]):
         raise ValueError(

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from subband.transforms._compiling import constant_result
-from subband.transforms.arguments import check_dtype, in_float32, negative_axes
+from subband.transforms.arguments import check_dtype, exactly, in_float32, integer, negative_axes
 
 if TYPE_CHECKING:
     import pywt
@@ -29,7 +29,7 @@ _CHUNK = 1 << 18  # spectrum values worked on at a time: what a core keeps in it
 
 
 def cwt(
-    x: Tensor,
+    data: Tensor,
     scales: float | Iterable[float],
     wavelet: ContinuousWaveletLike,
     sampling_period: float = 1.0,
@@ -41,11 +41,11 @@ def cwt(
     """Continuous wavelet transform along one axis.
 
     Equal to `pywt.cwt` in float64. In float32 it is closer to the float64 result than PyWavelets, which also samples
-    the wavelet in single precision. Gradients flow to `x`, not to the scales: a scale picks entries from a table of the
+    the wavelet in single precision. Gradients flow to `data`, not to the scales: a scale picks entries from a table of the
     integrated wavelet, so the result is a step function of it.
 
     Args:
-        x: Signals, any shape, any range; real or complex.
+        data: Signals, any shape, any range; real or complex.
         scales: S positive scales; a larger scale is a lower frequency.
         wavelet: `mexh`, `morl`, `gaus1` to `gaus8`, `cgau1` to `cgau8`, `cmorB-C`, `shanB-C` or `fbspM-B-C` with
             bandwidth B, center frequency C and order M as numbers, such as `cmor1.5-1.0`; or a
@@ -57,14 +57,14 @@ def cwt(
         precision: The wavelet is tabulated at `2**precision` points.
 
     Returns:
-        coefficients: `(S, *x.shape)`; complex for complex wavelets (complex64 for half precision) or complex `x`,
-            otherwise in the dtype of `x`.
+        coefficients: `(S, *data.shape)`; complex for complex wavelets (complex64 for half precision) or complex
+            `data`, otherwise in the dtype of `data`.
         frequencies: Center frequency of every scale in cycles per unit of `sampling_period`, `(S,)`.
 
     Raises:
         ValueError: If a scale is not positive, too small to sample the wavelet twice, or asks for a gradient, if
             `wavelet` is not a continuous wavelet, `method` is unknown, or the axis is empty.
-        TypeError: If `x` is an integer tensor.
+        TypeError: If `data` is no tensor, or neither floating nor complex.
 
     Example:
         >>> time = torch.arange(256) / 256
@@ -77,22 +77,22 @@ def cwt(
 
     Source: Torrence and Compo, A Practical Guide to Wavelet Analysis, BAMS 79, 1998; discretized as in PyWavelets.
     """
-    check_dtype(x, "x")
+    check_dtype(data, "data")
     if method not in ("fft", "conv"):
         raise ValueError(f"method must be fft or conv, got {method!r}")
-    (axis,) = negative_axes((axis,), x.ndim, "axis")
-    if x.shape[axis] == 0:
-        raise ValueError(f"x must have at least one sample along axis {axis}, got shape {tuple(x.shape)}")
+    (axis,) = negative_axes(exactly(1, axis, "axis"), data.ndim, "axis")
+    if data.shape[axis] == 0:
+        raise ValueError(f"data must have at least one sample along axis {axis}, got shape {tuple(data.shape)}")
     numbers = _check_scales(scales)
-    half = x.dtype in (torch.float16, torch.bfloat16)
-    signal = (x.float() if half else x).movedim(axis, -1)
+    signal = data.to(torch.promote_types(data.dtype, torch.float32)).movedim(axis, -1)
+    precision = integer(precision, "precision")
     taps, center = _lags(wavelet, numbers, precision)
     transform = _by_fft if method == "fft" else _by_convolution
     coefficients = in_float32(transform, signal, taps=taps, center=center)
-    if half and not coefficients.is_complex():
-        coefficients = coefficients.to(x.dtype)
+    if not coefficients.is_complex():
+        coefficients = coefficients.to(data.dtype)
     frequency = central_frequency(wavelet, precision) / sampling_period
-    frequencies = torch.tensor([frequency / s for s in numbers], dtype=signal.real.dtype, device=x.device)
+    frequencies = torch.tensor([frequency / s for s in numbers], dtype=signal.real.dtype, device=data.device)
     return coefficients.movedim(-1, axis), frequencies
 
 
@@ -137,6 +137,8 @@ def scale2frequency(wavelet: ContinuousWaveletLike, scale: float | Tensor, preci
 def _check_scales(scales: float | Iterable[float]) -> tuple[float, ...]:
     if isinstance(scales, Tensor) and scales.requires_grad:
         raise ValueError("scales must not require a gradient: the transform is a step function of them; use .detach()")
+    if hasattr(scales, "tolist"):  # an array or a tensor
+        scales = scales.tolist()
     numbers = tuple(float(s) for s in scales) if isinstance(scales, Iterable) else (float(scales),)
     if not numbers or not all(s > 0 and math.isfinite(s) for s in numbers):
         raise ValueError(f"scales must be one or more positive numbers, got {numbers}")

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from subband.transforms._cosine import Scale, cosine_sums
 from subband.transforms._parts import on_parts
-from subband.transforms.arguments import check_dtype, in_float32, negative_axes
+from subband.transforms.arguments import check_dtype, exactly, in_float32, negative_axes
 
 __all__ = ["DctNorm", "DctType", "dct", "dct2", "dctn", "idct", "idct2", "idctn"]
 
@@ -51,7 +51,7 @@ def dct(x: Tensor, type: DctType = 2, *, norm: DctNorm = "ortho", axis: int = -1
         >>> dct(torch.ones(4))[0], dct(torch.ones(4), norm=None)[0]
         (tensor(2.), tensor(8.))
     """
-    return _transform(x, type, norm, (axis,), is_inverse=False)
+    return _transform(x, type, norm, exactly(1, axis, "axis"), is_inverse=False)
 
 
 def idct(x: Tensor, type: DctType = 2, *, norm: DctNorm = "ortho", axis: int = -1) -> Tensor:
@@ -76,10 +76,10 @@ def idct(x: Tensor, type: DctType = 2, *, norm: DctNorm = "ortho", axis: int = -
         >>> idct(torch.tensor([2.0, 0.0, 0.0, 0.0]))
         tensor([1., 1., 1., 1.])
     """
-    return _transform(x, type, norm, (axis,), is_inverse=True)
+    return _transform(x, type, norm, exactly(1, axis, "axis"), is_inverse=True)
 
 
-def dct2(x: Tensor, type: DctType = 2, *, norm: DctNorm = "ortho", axes: tuple[int, int] = (-2, -1)) -> Tensor:
+def dct2(x: Tensor, type: DctType = 2, *, norm: DctNorm = "ortho", axes: Sequence[int] = (-2, -1)) -> Tensor:
     """Discrete cosine transform of images.
 
     Args:
@@ -100,10 +100,10 @@ def dct2(x: Tensor, type: DctType = 2, *, norm: DctNorm = "ortho", axes: tuple[i
         tensor([[4., 0.],
                 [0., 0.]])
     """
-    return _transform(x, type, norm, _two(axes), is_inverse=False)
+    return _transform(x, type, norm, exactly(2, axes), is_inverse=False)
 
 
-def idct2(x: Tensor, type: DctType = 2, *, norm: DctNorm = "ortho", axes: tuple[int, int] = (-2, -1)) -> Tensor:
+def idct2(x: Tensor, type: DctType = 2, *, norm: DctNorm = "ortho", axes: Sequence[int] = (-2, -1)) -> Tensor:
     """Inverse of `dct2`.
 
     Args:
@@ -124,7 +124,7 @@ def idct2(x: Tensor, type: DctType = 2, *, norm: DctNorm = "ortho", axes: tuple[
         >>> torch.allclose(idct2(dct2(x)), x, atol=1e-5)
         True
     """
-    return _transform(x, type, norm, _two(axes), is_inverse=True)
+    return _transform(x, type, norm, exactly(2, axes), is_inverse=True)
 
 
 def dctn(x: Tensor, type: DctType = 2, *, norm: DctNorm = "ortho", axes: Sequence[int] | None = None) -> Tensor:
@@ -172,12 +172,6 @@ def idctn(x: Tensor, type: DctType = 2, *, norm: DctNorm = "ortho", axes: Sequen
         True
     """
     return _transform(x, type, norm, axes, is_inverse=True)
-
-
-def _two(axes: Sequence[int]) -> Sequence[int]:
-    if len(axes) != 2:
-        raise ValueError(f"axes must be two axes, got {tuple(axes)}")
-    return axes
 
 
 def _transform(x: Tensor, type: DctType, norm: DctNorm, axes: Sequence[int] | None, *, is_inverse: bool) -> Tensor:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from subband.transforms._parts import check_complex, check_real
-from subband.transforms.arguments import in_float32, negative_axes
+from subband.transforms.arguments import exactly, height_and_width, in_float32, integers, negative_axes
 from subband.transforms.spectrum import half_spectrum_weights
 
 __all__ = [
@@ -125,11 +125,12 @@ def irfftn(spectrum: Tensor, size: Sequence[int], axes: Sequence[int] | None = N
     """
     check_complex(spectrum, "spectrum")
     *outer, last = negative_axes(axes, spectrum.ndim)
+    size = integers(size, "size")
     if len(size) != len(outer) + 1:
-        raise ValueError(f"size must have one length per axis ({len(outer) + 1}), got {tuple(size)}")
+        raise ValueError(f"size must have one length per axis ({len(outer) + 1}), got {size}")
     shape = tuple(spectrum.shape[axis] for axis in (*outer, last))
     if size[-1] < 1 or shape != (*size[:-1], size[-1] // 2 + 1):
-        raise ValueError(f"size {tuple(size)} does not belong to a half spectrum of {shape}")
+        raise ValueError(f"size {size} does not belong to a half spectrum of {shape}")
     if spectrum.numel() == 0:
         index = torch.zeros(size[-1], dtype=torch.long, device=spectrum.device)
         return spectrum.real.index_select(last, index)
@@ -159,6 +160,8 @@ def rfft2_parts(x: Tensor) -> Tensor:
         True
     """
     check_real(x, "x")
+    if x.ndim < 2:
+        raise ValueError(f"x must be (..., H, W), got shape {tuple(x.shape)}")
     _check_matrix_size(x.shape[-2], x.shape[-1])
     return in_float32(_parts_by_matrix, x)
 
@@ -183,9 +186,10 @@ def irfft2_parts(parts: Tensor, size: tuple[int, int]) -> Tensor:
         True
     """
     check_real(parts, "parts")
+    size = height_and_width(size)
     _check_matrix_size(*size)
     if parts.ndim < 3 or tuple(parts.shape[-3:]) != (size[0], size[1] // 2 + 1, 2):
-        raise ValueError(f"size {tuple(size)} does not belong to parts of a half spectrum of {tuple(parts.shape)}")
+        raise ValueError(f"size {size} does not belong to parts of a half spectrum of {tuple(parts.shape)}")
     return in_float32(_image_by_matrix, parts, width=size[1])
 
 
@@ -193,7 +197,7 @@ def fourier_filter(
     x: Tensor,
     weight: Tensor,
     *,
-    axes: tuple[int, int] = (-2, -1),
+    axes: Sequence[int] = (-2, -1),
     method: Literal["fft", "matrix"] = "fft",
 ) -> Tensor:
     """Multiply the spectrum of images by a filter: a circular convolution as large as the image.
@@ -223,7 +227,7 @@ def fourier_filter(
     check_real(weight, "weight")
     if method not in ("fft", "matrix"):
         raise ValueError(f"method must be 'fft' or 'matrix', got {method!r}")
-    rows, columns = negative_axes(axes, x.ndim)
+    rows, columns = negative_axes(exactly(2, axes), x.ndim)
     half = list(x.shape)
     half[columns] = half[columns] // 2 + 1
     if weight.shape[-1:] != (2,) or not _broadcasts(weight.shape[:-1], half):
@@ -243,7 +247,7 @@ def _broadcasts(shape: Sequence[int], target: Sequence[int]) -> bool:
 
 
 def _filter_by_fft(x: Tensor, weight: Tensor, axes: tuple[int, int]) -> Tensor:
-    spectrum = rfftn(x, axes) * torch.view_as_complex(weight.contiguous())
+    spectrum = rfftn(x, axes) * torch.view_as_complex(weight.contiguous().resolve_neg())
     return irfftn(spectrum, (x.shape[axes[0]], x.shape[axes[1]]), axes)
 
 

@@ -16,12 +16,11 @@ from torch.utils import _pytree as pytree
 
 from subband.transforms._multilevel import decompose, reconstruct
 from subband.transforms._static import from_json, plain_sizes, static_wavelet, to_json
-from subband.transforms.arguments import Names, check_dtype, negative_axes, per_axis
+from subband.transforms.arguments import Names, check_dtype, negative_axes
 from subband.transforms.filters import FilterBank, WaveletLike, filter_banks
+from subband.transforms.padding import boundary_modes
 
 __all__ = ["SeparableCoeffs", "fswavedecn", "fswaverecn"]
-
-_HALF = (torch.float16, torch.bfloat16)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -109,7 +108,7 @@ class SeparableCoeffs:
 
 
 def fswavedecn(
-    x: Tensor,
+    data: Tensor,
     wavelet: WaveletLike = "haar",
     mode: Names = "symmetric",
     levels: int | Sequence[int | None] | None = None,
@@ -118,7 +117,7 @@ def fswavedecn(
     """Fully separable wavelet transform: all levels along one axis, then all levels along the next.
 
     Args:
-        x: Any shape, floating or complex, any range.
+        data: Any shape, floating or complex, any range.
         wavelet: Wavelet, or one per axis.
         mode: Boundary mode, or one per axis.
         levels: Number of levels, or one per axis; `dwt_max_level` of an axis where it is `None`.
@@ -128,7 +127,7 @@ def fswavedecn(
         The coefficients.
 
     Raises:
-        TypeError: If `x` is neither floating nor complex.
+        TypeError: If `data` is no tensor, or neither floating nor complex.
         ValueError: If a name or axis is unknown, an axis is repeated or empty, a level is negative, or there are not as
             many levels as axes.
 
@@ -139,14 +138,15 @@ def fswavedecn(
         >>> fswavedecn(torch.rand(3, 32, 32), "db2", levels=(1, 3), axes=(-2, -1)).array.shape
         torch.Size([3, 34, 39])
     """
-    check_dtype(x, "x")
-    axes = negative_axes((axes,) if isinstance(axes, int) else axes, x.ndim)
+    check_dtype(data, "data")
+    axes = negative_axes(axes, data.ndim)
     banks = filter_banks(wavelet, len(axes))
-    modes = per_axis(mode, len(axes), "mode")
-    numbers = [levels] * len(axes) if levels is None or isinstance(levels, int) else list(levels)
+    modes = boundary_modes(mode, len(axes))
+    levels = levels.tolist() if hasattr(levels, "tolist") else levels  # an array or a tensor
+    numbers = list(levels) if isinstance(levels, Sequence) else [levels] * len(axes)
     if len(numbers) != len(axes):
         raise ValueError(f"levels must be one number or one per axis ({len(axes)}), got {len(numbers)}")
-    array = x.float() if x.dtype in _HALF else x
+    array = data.to(torch.promote_types(data.dtype, torch.float32))
     sizes, lengths = [], []
     for axis, bank, name, level in zip(axes, banks, modes, numbers, strict=True):
         coeffs = decompose(array, bank, name, level, (axis,), bare=True)
@@ -155,27 +155,31 @@ def fswavedecn(
         array = torch.cat(tuple(coeffs), axis)
     names = static_wavelet(wavelet, banks)
     wavelets = (names,) * len(axes) if isinstance(names, str) else names
-    return SeparableCoeffs(array.to(x.dtype), wavelets, modes, axes, tuple(sizes), tuple(lengths))
+    return SeparableCoeffs(array.to(data.dtype), wavelets, modes, axes, tuple(sizes), tuple(lengths))
 
 
-def fswaverecn(coeffs: SeparableCoeffs, wavelet: WaveletLike | None = None) -> Tensor:
+def fswaverecn(fswavedecn_result: SeparableCoeffs, *, wavelet: WaveletLike | None = None) -> Tensor:
     """Inverse of `fswavedecn`.
 
     Args:
-        coeffs: Result of `fswavedecn`.
+        fswavedecn_result: What `fswavedecn` returned, named as in PyWavelets.
         wavelet: Wavelet, or one per axis; the remembered one if not given. Must be given for learnable taps.
 
     Returns:
         The signal in its original size.
 
     Raises:
-        ValueError: If the wavelet is neither given nor remembered, or `coeffs.array` has another shape than it had.
+        TypeError: If `fswavedecn_result` is something else.
+        ValueError: If the wavelet is neither given nor remembered, or `array` has another shape than it had.
 
     Example:
         >>> x = torch.rand(5, 20, 21)
         >>> torch.allclose(fswaverecn(fswavedecn(x, "db2", axes=(1, 2))), x, atol=1e-5)
         True
     """
+    coeffs = fswavedecn_result
+    if not isinstance(coeffs, SeparableCoeffs):
+        raise TypeError(f"fswavedecn_result must be what fswavedecn returns, got {type(coeffs).__name__}")
     if wavelet is None:
         wavelet = coeffs.wavelets
     if wavelet is None:
@@ -183,7 +187,7 @@ def fswaverecn(coeffs: SeparableCoeffs, wavelet: WaveletLike | None = None) -> T
     shape = [coeffs.array.shape[axis] for axis in coeffs.axes]
     if shape != [sum(lengths) for lengths in coeffs.lengths]:
         raise ValueError(f"coeffs.array must fit coeffs.lengths, got {shape} samples along the axes {coeffs.axes}")
-    array = coeffs.array.float() if coeffs.array.dtype in _HALF else coeffs.array
+    array = coeffs.array.to(torch.promote_types(coeffs.array.dtype, torch.float32))
     banks = filter_banks(wavelet, len(coeffs.axes))
     for axis, bank, mode, sizes, lengths in zip(
         coeffs.axes, banks, coeffs.modes, coeffs.sizes, coeffs.lengths, strict=True

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 
 from subband.transforms._filter_bank import band_length
-from subband.transforms.arguments import Names, negative_axes, per_axis
+from subband.transforms.arguments import Names, integer, integers, negative_axes
 from subband.transforms.filters import WaveletLike, filter_banks
-from subband.transforms.padding import check_mode
+from subband.transforms.padding import boundary_mode, boundary_modes
 
 __all__ = ["check_level", "dwt_coeff_len", "dwt_max_level", "wavedecn_shapes"]
 
@@ -31,7 +31,11 @@ def dwt_max_level(data_len: int, filter_len: int | WaveletLike) -> int:
         >>> dwt_max_level(224, "haar"), dwt_max_level(224, "db5"), dwt_max_level(224, 10), dwt_max_level(5, 10)
         (7, 4, 4, 0)
     """
-    num_taps = filter_len if isinstance(filter_len, int) else len(filter_banks(filter_len, 1)[0].dec_lo)
+    data_len = integer(data_len, "data_len")
+    if hasattr(filter_len, "__index__") and not getattr(filter_len, "ndim", 0):
+        num_taps = integer(filter_len, "filter_len")
+    else:
+        num_taps = filter_banks(filter_len, 1)[0].num_taps
     if num_taps < 2:
         raise ValueError(f"filter_len must be at least 2, got {num_taps}")
     level = 0
@@ -55,7 +59,8 @@ def dwt_coeff_len(data_len: int, filter_len: int, mode: str = "symmetric") -> in
         >>> dwt_coeff_len(13, 8), dwt_coeff_len(13, 8, "periodization")
         (10, 7)
     """
-    check_mode(mode)
+    mode = boundary_mode(mode)
+    data_len, filter_len = integer(data_len, "data_len"), integer(filter_len, "filter_len")
     if data_len < 1 or filter_len < 1:
         raise ValueError(f"data_len and filter_len must be at least 1, got {data_len} and {filter_len}")
     return band_length(data_len, filter_len, mode)
@@ -70,6 +75,7 @@ def check_level(lengths: Sequence[int], filter_lens: Sequence[int], level: int |
         level: Wanted level, or `None` for the largest useful one.
 
     Raises:
+        TypeError: If `level` is no integer.
         ValueError: If `level` is negative.
 
     Example:
@@ -78,6 +84,7 @@ def check_level(lengths: Sequence[int], filter_lens: Sequence[int], level: int |
     """
     if level is None:
         return min(dwt_max_level(n, taps) for n, taps in zip(lengths, filter_lens, strict=True))
+    level = integer(level, "level")
     if level < 0:
         raise ValueError(f"level must not be negative, got {level}")
     if torch.compiler.is_compiling():  # a warning would break the graph
@@ -113,9 +120,10 @@ def wavedecn_shapes(
         >>> wavedecn_shapes((64, 32), "db2", level=3, axes=(0,))
         [(10, 32), {'d': (10, 32)}, {'d': (18, 32)}, {'d': (33, 32)}]
     """
-    axes = negative_axes((axes,) if isinstance(axes, int) else axes, len(shape))
+    shape = integers(shape, "shape")
+    axes = negative_axes(axes, len(shape))
     filter_lens = [len(bank.dec_lo) for bank in filter_banks(wavelet, len(axes))]
-    modes = per_axis(mode, len(axes), "mode")
+    modes = boundary_modes(mode, len(axes))
     sizes = list(shape)
     shapes: list[Any] = []
     for _ in range(check_level([shape[axis] for axis in axes], filter_lens, level)):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from subband.transforms._parts import check_real
-from subband.transforms.arguments import check_dtype, in_float32
+from subband.transforms.arguments import check_dtype, check_tensor, in_float32, integer
 
 __all__ = ["half_spectrum_weights", "radial_bins", "radial_frequency", "radial_spectrum", "spectral_energy"]
 
@@ -30,7 +30,8 @@ def radial_frequency(height: int, width: int, like: Tensor | None = None) -> Ten
         >>> radial_frequency(4, 4)[:, 0].tolist()
         [0.0, 0.25, 0.5, 0.25]
     """
-    device, dtype = (None, None) if like is None else (like.device, like.dtype)
+    height, width = integer(height, "height"), integer(width, "width")
+    device, dtype = _place_of(like)
     rows = torch.fft.fftfreq(height, device=device, dtype=dtype)
     columns = torch.fft.rfftfreq(width, device=device, dtype=dtype)
     return torch.hypot(rows[:, None], columns[None, :])
@@ -50,7 +51,8 @@ def half_spectrum_weights(width: int, like: Tensor | None = None) -> Tensor:
         >>> half_spectrum_weights(6).tolist(), half_spectrum_weights(5).tolist()
         ([1.0, 2.0, 2.0, 1.0], [1.0, 2.0, 2.0])
     """
-    device, dtype = (None, None) if like is None else (like.device, like.dtype)
+    width = integer(width, "width")
+    device, dtype = _place_of(like)
     weights = torch.full((width // 2 + 1,), 2.0, device=device, dtype=dtype)
     weights[0] = 1.0
     if width % 2 == 0:
@@ -76,8 +78,9 @@ def radial_bins(height: int, width: int, num_bins: int | None = None) -> Tensor:
         >>> radial_bins(8, 8).tolist()
         [0.0, 0.176776..., 0.353553..., 0.530330..., 0.707106...]
     """
+    height, width = integer(height, "height"), integer(width, "width")
     finest = max(height, width) // 2 + 1
-    num_bins = finest if num_bins is None else num_bins
+    num_bins = finest if num_bins is None else integer(num_bins, "num_bins")
     if not 2 <= num_bins <= finest:
         raise ValueError(f"num_bins must lie between 2 and {finest} for images of {height}x{width}, got {num_bins}")
     highest = ((height // 2 / height) ** 2 + (width // 2 / width) ** 2) ** 0.5
@@ -134,17 +137,32 @@ def spectral_energy(spectrum: Tensor, width: int, edges: Sequence[float] | None 
         (tensor(24.), tensor([24.,  0.,  0.]))
     """
     check_dtype(spectrum, "spectrum")
+    width = integer(width, "width")
     if spectrum.ndim < 2 or spectrum.shape[-1] != width // 2 + 1:
         raise ValueError(f"width {width} does not belong to a half spectrum of shape {tuple(spectrum.shape)}")
-    power = spectrum.real.square() + spectrum.imag.square() if spectrum.is_complex() else spectrum.square()
+    numbers = None if edges is None else [float(edge) for edge in edges]
+    if numbers is not None and (not numbers or numbers != sorted(set(numbers))):
+        raise ValueError(f"edges must be increasing frequencies, got {numbers}")
+    if spectrum.is_complex():
+        spectrum = spectrum.to(torch.promote_types(spectrum.dtype, torch.complex64))
+        return _energy(spectrum.real.square() + spectrum.imag.square(), width=width, edges=numbers)
+    return in_float32(lambda amplitude: _energy(amplitude.square(), width=width, edges=numbers), spectrum)
+
+
+def _energy(power: Tensor, *, width: int, edges: list[float] | None) -> Tensor:
     weighted = power * half_spectrum_weights(width, power)
     if edges is None:
         return weighted.sum((-2, -1))
-    if not edges or list(edges) != sorted(set(edges)):
-        raise ValueError(f"edges must be increasing frequencies, got {list(edges)}")
-    radius = radial_frequency(spectrum.shape[-2], width, power).flatten()
+    radius = radial_frequency(power.shape[-2], width, power).flatten()
     bands = torch.bucketize(radius, torch.tensor(edges, dtype=radius.dtype, device=radius.device), right=True)
     return _sum_per_ring(weighted.flatten(-2), bands, len(edges) + 1)
+
+
+def _place_of(like: Tensor | None) -> tuple[torch.device | None, torch.dtype | None]:
+    if like is None:
+        return None, None
+    check_tensor(like, "like")
+    return like.device, like.dtype
 
 
 def _ring_means(x: Tensor, *, num_bins: int | None) -> Tensor:
