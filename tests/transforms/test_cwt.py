@@ -144,7 +144,7 @@ def test_vmap_and_jvp_follow_the_batch(wavelet: str, method: str, rng: torch.Gen
 
 def test_bad_input_is_refused() -> None:
     x = torch.zeros(16)
-    with pytest.raises(TypeError, match=r"x must be floating or complex.*\.float\(\)"):
+    with pytest.raises(TypeError, match=r"data must be floating or complex.*\.float\(\)"):
         cwt(x.int(), [1], "morl")
     with pytest.raises(ValueError, match=r"wavelet 'mrol' is not a continuous wavelet; closest are .*morl"):
         cwt(x, [1], "mrol")
@@ -162,5 +162,5 @@ def test_bad_input_is_refused() -> None:
         cwt(x, [1], "morl", method="auto")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"axis must lie within the 1 axes of the tensor"):
         cwt(x, [1], "morl", axis=1)
-    with pytest.raises(ValueError, match=r"x must have at least one sample along axis -1, got shape \(0,\)"):
+    with pytest.raises(ValueError, match=r"data must have at least one sample along axis -1, got shape \(0,\)"):
         cwt(x[:0], [1], "morl")

@@ -77,7 +77,7 @@ def check_several_axes(axes: tuple[int, ...] | None, wavelet: str, mode: str, rn
     stacked = dwtn(x, wavelet, mode, axes, stack=1)
     assert torch.equal(stacked, torch.stack(list(bands.values()), 1))
     size = [x.shape[axis] for axis in (range(4) if axes is None else axes)]
-    torch.testing.assert_close(idwtn(stacked, wavelet, mode, axes, size, stack=1), x, rtol=0, atol=1e-10)
+    torch.testing.assert_close(idwtn(stacked, wavelet, mode, axes, size=size, stack=1), x, rtol=0, atol=1e-10)
 
 
 def test_wavelet_and_mode_per_axis(rng: torch.Generator) -> None:
@@ -216,7 +216,7 @@ def test_perfect_reconstruction(shape: list[int], wavelet: str, mode: str, data:
     axes = data.draw(st.lists(st.integers(0, len(shape) - 1), min_size=1, max_size=3, unique=True))
     x = torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     size = [shape[axis] for axis in axes]
-    restored = idwtn(dwtn(x, wavelet, mode, axes), wavelet, mode, axes, size)
+    restored = idwtn(dwtn(x, wavelet, mode, axes), wavelet, mode, axes, size=size)
     torch.testing.assert_close(restored, x, rtol=0, atol=1e-9)
 
 

@@ -41,8 +41,8 @@ def cwt(
     """Continuous wavelet transform along one axis.
 
     Equal to `pywt.cwt` in float64. In float32 it is closer to the float64 result than PyWavelets, which also samples
-    the wavelet in single precision. Gradients flow to `data`, not to the scales: a scale picks entries from a table of the
-    integrated wavelet, so the result is a step function of it.
+    the wavelet in single precision. Gradients flow to `data`, not to the scales: a scale picks entries from a table of
+    the integrated wavelet, so the result is a step function of it.
 
     Args:
         data: Signals, any shape, any range; real or complex.

@@ -9,7 +9,7 @@ Kingsbury, The dual-tree complex wavelet transform, IEEE Signal Processing Magaz
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,9 +17,11 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
+from subband.transforms._container import Container, iterate, join_replicas, register_container
 from subband.transforms._dtcwt_axis import MergeFirst, MergeTrees, SplitFirst, SplitTrees, interleave
 from subband.transforms._linear import LinearMap, apply
 from subband.transforms.arguments import check_dtype, check_tensor, in_float32, integer, without_autocast
+from subband.transforms.details import shape_of
 from subband.transforms.dtcwt_filters import FirstLevel, LaterLevels, first_level, later_levels
 from subband.transforms.padding import crop, extend
 
@@ -28,9 +30,11 @@ __all__ = ["DTCWTCoeffs", "dtcwt2", "idtcwt2"]
 _S = math.sqrt(0.5)
 
 
-@dataclass(frozen=True, eq=False)
-class DTCWTCoeffs:
+@dataclass(eq=False, repr=False)
+class DTCWTCoeffs(Container):
     """Coefficients of a dual-tree complex wavelet transform; a pytree whose leaves are the tensors.
+
+    They unpack as the pair `low, highs`.
 
     Coefficients made elsewhere fit in: `yl` and `yh` of pytorch_wavelets are `low` and `torch.view_as_real` of every
     entry of `highs`; the highpasses of the NumPy package `dtcwt` have the six directions last, `(h, w, 6)`, instead of
@@ -47,10 +51,20 @@ class DTCWTCoeffs:
     """
 
     low: Tensor
-    highs: tuple[Tensor, ...]
+    highs: tuple[Tensor, ...] = ()
     size: tuple[int, int] | None = None
     biort: str = "near_sym_a"
     qshift: str = "qshift_a"
+
+    def __post_init__(self) -> None:
+        join_replicas(self, self.low)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iterate(self, (self.low, self.highs))
+
+    def __repr__(self) -> str:
+        highs = "".join(f", {shape_of(high)}" for high in self.highs)
+        return f"DTCWTCoeffs({shape_of(self.low)}{highs}, size={self.size}, {self.biort!r}, {self.qshift!r})"
 
     def map(self, function: Callable[[Tensor], Tensor]) -> "DTCWTCoeffs":
         """Apply a function to the complex bands of every level and leave the low-pass image alone.
@@ -229,9 +243,8 @@ def _parsed(coeffs: Any) -> DTCWTCoeffs:
     if isinstance(coeffs, DTCWTCoeffs):
         return coeffs
     if not isinstance(coeffs, tuple | list) or len(coeffs) != 2 or not isinstance(coeffs[1], tuple | list):
-        raise TypeError(
-            f"coeffs must be DTCWTCoeffs or a pair of the low-pass image and a list of bands, got {type(coeffs).__name__}"
-        )
+        kind = type(coeffs).__name__
+        raise TypeError(f"coeffs must be DTCWTCoeffs or a pair of the low-pass image and a list of bands, got {kind}")
     return DTCWTCoeffs(coeffs[0], tuple(coeffs[1]))
 
 
@@ -254,21 +267,19 @@ def _flatten(coeffs: DTCWTCoeffs) -> tuple[list[Any], tuple[Any, ...]]:
     return [coeffs.low, coeffs.highs], (size, coeffs.biort, coeffs.qshift)
 
 
-def _flatten_with_keys(coeffs: DTCWTCoeffs) -> tuple[list[Any], tuple[Any, ...]]:
-    leaves, context = _flatten(coeffs)
-    return list(zip((pytree.GetAttrKey("low"), pytree.GetAttrKey("highs")), leaves, strict=True)), context
+def _keys(_: DTCWTCoeffs) -> list[Any]:
+    return [pytree.GetAttrKey("low"), pytree.GetAttrKey("highs")]
 
 
 def _unflatten(leaves: Iterable[Any], context: tuple[Any, ...]) -> DTCWTCoeffs:
     return DTCWTCoeffs(*leaves, *context)
 
 
-pytree.register_pytree_node(
+register_container(
     DTCWTCoeffs,
     _flatten,
     _unflatten,
-    serialized_type_name="subband.transforms.DTCWTCoeffs",
-    to_dumpable_context=lambda context: [context[0] and list(context[0]), *context[1:]],
-    from_dumpable_context=lambda context: (context[0] and tuple(context[0]), *context[1:]),
-    flatten_with_keys_fn=_flatten_with_keys,
+    _keys,
+    to_json=lambda context: [context[0] and list(context[0]), *context[1:]],
+    from_json=lambda context: (context[0] and tuple(context[0]), *context[1:]),
 )

@@ -65,7 +65,7 @@ class Wavelet:
     Args:
         name: PyWavelets name in lower or upper case, or any name when `filter_bank` is given.
         filter_bank: `(dec_lo, dec_hi, rec_lo, rec_hi)`, lists or arrays of numbers, or an object that has these as its
-            `filter_bank`. As in PyWavelets, shorter filters are filled up with zeros at the end, to an even length.
+            `filter_bank`; all of the same length. As in PyWavelets, an odd length gets a zero at the end.
 
     Attributes:
         name: As given.
@@ -210,11 +210,16 @@ def _bank_of_taps(filters: Sequence[Any]) -> FilterBank:
             raise ValueError(f"{name} must be a 1-D tensor, as the other filters are tensors")
         if len(taps) == 0:
             raise ValueError(f"{name} must have at least one tap, got none")
-    longest = max(map(len, filters))
-    missing = [longest + longest % 2 - len(taps) for taps in filters]
+    lengths = [len(taps) for taps in filters]
+    if len(set(lengths)) > 1:
+        raise ValueError(
+            f"the four filters must have the same number of taps, got {lengths}; fill up with zeros in front and behind "
+            "such that their delays fit, as in bior4.4"
+        )
+    missing = lengths[0] % 2
     if learnable:
-        return FilterBank(*(functional.pad(taps, (0, n)) for taps, n in zip(filters, missing, strict=True)))
-    return FilterBank(*((*map(float, taps), *(0.0,) * n) for taps, n in zip(filters, missing, strict=True)))
+        return FilterBank(*(functional.pad(taps, (0, missing)) for taps in filters))
+    return FilterBank(*((*map(float, taps), *(0.0,) * missing) for taps in filters))
 
 
 def _joined(taps: Any) -> Any:

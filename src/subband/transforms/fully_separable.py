@@ -5,7 +5,7 @@ bands of every combination of levels, one per axis. Other names are tensor-produ
 transform (DeVore, Konyagin and Temlyakov, "Hyperbolic wavelet approximation", Constructive Approximation 14, 1998).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
@@ -14,17 +14,18 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
+from subband.transforms._container import Container, iterate, join_replicas, register_container
 from subband.transforms._multilevel import decompose, reconstruct
 from subband.transforms._static import from_json, plain_sizes, static_wavelet, to_json
-from subband.transforms.arguments import Names, check_dtype, negative_axes
+from subband.transforms.arguments import Names, check_dtype, integers, negative_axes
 from subband.transforms.filters import FilterBank, WaveletLike, filter_banks
 from subband.transforms.padding import boundary_modes
 
 __all__ = ["SeparableCoeffs", "fswavedecn", "fswaverecn"]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class SeparableCoeffs:
+@dataclass(eq=False, repr=False)
+class SeparableCoeffs(Container):
     """Result of `fswavedecn`.
 
     Along every transformed axis the coefficients of all levels follow each other in `array`, coarsest first. Bands are
@@ -46,11 +47,17 @@ class SeparableCoeffs:
     """
 
     array: Tensor
-    wavelets: tuple[str | FilterBank, ...] | None
-    modes: tuple[str, ...]
-    axes: tuple[int, ...]
-    sizes: tuple[tuple[int | None, ...], ...]
-    lengths: tuple[tuple[int, ...], ...]
+    wavelets: tuple[str | FilterBank, ...] | None = None
+    modes: tuple[str, ...] = ()
+    axes: tuple[int, ...] = ()
+    sizes: tuple[tuple[int | None, ...], ...] = ()
+    lengths: tuple[tuple[int, ...], ...] = ()
+
+    def __post_init__(self) -> None:
+        join_replicas(self, self.array)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return iterate(self, (self.approx, *(self[key] for key in self.detail_keys())))
 
     @property
     def levels(self) -> tuple[int, ...]:
@@ -72,7 +79,7 @@ class SeparableCoeffs:
         return list(product(*(range(level + 1) for level in self.levels)))[1:]
 
     def __getitem__(self, key: int | tuple[int, ...]) -> Tensor:
-        key = (key,) if isinstance(key, int) else key
+        key = integers(key, "key")
         if len(key) != len(self.axes) or not all(0 <= i <= level for i, level in zip(key, self.levels, strict=True)):
             raise KeyError(f"key must be one number per axis up to {self.levels}, got {key}")
         band = self.array
@@ -210,17 +217,8 @@ def _unflatten(children: Iterable[Any], context: tuple[Any, ...]) -> SeparableCo
     return SeparableCoeffs(array, *context)
 
 
-def _flatten_with_keys(coeffs: SeparableCoeffs) -> tuple[list[Any], tuple[Any, ...]]:
-    children, context = _flatten(coeffs)
-    return [(pytree.GetAttrKey("array"), children[0])], context
+def _keys(_: SeparableCoeffs) -> list[Any]:
+    return [pytree.GetAttrKey("array")]
 
 
-pytree.register_pytree_node(
-    SeparableCoeffs,
-    _flatten,
-    _unflatten,
-    serialized_type_name="subband.transforms.SeparableCoeffs",
-    to_dumpable_context=to_json,
-    from_dumpable_context=from_json,
-    flatten_with_keys_fn=_flatten_with_keys,
-)
+register_container(SeparableCoeffs, _flatten, _unflatten, _keys, to_json, from_json)

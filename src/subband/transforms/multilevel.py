@@ -184,7 +184,8 @@ def waverec(
         >>> waverec(coeffs).shape, waverec(coeffs.to_list(), "db2").shape
         (torch.Size([3, 21]), torch.Size([3, 22]))
     """
-    return reconstruct(coeffs, wavelet, mode, _default((-1,), axis if axis is None else exactly(1, axis, "axis"), coeffs), size)
+    axes = None if axis is None else exactly(1, axis, "axis")
+    return reconstruct(coeffs, wavelet, mode, _default((-1,), axes, coeffs), size)
 
 
 def waverec2(

@@ -153,7 +153,8 @@ def iswt2(
 
     Raises:
         TypeError: If `coeffs` is no such list, or a tensor is neither floating nor complex.
-        ValueError: If there are more or fewer than three details, tensors do not agree in shape, a size does not fit, or a name or axis is unknown.
+        ValueError: If there are more or fewer than three details, tensors do not agree in shape, a size does not fit,
+            or a name or axis is unknown.
 
     Example:
         >>> x = torch.rand(3, 16, 8)
