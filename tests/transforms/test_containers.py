@@ -56,7 +56,7 @@ def test_files_copies_and_pickles(x: Tensor, case: Case) -> None:
             assert_same(torch.load(file)["coeffs"], container)
             for again in (copy.copy(container), copy.deepcopy(container), pickle.loads(pickle.dumps(container))):
                 assert_same(again, container)
-            assert container == container  # noqa: PLR0124
+            assert container == container
             assert container != copy.copy(container)
             assert len({container, copy.copy(container)}) == 2
             assert len(repr(container)) < 400

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from subband.transforms._parts import check_complex, check_real, on_parts
+from subband.transforms._parts import on_parts
+from subband.transforms.arguments import check_complex, check_real
 
 
 def test_checks() -> None:

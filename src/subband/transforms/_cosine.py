@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from subband.transforms._linear import LinearMap, apply
+from subband.transforms._product import from_left, from_right
 
 __all__ = ["Scale", "cosine_matrix", "cosine_sums"]
 
@@ -82,10 +83,10 @@ def cosine_sums(x: Tensor, kind: int, scale: Scale, axes: tuple[int, ...]) -> Te
 
 def _multiply(x: Tensor, matrix: Tensor, axis: int) -> Tensor:
     if axis == -1:
-        return x @ matrix.mT
+        return from_right(x, matrix.mT)
     if axis == -2:
-        return matrix @ x
-    return (matrix @ x.flatten(axis + 1)).unflatten(-1, x.shape[axis + 1 :])
+        return from_left(matrix, x)
+    return from_left(matrix, x.flatten(axis + 1)).unflatten(-1, x.shape[axis + 1 :])
 
 
 def _precise(like: Tensor) -> torch.dtype:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from subband.transforms.arguments import Names, check_dtype, common_dtype, integers, negative_axes
+from subband.transforms.arguments import Names, check_dtype, check_tensor, common_dtype, integers, negative_axes
 from subband.transforms.details import DETAIL_KEYS_2D, Details
 from subband.transforms.dwt import idwtn
 from subband.transforms.filters import FilterBank, WaveletLike, filter_banks
@@ -44,6 +44,8 @@ def detail_bands(item: Any) -> dict[str, Tensor]:
             raise ValueError(f"details must be three bands (cH, cV, cD) per level or None, got {len(item)} bands")
         pairs = zip(DETAIL_KEYS_2D, item, strict=True)
     else:
+        if hasattr(item, "__array_interface__"):
+            check_tensor(item, "details")
         raise TypeError(f"details must be a tensor, a tuple (cH, cV, cD), a mapping or None, got {type(item).__name__}")
     return {key: band for key, band in pairs if band is not None}
 

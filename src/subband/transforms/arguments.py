@@ -10,7 +10,9 @@ from torch import Tensor
 
 __all__ = [
     "Names",
+    "check_complex",
     "check_dtype",
+    "check_real",
     "check_tensor",
     "common_dtype",
     "exactly",
@@ -121,6 +123,28 @@ def check_dtype(x: Any, name: str) -> None:
     check_tensor(x, name)
     if not (x.is_floating_point() or x.is_complex()):
         raise TypeError(f"{name} must be floating or complex, got {x.dtype}; convert it with .float()")
+
+
+def check_real(x: Tensor, name: str) -> None:
+    """Refuse integer and complex tensors.
+
+    Raises:
+        TypeError: If `x` is not real and floating.
+    """
+    check_dtype(x, name)
+    if x.is_complex():
+        raise TypeError(f"{name} must be real, got {x.dtype}")
+
+
+def check_complex(x: Tensor, name: str) -> None:
+    """Refuse real tensors.
+
+    Raises:
+        TypeError: If `x` is not complex.
+    """
+    check_tensor(x, name)
+    if not x.is_complex():
+        raise TypeError(f"{name} must be complex, got {x.dtype}")
 
 
 def negative_axes(axes: Any, ndim: int, name: str = "axes") -> tuple[int, ...]:

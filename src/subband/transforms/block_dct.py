@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from subband.transforms._cosine import Scale, cosine_matrix
 from subband.transforms._linear import LinearMap, apply
 from subband.transforms._parts import on_parts
+from subband.transforms._product import from_left, from_right
 from subband.transforms.arguments import check_dtype, height_and_width, in_float32, integer, integers
 from subband.transforms.padding import crop, pad_to_multiple
 
@@ -211,10 +212,10 @@ def _run(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 def _to_spatial(x: Tensor, matrix: Tensor) -> Tensor:
     """`matrix` times every block times its transpose."""
     block, (height, width) = len(matrix), x.shape[-2:]
-    rows = matrix @ x.reshape(*x.shape[:-2], height // block, block, width)
+    rows = from_left(matrix, x.reshape(*x.shape[:-2], height // block, block, width))
     if width // block % 2 == 0:
         matrix = torch.block_diag(matrix, matrix)  # one product for two blocks keeps the processor busier
-    return (rows.unflatten(-1, (-1, len(matrix))) @ matrix.mT).reshape(x.shape)
+    return from_right(rows.unflatten(-1, (-1, len(matrix))), matrix.mT).reshape(x.shape)
 
 
 @dataclass(frozen=True)

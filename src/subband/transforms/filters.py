@@ -213,7 +213,7 @@ def _bank_of_taps(filters: Sequence[Any]) -> FilterBank:
     lengths = [len(taps) for taps in filters]
     if len(set(lengths)) > 1:
         raise ValueError(
-            f"the four filters must have the same number of taps, got {lengths}; fill up with zeros in front and behind "
+            f"the four filters must have the same number of taps, got {lengths}; fill them up with zeros "
             "such that their delays fit, as in bior4.4"
         )
     missing = lengths[0] % 2

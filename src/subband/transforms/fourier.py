@@ -12,8 +12,16 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from subband.transforms._parts import check_complex, check_real
-from subband.transforms.arguments import exactly, height_and_width, in_float32, integers, negative_axes
+from subband.transforms._product import from_left, from_right
+from subband.transforms.arguments import (
+    check_complex,
+    check_real,
+    exactly,
+    height_and_width,
+    in_float32,
+    integers,
+    negative_axes,
+)
 from subband.transforms.spectrum import half_spectrum_weights
 
 __all__ = [
@@ -273,15 +281,22 @@ def _waves(frequencies: int, length: int, like: Tensor) -> tuple[Tensor, Tensor]
 def _parts_by_matrix(x: Tensor) -> Tensor:
     height, width = x.shape[-2:]
     cosine, sine = _waves(width // 2 + 1, width, x)
-    real, minus_imag = x @ cosine.mT, x @ sine.mT
+    real, minus_imag = from_right(x, cosine.mT), from_right(x, sine.mT)
     cosine, sine = _waves(height, height, x)
-    return torch.stack([cosine @ real - sine @ minus_imag, -(cosine @ minus_imag + sine @ real)], -1)
+    parts = [
+        from_left(cosine, real) - from_left(sine, minus_imag),
+        -(from_left(cosine, minus_imag) + from_left(sine, real)),
+    ]
+    return torch.stack(parts, -1)
 
 
 def _image_by_matrix(parts: Tensor, *, width: int) -> Tensor:
     real, imag = parts.unbind(-1)
     cosine, sine = _waves(real.shape[-2], real.shape[-2], parts)
-    real, imag = cosine @ real - sine @ imag, cosine @ imag + sine @ real
+    real, imag = (
+        from_left(cosine, real) - from_left(sine, imag),
+        from_left(cosine, imag) + from_left(sine, real),
+    )
     cosine, sine = _waves(real.shape[-1], width, parts)
     weights = half_spectrum_weights(width, parts)[:, None]
-    return real @ (weights * cosine) - imag @ (weights * sine)
+    return from_right(real, weights * cosine) - from_right(imag, weights * sine)

@@ -187,6 +187,7 @@ def fswaverecn(fswavedecn_result: SeparableCoeffs, *, wavelet: WaveletLike | Non
     coeffs = fswavedecn_result
     if not isinstance(coeffs, SeparableCoeffs):
         raise TypeError(f"fswavedecn_result must be what fswavedecn returns, got {type(coeffs).__name__}")
+    check_dtype(coeffs.array, "fswavedecn_result.array")
     if wavelet is None:
         wavelet = coeffs.wavelets
     if wavelet is None:

@@ -125,6 +125,7 @@ def extend(x: Tensor, left: int, right: int, mode: str, axis: int) -> Tensor:
         >>> extend(torch.tensor([1.0, 2.0, 3.0]), 2, 1, "symmetric", -1).tolist()
         [2.0, 1.0, 1.0, 2.0, 3.0, 3.0]
     """
+    check_tensor(x, "x")
     mode = boundary_mode(mode)
     if mode == "periodization":
         if x.shape[axis] % 2:

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from subband.transforms._parts import check_real
-from subband.transforms.arguments import check_dtype, check_tensor, in_float32, integer
+from subband.transforms.arguments import check_dtype, check_real, check_tensor, in_float32, integer
 
 __all__ = ["half_spectrum_weights", "radial_bins", "radial_frequency", "radial_spectrum", "spectral_energy"]
 
