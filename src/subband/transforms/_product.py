@@ -49,5 +49,7 @@ class _Product(LinearMap):
 
 def _multiply(product: _Product, x: Tensor) -> Tensor:
     # A compiler would take the matrix, which it computes itself, for a constant of the map.
-    result: Tensor = product.traced(x) if torch.compiler.is_compiling() else apply(product, x)
+    if torch.compiler.is_compiling() or not x.requires_grad:
+        return product.traced(x)
+    result: Tensor = apply(product, x)
     return result

@@ -65,6 +65,8 @@ def integers(values: Any, name: str) -> tuple[int, ...]:
         >>> integers(2, "axes"), integers(torch.tensor([0, 1]), "axes")
         ((2,), (0, 1))
     """
+    if isinstance(values, tuple):
+        return tuple([value if type(value) is int else integer(value, name) for value in values])
     if hasattr(values, "tolist"):  # arrays, tensors, and numbers of NumPy
         values = values.tolist()
     if isinstance(values, Iterable):

@@ -99,6 +99,8 @@ def boundary_modes(mode: Any, num_axes: int) -> tuple[str, ...]:
         >>> boundary_modes("per", 2), boundary_modes(("zero", "sym"), 2)
         (('periodization', 'periodization'), ('zero', 'symmetric'))
     """
+    if isinstance(mode, str):
+        return (boundary_mode(mode),) * num_axes
     return tuple(boundary_mode(name) for name in per_axis(mode, num_axes, "mode"))
 
 
