@@ -17,7 +17,12 @@ import torch
 from torch import Tensor
 
 from subband.imaging._color import from_ycbcr, sigma_in_ycbcr, to_ycbcr
-from subband.transforms import Coeffs, WaveletLike, dwt2, dwt_max_level, wavedec2, waverec2
+from subband.imaging._cycle_spinning import average_over_shifts
+from subband.imaging._shrinkage import Shrinkage
+from subband.transforms import WaveletLike, dwtn
+from subband.transforms.arguments import per_axis
+from subband.transforms.filters import filter_banks
+from subband.transforms.lengths import check_level
 
 __all__ = ["denoise_wavelet", "estimate_sigma"]
 
@@ -118,38 +123,28 @@ def denoise_wavelet(
         noisy = to_ycbcr(noisy)
         given = None if given is None else sigma_in_ycbcr(given)
     noise = estimate_sigma(noisy, wavelet, mode) if given is None else given
-    level = _default_level(noisy, wavelet) if level is None else level
-    total = torch.zeros_like(noisy)
-    for shift in ((down, right) for down in range(cycle_spins + 1) for right in range(cycle_spins + 1)):
-        coeffs = wavedec2(noisy.roll(shift, (-2, -1)), wavelet, mode, level)
-        shrunk = _shrink(coeffs, noise, method, threshold, noisy.shape[-2] * noisy.shape[-1])
-        total += waverec2(shrunk).roll((-shift[0], -shift[1]), (-2, -1))
-    denoised = total / (cycle_spins + 1) ** 2
+    height, width = noisy.shape[-2:]
+    # In units of the noise nothing depends on the units of the image. Where there is no noise, nothing changes.
+    is_noisy = noise > 0
+    unit = torch.where(is_noisy, noise, 1)[..., None, None]
+    shrinkage = Shrinkage(
+        filter_banks(wavelet, 2),
+        per_axis(mode, 2, "mode"),
+        is_noisy.to(noisy.dtype).reshape(-1, 1, 1),
+        math.sqrt(2 * math.log(height * width)) if method == "visu" else None,
+        threshold == "hard",
+    )
+    planes = (noisy / unit).reshape(-1, height, width)
+    level = _level(planes, wavelet, level)
+    denoised = average_over_shifts(planes, shrinkage, level, cycle_spins).reshape(noisy.shape) * unit
     return (from_ycbcr(denoised) if color == "ycbcr" else denoised).to(x.dtype)
 
 
-def _shrink(coeffs: Coeffs, sigma: Tensor, method: str, threshold: str, num_pixels: int) -> Coeffs:
-    noise = sigma[..., None, None]
-    universal = noise * math.sqrt(2 * math.log(num_pixels))
-
-    def shrink(band: Tensor) -> Tensor:
-        limit = universal if method == "visu" else _bayes_threshold(band, noise)
-        if threshold == "hard":
-            return torch.where(band.abs() < limit, 0, band)
-        return band.sign() * (band.abs() - limit).clamp_min(0)
-
-    return coeffs.map(shrink)
-
-
-def _bayes_threshold(band: Tensor, noise: Tensor) -> Tensor:
-    """Chang et al. 2000, equations 12 to 14; a band weaker than the noise gets a threshold that leaves nothing."""
-    variance = band.square().mean((-2, -1), keepdim=True) - noise.square()
-    return noise.square() / variance.clamp_min(torch.finfo(band.dtype).eps).sqrt()
-
-
-def _default_level(x: Tensor, wavelet: WaveletLike) -> int:
-    most = min(dwt_max_level(length, wavelet) for length in x.shape[-2:])
-    return max(most - 3, min(most, 1))
+def _level(x: Tensor, wavelet: WaveletLike, level: int | None) -> int:
+    num_taps = [bank.num_taps for bank in filter_banks(wavelet, 2)]
+    if level is None:
+        return max(check_level(x.shape[-2:], num_taps, None) - 3, 1)
+    return check_level(x.shape[-2:], num_taps, level)
 
 
 def _per_channel(sigma: float | Tensor, x: Tensor) -> Tensor:
