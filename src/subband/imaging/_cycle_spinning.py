@@ -18,14 +18,15 @@ import torch
 from torch import Tensor
 
 from subband.imaging._shrinkage import Shrinkage
-from subband.transforms import extend
+from subband.transforms import extend, iswt2, swt2
 from subband.transforms.padding import fold
 
 __all__ = ["average_over_shifts"]
 
-_CHUNK = 1 << 20  # samples worked on at a time, so that large photographs need little memory
+_CHUNK = 1 << 22  # samples worked on at a time, so that large photographs need little memory
 
 Shift = tuple[int, int]
+Place = tuple[int, slice]
 Window = tuple[slice, slice]
 
 
@@ -50,8 +51,9 @@ def average_over_shifts(x: Tensor, shrinkage: Shrinkage, level: int, num_spins: 
 def _average(x: Tensor, shrinkage: Shrinkage, level: int, num_spins: int) -> Tensor:
     if num_spins == 0 or level == 0:
         return shrinkage.denoised(x, level)
-    # Every shifted image is a window of this one; results are added up in the same place.
-    wide = extend(extend(x, num_spins, 0, "periodic", -2), num_spins, 0, "periodic", -1)
+    # Every shifted image is a window of this one, whose sides are even; results are added up in the same place.
+    margins = [(num_spins, (length + num_spins) % 2) for length in x.shape[-2:]]
+    wide = extend(extend(x, *margins[0], "periodic", -2), *margins[1], "periodic", -1)
     total = torch.zeros_like(wide)
     lines = tuple(
         _Line.of(length, bank.num_taps, mode, num_spins)
@@ -61,9 +63,9 @@ def _average(x: Tensor, shrinkage: Shrinkage, level: int, num_spins: int) -> Ten
         _add_sharing(total, wide, shrinkage, level, lines)
     else:
         _add_one_by_one(total, wide, shrinkage, level, lines)
-    for axis, line in zip((-2, -1), lines, strict=True):
-        before, total = total.split((num_spins, line.length), axis)
-        fold(before, total, total.narrow(axis, 0, 0), "periodic", axis)
+    for axis, line, (left, right) in zip((-2, -1), lines, margins, strict=True):
+        before, total, after = total.split((left, line.length, right), axis)
+        fold(before, total, after, "periodic", axis)
     return total / (num_spins + 1) ** 2
 
 
@@ -114,15 +116,11 @@ class _Line(NamedTuple):
         """Whether there are coefficients that a border reaches."""
         return self.inside != slice(0, self.count)
 
-    def parity(self, shift: int) -> int:
-        """Which of the two shared bands holds the coefficients of a shift: the one from sample 0 or 1 of `wide` on."""
-        return (self.num_spins - shift - self.left) % 2
-
-    def place(self, shift: int) -> slice:
-        """Where the shared band, one of mode `zero`, holds the coefficients `inside`."""
-        distance = self.num_spins - shift - self.left - self.parity(shift)
-        start = self.inside.start + distance // 2 + self.num_taps // 2 - 1
-        return slice(start, start + self.inside.stop - self.inside.start)
+    def place(self, shift: int) -> Place:
+        """Where an undecimated band of `wide` holds the coefficients `inside` of a shift: parity, and range in it."""
+        # Its coefficient k begins at sample k - num_taps / 2 + 1.
+        half, parity = divmod(self.num_spins - shift - self.left + self.num_taps // 2 - 1, 2)
+        return parity, slice(half + self.inside.start, half + self.inside.stop)
 
     def ends_of_signal(self, x: Tensor, axis: int) -> Tensor:
         """The short signal of the first and the last samples."""
@@ -165,72 +163,62 @@ def _add_one_by_one(total: Tensor, wide: Tensor, shrinkage: Shrinkage, level: in
 
 
 def _add_sharing(total: Tensor, wide: Tensor, shrinkage: Shrinkage, level: int, lines: Sequence[_Line]) -> None:
+    ((low, details),) = swt2(wide, shrinkage.banks, 1)
+    low, *details = map(_parities, (low, *details))
+    sums = [torch.zeros_like(band) for band in (low, *details)]
     shifts = list(product(range(lines[0].num_spins + 1), repeat=2))
-    plain = replace(shrinkage, modes=("zero", "zero"))
-    for parities in product((0, 1), repeat=2):
-        image = wide[..., parities[0] :, parities[1] :]
-        low, details = plain.analysis(image)
-        shared = _Shared((low, *details), tuple(torch.zeros_like(band) for band in (low, *details)), lines)
-        same = [s for s in shifts if all(line.parity(d) == p for line, d, p in zip(lines, s, parities, strict=True))]
-        for group in _groups(same, wide.numel() // 4):
-            images = [wide[..., *_window(shift, lines)] for shift in group]
-            borders = [_Border(axis, images, lines, shrinkage) for axis in (-2, -1) if lines[axis].has_border]
-            shared.shrink_low(group, borders, shrinkage, level)
-            for number in range(1, 4):
-                shared.shrink_detail(number, group, borders, shrinkage)
+    for group in _groups(shifts, wide.numel() // 2):
+        images = [wide[..., *_window(shift, lines)] for shift in group]
+        borders = [_Border(axis, images, lines, shrinkage) for axis in (-2, -1) if lines[axis].has_border]
+        places = [tuple(map(_Line.place, lines, shift)) for shift in group]
+        coarse = _low_bands(low, places, borders, lines)
+        denoised = shrinkage.denoised(coarse, level - 1)
+        for place, band in zip(places, denoised, strict=True):
+            _at(sums[0], place).add_(band[..., lines[0].inside, lines[1].inside])
+        for border in borders:
+            border.take_low(denoised)
+        for number, (band, result) in enumerate(zip(details, sums[1:], strict=True)):
+            power = torch.stack([_at(band, place).square().sum((-2, -1), keepdim=True) for place in places])
             for border in borders:
-                border.add_to([total[..., *_window(shift, lines)] for shift in group])
-        total[..., parities[0] :, parities[1] :] += plain.synthesis((shared.sums[0], shared.sums[1:]), image)
-
-
-class _Shared(NamedTuple):
-    """The coefficients of the finest level for all shifts of one parity.
-
-    Attributes:
-        bands: Approximation and details in mode `zero`, `(P, h, w)` each.
-        sums: What the shifts leave of them, of the same shapes.
-        lines: Rows and columns.
-    """
-
-    bands: tuple[Tensor, ...]
-    sums: tuple[Tensor, ...]
-    lines: Sequence[_Line]
-
-    def places(self, group: Sequence[Shift]) -> list[Window]:
-        """Where the inner coefficients of some shifts are."""
-        return [(self.lines[0].place(down), self.lines[1].place(right)) for down, right in group]
-
-    def shrink_low(
-        self, group: Sequence[Shift], borders: Sequence[_Border], shrinkage: Shrinkage, level: int
-    ) -> None:
-        """Denoise the approximations of some shifts by the coarser levels."""
-        places, inside = self.places(group), (self.lines[0].inside, self.lines[1].inside)
-        low = self.bands[0]
-        whole = low.new_empty(len(group), len(low), self.lines[0].count, self.lines[1].count)
-        for image, place in zip(whole, places, strict=True):
-            image[..., *inside] = low[..., *place]
+                power = power + border.energy(number)
+            limits = shrinkage.limit(power / (coarse.shape[-2] * coarse.shape[-1]))
+            for place, limit in zip(places, limits, strict=True):
+                _at(result, place).add_(shrinkage.shrunk(_at(band, place), limit))
+            for border in borders:
+                border.shrink(number, limits)
         for border in borders:
-            border.copy_low(whole)
-        whole = shrinkage.denoised(whole, level - 1)
-        for image, place in zip(whole, places, strict=True):
-            self.sums[0][..., *place] += image[..., *inside]
-        for border in borders:
-            border.take_low(whole)
+            border.add_to([total[..., *_window(shift, lines)] for shift in group])
+    low, *details = map(_together, sums)
+    total += 4 * iswt2([(low, details)], shrinkage.banks)  # the inverse averages over the parities
 
-    def shrink_detail(
-        self, number: int, group: Sequence[Shift], borders: Sequence[_Border], shrinkage: Shrinkage
-    ) -> None:
-        """Shrink one detail of some shifts, each by its own threshold."""
-        places = self.places(group)
-        views = [self.bands[number][..., *place] for place in places]
-        energy = torch.stack([view.square().sum((-2, -1), keepdim=True) for view in views])
-        for border in borders:
-            energy = energy + border.energy(number)
-        limits = shrinkage.limit(energy / (self.lines[0].count * self.lines[1].count))
-        for place, view, limit in zip(places, views, limits, strict=True):
-            self.sums[number][..., *place] += shrinkage.shrunk(view, limit)
-        for border in borders:
-            border.shrink(number, limits)
+
+def _parities(band: Tensor) -> Tensor:
+    """Even and odd rows and columns apart: `(..., 2 h, 2 w)` to `(2, 2, ..., h, w)`."""
+    apart = band.unflatten(-1, (-1, 2)).unflatten(-3, (-1, 2))  # (..., h, 2, w, 2)
+    return apart.movedim((-3, -1), (0, 1)).contiguous()
+
+
+def _together(apart: Tensor) -> Tensor:
+    """Inverse of `_parities`."""
+    return apart.movedim((0, 1), (-3, -1)).flatten(-4, -3).flatten(-2)
+
+
+def _at(apart: Tensor, place: Sequence[Place]) -> Tensor:
+    """A view of the inner coefficients of one shift, `(P, h', w')`."""
+    (down, rows), (right, columns) = place
+    return apart[down, right, ..., rows, columns]
+
+
+def _low_bands(
+    low: Tensor, places: Sequence[Sequence[Place]], borders: Sequence[_Border], lines: Sequence[_Line]
+) -> Tensor:
+    """The whole approximations of some shifts, `(G, P, h, w)`."""
+    whole = low.new_empty(len(places), low.shape[2], lines[0].count, lines[1].count)
+    for band, place in zip(whole, places, strict=True):
+        band[..., lines[0].inside, lines[1].inside] = _at(low, place)
+    for border in borders:
+        border.write_low(whole)
+    return whole
 
 
 class _Border:
@@ -248,38 +236,37 @@ class _Border:
         self.axis, self.line, self.shrinkage = axis, lines[axis], shrinkage
         self.images = torch.stack([self.line.ends_of_signal(image, axis) for image in images])
         low, details = shrinkage.analysis(self.images)
-        self.bands = [low, *details]
+        self.low, self.details = low, list(details)
         self.mask = self.line.ends_of_band(self.line.is_border(low), -1)
         if axis == -2:
             self.mask = self.mask[:, None]
         else:
             self.mask = self.mask * (1 - lines[0].is_border(low))[:, None]
 
-    def copy_low(self, whole: Tensor) -> None:
-        """Write the approximations into the whole ones, `(G, P, h, w)`."""
+    def write_low(self, whole: Tensor) -> None:
+        """Complete whole approximations, `(G, P, h, w)`."""
         first, rest = self.line.inside.start, self.line.count - self.line.inside.stop
-        low = self.bands[0]
-        whole.narrow(self.axis, 0, first).copy_(low.narrow(self.axis, 0, first))
-        last = low.narrow(self.axis, low.shape[self.axis] - rest, rest)
+        whole.narrow(self.axis, 0, first).copy_(self.low.narrow(self.axis, 0, first))
+        last = self.low.narrow(self.axis, self.low.shape[self.axis] - rest, rest)
         whole.narrow(self.axis, self.line.count - rest, rest).copy_(last)
 
     def take_low(self, whole: Tensor) -> None:
         """Take the denoised approximations from the whole ones."""
-        self.bands[0] = self.line.ends_of_band(whole, self.axis) * self.mask
+        self.low = self.line.ends_of_band(whole, self.axis) * self.mask
 
     def energy(self, number: int) -> Tensor:
         """Sum of squares of a detail, `(G, P, 1, 1)`."""
-        return (self.bands[number].square() * self.mask).sum((-2, -1), keepdim=True)
+        return (self.details[number].square() * self.mask).sum((-2, -1), keepdim=True)
 
     def shrink(self, number: int, limits: Tensor) -> None:
         """Shrink a detail by the thresholds of its shifts, `(G, P, 1, 1)`."""
-        self.bands[number] = self.shrinkage.shrunk(self.bands[number], limits) * self.mask
+        self.details[number] = self.shrinkage.shrunk(self.details[number], limits) * self.mask
 
     def add_to(self, images: Sequence[Tensor]) -> None:
         """Add what the coefficients contribute to the denoised images."""
-        low, *details = self.bands
         line, axis = self.line, self.axis
-        for image, part in zip(images, self.shrinkage.synthesis((low, tuple(details)), self.images), strict=True):
+        parts = self.shrinkage.synthesis((self.low, tuple(self.details)), self.images)
+        for image, part in zip(images, parts, strict=True):
             first, last = part.split((line.num_taps, line.tail), axis)
             image.narrow(axis, 0, line.num_taps).add_(first)
             image.narrow(axis, line.length - line.tail, line.tail).add_(last)
