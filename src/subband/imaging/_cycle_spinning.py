@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -27,7 +27,6 @@ _CHUNK = 1 << 22  # samples worked on at a time, so that large photographs need 
 
 Shift = tuple[int, int]
 Place = tuple[int, slice]
-Window = tuple[slice, slice]
 
 
 def average_over_shifts(x: Tensor, shrinkage: Shrinkage, level: int, num_spins: int) -> Tensor:
@@ -64,7 +63,8 @@ def _average(x: Tensor, shrinkage: Shrinkage, level: int, num_spins: int) -> Ten
     else:
         _add_one_by_one(total, wide, shrinkage, level, lines)
     for axis, line, (left, right) in zip((-2, -1), lines, margins, strict=True):
-        before, total, after = total.split((left, line.length, right), axis)
+        before, middle, after = total.split((left, line.length, right), axis)
+        total = middle.clone()
         fold(before, total, after, "periodic", axis)
     return total / (num_spins + 1) ** 2
 
@@ -139,12 +139,11 @@ class _Line(NamedTuple):
         return mask
 
 
-def _window(shift: Shift, lines: Sequence[_Line]) -> Window:
-    rows, columns = (
-        slice(line.num_spins - distance, line.num_spins - distance + line.length)
-        for line, distance in zip(lines, shift, strict=True)
-    )
-    return rows, columns
+def _window(shift: Shift, lines: Sequence[_Line]) -> Any:
+    """Index of a shifted image in `wide`."""
+    starts = [line.num_spins - distance for line, distance in zip(lines, shift, strict=True)]
+    rows, columns = (slice(start, start + line.length) for line, start in zip(lines, starts, strict=True))
+    return ..., rows, columns
 
 
 def _groups(shifts: Sequence[Shift], size: int) -> Iterator[Sequence[Shift]]:
@@ -157,9 +156,9 @@ def _groups(shifts: Sequence[Shift], size: int) -> Iterator[Sequence[Shift]]:
 def _add_one_by_one(total: Tensor, wide: Tensor, shrinkage: Shrinkage, level: int, lines: Sequence[_Line]) -> None:
     shifts = list(product(range(lines[0].num_spins + 1), repeat=2))
     for group in _groups(shifts, wide.numel()):
-        images = torch.stack([wide[..., *_window(shift, lines)] for shift in group])
+        images = torch.stack([wide[_window(shift, lines)] for shift in group])
         for shift, image in zip(group, shrinkage.denoised(images, level), strict=True):
-            total[..., *_window(shift, lines)] += image
+            total[_window(shift, lines)] += image
 
 
 def _add_sharing(total: Tensor, wide: Tensor, shrinkage: Shrinkage, level: int, lines: Sequence[_Line]) -> None:
@@ -168,7 +167,7 @@ def _add_sharing(total: Tensor, wide: Tensor, shrinkage: Shrinkage, level: int, 
     sums = [torch.zeros_like(band) for band in (low, *details)]
     shifts = list(product(range(lines[0].num_spins + 1), repeat=2))
     for group in _groups(shifts, wide.numel() // 2):
-        images = [wide[..., *_window(shift, lines)] for shift in group]
+        images = [wide[_window(shift, lines)] for shift in group]
         borders = [_Border(axis, images, lines, shrinkage) for axis in (-2, -1) if lines[axis].has_border]
         places = [tuple(map(_Line.place, lines, shift)) for shift in group]
         coarse = _low_bands(low, places, borders, lines)
@@ -187,7 +186,7 @@ def _add_sharing(total: Tensor, wide: Tensor, shrinkage: Shrinkage, level: int, 
             for border in borders:
                 border.shrink(number, limits)
         for border in borders:
-            border.add_to([total[..., *_window(shift, lines)] for shift in group])
+            border.add_to([total[_window(shift, lines)] for shift in group])
     low, *details = map(_together, sums)
     total += 4 * iswt2([(low, details)], shrinkage.banks)  # the inverse averages over the parities
 
@@ -214,8 +213,8 @@ def _low_bands(
 ) -> Tensor:
     """The whole approximations of some shifts, `(G, P, h, w)`."""
     whole = low.new_empty(len(places), low.shape[2], lines[0].count, lines[1].count)
-    for band, place in zip(whole, places, strict=True):
-        band[..., lines[0].inside, lines[1].inside] = _at(low, place)
+    for index, place in enumerate(places):
+        whole[index, ..., lines[0].inside, lines[1].inside] = _at(low, place)
     for border in borders:
         border.write_low(whole)
     return whole
