@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 
 import yaml
+
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser
 
 RECIPES = Path(str(files("subband"))) / "recipes"
 
@@ -264,17 +268,24 @@ def build_recipe(settings: dict[str, Any], where: str = "recipe") -> RecipeConfi
     Raises:
         ValueError: If a key is unknown, a required one is missing, or a value has the wrong type.
     """
-    from jsonargparse import ArgumentParser
-
     settings = _plain(settings)
     check_keys(settings, RecipeConfig, where)
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(RecipeConfig, nested_key=None)
+    parser = _parser()
     try:
         values = parser.instantiate(parser.parse_object(settings))
     except Exception as error:  # jsonargparse wraps what it finds in several types
         raise ValueError(f"{where}: {' '.join(str(error).split())}") from None
     return RecipeConfig(**{field.name: values[field.name] for field in dataclasses.fields(RecipeConfig)})
+
+
+@functools.cache
+def _parser() -> ArgumentParser:
+    """The parser of recipes; reading the types of all settings costs more than parsing one recipe."""
+    from jsonargparse import ArgumentParser
+
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(RecipeConfig, nested_key=None)
+    return parser
 
 
 def load_recipe(source: str | Path, overrides: dict[str, Any] | None = None) -> RecipeConfig:
@@ -326,7 +337,7 @@ def check_keys(settings: Any, config: type, where: str, trail: str = "") -> None
     """
     if not isinstance(settings, dict):
         raise ValueError(f"{where}: {trail or 'the recipe'} must be a mapping of settings.")
-    hints = get_type_hints(config)
+    hints = _type_hints(config)
     for key, value in settings.items():
         if key not in hints:
             close = difflib.get_close_matches(str(key), hints, n=1, cutoff=0.4)
@@ -338,6 +349,9 @@ def check_keys(settings: Any, config: type, where: str, trail: str = "") -> None
     for key, kind in lists.items():
         for number, item in enumerate(settings.get(key) or []):
             check_keys(item, kind, where, f"{trail}{key}[{number}].")
+
+
+_type_hints = functools.cache(get_type_hints)
 
 
 def recipe_text(recipe: RecipeConfig) -> str:
