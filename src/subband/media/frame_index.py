@@ -7,6 +7,7 @@ import zlib
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -23,6 +24,7 @@ MAX_REMEMBERED_FRAMES = 4_000_000
 
 MAX_REMEMBERED_FILES = 20_000
 
+_MOST_AHEAD = 17  # frames that a decoder holds back, H.264's 16 and itself: damage is noticed so much earlier
 _SAMPLED_EVERY = 61  # bytes; a prime, so that columns of a frame are hit alike
 
 
@@ -82,6 +84,25 @@ class FrameIndex:
         end = bisect_right(self.entries, number)
         return list(reversed(self.entries[max(end - 2, 0) : end]))
 
+    def leave_out_damaged(self, numbers: Sequence[int], count: int) -> None:
+        """Leaves out entries between which and the next one there is damage.
+
+        A decoder mends what is missing from what it decoded before, so what comes after such a jump would not be what
+        comes when the file is decoded from its start.
+
+        Args:
+            numbers: Of the frames at which damage was noticed.
+            count: Number of frames.
+        """
+        ends = [*self.entries[1:], count]
+        kept = [
+            place
+            for place, (begin, end) in enumerate(zip(self.entries, ends, strict=True))
+            if not any(begin - _MOST_AHEAD <= number <= end for number in numbers)
+        ]
+        self.entries = array("q", (self.entries[place] for place in kept))
+        self.checksums = array("Q", (self.checksums[place] for place in kept))
+
     def agrees(self, number: int, frame: Any) -> bool:
         """Whether a frame that was jumped to is what decoding from the start gives.
 
@@ -90,7 +111,7 @@ class FrameIndex:
             frame: The decoded frame.
         """
         if not self.checksums:
-            return True
+            return True  # pictures that were counted only
         place = bisect_left(self.entries, number)
         is_entry = place < len(self.entries) and self.entries[place] == number
         return is_entry and self.checksums[place] == checksum(frame)

@@ -26,9 +26,7 @@ def mean_rate(stream: Any, begin: Sequence[Any]) -> Fraction | None:
     return (1 / seconds).limit_denominator(1001) if seconds > 0 else rate
 
 
-def clip_details(
-    container: Any, stream: Any, first: Any, rate: Fraction | None, *, is_transposed: bool
-) -> ClipDetails:
+def clip_details(container: Any, stream: Any, first: Any, rate: Fraction | None, *, is_transposed: bool) -> ClipDetails:
     """Everything but the frames.
 
     Args:

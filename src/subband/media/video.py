@@ -6,6 +6,7 @@ only the frames that were asked for are kept, and output files appear complete o
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +64,8 @@ def read_clip(
         start: First frame; a negative number counts from the end, as in Python.
         num_frames: How many frames; None takes all to the end.
         stride: Distance between frames that are taken.
-        size: Height and width to resize to (bilinear, antialiased); None keeps the size.
+        size: Height and width to resize to (bilinear, antialiased); None keeps the size, with a warning where pixels
+            are not square.
         gray: Gives one channel, the BT.601 luma, instead of red, green and blue.
 
     Returns:
@@ -92,6 +94,13 @@ def read_clip(
     height, width = size or (reader.height, reader.width)
     if min(height, width) < 1:
         raise ValueError(f"size must be positive, got {height} x {width}.")
+    if reader.details.pixel_aspect != 1 and size is None:
+        aspect = reader.details.pixel_aspect
+        warnings.warn(
+            f"the pixels of {reader.path} are not square ({aspect.numerator}:{aspect.denominator}); frames come as "
+            f"stored, {width} x {height}; give a size to stretch them.",
+            stacklevel=2,
+        )
     values = len(indices) * (1 if gray else 3) * height * width
     if values > MAX_CLIP_VALUES:
         raise ValueError(

@@ -173,11 +173,16 @@ class VideoReader(BaseReader):
         if self._record.index is None:
             index = FrameIndex()
             times: list[Any] = []
+            damaged, seen = [], 0
             for number, frame in enumerate(self._from_start()):
                 times.append(frame.pts)
-                if frame.key_frame and not frame.is_corrupt:
+                if self._source.damage.total != seen:
+                    damaged.append(number)
+                    seen = self._source.damage.total
+                if frame.key_frame:
                     index.entries.append(number)
                     index.checksums.append(checksum(frame))
+            index.leave_out_damaged(damaged, len(times))
             index.count, index.damage = len(times), self._source.damage
             _note_times(index, times)
             self._record.index, self._record.needs_one_thread = index, self._source.needs_one_thread
