@@ -20,12 +20,14 @@ class Landing(NamedTuple):
 
     Attributes:
         time: Time of its key frame, in units of the stream.
+        decoding_time: When the key frame is decoded, likewise.
         frames: Frames from the key frame on. Those that are shown before it are left out: they may need pictures from
             before the place.
         num_before: Tells how many pictures were left out that way, once the first frame was taken.
     """
 
     time: int
+    decoding_time: int | None
     frames: Iterator[Any]
     num_before: Callable[[], int]
 
@@ -87,25 +89,12 @@ class FrameSource:
             if first is None or first.pts is None:
                 return None
             if first.is_keyframe and first.pts <= time:
-                return self._landed(target, first.pts)
+                num_before: list[int] = []
+                frames = self._steady(lambda: self._from_key(target, num_before))
+                return Landing(first.pts, first.dts, frames, lambda: len(num_before))
             earlier = min(first.pts if first.dts is None else first.dts, target)
             target = earlier - 1
         return None
-
-    def landing_on(self, listed: int) -> Landing | None:
-        """Frames from a key frame on that the container lists; None if it does not lead there.
-
-        Args:
-            listed: Its time of decoding, in units of the stream.
-        """
-        first = self._packet_near(listed)
-        if first is None or first.pts is None or first.dts != listed or not first.is_keyframe:
-            return None
-        return self._landed(listed, first.pts)
-
-    def _landed(self, target: int, time: int) -> Landing:
-        num_before: list[int] = []
-        return Landing(time, self._steady(lambda: self._from_key(target, num_before)), lambda: len(num_before))
 
     def _open(self) -> None:
         self.container = open_container(self._file)

@@ -265,18 +265,21 @@ class VideoReader(BaseReader):
         """By the container's list, in the order of decoding: so many pictures as stand before a key frame have lower
         numbers, and so have those after it that are shown before it.
         """
-        entries = self._source.stream.index_entries
-        for place in range(min(start, len(entries) - 1), 0, -1):
-            if entries[place].is_keyframe:
-                break
-        else:
-            return None
         self._pending = None
-        landing = self._source.landing_on(entries[place].timestamp)
-        first = None if landing is None else next(landing.frames, None)
-        if landing is None or first is None or first.pts != landing.time or place + landing.num_before() > start:
-            return None
-        return enumerate(chain([first], landing.frames), place + landing.num_before())
+        entries = self._source.stream.index_entries
+        target = entries[start].timestamp if start < len(entries) else -1
+        for _ in range(2):
+            landing = self._source.landing(target) if target > 0 else None
+            if landing is None or landing.decoding_time is None:
+                return None
+            place = entries.search_timestamp(landing.decoding_time, any_frame=True)
+            first = next(landing.frames, None)
+            number = place + landing.num_before()
+            is_there = first is not None and first.pts == landing.time
+            if is_there and number <= start and entries[place].timestamp == landing.decoding_time:
+                return enumerate(chain([first], landing.frames), number)
+            target = landing.decoding_time - 1
+        return None
 
     def _timed(
         self, frames: Iterator[Any], size: tuple[int, int] | None, start: Fraction | None = None

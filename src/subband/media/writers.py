@@ -27,6 +27,7 @@ _ANIMATIONS: dict[str, dict[str, Any]] = {
 _STRIP, _FOLDER = ".png", ""
 _SUFFIXES = {*VIDEO_SUFFIXES, *_ANIMATIONS, _STRIP, _FOLDER}
 _DEVICES = (Path("/dev"), Path("/dev/fd"), Path("/proc/self/fd"))
+_LONGEST = {".apng": 65, ".gif": 655, ".webp": 16777}  # whole seconds of a frame that the formats can note
 _SHORTEST = 20  # milliseconds; viewers slow down anything faster
 
 
@@ -122,10 +123,11 @@ def check_clip_rate(path: Path | str, fps: float) -> None:
         fps: Frames per second.
 
     Raises:
-        ValueError: If it is above 1000, or below one frame an hour.
+        ValueError: If it is above 1000, below one frame an hour, or slower than the format can say.
     """
     if Path(path).suffix.lower() not in (_STRIP, _FOLDER):
         check_rate(Path(path), fps)
+        _check_duration(Path(path), 1 / fps)
 
 
 _Writer = TypeVar("_Writer", bound="_ImageWriter")
@@ -200,8 +202,11 @@ class _CollectingWriter(_ImageWriter):
             raise ValueError(
                 f"{self.path.name} would hold more than {MAX_ANIMATION_VALUES} values; write a video instead (.mp4)."
             )
-        if time is not None and self._frames and time <= (self._frames[-1][1] or Fraction(-1)):
-            raise ValueError(f"{self.path.name}: the times of frames must grow, {time} s comes too late.")
+        before = self._frames[-1][1] if self._frames else None
+        if time is not None and before is not None:
+            if time <= before:
+                raise ValueError(f"{self.path.name}: the times of frames must grow, {time} s comes too late.")
+            _check_duration(self.path, float(time - before))
         self._frames.append((pixels.copy(), time, duration))
 
 
@@ -248,6 +253,14 @@ class AnimationWriter(_CollectingWriter):
         durations = [max(after - before, _SHORTEST) for before, after in pairwise(marks)]
         ending = max(round(1000 * last / step) * step, _SHORTEST) if last else (durations[-1] if durations else usual)
         return [*durations, ending]
+
+
+def _check_duration(path: Path, seconds: float) -> None:
+    longest = _LONGEST.get(path.suffix.lower())
+    if longest is not None and seconds > longest:
+        raise ValueError(
+            f"{path.name} cannot show a frame for {seconds:.0f} s, at most {longest} s; write a video (.mp4)."
+        )
 
 
 def _image(pixels: np.ndarray) -> Any:
