@@ -114,7 +114,7 @@ def test_no_frame_can_be_decoded(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def work(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, int]]:
+def work(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     """Counts packets that are read and packets that are decoded; the process knows no file."""
     count = {"read": 0, "decoded": 0}
     read, decode = frame_source.video_packets, frame_source.decoded_frames
@@ -130,7 +130,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, int]]:
         "decoded_frames",
         lambda stream, packets, damage: decode(stream, counted("decoded", packets), damage),
     )
-    yield count
+    return count
 
 
 def test_a_short_part_reads_a_short_part(
