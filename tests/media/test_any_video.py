@@ -15,7 +15,7 @@ import torch
 
 from subband.cli.main import main
 from subband.data.video.folder import find_videos
-from subband.media import VideoReader, check_clip_path, open_clip, probe, read_clip, write_clip
+from subband.media import check_clip_path, open_clip, probe, read_clip, write_clip
 from subband.media.video_writer import VideoWriter
 from subband.media.writers import check_clip_rate, open_writer
 from subband.predictors.streaming import stream_clip
@@ -131,7 +131,7 @@ def test_sizes_that_change_and_pixels_that_are_not_square_are_named(tmp_path: Pa
     (tmp_path / "ab.m2v").write_bytes((tmp_path / "a.m2v").read_bytes() + (tmp_path / "b.m2v").read_bytes())
     with pytest.warns(UserWarning, match=r"ab\.m2v changes its frame size .* that of the first, 64 x 48"):
         frames = read_clip(tmp_path / "ab.m2v")
-    assert frames.shape == (12, 3, 48, 64)
+    assert frames.shape == (11, 3, 48, 64)  # as ffmpeg: the decoder starts anew and drops the frame it held back
     with VideoWriter(tmp_path / "x.mp4", pixel_aspect=Fraction(12, 11)) as writer:
         writer.write(np.zeros((16, 24, 3), np.uint8))
     with pytest.warns(UserWarning, match=r"the pixels of .*x\.mp4 are not square \(12:11\)"):

@@ -89,12 +89,15 @@ class FrameSource:
             if first is None or first.pts is None:
                 return None
             if first.is_keyframe and first.pts <= time:
-                num_before: list[int] = []
-                frames = self._steady(lambda: self._from_key(target, num_before))
-                return Landing(first.pts, first.dts, frames, lambda: len(num_before))
+                return self._landed(first, target)
             earlier = min(first.pts if first.dts is None else first.dts, target)
             target = earlier - 1
         return None
+
+    def _landed(self, first: Any, target: int) -> Landing:
+        num_before: list[int] = []
+        frames = self._steady(lambda: self._from_key(target, num_before))
+        return Landing(first.pts, first.dts, frames, lambda: len(num_before))
 
     def _open(self) -> None:
         self.container = open_container(self._file)
