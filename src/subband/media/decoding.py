@@ -29,12 +29,7 @@ class Damage:
     @property
     def is_found(self) -> bool:
         """Whether the clip is not whole."""
-        return self.total > 0
-
-    @property
-    def total(self) -> int:
-        """By which new damage is noticed."""
-        return self.num_lost + self.num_marred + self.is_cut
+        return bool(self.num_lost or self.num_marred or self.is_cut)
 
     def describe(self, path: Path) -> str:
         """One sentence for a warning.

@@ -7,7 +7,6 @@ import zlib
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -20,12 +19,9 @@ from subband.media.frames import ClipDetails
 from subband.media.orientation import Turn
 
 MAX_REMEMBERED_FRAMES = 4_000_000
-"""Most frames of all files whose places are remembered, about 32 MB; the files that were not used for longest go."""
+"""Most frames of all files whose places are remembered, about 64 MB; the files that were not used for longest go."""
 
 MAX_REMEMBERED_FILES = 20_000
-
-_MOST_AHEAD = 17  # frames that a decoder holds back, H.264's 16 and itself: damage is noticed so much earlier
-_SAMPLED_EVERY = 61  # bytes; a prime, so that columns of a frame are hit alike
 
 
 class StreamFacts(NamedTuple):
@@ -55,15 +51,16 @@ class FrameIndex:
         times: Time of every frame in units of the stream, ascending; empty where a time is missing or they do not grow,
             in which case frames are counted from the start.
         entries: Numbers of the key frames.
-        checksums: Of the pixels of each key frame as it is when the file is decoded from its start; empty where the
-            packets were counted only.
+        checksums: Of the pixels of every frame when the file is decoded from its start: in a damaged file, what a
+            decoder puts in the place of what is missing depends on all that it decoded before. Empty where the packets
+            were counted only.
         damage: What was wrong.
     """
 
     count: int = 0
     times: array[int] = field(default_factory=lambda: array("q"))
     entries: array[int] = field(default_factory=lambda: array("q"))
-    checksums: array[int] = field(default_factory=lambda: array("Q"))
+    checksums: array[int] = field(default_factory=lambda: array("L"))
     damage: Damage = field(default_factory=Damage)
 
     def number_at(self, time: int) -> int | None:
@@ -84,25 +81,6 @@ class FrameIndex:
         end = bisect_right(self.entries, number)
         return list(reversed(self.entries[max(end - 2, 0) : end]))
 
-    def leave_out_damaged(self, numbers: Sequence[int], count: int) -> None:
-        """Leaves out entries between which and the next one there is damage.
-
-        A decoder mends what is missing from what it decoded before, so what comes after such a jump would not be what
-        comes when the file is decoded from its start.
-
-        Args:
-            numbers: Of the frames at which damage was noticed.
-            count: Number of frames.
-        """
-        ends = [*self.entries[1:], count]
-        kept = [
-            place
-            for place, (begin, end) in enumerate(zip(self.entries, ends, strict=True))
-            if not any(begin - _MOST_AHEAD <= number <= end for number in numbers)
-        ]
-        self.entries = array("q", (self.entries[place] for place in kept))
-        self.checksums = array("Q", (self.checksums[place] for place in kept))
-
     def agrees(self, number: int, frame: Any) -> bool:
         """Whether a frame that was jumped to is what decoding from the start gives.
 
@@ -110,25 +88,22 @@ class FrameIndex:
             number: Its number.
             frame: The decoded frame.
         """
-        if not self.checksums:
-            return True  # pictures that were counted only
-        place = bisect_left(self.entries, number)
-        is_entry = place < len(self.entries) and self.entries[place] == number
-        return is_entry and self.checksums[place] == checksum(frame)
+        return not self.checksums or (number < self.count and self.checksums[number] == checksum(frame))
 
 
 def checksum(frame: Any) -> int:
-    """A number by which frames of other pixels are told apart; every 61st byte counts.
+    """A number by which frames of other pixels are told apart.
 
     Args:
         frame: A decoded frame.
     """
-    value = 0
-    for plane in frame.planes:
-        if plane.line_size <= 0:  # upside down, or a palette
-            continue
-        rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[:, : plane.width]  # without padding
-        value = zlib.crc32(np.ascontiguousarray(rows.reshape(-1)[::_SAMPLED_EVERY]), value)
+    planes = [plane for plane in frame.planes if plane.line_size > 0]  # none that is upside down, and no palette
+    one_plane = -(-frame.format.padded_bits_per_pixel // 8)
+    value_bytes = one_plane if len(planes) == 1 else -(-frame.format.components[0].bits // 8)
+    value = 1
+    for plane in planes:
+        rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+        value = zlib.adler32(np.ascontiguousarray(rows[:, : value_bytes * plane.width]), value)  # without padding
     return value
 
 

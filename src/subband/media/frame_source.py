@@ -62,6 +62,11 @@ class FrameSource:
         """Closes the file."""
         self.container.close()
 
+    def reopen(self) -> None:
+        """Opens the file anew: a decoder that was used before may fill what is missing from its old buffers."""
+        self.close()
+        self._open()
+
     @property
     def can_seek(self) -> bool:
         """Whether the file lets jump to a time."""
@@ -115,13 +120,13 @@ class FrameSource:
 
     def _rewound(self) -> Iterator[Any]:
         """Packets from the first one on. A jump to the start that leads elsewhere, as edit lists make it, is undone."""
-        if not self._is_at_start and self.can_seek and self._first_packet is not None:
+        can_return = self.can_seek and not self.needs_one_thread and self._first_packet is not None
+        if not self._is_at_start and can_return:
             first = self._packet_near(min(self.stream.start_time or 0, 0))
             if first is not None and _place(first) == self._first_packet:
                 return chain([first], self._packets_here)
         if not self._is_at_start:
-            self.container.close()
-            self._open()
+            self.reopen()
         self._turn_count += 1
         self._is_at_start = False
         packets = video_packets(self.container, self.stream, self._name, self._new_damage())
@@ -143,8 +148,7 @@ class FrameSource:
             if not (self.damage.is_found or self.damage.may_hide):
                 return
             self.needs_one_thread = True
-            self.container.close()
-            self._open()
+            self.reopen()
         yield from islice(begin(), count, None)
 
     def _from_start(self) -> Iterator[Any]:

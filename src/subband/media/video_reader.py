@@ -173,16 +173,11 @@ class VideoReader(BaseReader):
         if self._record.index is None:
             index = FrameIndex()
             times: list[Any] = []
-            damaged, seen = [], 0
             for number, frame in enumerate(self._from_start()):
                 times.append(frame.pts)
-                if self._source.damage.total != seen:
-                    damaged.append(number)
-                    seen = self._source.damage.total
+                index.checksums.append(checksum(frame))
                 if frame.key_frame:
                     index.entries.append(number)
-                    index.checksums.append(checksum(frame))
-            index.leave_out_damaged(damaged, len(times))
             index.count, index.damage = len(times), self._source.damage
             _note_times(index, times)
             self._record.index, self._record.needs_one_thread = index, self._source.needs_one_thread
@@ -251,8 +246,19 @@ class VideoReader(BaseReader):
                 continue
             first = next(landing.frames, None)
             if first is not None and first.pts == landing.time and index.agrees(number, first):
-                return enumerate(chain([first], landing.frames), number)
+                return self._as_from_start(index, enumerate(chain([first], landing.frames), number), start)
         return None
+
+    def _as_from_start(
+        self, index: FrameIndex, jumped: Iterator[tuple[int, Any]], start: int
+    ) -> Iterator[tuple[int, Any]]:
+        """Numbered frames after a jump; from the first on that decoding from the start gives otherwise, that is done."""
+        for number, frame in jumped:
+            if number >= start and not index.agrees(number, frame):
+                self._source.reopen()
+                yield from islice(enumerate(self._from_start()), number, None)
+                return
+            yield number, frame
 
     def _listed(self) -> bool:
         """Whether the container lists every picture, and an edit list leaves out none of them."""
