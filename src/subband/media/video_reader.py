@@ -171,18 +171,25 @@ class VideoReader(BaseReader):
     def _index(self) -> FrameIndex:
         """All frames, counted by decoding them."""
         if self._record.index is None:
-            index = FrameIndex()
-            times: list[Any] = []
-            for number, frame in enumerate(self._from_start()):
-                times.append(frame.pts)
-                index.checksums.append(checksum(frame))
-                if frame.key_frame:
-                    index.entries.append(number)
-            index.count, index.damage = len(times), self._source.damage
-            _note_times(index, times)
+            had_one_thread = self._source.needs_one_thread
+            index = self._counted()
+            if self._source.needs_one_thread and not had_one_thread:
+                index = self._counted()  # before damage is noticed, threads may have mended frames in another way
             self._record.index, self._record.needs_one_thread = index, self._source.needs_one_thread
             RECORDS.trim()
         return self._record.index
+
+    def _counted(self) -> FrameIndex:
+        index = FrameIndex()
+        times: list[Any] = []
+        for number, frame in enumerate(self._from_start()):
+            times.append(frame.pts)
+            index.checksums.append(checksum(frame))
+            if frame.key_frame:
+                index.entries.append(number)
+        index.count, index.damage = len(times), self._source.damage
+        _note_times(index, times)
+        return index
 
     def _stored_index(self) -> FrameIndex:
         """All pictures, counted without decoding them."""
@@ -252,7 +259,7 @@ class VideoReader(BaseReader):
     def _as_from_start(
         self, index: FrameIndex, jumped: Iterator[tuple[int, Any]], start: int
     ) -> Iterator[tuple[int, Any]]:
-        """Numbered frames after a jump; from the first on that decoding from the start gives otherwise, that is done."""
+        """Numbered frames after a jump; once one is not what decoding from the start gives, that is done."""
         for number, frame in jumped:
             if number >= start and not index.agrees(number, frame):
                 self._source.reopen()
