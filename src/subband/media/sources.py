@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from subband.media.containers import is_pipe
 from subband.media.frames import (
     IMAGE_SUFFIXES,
     BaseReader,
@@ -36,7 +37,8 @@ def open_clip(path: Path | str) -> ClipReader:
     """Opens a clip once, for its facts and its frames.
 
     Args:
-        path: Folder of images, animated image (by suffix; a still one is a clip of one frame) or video file.
+        path: Folder of images, animated image (by suffix; a still one is a clip of one frame) or video file of any
+            suffix; a pipe such as `/dev/stdin` is read to its end as a video.
 
     Returns:
         A reader, to be used in a `with` block.
@@ -59,7 +61,10 @@ def open_clip(path: Path | str) -> ClipReader:
     if path.is_dir():
         return FolderReader(path)
     if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist.")
+        hint = " For standard input, give /dev/stdin." if str(path) == "-" else ""
+        raise FileNotFoundError(f"{path} does not exist.{hint}")
+    if is_pipe(path):
+        return VideoReader(path)
     if path.stat().st_size == 0:
         raise ValueError(f"{path} is empty (0 bytes).")
     if path.suffix.lower() in ANIMATION_SUFFIXES:
@@ -77,6 +82,11 @@ class _ImageReader(BaseReader, ABC):
     details: ClipDetails
     info: VideoInfo
 
+    @property
+    def count(self) -> int:
+        """Number of frames."""
+        return self.info.num_frames
+
     @abstractmethod
     def _times(self) -> list[tuple[Fraction, Fraction]] | None:
         """Time and duration of every frame."""
@@ -86,12 +96,12 @@ class _ImageReader(BaseReader, ABC):
         """Frames of ascending indices, resized if a size is given."""
 
     def frames(self, indices: range) -> Iterator[np.ndarray]:
-        """Yields the frames of ascending `indices`, `(H, W, 3)` uint8.
+        """Yields the frames of ascending `indices`, `(H, W, 3)` uint8; fewer when the clip ends early.
 
         Raises:
             ValueError: If an image is damaged or has another size.
         """
-        yield from self._images(indices, None)
+        yield from self._images(range(indices.start, min(indices.stop, self.count), indices.step), None)
 
     def stream(self, start: Fraction | int | None = None, size: Size = None) -> Iterator[Frame]:
         """Yields frames with their times, one at a time.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+import warnings
+from fractions import Fraction
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -13,10 +15,10 @@ from torch import Tensor
 
 from subband.cli.options import open_table, refuse_existing, show_table
 from subband.device import pick_device
-from subband.media.frames import VideoInfo, working_size
+from subband.media.frames import working_size
 from subband.media.sources import open_clip
 from subband.media.video import read_clip, write_clip
-from subband.media.writers import check_clip_path
+from subband.media.writers import check_clip_path, check_clip_rate
 from subband.metrics.descriptors import VIDEO_METRICS
 from subband.predictors.video_prediction import Comparison, VideoPredictor
 from subband.visual.colors import error_colors
@@ -67,19 +69,30 @@ def run(args: Namespace) -> None:
     check_clip_path(args.out)
     refuse_existing(args.out, args.overwrite)
     with open_clip(args.clip) as reader:
-        info = reader.info
+        fps = (reader.fps or _DEFAULT_FPS * args.stride) / args.stride
+        check_clip_rate(args.out, fps)
         device = pick_device(args.device)
         predictor = VideoPredictor.load(args.model, device=device, max_side=args.max_side)
         wanted = predictor.num_context + (args.num_frames if args.compare else 0)
-        start = _first_frame(args, info, wanted, predictor.num_context)
-        size = working_size(info.height, info.width, args.max_side)
+        num_frames = reader.count
+        start = _first_frame(args, num_frames, wanted, predictor.num_context)
+        size = working_size(reader.height, reader.width, args.max_side)
         clip = read_clip(reader, start, wanted, args.stride, size).to(device)
+        _name_pixel_aspect(args.clip, reader.details.pixel_aspect)
     end = start + (wanted - 1) * args.stride
-    print(f"{args.clip}: frames {start} to {end} of {info.num_frames}, {size[0]} x {size[1]} pixels")
+    print(f"{args.clip}: frames {start} to {end} of {num_frames}, {size[0]} x {size[1]} pixels")
     frames = _compare(predictor, clip, args) if args.compare else _predict(predictor, clip, args.num_frames)
-    fps = (info.fps or _DEFAULT_FPS * args.stride) / args.stride
     write_clip(args.out, frames, fps=fps, overwrite=args.overwrite)
     print(f"wrote {args.out}")
+
+
+def _name_pixel_aspect(clip: str, aspect: Fraction) -> None:
+    if aspect != 1:
+        warnings.warn(
+            f"the pixels of {clip} are not square ({aspect.numerator}:{aspect.denominator}); the prediction has the "
+            "stored ones, shown as squares.",
+            stacklevel=2,
+        )
 
 
 def _check_numbers(args: Namespace) -> None:
@@ -90,10 +103,10 @@ def _check_numbers(args: Namespace) -> None:
         raise ValueError(f"--start must not be negative, got {args.start}.")
 
 
-def _first_frame(args: Namespace, info: VideoInfo, wanted: int, num_context: int) -> int:
+def _first_frame(args: Namespace, num_frames: int, wanted: int, num_context: int) -> int:
     """Number of the first frame to read, so that `wanted` frames fit into the clip."""
     span = (wanted - 1) * args.stride + 1
-    available = info.num_frames - (args.start or 0)
+    available = num_frames - (args.start or 0)
     if available < span:
         purpose = f"{num_context} to look at" + (f" and {args.num_frames} to compare with" if args.compare else "")
         taken = f" with --stride {args.stride}" if args.stride > 1 else ""

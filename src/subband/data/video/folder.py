@@ -14,7 +14,7 @@ from subband.data.random import uniform
 from subband.data.spec import Clips, ClipSpec, VideoData, check_index, image_size
 from subband.media.frames import IMAGE_SUFFIXES, ClipReader
 from subband.media.sources import open_clip
-from subband.media.video import probe, read_clip
+from subband.media.video import read_clip
 
 Fit = Literal["crop", "stretch"]
 
@@ -255,14 +255,15 @@ def find_videos(folder: Path, num_frames: int) -> list[Video]:
             problems.append(f"{path} is no video")
             continue
         try:
-            info = probe(path)
+            with open_clip(path) as reader:
+                video = Video(path, reader.count, reader.height, reader.width)
         except ValueError as error:
             problems.append(str(error).rstrip("."))
             continue
-        if info.num_frames < num_frames:
-            problems.append(f"{path} has {info.num_frames} frames, {num_frames} are needed")
+        if video.num_frames < num_frames:
+            problems.append(f"{path} has {video.num_frames} frames, {num_frames} are needed")
         else:
-            videos.append(Video(path, info.num_frames, info.height, info.width))
+            videos.append(video)
     listed = "; ".join([*problems[:_MAX_LISTED], *(["..."] if len(problems) > _MAX_LISTED else [])])
     if not videos:
         raise ValueError(f"{folder} holds no usable video" + (f": {listed}" if listed else ""))

@@ -1,0 +1,124 @@
+"""Pictures of a video stream decoded as the ffmpeg program does: what cannot be decoded is skipped and counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from subband.media.containers import import_av, reading
+
+
+@dataclass
+class Damage:
+    """What was found wrong while a clip was decoded.
+
+    Attributes:
+        num_lost: Pictures that could not be decoded; they are no frames of the clip.
+        num_marred: Frames that the decoder could restore in part only.
+        is_cut: Whether data is missing: a picture is incomplete, or the file could not be read to its end.
+        may_hide: Whether fewer frames came than pictures went in, which several threads may have lost at the end.
+    """
+
+    num_lost: int = 0
+    num_marred: int = 0
+    is_cut: bool = False
+    may_hide: bool = False
+
+    @property
+    def is_found(self) -> bool:
+        """Whether the clip is not whole."""
+        return bool(self.num_lost or self.num_marred or self.is_cut)
+
+    def describe(self, path: Path) -> str:
+        """One sentence for a warning.
+
+        Args:
+            path: The clip.
+
+        Example:
+            >>> Damage(num_lost=2, is_cut=True).describe(Path("a.mp4"))
+            'a.mp4 is damaged: data is missing, pictures that could not be decoded and are left out: 2.'
+        """
+        facts = ["data is missing"] if self.is_cut else []
+        if self.num_lost:
+            facts.append(f"pictures that could not be decoded and are left out: {self.num_lost}")
+        if self.num_marred:
+            facts.append(f"frames that were restored in part only: {self.num_marred}")
+        return f"{path} is damaged: {', '.join(facts)}."
+
+
+def video_stream(container: Any, path: Path) -> Any:
+    """The first video stream that is no cover picture and has a decoder.
+
+    Args:
+        container: An opened file.
+        path: What messages call it.
+
+    Raises:
+        ValueError: If there is no decoder for any.
+    """
+    found = [stream for stream in container.streams.video if stream.codec_context is not None]
+    if not found:
+        raise ValueError(f"{path} cannot be read as a video: the installed PyAV has no decoder for it.")
+    cover = import_av().stream.Disposition.attached_pic
+    return next((stream for stream in found if not stream.disposition & cover), found[0])
+
+
+def video_packets(container: Any, stream: Any, path: Path, damage: Damage) -> Iterator[Any]:
+    """Packets of a stream from the present position on; where reading fails, the clip ends, as in ffmpeg.
+
+    Args:
+        container: An opened file.
+        stream: Its video stream.
+        path: What messages call it.
+        damage: Where incomplete data is noted.
+    """
+    av = import_av()
+    with reading(path):
+        try:
+            for packet in container.demux(stream):
+                # Empty packets would end the decoding: the last one of PyAV's, and some that AVI files hold.
+                if packet.size:
+                    damage.is_cut |= packet.is_corrupt and not packet.is_discard
+                    yield packet
+        except av.error.InvalidDataError:
+            damage.is_cut = True
+
+
+def decoded_frames(stream: Any, packets: Iterable[Any], damage: Damage) -> Iterator[Any]:
+    """Frames of packets, in the order of showing.
+
+    Like the ffmpeg program, this shows frames that the decoder restored in part, and leaves out what it does not give
+    out: pictures that cannot be decoded, and those before the first from which decoding can begin.
+
+    Args:
+        stream: The video stream.
+        packets: Its packets.
+        damage: Where pictures that cannot be decoded are counted.
+    """
+    context = stream.codec_context
+    num_waiting = 0
+    for packet in packets:
+        frames = _decode(context, packet, damage)
+        num_waiting += (not packet.is_discard) - len(frames)
+        yield from frames
+    last = _decode(context, None, damage)
+    damage.may_hide = len(last) + damage.num_lost < num_waiting
+    yield from last
+
+
+def _decode(context: Any, packet: Any | None, damage: Damage) -> list[Any]:
+    av = import_av()
+    try:
+        frames = context.decode(packet)
+    except av.error.MemoryError:
+        raise
+    except av.error.EOFError:
+        return []
+    except av.error.FFmpegError:
+        damage.num_lost += 1
+        return []
+    damage.num_marred += sum(frame.is_corrupt for frame in frames)
+    return list(frames)
