@@ -14,7 +14,7 @@ import torch
 import subband
 from subband.config import build_recipe, recipe_text
 from subband.training.loop import evaluate, train
-from subband.training.module import DivergenceError
+from subband.training.checkpoints import DivergenceError
 from subband.training.trainer import check_machine
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}

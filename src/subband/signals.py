@@ -1,0 +1,93 @@
+"""Ctrl-C and SIGTERM: said in one line, and an exit code of 128 and the number of the signal."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Any, NoReturn
+
+__all__ = ["STOP_SIGNALS", "SignalHandlers", "Stopped", "end_now", "exit_code", "say"]
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Stopped(BaseException):
+    """A signal asked the program to end. Not an Exception, so that nothing swallows it.
+
+    Args:
+        message: What the user is told.
+        code: Exit code of the program.
+    """
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class SignalHandlers:
+    """Handles Ctrl-C and SIGTERM inside a `with` block, in the main thread; a signal that is ignored stays ignored.
+
+    Args:
+        handle: Called with the number of a first signal.
+        at_once: Called before the process ends by a second one, which waits for nothing.
+
+    Attributes:
+        received: Number of the first signal that came.
+    """
+
+    def __init__(self, handle: Callable[[int], None], at_once: Callable[[], None] | None = None) -> None:
+        self.received: int | None = None
+        self._handle, self._at_once = handle, at_once
+        self._process = os.getpid()
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> SignalHandlers:
+        if threading.current_thread() is threading.main_thread():
+            for number in STOP_SIGNALS:
+                if signal.getsignal(number) != signal.SIG_IGN:
+                    self._before[number] = signal.signal(number, self._on_signal)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before.clear()
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if os.getpid() != self._process:  # a process that was forked from this one, before it sets its own handlers
+            return
+        if self.received is not None:
+            if self._at_once is not None:
+                self._at_once()
+            end_now(number)
+        self.received = number
+        self._handle(number)
+
+
+def exit_code(number: int) -> int:
+    """The exit code of a program that a signal ended, as shells count.
+
+    Example:
+        >>> exit_code(signal.SIGTERM)
+        143
+    """
+    return 128 + number
+
+
+def end_now(number: int) -> NoReturn:
+    """End this process and the ones it started, without any clean-up."""
+    for child in multiprocessing.active_children():
+        child.kill()
+    os._exit(exit_code(number))
+
+
+def say(text: str) -> None:
+    """One line on standard error, at once."""
+    print(f"subband: {text}", file=sys.stderr, flush=True)
