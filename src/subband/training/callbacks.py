@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
@@ -61,10 +61,15 @@ class SaveLast(Checkpoint):
         is_due = self.every_steps is not None and step % self.every_steps == 0 and step != self._saved_step
         if trainer.is_last_batch:
             self._is_due = is_due
-        elif self._must_stop(trainer):
-            self._stop(trainer)
-        elif is_due:
+            return
+        self._has_stopped = self._must_stop(trainer)
+        if is_due or self._has_stopped:
             self._save(trainer)
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Stop after a save that a signal has asked for; by now the step has been logged too."""
+        if self._has_stopped:
+            raise self._interruption(trainer)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Stop before a validation begins."""
@@ -121,17 +126,18 @@ class SaveLast(Checkpoint):
         here = self._handlers is not None and self._handlers.received is not None
         return trainer.strategy.reduce_boolean_decision(here, all=False) if trainer.world_size > 1 else here
 
-    def _stop(self, trainer: Trainer) -> None:
+    def _stop(self, trainer: Trainer) -> NoReturn:
         self._has_stopped = True
         self._save(trainer)
+        raise self._interruption(trainer)
+
+    def _interruption(self, trainer: Trainer) -> TrainingInterrupted:
         received = None if self._handlers is None else self._handlers.received
         code = exit_code(received or signal.SIGTERM)
         if not is_first_process():
             # Lightning kills the first process when one that it has started itself ends with another code than 0.
-            raise TrainingInterrupted("", code if "RANK" in os.environ else 0)
-        raise TrainingInterrupted(
-            f"stopped at step {_step(trainer)} and saved; go on with: {self.resume_command}", code
-        )
+            return TrainingInterrupted("", code if "RANK" in os.environ else 0)
+        return TrainingInterrupted(f"stopped at step {_step(trainer)} and saved; go on with: {self.resume_command}", code)
 
     def _save(self, trainer: Trainer) -> None:
         trainer.save_checkpoint(self.path)
