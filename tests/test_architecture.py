@@ -33,7 +33,7 @@ ALLOWED = {
     "losses": {"transforms", "losses"},
     "metrics": {"transforms", "metrics"},
     "media": {"transforms", "files", "media"},
-    "data": {"transforms", "files", "media", "data"},
+    "data": {"transforms", "files", "signals", "media", "data"},
     "predictors": CORE | {"metrics", "device", "files", "media", "data", "predictors"},
     "explain": CORE | {"data", "explain"},
     "export": CORE | {"media", "data", "predictors", "export", "_version"},

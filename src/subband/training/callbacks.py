@@ -137,7 +137,9 @@ class SaveLast(Checkpoint):
         if not is_first_process():
             # Lightning kills the first process when one that it has started itself ends with another code than 0.
             return TrainingInterrupted("", code if "RANK" in os.environ else 0)
-        return TrainingInterrupted(f"stopped at step {_step(trainer)} and saved; go on with: {self.resume_command}", code)
+        return TrainingInterrupted(
+            f"stopped at step {_step(trainer)} and saved; go on with: {self.resume_command}", code
+        )
 
     def _save(self, trainer: Trainer) -> None:
         trainer.save_checkpoint(self.path)
