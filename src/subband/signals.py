@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 __all__ = ["STOP_SIGNALS", "SignalHandlers", "Stopped", "end_now", "exit_code", "say"]
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_PROGRAM = "subband.cli.main"
 
 
 class Stopped(BaseException):
@@ -88,6 +89,25 @@ def end_now(number: int) -> NoReturn:
     os._exit(exit_code(number))
 
 
+def _guard_start() -> None:
+    """Let Ctrl-C end the program `subband`, and no other, quietly while Python loads it, before its own handler is set.
+
+    Python loads this package, and PyTorch with it, before the first line of the program runs.
+    """
+    is_program = os.path.basename(sys.argv[0] if sys.argv else "").partition(".")[0] == "subband"
+    is_module = any(pair == ("-m", _PROGRAM) for pair in zip(sys.orig_argv, sys.orig_argv[1:], strict=False))
+    if (is_program or is_module) and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _end_quietly)
+
+
+def _end_quietly(number: int, frame: FrameType | None) -> NoReturn:
+    os.write(2, b"subband: stopped.\n")
+    os._exit(exit_code(number))
+
+
 def say(text: str) -> None:
     """One line on standard error, at once."""
     print(f"subband: {text}", file=sys.stderr, flush=True)
+
+
+_guard_start()

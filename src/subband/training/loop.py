@@ -135,8 +135,8 @@ def train(
 
     Raises:
         FileExistsError: If the folder holds a run.
-        ValueError: If the recipe does not fit together or wants more GPUs than there are, training diverges, or a run is
-            resumed with settings that would make it another one.
+        ValueError: If the recipe does not fit together or wants more GPUs than there are, training diverges, or a run
+            is resumed with settings that would make it another one.
         TrainingInterrupted: After Ctrl-C or SIGTERM; the state of the run is saved.
         OSError: If the disk is full; the message says what is safe.
     """
