@@ -101,7 +101,7 @@ def _guard_start() -> None:
 
 
 def _end_quietly(number: int, frame: FrameType | None) -> NoReturn:
-    os.write(2, b"subband: stopped.\n")
+    os.write(2, b"subband: interrupted.\n")
     os._exit(exit_code(number))
 
 

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from subband.cli import main as cli
 from subband.cli.commands import denoise
 from subband.cli.main import main
 from subband.media.images import write_image
+from subband.predictors.classification import ImageClassifier
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
@@ -43,8 +45,30 @@ def test_a_signal_ends_a_command_over_a_folder_between_two_results(tmp_path, mon
         assert [path.name for path in out.iterdir()] == ["0.png"]
         error = capsys.readouterr().err
         assert error.count("\n") == 1
-        assert error.startswith("subband: stopped")
+        assert error.startswith("subband: stopped" if kind == signal.SIGTERM else "subband: interrupted")
         assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == handlers
+
+
+def test_classes_of_the_photographs_that_are_done_are_written(tmp_path, monkeypatch, capsys):
+    for number in range(6):
+        (tmp_path / "photos").mkdir(exist_ok=True)
+        write_image(tmp_path / "photos" / f"{number}.png", torch.rand(1, 8, 8))
+    original, calls = ImageClassifier.prepare, []
+
+    def prepare(self, pixels):
+        calls.append(None)
+        if len(calls) == 5:
+            os.kill(os.getpid(), signal.SIGTERM)  # it is prepared in another thread than the main one
+        return original(self, pixels)
+
+    monkeypatch.setattr(ImageClassifier, "prepare", prepare)
+    words = ["classify", str(tmp_path / "photos"), "--model", "gfnet_digits", "--batch-size", "1", "--top", "1"]
+    code = main([*words, "--device", "cpu", "--out", str(tmp_path / "classes.csv")])
+    error = capsys.readouterr().err
+    assert code == 143, error
+    count = int(re.fullmatch(r"subband: interrupted after (\d) of 6 photographs, which are done.\n", error)[1])
+    rows = (tmp_path / "classes.csv").read_text().splitlines() if count else []
+    assert len(rows) == (count + 1 if count else 0)
 
 
 def test_a_signal_during_an_import_is_no_error_of_the_import(monkeypatch, capsys):
@@ -56,7 +80,7 @@ def test_a_signal_during_an_import_is_no_error_of_the_import(monkeypatch, capsys
 
     monkeypatch.setattr(cli.importlib, "import_module", importing)
     assert main(["models"]) == 130
-    assert capsys.readouterr().err == "subband: stopped; what was finished before is there.\n"
+    assert capsys.readouterr().err == "subband: interrupted; what was finished before is there.\n"
     assert importlib.import_module is importing
 
 
@@ -85,7 +109,7 @@ def test_ctrl_c_during_the_imports_of_a_command(tmp_path):
         process.send_signal(signal.SIGINT)
         _, error = process.communicate(timeout=60)
         assert process.returncode == 130, (library, delay, error)
-        assert error.startswith("subband: stopped"), (library, delay)
+        assert error.startswith("subband: interrupted"), (library, delay)
         assert error.count("\n") == 1, (library, delay)
 
 

@@ -1,12 +1,14 @@
 """From a folder per class to a trained classifier and its scores, by commands alone."""
 
 import json
+import signal
 
 import torch
 import yaml
 
 from subband.cli.main import main
 from subband.media.images import write_image
+from subband.tasks.classification.task import ClassificationTask
 
 SMALL = {
     "task": "classification",
@@ -116,3 +118,19 @@ def test_a_cut_off_test_image_costs_neither_the_run_nor_the_scores(tmp_path, mon
     )
     assert error.count("\n") == 1
     assert json.loads((tmp_path / "project" / "run" / "scores.json").read_text())["data"]["images"] == 11
+
+
+def test_a_signal_while_the_scores_are_measured_says_how_to_get_them(tmp_path, monkeypatch, capsys):
+    measure = ClassificationTask.evaluate
+    monkeypatch.setattr(ClassificationTask, "evaluate", lambda *args: signal.raise_signal(signal.SIGTERM))
+    assert train_small(tmp_path, monkeypatch, "run") == 143
+    error = capsys.readouterr().err
+    assert error == (
+        "subband: interrupted; what was trained is saved, go on with: subband train run/config.yaml --out run --resume\n"
+    )
+    weights = tmp_path / "project" / "run" / "model" / "model.safetensors"
+    before = weights.read_bytes()
+    monkeypatch.setattr(ClassificationTask, "evaluate", measure)
+    assert main(["train", "run/config.yaml", "--out", "run", "--resume", "--quiet"]) == 0
+    assert (tmp_path / "project" / "run" / "scores.json").is_file()
+    assert weights.read_bytes() == before

@@ -79,11 +79,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             # A library may have turned what the signal raised into an error of its own.
             if handlers.received is None and not isinstance(error, KeyboardInterrupt | Stopped):
                 return _report(error, words)
-            code = error.code if isinstance(error, Stopped) else exit_code(handlers.received or signal.SIGINT)
-            message = str(error) if isinstance(error, Stopped) else "stopped; what was finished before is there."
-            if message:
-                say(message)
-            return code
+            stop = error if isinstance(error, Stopped) else _stopped(handlers.received or signal.SIGINT)
+            if str(stop):
+                say(str(stop))
+            return stop.code
 
 
 def _main(words: list[str]) -> int:
@@ -104,7 +103,12 @@ def _stop(number: int) -> None:
     """What a first signal does: Ctrl-C as Python has it, SIGTERM likewise."""
     if number == signal.SIGINT:
         raise KeyboardInterrupt
-    raise Stopped("stopped by SIGTERM; what was finished before is there.", exit_code(number))
+    raise _stopped(number)
+
+
+def _stopped(number: int) -> Stopped:
+    words = "interrupted" if number == signal.SIGINT else "stopped by SIGTERM"
+    return Stopped(f"{words}; what was finished before is there.", exit_code(number))
 
 
 def _report(error: BaseException, words: list[str]) -> int:

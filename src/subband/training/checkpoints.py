@@ -140,7 +140,8 @@ class FiniteWeights(Callback):
             if name in self._watched
         }
         newest = getattr(pl_module, "newest_loss", None)
-        if newest is not None:
+        # With 16-bit floats a loss may overflow now and then; the scaler passes over the step.
+        if newest is not None and getattr(trainer.precision_plugin, "scaler", None) is None:
             tensors["the loss"] = newest
         if not tensors:
             return

@@ -78,7 +78,7 @@ def run(args: Namespace) -> None:
         if not is_first_process() or not RunFiles(folder).last.is_file():
             raise
         code = stop.code if isinstance(stop, Stopped) else exit_code(SIGINT)
-        raise Stopped(f"stopped; what was trained is saved, go on with: {command}", code) from None
+        raise Stopped(f"interrupted; what was trained is saved, go on with: {command}", code) from None
     if scores is not None:
         show_scores(scores)
         print(f"run folder: {folder}")
