@@ -23,6 +23,6 @@ def test_a_full_disk_is_said_with_the_name_of_the_file_which_stays_as_it_was(tmp
     assert caught.value.filename == str(path)
     # Trouble with another file, or of another kind, is not renamed.
     with pytest.raises(FileNotFoundError, match=re.escape("other.csv")), new_path(path, overwrite=True):
-        open(tmp_path / "other.csv")
+        (tmp_path / "other.csv").read_text()
     assert path.read_text() == "before"
     assert [entry.name for entry in tmp_path.iterdir()] == ["result.csv"]

@@ -124,10 +124,8 @@ def test_a_signal_while_the_scores_are_measured_says_how_to_get_them(tmp_path, m
     measure = ClassificationTask.evaluate
     monkeypatch.setattr(ClassificationTask, "evaluate", lambda *args: signal.raise_signal(signal.SIGTERM))
     assert train_small(tmp_path, monkeypatch, "run") == 143
-    error = capsys.readouterr().err
-    assert error == (
-        "subband: interrupted; what was trained is saved, go on with: subband train run/config.yaml --out run --resume\n"
-    )
+    command = "subband train run/config.yaml --out run --resume"
+    assert capsys.readouterr().err == f"subband: interrupted; what was trained is saved, go on with: {command}\n"
     weights = tmp_path / "project" / "run" / "model" / "model.safetensors"
     before = weights.read_bytes()
     monkeypatch.setattr(ClassificationTask, "evaluate", measure)

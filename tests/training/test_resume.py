@@ -72,6 +72,7 @@ def test_the_state_is_the_last_one_and_a_run_that_has_ended_is_left_alone(tmp_pa
     assert (files.folder / "model" / "model.safetensors").is_file()
 
 
+@pytest.mark.slow
 def test_every_schedule_can_be_prolonged(tmp_path, tiny, losses, table, recwarn):
     """The rest has the rates of a run that long from the start; a schedule without an end gives that very run."""
 
@@ -127,6 +128,7 @@ def test_what_would_make_another_run_is_refused(tmp_path, tiny, power_cut):
         train(tiny(), run, resume=True, progress=False)
 
 
+@pytest.mark.slow
 def test_a_run_that_was_moved_keeps_its_best_weights_and_loses_the_leavings_of_a_kill(tmp_path, tiny, power_cut):
     recipe = tiny(optim={"lr": 0.05, "schedule": "constant"})
     train(recipe, tmp_path / "whole", progress=False)
@@ -144,6 +146,7 @@ def test_a_run_that_was_moved_keeps_its_best_weights_and_loses_the_leavings_of_a
     assert found[0] == found[1]
 
 
+@pytest.mark.slow
 def test_stages_go_on_where_they_were(tmp_path, tiny, power_cut, losses):
     recipe = tiny(stages=[{"name": "first", "settings": {"trainer": {"epochs": 1}}}, {"name": "second"}])
     run = tmp_path / "run"
