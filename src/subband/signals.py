@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: said in one line, and an exit code of 128 and the number of the signal."""
+"""Ctrl-C, SIGTERM, a closed terminal: said in one line, and an exit code of 128 and the number of the signal."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any, NoReturn
 
 __all__ = ["STOP_SIGNALS", "SignalHandlers", "Stopped", "end_now", "exit_code", "say"]
 
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+STOP_SIGNALS = tuple(signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 _PROGRAM = "subband.cli.main"
 
 
@@ -31,7 +32,7 @@ class Stopped(BaseException):
 
 
 class SignalHandlers:
-    """Handles Ctrl-C and SIGTERM inside a `with` block, in the main thread; a signal that is ignored stays ignored.
+    """Handles `STOP_SIGNALS` inside a `with` block, in the main thread; a signal that is ignored stays ignored.
 
     Args:
         handle: Called with the number of a first signal.
@@ -106,8 +107,9 @@ def _end_quietly(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def say(text: str) -> None:
-    """One line on standard error, at once."""
-    print(f"subband: {text}", file=sys.stderr, flush=True)
+    """One line on standard error, at once, if there is still a terminal."""
+    with suppress(OSError):
+        print(f"subband: {text}", file=sys.stderr, flush=True)
 
 
 _guard_start()

@@ -107,7 +107,7 @@ def _stop(number: int) -> None:
 
 
 def _stopped(number: int) -> Stopped:
-    words = "interrupted" if number == signal.SIGINT else "stopped by SIGTERM"
+    words = "interrupted" if number == signal.SIGINT else f"stopped by {signal.Signals(number).name}"
     return Stopped(f"{words}; what was finished before is there.", exit_code(number))
 
 

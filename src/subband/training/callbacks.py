@@ -13,8 +13,6 @@ from lightning.pytorch.callbacks import Checkpoint
 from subband.signals import SignalHandlers, Stopped, exit_code, say
 from subband.training.run_files import is_first_process
 
-_NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
-
 
 class TrainingInterrupted(Stopped):
     """Ctrl-C or SIGTERM during training; the message says how to go on."""
@@ -147,7 +145,7 @@ class SaveLast(Checkpoint):
 
     def _acknowledge(self, number: int) -> None:
         if is_first_process():
-            name = _NAMES[signal.Signals(number)]
+            name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
             say(f"{name}: saving when this batch is done; a second {name} ends at once, with what was saved before.")
 
     def _end_others(self) -> None:

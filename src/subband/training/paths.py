@@ -36,7 +36,7 @@ def find_paths(settings: dict[str, Any], run: Path) -> dict[str, Any]:
     """
 
     def find(name: str, value: str) -> str:
-        if os.path.isabs(value) or Path(value).exists():
+        if name.startswith("model.") or os.path.isabs(value) or Path(value).exists():  # weights have names, too
             return value
         for folder in run.resolve().parents:
             if (folder / value).exists():
