@@ -57,6 +57,10 @@ def _aside(path: Path) -> Iterator[Path]:
             with open(temporary, "rb+") as file:
                 os.fsync(file.fileno())
         _replace(temporary, path)
+    except OSError as error:
+        if error.errno is None or error.filename not in (None, str(temporary)):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error  # a full disk does not name the file
     finally:
         _remove(temporary)
 

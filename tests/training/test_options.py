@@ -146,3 +146,9 @@ def test_lengths_beyond_the_end_of_a_run_are_warned_about(settings: dict[str, ob
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         check_options(recipe_with({**settings, "trainer.epochs": 50}))
+
+
+def test_counts_below_one_are_refused(tiny):
+    for name in ("epochs", "accumulate", "val_every_epochs", "early_stop", "checkpoint_every_steps", "log_every_steps"):
+        with pytest.raises(ValueError, match=rf"trainer.{name} must be at least 1, got 0"):
+            check_options(tiny(trainer={name: 0}))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import os
+import signal
 import sys
 import warnings
 from argparse import ArgumentError, RawDescriptionHelpFormatter
@@ -12,8 +13,9 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
-import subband
+from subband._version import __version__
 from subband.cli.option_rules import check_given
+from subband.signals import SignalHandlers, Stopped, exit_code, say
 
 # Adding a command: write its file, name it here.
 COMMANDS = {
@@ -56,7 +58,7 @@ EXTRAS = {
     "torchmetrics": "train",
     "xarray": "weather",
 }
-UNREAD, USER_ERROR, INTERRUPTED = 1, 2, 130
+UNREAD, USER_ERROR = 1, 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -67,32 +69,57 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         Exit code: 0, 1 if nobody reads the output any more, 2 for bad input (one sentence on standard error), 130 after
-            Ctrl-C.
+            Ctrl-C, 143 after SIGTERM.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    with SignalHandlers(_stop) as handlers:
+        try:
+            return _main(words)
+        except BaseException as error:
+            # A library may have turned what the signal raised into an error of its own.
+            if handlers.received is None and not isinstance(error, KeyboardInterrupt | Stopped):
+                return _report(error, words)
+            stop = error if isinstance(error, Stopped) else _stopped(handlers.received or signal.SIGINT)
+            if str(stop):
+                say(str(stop))
+            return stop.code
+
+
+def _main(words: list[str]) -> int:
     if not words or words[0] in {"-h", "--help"}:
         print(_overview())
         return 0
     if words[0] == "--version":
-        print(f"subband {subband.__version__}")
+        print(f"subband {__version__}")
         return 0
-    try:
-        with warnings.catch_warnings():
-            warnings.showwarning = _show_warning
-            code = _run(words[0], words[1:])
-        sys.stdout.flush()  # a reader that is gone is noticed here at the latest
-        return code
-    except BrokenPipeError:  # whoever read our output, `head` for one, has seen enough
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        code = _run(words[0], words[1:])
+    sys.stdout.flush()  # a reader that is gone is noticed here at the latest
+    return code
+
+
+def _stop(number: int) -> None:
+    """What a first signal does: Ctrl-C as Python has it, SIGTERM likewise."""
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    raise _stopped(number)
+
+
+def _stopped(number: int) -> Stopped:
+    words = "interrupted" if number == signal.SIGINT else f"stopped by {signal.Signals(number).name}"
+    return Stopped(f"{words}; what was finished before is there.", exit_code(number))
+
+
+def _report(error: BaseException, words: list[str]) -> int:
+    """Say what is wrong with the input; other errors go on."""
+    if isinstance(error, BrokenPipeError):  # whoever read our output, `head` for one, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still in the buffer goes nowhere
         return UNREAD
-    except (ValueError, TypeError, OSError, ImportError) as error:
-        if "--traceback" in words:
-            raise
-        print(f"subband: error: {_sentence(error)}", file=sys.stderr)
-        return USER_ERROR
-    except KeyboardInterrupt as interrupt:
-        print(f"\nsubband: {str(interrupt) or 'interrupted.'}", file=sys.stderr)
-        return INTERRUPTED
+    if "--traceback" in words or not isinstance(error, ValueError | TypeError | OSError | ImportError):
+        raise error
+    print(f"subband: error: {_sentence(error)}", file=sys.stderr)
+    return USER_ERROR
 
 
 def _run(command: str, words: list[str]) -> int:

@@ -20,6 +20,16 @@ __all__ = ["RULES", "OptionRule", "check_options"]
 
 SECTIONS = {"optim": OptimConfig, "drop_path": DropPathConfig, "trainer": TrainerConfig}
 UNSET, SET = "unset", "set"
+_COUNTS = (  # of TrainerConfig
+    "epochs",
+    "num_devices",
+    "num_nodes",
+    "accumulate",
+    "val_every_epochs",
+    "early_stop",
+    "checkpoint_every_steps",
+    "log_every_steps",
+)
 _INDEX = re.compile(r"(\w+)\[(\d+)\]")
 
 
@@ -99,6 +109,10 @@ def check_options(recipe: RecipeConfig) -> None:
         ValueError: If the run would be another one than the recipe asks for.
     """
     optim = recipe.optim
+    for name in _COUNTS:
+        value = getattr(recipe.trainer, name)
+        if value is not None and value < 1:
+            raise ValueError(f"trainer.{name} must be at least 1, got {value}.")
     if optim.step_epochs <= 0 or optim.step_factor <= 0:
         raise ValueError(
             f"optim.step_epochs and step_factor must be positive, got {optim.step_epochs} and {optim.step_factor}."

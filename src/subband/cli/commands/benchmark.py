@@ -191,14 +191,10 @@ def _classifiers(args: Namespace) -> None:
 
 
 def _train(entries: list[Entry], seeds: list[int], out: Path) -> dict[str, list[dict[str, Any]]]:
-    from subband.training.callbacks import TrainingInterrupted
     from subband.training.comparison import train_entries
 
     how = "the same command again"
-    try:
-        return train_entries(entries, seeds, out, announce=lambda text: print(text, flush=True), resume_command=how)
-    except TrainingInterrupted as stop:
-        raise KeyboardInterrupt(str(stop)) from None
+    return train_entries(entries, seeds, out, announce=lambda text: print(text, flush=True), resume_command=how)
 
 
 def _trainer_changes(args: Namespace) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from signal import SIGINT
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -27,6 +28,7 @@ from subband.cli.photographs import add_photo_arguments, report_failures
 from subband.files import new_path
 from subband.media.images import list_images
 from subband.predictors.classification import ImageClassifier
+from subband.signals import Stopped, exit_code
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
@@ -77,7 +79,7 @@ def run(args: Namespace) -> None:
     out = None if args.out is None else _check_out(args)
     files = _photographs(Path(args.photo))
     classifier = open_classifier(args)
-    results, failed, timing = _classify(files, classifier, args.top, args.batch_size)
+    results, failed, timing, stop = _classify(files, classifier, args.top, args.batch_size)
     if results:
         if Path(args.photo).is_dir():
             _show_folder(results, args.model)
@@ -87,6 +89,9 @@ def run(args: Namespace) -> None:
     if results and out is not None:
         _write(out, results, args)
         print(f"wrote {out}")
+    if stop is not None:
+        code = stop.code if isinstance(stop, Stopped) else exit_code(SIGINT)
+        raise Stopped(f"interrupted after {len(results)} of {len(files)} photographs, which are done.", code)
     report_failures(failed, len(files))
 
 
@@ -115,8 +120,11 @@ def _photographs(source: Path) -> list[Path]:
 
 def _classify(
     files: Sequence[Path], classifier: ImageClassifier, top: int, batch_size: int
-) -> tuple[list[tuple[Path, list[Guess]]], list[str], Timing]:
-    """The classes of every photograph that can be read, the names of the others, and how long it took."""
+) -> tuple[list[tuple[Path, list[Guess]]], list[str], Timing, BaseException | None]:
+    """The classes of every photograph that can be read, the names of the others, how long it took, and what ended it.
+
+    A signal ends it after the photographs that are done by then.
+    """
     from rich.console import Console
     from rich.progress import track
 
@@ -124,20 +132,24 @@ def _classify(
     began = time.perf_counter()
     guesses: list[tuple[Path, list[Guess]]] = []
     failed, network, reading = [], 0.0, 0.0
-    # Closed here, not when the garbage is collected: threads end and warnings are as before when an error goes on.
-    with closing(classifier.classify_files(files, batch_size=batch_size)) as results:
-        for result in track(
-            results, "photographs", len(files), console=console, transient=True, disable=not console.is_terminal
-        ):
-            network, reading = network + result.network_seconds, reading + result.reading_seconds
-            if result.output is not None:
-                guesses.append((result.file, _guesses(result.output, classifier.classes, top)))
-            elif result.error is not None:
-                if len(files) == 1:
-                    raise result.error
-                warnings.warn(f"left out: {result.error}", stacklevel=2)
-                failed.append(result.file.name)
-    return guesses, failed, Timing(time.perf_counter() - began, network, reading)
+    stop: BaseException | None = None
+    try:
+        # Closed here, not when the garbage is collected: threads end and warnings are as before when an error goes on.
+        with closing(classifier.classify_files(files, batch_size=batch_size)) as results:
+            for result in track(
+                results, "photographs", len(files), console=console, transient=True, disable=not console.is_terminal
+            ):
+                network, reading = network + result.network_seconds, reading + result.reading_seconds
+                if result.output is not None:
+                    guesses.append((result.file, _guesses(result.output, classifier.classes, top)))
+                elif result.error is not None:
+                    if len(files) == 1:
+                        raise result.error
+                    warnings.warn(f"left out: {result.error}", stacklevel=2)
+                    failed.append(result.file.name)
+    except (KeyboardInterrupt, Stopped) as error:
+        stop = error
+    return guesses, failed, Timing(time.perf_counter() - began, network, reading), stop
 
 
 def _guesses(probabilities: Tensor, classes: Sequence[str], top: int) -> list[Guess]:

@@ -57,7 +57,15 @@ def run(args: Namespace) -> None:
     if args.robustness:
         check_robustness(recipe, strengths)
     folder = Path(args.out or source)
-    scores = evaluate(recipe, args.model, folder)
+    try:
+        scores = evaluate(recipe, args.model, folder)
+    except FileNotFoundError as error:
+        if is_other_data or not (source / CONFIG_FILE).is_file():
+            raise
+        raise FileNotFoundError(
+            f"{str(error).rstrip('.')}, which {source / CONFIG_FILE} names; if the data has moved, say where it is "
+            "with --data.args.path (or root) and name a folder for the scores with --out."
+        ) from None
     show_scores(scores)
     print(f"scores: {folder / 'scores.json'}")
     if args.robustness:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from pathlib import Path
+from signal import SIGINT
 from typing import TYPE_CHECKING, Any
 
 from subband.cli.scores import show_scores
-from subband.config import RecipeConfig, build_recipe, flatten, list_recipes, read_recipe, recipe_text
+from subband.config import RecipeConfig, build_recipe, find_recipe, flatten, list_recipes, read_recipe, recipe_text
+from subband.signals import Stopped, exit_code
+from subband.training.paths import find_paths
+from subband.training.run_files import CONFIG_FILE, RunFiles, is_first_process
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
@@ -43,7 +48,8 @@ def defaults(words: list[str]) -> dict[str, Any]:
         return {}
     if not words or words[0].startswith("-"):
         raise ValueError("name a recipe first, for example: subband train video_prediction/wast_digits")
-    return flatten(read_recipe(words[0]))
+    settings, source = read_recipe(words[0]), find_recipe(words[0])
+    return flatten(find_paths(settings, source.parent) if source.name == CONFIG_FILE else settings)
 
 
 def run(args: Namespace) -> None:
@@ -56,7 +62,7 @@ def run(args: Namespace) -> None:
     from subband.training.loop import train
 
     folder = Path(args.out or Path("runs") / Path(args.recipe).stem)
-    command = f"subband train {folder / 'config.yaml'} --out {folder} --resume"
+    command = shlex.join(["subband", "train", str(folder / CONFIG_FILE), "--out", str(folder), "--resume"])
     try:
         scores = train(
             recipe,
@@ -66,8 +72,13 @@ def run(args: Namespace) -> None:
             progress=not args.quiet,
             resume_command=command,
         )
-    except TrainingInterrupted as stop:
-        raise KeyboardInterrupt(str(stop)) from None
+    except TrainingInterrupted:
+        raise
+    except (KeyboardInterrupt, Stopped) as stop:  # before or after the training itself
+        if not is_first_process() or not RunFiles(folder).last.is_file():
+            raise
+        code = stop.code if isinstance(stop, Stopped) else exit_code(SIGINT)
+        raise Stopped(f"interrupted; what was trained is saved, go on with: {command}", code) from None
     if scores is not None:
         show_scores(scores)
         print(f"run folder: {folder}")

@@ -20,6 +20,7 @@ from subband.data.labelled.images import (
     hold_out_per_class,
 )
 from subband.data.labelled.preprocessing import IMAGENET_MEAN, IMAGENET_STD, CropMode, Interpolation
+from subband.data.spec import reading_files
 from subband.media.frames import natural_key
 from subband.media.images import list_images, on_white, read_image
 
@@ -121,7 +122,8 @@ class _Reader:
         self.paths = paths
 
     def __call__(self, index: int) -> Tensor:
-        return on_white(read_image(self.paths[index])).expand(3, -1, -1)
+        with reading_files():
+            return on_white(read_image(self.paths[index])).expand(3, -1, -1)
 
 
 class _NoImages(LabelledImages):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from subband.data.random import uniform
-from subband.data.spec import Clips, ClipSpec, VideoData, check_index, image_size
+from subband.data.spec import Clips, ClipSpec, DamagedFileError, VideoData, check_index, image_size, reading_files
 from subband.media.frames import IMAGE_SUFFIXES, ClipReader
 from subband.media.sources import open_clip
 from subband.media.video import read_clip
@@ -42,11 +42,12 @@ class VideoClips(Clips):
         stride: Distance between the frames of a clip.
         fit: `"crop"` resizes the shorter side and crops the center, `"stretch"` resizes both sides.
         clips_per_video: Random clips of each video per epoch; None: fixed clips that do not overlap.
-        in_memory: Decode all videos now and keep them, resized, as 8-bit frames.
+        in_memory: Decode all videos now and keep them, resized, as 8-bit frames; those that cannot be decoded are left
+            out with a warning.
         seed: Chooses the random clips.
 
     Raises:
-        ValueError: If a video cannot be decoded.
+        ValueError: If no video can be decoded.
     """
 
     def __init__(
@@ -61,11 +62,14 @@ class VideoClips(Clips):
         seed: int = 0,
     ) -> None:
         self.spec = spec
-        self.videos = videos
         self._stride = stride
         self._fit = fit
         self._seed = seed
         self._is_random = clips_per_video is not None
+        self._frames: list[Tensor] | None = None
+        if in_memory:
+            videos, self._frames = self._decode_all(videos)
+        self.videos = videos
         span = (spec.num_frames - 1) * stride + 1
         self._clips = [
             (index, first)
@@ -73,7 +77,6 @@ class VideoClips(Clips):
             for first in ([0] * clips_per_video if clips_per_video else range(0, video.num_frames - span + 1, span))
         ]
         self._span = span
-        self._frames = [self._decode(video) for video in videos] if in_memory else None
 
     def __len__(self) -> int:
         """Clips of one epoch."""
@@ -83,7 +86,7 @@ class VideoClips(Clips):
         """Inputs `(T, C, H, W)` and targets `(T', C, H, W)` in [0, 1].
 
         Raises:
-            ValueError: If the video turns out to be damaged.
+            DamagedFileError: If the video turns out to be damaged.
         """
         index, first = self._clips[check_index(key) % len(self)]
         video = self.videos[index]
@@ -92,9 +95,25 @@ class VideoClips(Clips):
         if self._frames is not None:
             frames = self._frames[index][first : first + self._span : self._stride].float() / 255
         else:
-            frames = read_fitted(video, self.spec, first, self.spec.num_frames, self._stride, self._fit)
+            with reading_files():
+                frames = read_fitted(video, self.spec, first, self.spec.num_frames, self._stride, self._fit)
         inputs, targets = frames.split((self.spec.in_frames, self.spec.out_frames))
         return inputs, targets
+
+    def _decode_all(self, videos: Sequence[Video]) -> tuple[list[Video], list[Tensor]]:
+        """The videos that can be decoded, and their frames."""
+        decoded, problems = [], []
+        for video in videos:
+            try:
+                with reading_files():
+                    decoded.append((video, self._decode(video)))
+            except DamagedFileError as error:
+                problems.append(str(error))
+        if not decoded:
+            raise ValueError(f"no video can be decoded: {_listed(problems)}")
+        if problems:
+            warnings.warn(f"left out {len(problems)} of {len(videos)} videos: {_listed(problems)}", stacklevel=2)
+        return [video for video, _ in decoded], [frames for _, frames in decoded]
 
     def _decode(self, video: Video) -> Tensor:
         """All frames, `(T, C, H, W)` uint8."""
@@ -264,12 +283,16 @@ def find_videos(folder: Path, num_frames: int) -> list[Video]:
             problems.append(f"{path} has {video.num_frames} frames, {num_frames} are needed")
         else:
             videos.append(video)
-    listed = "; ".join([*problems[:_MAX_LISTED], *(["..."] if len(problems) > _MAX_LISTED else [])])
+    listed = _listed(problems)
     if not videos:
         raise ValueError(f"{folder} holds no usable video" + (f": {listed}" if listed else ""))
     if problems:
         warnings.warn(f"left out {len(problems)} of {len(videos) + len(problems)} files: {listed}", stacklevel=2)
     return videos
+
+
+def _listed(problems: Sequence[str]) -> str:
+    return "; ".join([*problems[:_MAX_LISTED], *(["..."] if len(problems) > _MAX_LISTED else [])])
 
 
 def _candidates(folder: Path) -> list[Path]:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from subband.data.dataset_files import existing
 from subband.data.random import uniform
-from subband.data.spec import Clips, ClipSpec, VideoData, check_index, image_size
+from subband.data.spec import Clips, ClipSpec, VideoData, check_index, image_size, reading_files
 from subband.data.video.folder import Video, read_fitted
 from subband.media.frames import ClipReader
 from subband.media.sources import open_clip
@@ -46,10 +46,10 @@ class KineticsClips(Clips):
         """Inputs `(T, 3, H, W)` and targets `(T', 3, H, W)` in [0, 1].
 
         Raises:
-            ValueError: If the video is damaged or too short.
+            DamagedFileError: If the video is damaged or too short.
         """
         path = self.paths[check_index(key) % len(self)]
-        with open_clip(path) as reader:
+        with reading_files(), open_clip(path) as reader:
             # The header of an MP4 file counts its pictures; only where some of them are damaged is that too many.
             count = reader.details.about_frames or reader.count
             try:

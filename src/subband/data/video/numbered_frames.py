@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from subband.data.spec import Clips, ClipSpec, check_index
+from subband.data.spec import Clips, ClipSpec, check_index, reading_files
 from subband.media.pixels import open_image
 
 
@@ -65,10 +65,11 @@ class NumberedFrameClips(Clips):
 
         Raises:
             FileNotFoundError: If a frame is missing.
-            ValueError: If a file is no image.
+            DamagedFileError: If a file is no image.
         """
         clip = self.clips[check_index(key) % len(self)]
-        frames = torch.stack([self._frame(clip.path(frame)) for frame in range(self.spec.num_frames)])
+        with reading_files():
+            frames = torch.stack([self._frame(clip.path(frame)) for frame in range(self.spec.num_frames)])
         inputs, targets = frames.split((self.spec.in_frames, self.spec.out_frames))
         return inputs, targets
 

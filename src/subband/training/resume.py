@@ -1,0 +1,171 @@
+"""Going on with a run: how far it has come, and which settings may be others than those it began with."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+import yaml
+
+from subband.config import RecipeConfig, build_recipe, flatten, read_recipe, recipe_text
+from subband.files import write_atomically
+from subband.training.paths import PATH_ARGUMENTS, absolute_paths
+from subband.training.run_files import RunFiles
+
+__all__ = ["RunState", "changed_settings", "check_settings", "config_text", "read_state", "record_changes"]
+
+# What may change between two parts of a run: lengths, where and how fast, what is written. With any other setting
+# of its own the rest of a run would not be the rest of that run.
+FREE = {"data.num_workers", "evaluation.batch_size", "evaluation.num_samples", "evaluation.lpips_weights"}
+FREE |= {
+    f"trainer.{name}"
+    for name in (
+        "epochs",
+        "device",
+        "strategy",
+        "precision",
+        "compile",
+        "grad_checkpointing",
+        "early_stop",
+        "val_every_epochs",
+        "checkpoint_every_steps",
+        "log_every_steps",
+        "tensorboard",
+    )
+}
+_MAX_NAMED = 3
+
+
+class RunState(NamedTuple):
+    """How far a run has come.
+
+    Attributes:
+        epochs: Epochs that are done, validation included.
+        steps: Training steps that are done.
+        waited: Validations in a row that were no better than the best one; 0 without early stopping.
+    """
+
+    epochs: int
+    steps: int
+    waited: int
+
+    def end(self, recipe: RecipeConfig) -> str | None:
+        """Why there is nothing left to train, in words; None if there is something."""
+        patience = recipe.trainer.early_stop
+        if patience is not None and self.waited >= patience:
+            return f"it stopped early after epoch {self.epochs} (trainer.early_stop is {patience})"
+        if self.epochs >= recipe.trainer.epochs:
+            return f"it has all of its {self.epochs} epochs"
+        return None
+
+
+def read_state(files: RunFiles) -> RunState:
+    """How far the run has come whose `last.ckpt` is there.
+
+    Raises:
+        ValueError: If the file cannot be read.
+    """
+    try:
+        # Mapped, not read: the weights stay on the disk.
+        state = torch.load(files.last, map_location="cpu", weights_only=True, mmap=True)
+        epochs = state["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
+        steps = state["global_step"] // len(state["optimizer_states"])
+        stopping = [value for key, value in state["callbacks"].items() if key.startswith("EarlyStopping")]
+    except (RuntimeError, KeyError, EOFError, pickle.UnpicklingError) as error:
+        raise ValueError(f"{files.last} is damaged or no state of a run: {' '.join(str(error).split())}") from None
+    return RunState(epochs, steps, max((int(value["wait_count"]) for value in stopping), default=0))
+
+
+def check_settings(recipe: RecipeConfig, files: RunFiles) -> None:
+    """Refuse to go on with a run by settings that would make it another one.
+
+    Args:
+        recipe: The settings now.
+        files: The run, with the settings before.
+
+    Raises:
+        ValueError: Naming the settings and both values.
+    """
+    changed = {key: values for key, values in changed_settings(recipe, files).items() if key not in FREE}
+    if changed:
+        named = [f"{key} was {_text(old)} and is {_text(new)}" for key, (old, new) in changed.items()]
+        listed = ", ".join(named[:_MAX_NAMED]) + ", ..." * (len(named) > _MAX_NAMED)
+        raise ValueError(
+            f"a run goes on with the settings of its {files.config}, but {listed}: take that file as the recipe, or "
+            "train anew in another folder, with model.weights to start from this run."
+        )
+
+
+def check_length(recipe: RecipeConfig, files: RunFiles, state: RunState) -> None:
+    """Refuse to make a run shorter than it is.
+
+    Raises:
+        ValueError: If so.
+    """
+    if recipe.trainer.epochs < state.epochs:
+        raise ValueError(
+            f"trainer.epochs is {recipe.trainer.epochs}, but the run in {files.folder} has {state.epochs} epochs "
+            "behind it; a run cannot be made shorter than it is."
+        )
+
+
+def changed_settings(recipe: RecipeConfig, files: RunFiles) -> dict[str, tuple[Any, Any]]:
+    """Settings that differ from those in a run's `config.yaml`: before and now, by dotted name.
+
+    Paths of data are no settings of this kind: data may have moved.
+    """
+    if not files.config.is_file():
+        return {}
+    before = build_recipe(read_recipe(files.config), str(files.config))
+    old, new = (_without_paths(flatten(absolute_paths(_settings(item)))) for item in (before, recipe))
+    return {key: (old[key], value) for key, value in new.items() if old[key] != value}
+
+
+def record_changes(recipe: RecipeConfig, files: RunFiles, step: int) -> None:
+    """Write the settings that a run goes on with into its `config.yaml`; comments at the top say what was before.
+
+    Args:
+        recipe: The settings.
+        files: The run.
+        step: Training steps that were done before.
+    """
+    changed = changed_settings(recipe, files)
+    text = config_text(recipe)
+    if not files.config.is_file():
+        write_atomically(files.config, text.encode())
+        return
+    stored = files.config.read_text()
+    comments = [line for line in stored.splitlines() if line.startswith("#")]
+    if changed:
+        named = ", ".join(f"{key} {_text(old)} -> {_text(new)}" for key, (old, new) in changed.items())
+        comments.append(f"# resumed after step {step}: {named}")
+    text = "".join(f"{line}\n" for line in comments) + text
+    if text != stored:
+        write_atomically(files.config, text.encode())
+
+
+def config_text(recipe: RecipeConfig) -> str:
+    """A recipe as the `config.yaml` of a run holds it: with absolute paths."""
+    return yaml.safe_dump(absolute_paths(_settings(recipe)), sort_keys=False)
+
+
+def _settings(recipe: RecipeConfig) -> dict[str, Any]:
+    return yaml.safe_load(recipe_text(recipe))
+
+
+def _without_paths(flat: dict[str, Any]) -> dict[str, Any]:
+    args = {key: value for key, value in flat["data.args"].items() if key not in PATH_ARGUMENTS}
+    return {**flat, "data.args": args}
+
+
+def _text(value: Any) -> str:
+    return yaml.safe_dump(value, default_flow_style=True, width=1_000_000).removesuffix("\n").removesuffix("\n...")
+
+
+def remove_leavings(files: RunFiles) -> None:
+    """Remove what a kill in the middle of writing has left beside the checkpoints."""
+    for path in (files.last, files.best):
+        for leaving in path.parent.glob(f".{path.stem}-*{path.suffix}"):
+            Path(leaving).unlink(missing_ok=True)

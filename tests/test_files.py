@@ -1,0 +1,28 @@
+import errno
+import os
+import re
+
+import pytest
+
+from subband.files import new_path, write_atomically
+
+
+def test_a_full_disk_is_said_with_the_name_of_the_file_which_stays_as_it_was(tmp_path, monkeypatch):
+    path = tmp_path / "result.csv"
+    path.write_text("before")
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        write_atomically(path, b"after")
+    assert caught.value.filename == str(path)
+    with pytest.raises(OSError, match="No space left") as caught, new_path(path, overwrite=True) as temporary:
+        temporary.write_text("after")
+    assert caught.value.filename == str(path)
+    # Trouble with another file, or of another kind, is not renamed.
+    with pytest.raises(FileNotFoundError, match=re.escape("other.csv")), new_path(path, overwrite=True):
+        (tmp_path / "other.csv").read_text()
+    assert path.read_text() == "before"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["result.csv"]
