@@ -13,7 +13,7 @@ from subband.cli.options import open_table, refuse_existing, show_table
 from subband.cli.photographs import Job, add_output_arguments, beside, for_each, plan, report_failures
 from subband.imaging import decode_file
 from subband.media.images import check_image_path, write_image
-from subband.media.sources import natural_key
+from subband.media.frames import natural_key
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
