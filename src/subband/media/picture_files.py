@@ -49,12 +49,15 @@ _MAX_NAMED = 5
 _NOT_MINE = {"thumbs.db", "desktop.ini", "__macosx"}  # what operating systems leave beside the user's files
 
 
+NO_PICTURE = "no picture"
+
+
 class PictureList(NamedTuple):
     """What is in a folder.
 
     Attributes:
         files: Pictures in natural order of their names (`image2` before `image10`).
-        left_out: Other files, with the reason that they share, for example `are no pictures`.
+        left_out: Other files, with the reason that they share, for example `no picture`.
         folders: Folders that were not searched.
     """
 
@@ -64,9 +67,9 @@ class PictureList(NamedTuple):
 
     def summary(self) -> str:
         """How many are left out, why, and their first names; empty if nothing is."""
-        parts = [f"{len(files)} that {reason} ({_names(files)})" for reason, files in sorted(self.left_out.items())]
+        parts = [f"{len(files)} x {reason} ({_names(files)})" for reason, files in sorted(self.left_out.items())]
         if self.folders:
-            parts.append(f"{len(self.folders)} folders, which are not searched ({_names(self.folders)})")
+            parts.append(f"{len(self.folders)} x folder inside, not searched ({_names(self.folders)})")
         return "; ".join(parts)
 
 
@@ -89,7 +92,7 @@ def find_pictures(folder: Path, *, with_subfolders: bool = False) -> PictureList
         ...     _ = (folder / name).write_text("")
         >>> found = find_pictures(folder)
         >>> [path.name for path in found.files], found.summary()
-        (['b9.jfif', 'b10.JPG'], '1 that are no pictures (notes.txt)')
+        (['b9.jfif', 'b10.JPG'], '1 x no picture (notes.txt)')
     """
     if not folder.exists():
         raise FileNotFoundError(f"{shown(folder)} does not exist.")
@@ -196,7 +199,7 @@ def _search(folder: Path, found: PictureList, seen: set[Path], with_subfolders: 
 def _why_not(item: Path) -> str | None:
     """Why a file is not read as a picture."""
     if not item.is_file():
-        return "are links to nothing" if item.is_symlink() else "are no files"
+        return "a link to nothing" if item.is_symlink() else "no file"
     suffix = item.suffix.lower()
     file_format = _SUFFIX_FORMATS.get(suffix)
     if file_format is None and suffix not in READ_SUFFIXES:
@@ -204,11 +207,11 @@ def _why_not(item: Path) -> str | None:
             with item.open("rb") as file:
                 file_format = _by_signature(file.read(64))
         except OSError:
-            return "cannot be opened"
+            return "no permission"
         if file_format is None:
-            return "are no pictures"
+            return NO_PICTURE
     package = None if file_format is None else missing_package(file_format)
-    return None if package is None else f"need the package {package}"
+    return None if package is None else f"needs the package {package}"
 
 
 def _by_signature(head: bytes) -> str | None:

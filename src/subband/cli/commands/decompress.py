@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from subband.cli.options import open_table, refuse_existing, show_table
 from subband.cli.photographs import Job, add_output_arguments, beside, for_each, plan, report_failures
 from subband.imaging import decode_file
-from subband.media.images import check_image_path, write_image
 from subband.media.frames import natural_key
+from subband.media.images import check_image_path, write_image
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
