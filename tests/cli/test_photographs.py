@@ -48,7 +48,8 @@ def test_bad_files_of_a_folder_are_left_out_and_named_at_the_end(command: str, f
     assert main([command, str(folder)]) == 2
     shown = capsys.readouterr()
     lines = shown.err.splitlines()
-    assert [line.startswith("subband: warning: left out") for line in lines] == [True, True, False]
+    assert [line.startswith("subband: warning: left out") for line in lines] == [True, True, True, False]
+    assert lines[0].endswith("photos: 1 file: no picture (notes.txt).")
     assert "empty.jpg is empty (0 bytes)" in shown.err
     assert lines[-1] == "subband: error: 2 of 5 photographs could not be done: cut.png, empty.jpg."
     assert all(name in shown.out for name in ("a.jpg", "a.png", "b.png"))

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import io
 import os
 import sys
 import warnings
 from argparse import ArgumentError, RawDescriptionHelpFormatter
 from collections.abc import Sequence
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import subband
 from subband.cli.option_rules import check_given
+from subband.files import shown
 
 # Adding a command: write its file, name it here.
 COMMANDS = {
@@ -70,6 +73,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             Ctrl-C.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names may hold what the terminal's encoding does not
+            stream.reconfigure(errors="backslashreplace")
     if not words or words[0] in {"-h", "--help"}:
         print(_overview())
         return 0
@@ -147,11 +153,13 @@ def _with_hint(message: str, words: list[str], options: list[str]) -> str:
         if name.startswith("--") and name in message and name not in options:
             close = difflib.get_close_matches(name, options, n=1)
             return f"unknown option {name}" + (f"; did you mean {close[0]}?" if close else ".")
+        if word.startswith("-") and word in message and Path(word).exists():
+            return f"{word} looks like an option; write ./{word} for the file."
     return message
 
 
 def _show_warning(message: Warning | str, *place: Any, **where: Any) -> None:
-    print(f"subband: warning: {' '.join(str(message).split())}", file=sys.stderr)
+    print(f"subband: warning: {shown(' '.join(str(message).split()))}", file=sys.stderr)
 
 
 def _sentence(error: BaseException) -> str:
@@ -159,8 +167,8 @@ def _sentence(error: BaseException) -> str:
     if package in EXTRAS:
         return f"this needs the package {package}: pip install 'subband[{EXTRAS[package]}]'."
     if isinstance(error, OSError) and error.strerror and error.filename:
-        return f"{error.filename}: {error.strerror}."
-    return " ".join(str(error).split()) or type(error).__name__
+        return f"{shown(error.filename)}: {error.strerror}."
+    return shown(" ".join(str(error).split())) or type(error).__name__
 
 
 def _overview() -> str:

@@ -67,9 +67,9 @@ class PictureList(NamedTuple):
 
     def summary(self) -> str:
         """How many are left out, why, and their first names; empty if nothing is."""
-        parts = [f"{len(files)} x {reason} ({_names(files)})" for reason, files in sorted(self.left_out.items())]
+        parts = [f"{_count(files, 'file')}: {reason} ({_names(files)})" for reason, files in self.left_out.items()]
         if self.folders:
-            parts.append(f"{len(self.folders)} x folder inside, not searched ({_names(self.folders)})")
+            parts.append(f"{_count(self.folders, 'folder')} inside, not searched ({_names(self.folders)})")
         return "; ".join(parts)
 
 
@@ -92,7 +92,7 @@ def find_pictures(folder: Path, *, with_subfolders: bool = False) -> PictureList
         ...     _ = (folder / name).write_text("")
         >>> found = find_pictures(folder)
         >>> [path.name for path in found.files], found.summary()
-        (['b9.jfif', 'b10.JPG'], '1 x no picture (notes.txt)')
+        (['b9.jfif', 'b10.JPG'], '1 file: no picture (notes.txt)')
     """
     if not folder.exists():
         raise FileNotFoundError(f"{shown(folder)} does not exist.")
@@ -122,8 +122,7 @@ def warn_animated(files: Iterable[Path]) -> None:
     """
     if animated := [file for file in files if is_animated(file)]:
         warnings.warn(
-            f"only the first image counts of {len(animated)} animated or multi-page "
-            f"file{'s' * (len(animated) > 1)} ({_names(animated)}).",
+            f"only the first image counts of {_count(animated, 'animated or multi-page file')} ({_names(animated)}).",
             stacklevel=3,
         )
 
@@ -216,6 +215,10 @@ def _why_not(item: Path) -> str | None:
 
 def _by_signature(head: bytes) -> str | None:
     return next((name for pattern, name in _SIGNATURES if pattern.match(head)), None)
+
+
+def _count(files: Sequence[Path], word: str) -> str:
+    return f"{len(files)} {word}{'s' * (len(files) > 1)}"
 
 
 def _names(files: Sequence[Path]) -> str:

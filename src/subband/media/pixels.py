@@ -253,7 +253,7 @@ def _from_inks(values: np.ndarray, white: float, profile: bytes | None) -> np.nd
     from PIL import Image
 
     inks = (values * (255 / white)).round().astype(np.uint8)
-    image = Image.fromarray(np.ascontiguousarray(inks), mode="CMYK")
+    image = Image.frombytes("CMYK", (inks.shape[1], inks.shape[0]), inks.tobytes())
     image.info["icc_profile"] = profile
     return np.asarray(_by_profile(image))
 

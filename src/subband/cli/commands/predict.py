@@ -13,6 +13,7 @@ from torch import Tensor
 
 from subband.cli.options import open_table, refuse_existing, show_table
 from subband.device import pick_device
+from subband.files import shown
 from subband.media.frames import VideoInfo, working_size
 from subband.media.sources import open_clip
 from subband.media.video import read_clip, write_clip
@@ -75,11 +76,11 @@ def run(args: Namespace) -> None:
         size = working_size(info.height, info.width, args.max_side)
         clip = read_clip(reader, start, wanted, args.stride, size).to(device)
     end = start + (wanted - 1) * args.stride
-    print(f"{args.clip}: frames {start} to {end} of {info.num_frames}, {size[0]} x {size[1]} pixels")
+    print(f"{shown(args.clip)}: frames {start} to {end} of {info.num_frames}, {size[0]} x {size[1]} pixels")
     frames = _compare(predictor, clip, args) if args.compare else _predict(predictor, clip, args.num_frames)
     fps = (info.fps or _DEFAULT_FPS * args.stride) / args.stride
     write_clip(args.out, frames, fps=fps, overwrite=args.overwrite)
-    print(f"wrote {args.out}")
+    print(f"wrote {shown(args.out)}")
 
 
 def _check_numbers(args: Namespace) -> None:
@@ -123,7 +124,7 @@ def _compare(predictor: VideoPredictor, clip: Tensor, args: Namespace) -> Tensor
 def _show_comparison(result: Comparison, name: str) -> None:
     # Tiny frames have no SSIM.
     shown = [metric for metric in VIDEO_METRICS if metric.is_per_frame and metric.key in result.per_frame["model"]]
-    heads = [f"{metric.label} {who}" for metric in shown for who in (Path(name).name, "persistence")]
+    heads = [f"{metric.label} {who}" for metric in shown for who in (shown(Path(name).name), "persistence")]
     table = open_table(["frame", *heads], title="Error of every predicted frame", right=["frame", *heads])
     columns = [(metric, result.per_frame[who][metric.key]) for metric in shown for who in ("model", "persistence")]
     for index in range(len(result.target)):
