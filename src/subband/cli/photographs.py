@@ -96,13 +96,13 @@ def plan(
         if target.resolve() == path.resolve():
             raise ValueError(f"--out {target} is the photograph itself; choose another name.")
         return [Job(path, refuse_existing(target, overwrite))]
-    files = list_images(path)
     folder = Path(out) if out else beside(path, ending)
     if folder.resolve() == path.resolve():
         raise ValueError(f"--out {folder} is the folder of the photographs; choose another name.")
     if folder.is_file():
         raise ValueError(f"--out {folder} is a file; the results of a folder go into a folder.")
     refuse_existing(folder, overwrite)
+    files = list_images(path)
     return [Job(file, folder / name) for file, name in zip(files, result_names(files, suffix, reserved), strict=True)]
 
 

@@ -44,7 +44,7 @@ _SIGNATURES = (
     (re.compile(rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n"), "JXL"),
 )
 _PLAIN_MAP = re.compile(rb"P[1-6Ff][\s#]")  # so short that texts may begin so; counts only where a picture is expected
-_TARGA_SUFFIXES = frozenset({".tga"})  # nothing at its beginning says what it is
+_WITHOUT_SIGNATURE = {".dib": "DIB", ".tga": "TGA"}  # nothing at their beginning says what they are
 _MAX_NAMED = 5
 _NOT_MINE = {"thumbs.db", "desktop.ini", "__macosx"}  # what operating systems leave beside the user's files
 
@@ -138,7 +138,7 @@ def picture_format(path: Path) -> str | None:
     found = _by_signature(head)
     if found is None and _PLAIN_MAP.match(head):
         return "PPM"
-    return "TGA" if found is None and path.suffix.lower() in _TARGA_SUFFIXES else found
+    return found or _WITHOUT_SIGNATURE.get(path.suffix.lower())
 
 
 def missing_package(file_format: str) -> str | None:
