@@ -101,7 +101,7 @@ def calibration_batches(prepare: Callable[[Tensor], Tensor], folder: Path, *, ba
         raise FileNotFoundError(f"{folder} is no folder of images for calibration.")
     found = find_pictures(folder, with_subfolders=True)
     warn_left_out(folder, found)
-    paths = found.files
+    paths = sorted(found.files)
     if len(paths) < batch:
         raise ValueError(f"{folder} holds {len(paths)} photographs, fewer than a batch of {batch}.")
     count = min(len(paths), max(limit, batch)) // batch * batch
