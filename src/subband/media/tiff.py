@@ -60,7 +60,7 @@ class _Entry(NamedTuple):
     """One tag: its type, the number of its values, and their bytes in the order of the file."""
 
     kind: int
-    count: int
+    length: int
     data: bytes
 
 
@@ -123,9 +123,8 @@ class TiffPage:
         """The page for Pillow: alone, without a turn to apply and without notes."""
         if self._compression == _OLD_JPEG:  # its pieces lie anywhere
             return self.path
-        kept = (BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER, SAMPLES, PLANAR, PREDICTOR, COLOR_MAP, EXTRA_SAMPLES)
-        kept += (SAMPLE_FORMAT, SUBSAMPLING, ICC_PROFILE, ROWS_PER_STRIP, TILE_WIDTH, TILE_HEIGHT, *_PASSED_ON)
-        tags = {tag: self._entries[tag] for tag in kept if tag in self._entries}
+        left_out = {ORIENTATION, SUBFILE_TYPE, STRIP_OFFSETS, STRIP_BYTES, TILE_OFFSETS, TILE_BYTES}
+        tags = {tag: entry for tag, entry in self._entries.items() if tag not in left_out}
         tags |= {WIDTH: self._long([self.width]), HEIGHT: self._long([self.height])}
         return self._file(tags, self._chunks(), is_tiled=TILE_OFFSETS in self._entries)
 
@@ -250,7 +249,7 @@ class TiffPage:
                 place = len(content)
                 content += data
                 data = struct.pack(f"{self._order}I", place)
-            directory += struct.pack(f"{self._order}HHI", tag, entry.kind, entry.count) + data
+            directory += struct.pack(f"{self._order}HHI", tag, entry.kind, entry.length) + data
         content += b"\0" * (len(content) % 2)
         mark = b"II*\0" if self._order == "<" else b"MM\0*"
         content[:8] = mark + struct.pack(f"{self._order}I", len(content))
@@ -324,7 +323,7 @@ def _read_tags(file: BinaryIO, place: int | None = None) -> tuple[str, dict[int,
 def _unpacked(order: str, entry: _Entry | None) -> tuple[int, ...]:
     if entry is None or entry.kind not in _CODES:
         return ()
-    return struct.unpack(f"{order}{entry.count}{_CODES[entry.kind]}", entry.data)
+    return struct.unpack(f"{order}{entry.length}{_CODES[entry.kind]}", entry.data)
 
 
 def _numbers(

@@ -123,10 +123,10 @@ def _compare(predictor: VideoPredictor, clip: Tensor, args: Namespace) -> Tensor
 
 def _show_comparison(result: Comparison, name: str) -> None:
     # Tiny frames have no SSIM.
-    shown = [metric for metric in VIDEO_METRICS if metric.is_per_frame and metric.key in result.per_frame["model"]]
-    heads = [f"{metric.label} {who}" for metric in shown for who in (shown(Path(name).name), "persistence")]
+    metrics = [metric for metric in VIDEO_METRICS if metric.is_per_frame and metric.key in result.per_frame["model"]]
+    heads = [f"{metric.label} {who}" for metric in metrics for who in (shown(Path(name).name), "persistence")]
     table = open_table(["frame", *heads], title="Error of every predicted frame", right=["frame", *heads])
-    columns = [(metric, result.per_frame[who][metric.key]) for metric in shown for who in ("model", "persistence")]
+    columns = [(metric, result.per_frame[who][metric.key]) for metric in metrics for who in ("model", "persistence")]
     for index in range(len(result.target)):
         table.add_row(str(index + 1), *(metric.text(values[index]) for metric, values in columns))
     table.add_section()
