@@ -87,6 +87,6 @@ def read_frame(path: Path) -> Tensor:
         ValueError: If it is no image.
     """
     try:
-        return torch.from_numpy(as_frame(read_pixels(path))).permute(2, 0, 1)
+        return torch.from_numpy(as_frame(read_pixels(path)).copy()).permute(2, 0, 1)
     except FileNotFoundError:
         raise FileNotFoundError(f"frame not found: {path}") from None
