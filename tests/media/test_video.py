@@ -131,7 +131,8 @@ def test_folder_is_read_in_natural_order(tmp_path: Path) -> None:
     for number in (1, 2, 10):
         Image.new("L", (6, 4), number).save(tmp_path / f"frame{number}.png")
     (tmp_path / "notes.txt").write_text("not a frame")
-    assert (read_clip(tmp_path)[:, 0, 0, 0] * 255).round().tolist() == [1, 2, 10]
+    with pytest.warns(UserWarning, match=r"1 file: no picture \(notes\.txt\)"):
+        assert (read_clip(tmp_path)[:, 0, 0, 0] * 255).round().tolist() == [1, 2, 10]
 
 
 def test_folder_with_two_sizes(tmp_path: Path) -> None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import io
 import os
 import signal
 import sys
 import warnings
 from argparse import ArgumentError, RawDescriptionHelpFormatter
 from collections.abc import Sequence
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from subband._version import __version__
 from subband.cli.option_rules import check_given
+from subband.files import shown
 from subband.signals import SignalHandlers, Stopped, exit_code, say
 
 # Adding a command: write its file, name it here.
@@ -86,6 +89,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(words: list[str]) -> int:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names may hold what the terminal's encoding does not
+            stream.reconfigure(errors="backslashreplace")
     if not words or words[0] in {"-h", "--help"}:
         print(_overview())
         return 0
@@ -174,11 +180,13 @@ def _with_hint(message: str, words: list[str], options: list[str]) -> str:
         if name.startswith("--") and name in message and name not in options:
             close = difflib.get_close_matches(name, options, n=1)
             return f"unknown option {name}" + (f"; did you mean {close[0]}?" if close else ".")
+        if word.startswith("-") and word in message and Path(word).exists():
+            return f"{word} looks like an option; write ./{word} for the file."
     return message
 
 
 def _show_warning(message: Warning | str, *place: Any, **where: Any) -> None:
-    print(f"subband: warning: {' '.join(str(message).split())}", file=sys.stderr)
+    print(f"subband: warning: {shown(' '.join(str(message).split()))}", file=sys.stderr)
 
 
 def _sentence(error: BaseException) -> str:
@@ -186,8 +194,8 @@ def _sentence(error: BaseException) -> str:
     if package in EXTRAS:
         return f"this needs the package {package}: pip install 'subband[{EXTRAS[package]}]'."
     if isinstance(error, OSError) and error.strerror and error.filename:
-        return f"{error.filename}: {error.strerror}."
-    return " ".join(str(error).split()) or type(error).__name__
+        return f"{shown(error.filename)}: {error.strerror}."
+    return shown(" ".join(str(error).split())) or type(error).__name__
 
 
 def _overview() -> str:

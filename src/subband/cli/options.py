@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from torch import Tensor, nn
 
+from subband.files import shown
 from subband.models.checkpoint import bundled_models, load_model
 from subband.models.registry import create_model, list_models, model_spec
 from subband.tasks import task_class
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
+_UNBROKEN = 1000  # wider than any table
 _SCIENTIFIC = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
 
 
@@ -174,9 +176,17 @@ def open_table(columns: Sequence[str], *, title: str | None = None, right: Colle
     from rich import box
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    class OneLineTable(Table):
+        """A table whose cells are names that stay on their line."""
+
+        def add_row(self, *cells: Any, **options: Any) -> None:
+            super().add_row(*(shown(cell) if isinstance(cell, str) else cell for cell in cells), **options)
+
+    table = OneLineTable(
+        title=None if title is None else shown(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
+    )
     for heading in columns:
-        table.add_column(heading, justify="right" if heading in right else "left", no_wrap=heading in right)
+        table.add_column(shown(heading), justify="right" if heading in right else "left", no_wrap=heading in right)
     return table
 
 
@@ -184,5 +194,6 @@ def show_table(table: Table) -> None:
     """Print a table on standard output: as wide as the terminal, or unbroken when the output goes to a file or pipe."""
     from rich.console import Console
 
-    width = shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else 240
-    Console(file=sys.stdout, width=width, highlight=False, markup=False).print(table)
+    width = shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else _UNBROKEN
+    # Names may hold what would be markup or the code of an emoji.
+    Console(file=sys.stdout, width=width, highlight=False, markup=False, emoji=False).print(table)

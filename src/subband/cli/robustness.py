@@ -13,7 +13,7 @@ from typing import Any
 from subband.cli.options import open_table, show_table
 from subband.config import RecipeConfig
 from subband.data.registry import build_data
-from subband.files import write_atomically
+from subband.files import shown, write_atomically
 from subband.models.checkpoint import load_model
 from subband.tasks.classification.robustness import distortions, robustness
 from subband.visual.robustness import robustness_png
@@ -67,7 +67,7 @@ def measure_robustness(
     for file, content in files.items():
         write_atomically(folder / file, content)
     _show(rows, name)
-    print(f"robustness: {', '.join(str(folder / file) for file in files)}")
+    print(f"robustness: {', '.join(shown(folder / file) for file in files)}")
 
 
 def _progress(batches: Iterable[Any]) -> Iterable[Any]:

@@ -14,8 +14,6 @@ import numpy as np
 MAX_FRAME_PIXELS = 8192 * 4320
 """Largest frame that is decoded (8K); larger ones are refused before their pixels are touched."""
 
-IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
-
 _Reader = TypeVar("_Reader", bound="BaseReader")
 
 Size = tuple[int, int] | int | None
@@ -272,7 +270,7 @@ def same_shape(path: Path, shape: tuple[int, ...] | None, pixels: np.ndarray) ->
     return pixels.shape
 
 
-def natural_key(file: Path) -> list[tuple[int, int | str]]:
-    """Key that sorts file names by the numbers in them, `frame2` before `frame10`."""
-    parts = re.split(r"([0-9]+)", file.name.lower())  # other digits, such as superscripts, are no numbers
-    return [(0, int(part)) if index % 2 else (1, part) for index, part in enumerate(parts)]
+def natural_key(file: Path) -> tuple[list[tuple[int, int | str]], str]:
+    """Key that sorts file names by the numbers in them, `frame2` before `frame10`; no two names are equal."""
+    parts = re.split(r"([0-9]+)", file.name.lower())
+    return [(0, int(part)) if index % 2 else (1, part) for index, part in enumerate(parts)], file.name

@@ -25,8 +25,9 @@ from subband.cli.classifier import add_classifier_arguments, open_classifier
 from subband.cli.option_rules import Needs
 from subband.cli.options import open_table, refuse_existing, show_table
 from subband.cli.photographs import add_photo_arguments, report_failures
-from subband.files import new_path
+from subband.files import new_path, shown
 from subband.media.images import list_images
+from subband.media.picture_files import find_pictures, warn_animated
 from subband.predictors.classification import ImageClassifier
 from subband.signals import Stopped, exit_code
 
@@ -88,7 +89,7 @@ def run(args: Namespace) -> None:
         _show_timing(len(results), timing, classifier)
     if results and out is not None:
         _write(out, results, args)
-        print(f"wrote {out}")
+        print(f"wrote {shown(out)}")
     if stop is not None:
         code = stop.code if isinstance(stop, Stopped) else exit_code(SIGINT)
         raise Stopped(f"interrupted after {len(results)} of {len(files)} photographs, which are done.", code)
@@ -106,15 +107,17 @@ def _check_out(args: Namespace) -> Path:
 
 def _photographs(source: Path) -> list[Path]:
     if not source.is_dir():
+        if source.is_file():
+            warn_animated([source])
         return [source]
     try:
         return list_images(source)
     except ValueError:
-        if not any(item.is_dir() and item.name[0] != "." for item in source.iterdir()):
+        if not find_pictures(source).folders:
             raise
     raise ValueError(
-        f"{source} holds folders but no photographs; name one of them, or, if each is a class, measure how often a "
-        f"model is right: subband evaluate MODEL --data.args.path {source} --out FOLDER."
+        f"{shown(source)} holds folders but no photographs; name one of them, or, if each is a class, measure how "
+        f"often a model is right: subband evaluate MODEL --data.args.path {source} --out FOLDER."
     )
 
 
@@ -146,7 +149,7 @@ def _classify(
                     if len(files) == 1:
                         raise result.error
                     warnings.warn(f"left out: {result.error}", stacklevel=2)
-                    failed.append(result.file.name)
+                    failed.append(shown(result.file.name))
     except (KeyboardInterrupt, Stopped) as error:
         stop = error
     return guesses, failed, Timing(time.perf_counter() - began, network, reading), stop
@@ -160,19 +163,21 @@ def _guesses(probabilities: Tensor, classes: Sequence[str], top: int) -> list[Gu
 
 
 def _show_photograph(file: Path, guesses: list[Guess], model: str) -> None:
-    table = open_table(["rank", "class", "probability"], title=f"{file.name} by {model}", right=["rank", "probability"])
+    table = open_table(
+        ["rank", "class", "probability"], title=f"{shown(file.name)} by {shown(model)}", right=["rank", "probability"]
+    )
     for guess in guesses:
-        table.add_row(str(guess.rank), guess.name, _percent(guess))
+        table.add_row(str(guess.rank), shown(guess.name), _percent(guess))
     show_table(table)
 
 
 def _show_folder(results: list[tuple[Path, list[Guess]]], model: str) -> None:
     headings = ["photograph", "class", "probability", "then"]
-    shown = 4 if len(results[0][1]) > 1 else 3
-    table = open_table(headings[:shown], title=f"Most probable class by {model}", right=["probability"])
+    width = 4 if len(results[0][1]) > 1 else 3
+    table = open_table(headings[:width], title=f"Most probable class by {shown(model)}", right=["probability"])
     for file, guesses in results:
-        following = [f"{guess.name} ({_percent(guess)})" for guess in guesses[1:2]]
-        table.add_row(file.name, guesses[0].name, _percent(guesses[0]), *following)
+        following = [f"{shown(guess.name)} ({_percent(guess)})" for guess in guesses[1:2]]
+        table.add_row(shown(file.name), shown(guesses[0].name), _percent(guesses[0]), *following)
     show_table(table)
 
 
@@ -193,15 +198,27 @@ def _show_timing(count: int, timing: Timing, classifier: ImageClassifier) -> Non
 
 def _write(path: Path, results: list[tuple[Path, list[Guess]]], args: Namespace) -> None:
     with new_path(path, overwrite=args.overwrite) as temporary:
-        temporary.write_text(_as_csv(results) if path.suffix.lower() == ".csv" else _as_json(results, args), "utf-8")
+        text = _as_csv(results) if path.suffix.lower() == ".csv" else _as_json(results, args)
+        # Bytes of names that are no UTF-8: the escapes of JSON, which a reader turns into the same name again.
+        temporary.write_text(text, "utf-8", errors="backslashreplace")
 
 
 def _as_csv(results: list[tuple[Path, list[Guess]]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
-    writer.writerows((file, *guess) for file, guesses in results for guess in guesses)
+    for file, guesses in results:
+        for rank, name, label, probability in guesses:
+            writer.writerow((_cell(file), rank, _cell(name), label, probability))
     return text.getvalue()
+
+
+def _cell(name: Path | str) -> str:
+    """A name on one line that no spreadsheet takes for a formula: `./=1` is the same file as `=1`."""
+    text = shown(name)
+    if not text.startswith(("=", "+", "-", "@")):
+        return text
+    return f"./{text}" if isinstance(name, Path) else f"'{text}"
 
 
 def _as_json(results: list[tuple[Path, list[Guess]]], args: Namespace) -> str:

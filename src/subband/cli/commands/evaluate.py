@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from subband.cli.evaluation import add_recipe_arguments, evaluation_recipe
 from subband.cli.robustness import check_robustness, measure_robustness
 from subband.cli.scores import show_scores
+from subband.files import shown
 from subband.training.run_files import CONFIG_FILE
 
 if TYPE_CHECKING:
@@ -67,6 +68,6 @@ def run(args: Namespace) -> None:
             "with --data.args.path (or root) and name a folder for the scores with --out."
         ) from None
     show_scores(scores)
-    print(f"scores: {folder / 'scores.json'}")
+    print(f"scores: {shown(folder / 'scores.json')}")
     if args.robustness:
         measure_robustness(recipe, args.model, folder, scores, strengths)

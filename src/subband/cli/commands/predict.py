@@ -15,6 +15,7 @@ from torch import Tensor
 
 from subband.cli.options import open_table, refuse_existing, show_table
 from subband.device import pick_device
+from subband.files import shown
 from subband.media.frames import working_size
 from subband.media.sources import open_clip
 from subband.media.video import read_clip, write_clip
@@ -80,10 +81,10 @@ def run(args: Namespace) -> None:
         clip = read_clip(reader, start, wanted, args.stride, size).to(device)
         _name_pixel_aspect(args.clip, reader.details.pixel_aspect)
     end = start + (wanted - 1) * args.stride
-    print(f"{args.clip}: frames {start} to {end} of {num_frames}, {size[0]} x {size[1]} pixels")
+    print(f"{shown(args.clip)}: frames {start} to {end} of {num_frames}, {size[0]} x {size[1]} pixels")
     frames = _compare(predictor, clip, args) if args.compare else _predict(predictor, clip, args.num_frames)
     write_clip(args.out, frames, fps=fps, overwrite=args.overwrite)
-    print(f"wrote {args.out}")
+    print(f"wrote {shown(args.out)}")
 
 
 def _name_pixel_aspect(clip: str, aspect: Fraction) -> None:
@@ -135,10 +136,10 @@ def _compare(predictor: VideoPredictor, clip: Tensor, args: Namespace) -> Tensor
 
 def _show_comparison(result: Comparison, name: str) -> None:
     # Tiny frames have no SSIM.
-    shown = [metric for metric in VIDEO_METRICS if metric.is_per_frame and metric.key in result.per_frame["model"]]
-    heads = [f"{metric.label} {who}" for metric in shown for who in (Path(name).name, "persistence")]
+    metrics = [metric for metric in VIDEO_METRICS if metric.is_per_frame and metric.key in result.per_frame["model"]]
+    heads = [f"{metric.label} {who}" for metric in metrics for who in (shown(Path(name).name), "persistence")]
     table = open_table(["frame", *heads], title="Error of every predicted frame", right=["frame", *heads])
-    columns = [(metric, result.per_frame[who][metric.key]) for metric in shown for who in ("model", "persistence")]
+    columns = [(metric, result.per_frame[who][metric.key]) for metric in metrics for who in ("model", "persistence")]
     for index in range(len(result.target)):
         table.add_row(str(index + 1), *(metric.text(values[index]) for metric, values in columns))
     table.add_section()

@@ -1,6 +1,7 @@
 """Any folder of videos, animated images or folders of frames."""
 
 import hashlib
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -12,7 +13,9 @@ from torch import Tensor
 
 from subband.data.random import uniform
 from subband.data.spec import Clips, ClipSpec, DamagedFileError, VideoData, check_index, image_size, reading_files
-from subband.media.frames import IMAGE_SUFFIXES, ClipReader
+from subband.files import shown
+from subband.media.frames import ClipReader
+from subband.media.picture_files import NO_PICTURE, find_pictures, is_animated
 from subband.media.sources import open_clip
 from subband.media.video import read_clip
 
@@ -247,7 +250,7 @@ def split_videos(
     videos = find_videos(folder, num_frames)
     if len(videos) < 3:
         raise ValueError(f"{folder} has {len(videos)} usable videos, three splits need at least 3")
-    videos.sort(key=lambda video: hashlib.sha256(video.path.relative_to(folder).as_posix().encode()).digest())
+    videos.sort(key=lambda video: hashlib.sha256(os.fsencode(video.path.relative_to(folder).as_posix())).digest())
     num_val, num_test = (max(1, round(len(videos) * share)) for share in fractions[1:])
     num_train = max(1, len(videos) - num_val - num_test)
     num_val = min(num_val, len(videos) - num_train - 1)
@@ -268,19 +271,23 @@ def find_videos(folder: Path, num_frames: int) -> list[Video]:
     Raises:
         ValueError: If nothing can be used.
     """
-    videos, problems = [], []
-    for path in _candidates(folder):
+    videos = []
+    candidates, problems = _candidates(folder)
+    for path in candidates:
         if path.suffix.lower() in _TEXT_SUFFIXES:  # known without PyAV, which a folder of frames does not need
-            problems.append(f"{path} is no video")
+            problems.append(f"{shown(path)} is no video")
             continue
         try:
-            with open_clip(path) as reader:
-                video = Video(path, reader.count, reader.height, reader.width)
+            with warnings.catch_warnings():
+                # Files and folders beside frames are candidates themselves.
+                warnings.filterwarnings("ignore", "left out in")
+                with open_clip(path) as reader:
+                    video = Video(path, reader.count, reader.height, reader.width)
         except ValueError as error:
             problems.append(str(error).rstrip("."))
             continue
         if video.num_frames < num_frames:
-            problems.append(f"{path} has {video.num_frames} frames, {num_frames} are needed")
+            problems.append(f"{shown(path)} has {video.num_frames} frames, {num_frames} are needed")
         else:
             videos.append(video)
     listed = _listed(problems)
@@ -295,11 +302,14 @@ def _listed(problems: Sequence[str]) -> str:
     return "; ".join([*problems[:_MAX_LISTED], *(["..."] if len(problems) > _MAX_LISTED else [])])
 
 
-def _candidates(folder: Path) -> list[Path]:
-    """What may be a video: files that are no images, and folders with images in them; nothing hidden."""
-    visible = [
-        path for path in folder.rglob("*") if not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    ]
-    folders = {path.parent for path in visible if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()}
-    others = {path for path in visible if path.suffix.lower() not in IMAGE_SUFFIXES and path.is_file()}
-    return sorted(folders | others)
+def _candidates(folder: Path) -> tuple[list[Path], list[str]]:
+    """What may be a video, and why other files cannot be; nothing hidden.
+
+    Folders with still pictures in them, animated pictures, and files that are no pictures.
+    """
+    found = find_pictures(folder, with_subfolders=True)
+    animated = {path for path in found.files if is_animated(path)}
+    folders = {path.parent for path in found.files if path not in animated}
+    others = set(found.left_out.pop(NO_PICTURE, []))
+    problems = [f"{shown(path)}: {reason}" for reason, files in found.left_out.items() for path in files]
+    return sorted(folders | animated | others), problems

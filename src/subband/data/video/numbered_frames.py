@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from subband.data.spec import Clips, ClipSpec, check_index, reading_files
-from subband.media.pixels import open_image
+from subband.media.pixels import as_frame, read_pixels
 
 
 class NumberedFrames(NamedTuple):
@@ -89,7 +88,6 @@ def read_frame(path: Path) -> Tensor:
         ValueError: If it is no image.
     """
     try:
-        with open_image(path) as image:
-            return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)
+        return torch.from_numpy(as_frame(read_pixels(path)).copy()).permute(2, 0, 1)
     except FileNotFoundError:
         raise FileNotFoundError(f"frame not found: {path}") from None

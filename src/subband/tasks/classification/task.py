@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from subband.config import LossTerm, RecipeConfig
 from subband.data.labelled.images import ImageData, ImageSpec
 from subband.data.loader import SampleLoader
+from subband.files import shown
 from subband.layers.frequency_gate import gate_penalty
 from subband.metrics.descriptors import CLASSIFICATION_METRICS, MetricInfo
 from subband.models.registry import create_model, model_spec
@@ -206,7 +207,7 @@ class ClassificationTask(Task):
             "width": data.spec.preprocessing.size[1],
         }
         if recipe.data.name == "image_folder":  # one reader for all of them: the folder says which
-            facts["folder"] = Path(recipe.data.args["path"]).resolve().name
+            facts["folder"] = shown(Path(recipe.data.args["path"]).resolve().name)
         return Evaluation(facts, rows, _samples(data, indices, logits, recipe.evaluation.num_samples))
 
 
