@@ -16,7 +16,7 @@ from torch import Tensor
 
 from subband.transforms.arguments import without_autocast
 
-__all__ = ["LinearMap", "apply"]
+__all__ = ["LinearMap", "apply", "is_traced"]
 
 Tensors = Tensor | tuple[Tensor, ...]
 
@@ -45,6 +45,21 @@ class LinearMap(ABC):
         """
 
 
+def is_traced(x: Tensor) -> bool:
+    """Whether somebody records what is computed, for sizes that may differ: only plain expressions are of use then.
+
+    Args:
+        x: An argument of the computation.
+
+    Example:
+        >>> is_traced(torch.ones(3))
+        False
+    """
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return True
+    return any(type(length) is not int for length in x.shape)
+
+
 def apply(linear_map: LinearMap, *tensors: Tensor) -> Any:
     """Compute a linear map such that it can be differentiated, batched and compiled.
 
@@ -55,8 +70,12 @@ def apply(linear_map: LinearMap, *tensors: Tensor) -> Any:
     Returns:
         What `linear_map` returns.
     """
-    if not torch.compiler.is_compiling():
-        return _Eager.apply(linear_map, *tensors)
+    if not is_traced(tensors[0]):
+        # The functional transforms need a function with a separate context, which costs more than a small transform.
+        function = _Functional if torch._C._are_functorch_transforms_active() else _Eager
+        return function.apply(linear_map, *tensors)
+    if not torch.compiler.is_compiling():  # other tracers take the derivatives of what they have seen
+        return linear_map.traced(*tensors)
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
         return _Traced.apply(linear_map, *tensors)
     # Without gradients the compiler inlines `forward` and takes the first of several tensors for its context.
@@ -83,11 +102,10 @@ class _Traced(torch.autograd.Function):
         return (None, *((result,) if isinstance(result, Tensor) else result))
 
 
-class _Eager(_Traced):
-    generate_vmap_rule = False
-
+class _Eager(torch.autograd.Function):
     @staticmethod
-    def forward(linear_map: LinearMap, *tensors: Tensor) -> Tensors:
+    def forward(ctx: Any, linear_map: LinearMap, *tensors: Tensor) -> Tensors:
+        ctx.linear_map, ctx.shapes = linear_map, tuple(tensor.shape for tensor in tensors)
         return linear_map.eager(*map(_resolved, tensors))
 
     @staticmethod
@@ -99,6 +117,15 @@ class _Eager(_Traced):
     @staticmethod
     def jvp(ctx: Any, _: None, *tangents: Tensor) -> Tensors:
         return apply(ctx.linear_map, *tangents)
+
+
+class _Functional(_Traced):
+    generate_vmap_rule = False
+    backward, jvp = _Eager.backward, _Eager.jvp
+
+    @staticmethod
+    def forward(linear_map: LinearMap, *tensors: Tensor) -> Tensors:
+        return linear_map.eager(*map(_resolved, tensors))
 
     @staticmethod
     def vmap(info: Any, in_dims: Sequence[int | None], linear_map: LinearMap, *tensors: Tensor) -> Any:

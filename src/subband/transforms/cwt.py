@@ -20,9 +20,10 @@ from subband.transforms.arguments import check_dtype, exactly, in_float32, integ
 if TYPE_CHECKING:
     import pywt
 
-__all__ = ["central_frequency", "cwt", "scale2frequency"]
+__all__ = ["central_frequency", "cwt", "frequency2scale", "scale2frequency"]
 
 ContinuousWaveletLike: TypeAlias = "str | pywt.ContinuousWavelet"
+AnyWaveletLike: TypeAlias = "str | pywt.ContinuousWavelet | pywt.Wavelet"
 Lags = tuple[Tensor, int]  # taps of all scales (S, K), and the column of lag 0
 
 _CHUNK = 1 << 18  # spectrum values worked on at a time: what a core keeps in its own cache
@@ -96,15 +97,15 @@ def cwt(
     return coefficients.movedim(-1, axis), frequencies
 
 
-def central_frequency(wavelet: ContinuousWaveletLike, precision: int = 8) -> float:
-    """Frequency at which the spectrum of a continuous wavelet is largest, in cycles per sample at scale 1.
+def central_frequency(wavelet: AnyWaveletLike, precision: int = 8) -> float:
+    """Frequency at which the spectrum of a wavelet is largest, in cycles per sample at scale 1.
 
     Args:
-        wavelet: As in `cwt`.
+        wavelet: As in `cwt`, or the name of a discrete wavelet or a `pywt.Wavelet`.
         precision: The wavelet is tabulated at `2**precision` points.
 
     Raises:
-        ValueError: If `wavelet` is not a continuous wavelet.
+        ValueError: If `wavelet` is unknown.
 
     Example:
         >>> central_frequency("morl"), central_frequency("cmor1.5-2.0")
@@ -113,11 +114,11 @@ def central_frequency(wavelet: ContinuousWaveletLike, precision: int = 8) -> flo
     return _central_frequency_of_name(wavelet, precision) if isinstance(wavelet, str) else _center(wavelet, precision)
 
 
-def scale2frequency(wavelet: ContinuousWaveletLike, scale: float | Tensor, precision: int = 8) -> Any:
-    """Frequency, in cycles per sample, that a scale of a continuous wavelet responds to.
+def scale2frequency(wavelet: AnyWaveletLike, scale: float | Tensor, precision: int = 8) -> Any:
+    """Frequency, in cycles per sample, that a scale of a wavelet responds to.
 
     Args:
-        wavelet: As in `cwt`.
+        wavelet: As in `central_frequency`.
         scale: A positive number, or a tensor of them.
         precision: The wavelet is tabulated at `2**precision` points.
 
@@ -125,13 +126,34 @@ def scale2frequency(wavelet: ContinuousWaveletLike, scale: float | Tensor, preci
         A number for a number, a tensor of the same shape for a tensor.
 
     Raises:
-        ValueError: If `wavelet` is not a continuous wavelet.
+        ValueError: If `wavelet` is unknown.
 
     Example:
         >>> scale2frequency("morl", 2.0), scale2frequency("mexh", torch.tensor([1.0, 4.0]))
         (0.40625, tensor([0.2500, 0.0625]))
     """
     return central_frequency(wavelet, precision) / scale
+
+
+def frequency2scale(wavelet: AnyWaveletLike, freq: float | Tensor, precision: int = 8) -> Any:
+    """Scale of a wavelet that responds to a frequency; the inverse of `scale2frequency`.
+
+    Args:
+        wavelet: As in `central_frequency`.
+        freq: A positive frequency in cycles per sample, or a tensor of them.
+        precision: The wavelet is tabulated at `2**precision` points.
+
+    Returns:
+        A number for a number, a tensor of the same shape for a tensor.
+
+    Raises:
+        ValueError: If `wavelet` is unknown.
+
+    Example:
+        >>> frequency2scale("morl", 0.40625), frequency2scale("mexh", torch.tensor([0.25, 0.0625]))
+        (2.0, tensor([1., 4.]))
+    """
+    return central_frequency(wavelet, precision) / freq
 
 
 def _check_scales(scales: float | Iterable[float]) -> tuple[float, ...]:
@@ -217,10 +239,12 @@ def _cached_center(wavelet: str, precision: int) -> float:
     return _center(wavelet, precision)
 
 
-def _center(wavelet: ContinuousWaveletLike, precision: int) -> float:
+def _center(wavelet: AnyWaveletLike, precision: int) -> float:
     import pywt
 
-    return float(pywt.central_frequency(_resolve(wavelet), precision))
+    if isinstance(wavelet, str) and wavelet in pywt.wavelist(kind="discrete"):
+        wavelet = pywt.Wavelet(wavelet)
+    return float(pywt.central_frequency(wavelet if isinstance(wavelet, pywt.Wavelet) else _resolve(wavelet), precision))
 
 
 def _sample(wavelet: ContinuousWaveletLike, scales: tuple[float, ...], precision: int) -> Lags:

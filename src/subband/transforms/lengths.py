@@ -1,5 +1,6 @@
 """Numbers of levels and shapes of bands, in plain integers."""
 
+import math
 import warnings
 from collections.abc import Sequence
 from itertools import product
@@ -12,7 +13,7 @@ from subband.transforms.arguments import Names, integer, integers, negative_axes
 from subband.transforms.filters import WaveletLike, filter_banks
 from subband.transforms.padding import boundary_mode, boundary_modes
 
-__all__ = ["check_level", "dwt_coeff_len", "dwt_max_level", "wavedecn_shapes"]
+__all__ = ["check_level", "dwt_coeff_len", "dwt_max_level", "dwtn_max_level", "wavedecn_shapes", "wavedecn_size"]
 
 
 def dwt_max_level(data_len: int, filter_len: int | WaveletLike) -> int:
@@ -42,6 +43,26 @@ def dwt_max_level(data_len: int, filter_len: int | WaveletLike) -> int:
     while (num_taps - 1) << (level + 1) <= data_len:
         level += 1
     return level
+
+
+def dwtn_max_level(shape: Sequence[int], wavelet: WaveletLike, axes: int | Sequence[int] | None = None) -> int:
+    """Smallest `dwt_max_level` over several axes: the levels that `wavedecn` takes if not told otherwise.
+
+    Args:
+        shape: Shape of the signal.
+        wavelet: Wavelet, or one per axis.
+        axes: Axes to transform; all if not given.
+
+    Raises:
+        ValueError: If a wavelet or axis is unknown, or an axis is repeated.
+
+    Example:
+        >>> dwtn_max_level((64, 32), "db2"), dwtn_max_level((64, 32), "db2", axes=0)
+        (3, 4)
+    """
+    axes = negative_axes((axes,) if isinstance(axes, int) else axes, len(shape))
+    banks = filter_banks(wavelet, len(axes))
+    return min(dwt_max_level(shape[axis], bank.num_taps) for axis, bank in zip(axes, banks, strict=True))
 
 
 def dwt_coeff_len(data_len: int, filter_len: int, mode: str = "symmetric") -> int:
@@ -132,3 +153,23 @@ def wavedecn_shapes(
         keys = ["".join(letters) for letters in product("ad", repeat=len(axes))]
         shapes.append({key: tuple(sizes) for key in keys[1:]})
     return [tuple(sizes), *reversed(shapes)]
+
+
+def wavedecn_size(shapes: Sequence[Any]) -> int:
+    """Number of coefficients of a multi-level transform.
+
+    Args:
+        shapes: What `wavedecn_shapes` returns, or the coefficients of `wavedecn` themselves.
+
+    Raises:
+        ValueError: If a band is missing.
+
+    Example:
+        >>> wavedecn_size(wavedecn_shapes((64, 32), "db2", "periodization"))
+        2048
+    """
+    approx, *details = shapes
+    bands = [approx, *(band for level in details for band in level.values())]
+    if any(band is None for band in bands):
+        raise ValueError("shapes must hold every band")
+    return sum(math.prod(band.shape if isinstance(band, torch.Tensor) else band) for band in bands)
