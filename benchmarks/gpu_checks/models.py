@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 import subband
 from gpu_checks.check import AUTOCAST, DEEP, Check, Figure, Setting, noise, on, relative_error, with_gradients
+from subband.models.arguments import as_arguments
 from subband.models.registry import model_spec
 from subband.tasks import task_class
 
@@ -19,10 +20,10 @@ __all__ = ["SMALL", "build_small", "check_classifiers", "check_video_models", "i
 SIMVP = {"in_shape": (3, 1, 16, 16), "hid_S": 4, "hid_T": 8, "N_S": 2, "N_T": 2}
 WSFVIT = {"dims": (8, 16, 24, 32), "depths": (1, 1, 1, 1), "num_heads": (2, 4, 4, 8), "head_dim": 4, "stem_dim": 8}
 DCT_RESNET = {"depths": (1, 1, 1, 1), "width": 8, "img_size": 64}
-# Small networks of every family: name and options. Parts that compile or train take these.
+# Small networks of every family: name and options, the cheapest to compile first.
 SMALL: dict[str, tuple[str, dict[str, Any]]] = {
-    "wast": ("wast", {"in_shape": (2, 1, 16, 16), "encoder_dim": 4, "block_list": (1, 1, 1)}),
     "gfnet": ("gfnet_ti", {"dims": (24,), "depths": (2,), "img_size": 64}),
+    "wast": ("wast", {"in_shape": (2, 1, 16, 16), "encoder_dim": 4, "block_list": (1, 1, 1)}),
     "wsfvit": ("wsfvit_p0", {**WSFVIT, "img_size": 64}),
     "simvp_gsta": ("simvp_gsta", SIMVP),
     "gfnet_h": ("gfnet_h_ti", {"dims": (8, 12, 16, 24), "depths": (1, 1, 1, 1), "layer_scale": 0.1, "img_size": 64}),
@@ -59,8 +60,8 @@ def build_small(family: str) -> nn.Module:
 def inputs_of(model: nn.Module, batch: int = 1) -> tuple[Tensor, ...]:
     """Example arguments of a network on the CPU, as its task calls it."""
     config: Any = model.model_config
-    given = task_class(model_spec(config["name"]).task).example_input(model, batch=batch, height=None, width=None)
-    return given if isinstance(given, tuple) else (given,)
+    task = task_class(model_spec(config["name"]).task)
+    return as_arguments(task.example_input(model, batch=batch, height=None, width=None))
 
 
 def names_of(task: str) -> list[str]:

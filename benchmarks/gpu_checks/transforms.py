@@ -13,7 +13,6 @@ from gpu_checks.check import LINEAR, SUMS, Check, Setting, compare_function, noi
 from subband.transforms import (
     MODES,
     FilterBank,
-    Wavelet,
     amplitude,
     block_dct2,
     block_idct2,
@@ -114,7 +113,11 @@ def complex_signal(x: Tensor) -> Any:
 
 
 def several_levels(x: Tensor) -> Any:
-    coeffs = [wavedec(x, "db3", level=2), wavedec2(x, "sym4", "periodization"), wavedecn(x, "haar", axes=(-3, -1))]
+    coeffs = [
+        wavedec(x, "db2", level=2),
+        wavedec2(x, "sym4", "periodization", level=1),
+        wavedecn(x, "haar", axes=(-3, -1)),
+    ]
     volume = wavedec3(x, "haar", level=1)
     images = [waverec(coeffs[0]), waverec2(coeffs[1].map(torch.tanh)), waverecn(coeffs[2]), waverec3(volume)]
     return coeffs, volume, images
@@ -195,14 +198,14 @@ def borders(x: Tensor) -> Any:
     return [pad(x, (3, 4), mode) for mode in MODES], extend(x, 40, 50, "symmetric", -1), whole, crop(whole, size)
 
 
-TAPS = tuple(tuple(float(tap) for tap in taps) for taps in Wavelet("db2").filter_bank)
+TAPS = (4,)
 CASES: dict[str, Case] = {
     "dwt2": Case(one_level),
     "cosine transforms": Case(cosine, ((2, 3, 21, 134),), 2 * LINEAR),
     "Fourier transforms": Case(fourier),
     "Fourier filter": Case(filtered, ((2, 6, 9, 8), (6, 9, 5, 2))),
     "half spectrum of no image": Case(any_half_spectrum, ((2, 3, 8, 5),)),
-    "wavedec*": Case(several_levels, ((2, 8, 12, 16),)),
+    "wavedec*": Case(several_levels, ((2, 8, 16, 24),)),
     "dtcwt2": Case(dual_tree),
     "block_dct2": Case(blocks, ((2, 3, 16, 24),)),
     "swt*": Case(undecimated, ((2, 3, 16, 24),)),
@@ -216,7 +219,7 @@ CASES: dict[str, Case] = {
     "dwt": Case(line, ((2, 3, 301),)),
     "dwtn of clips": Case(clip, ((2, 5, 3, 8, 9),)),
     "dwt2 of complex numbers": Case(complex_signal),
-    "dwt2 with learned taps": Case(one_level_learned, ((2, 3, 21, 30), *((len(TAPS[0]),) * 4))),
+    "dwt2 with learned taps": Case(one_level_learned, ((2, 3, 21, 30), *((TAPS,) * 4))),
     "to_array, to_vector": Case(arranged),
     "amplitude and phase": Case(polar, limit=SUMS),
     "radial spectrum": Case(radial, limit=SUMS),

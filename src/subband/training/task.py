@@ -15,6 +15,7 @@ from subband.config import DropPathConfig, OptimConfig, RecipeConfig
 from subband.data.loader import stack_samples
 from subband.data.registry import build_data
 from subband.metrics.descriptors import MetricInfo
+from subband.models.arguments import Inputs
 from subband.models.checkpoint import load_model
 from subband.models.registry import model_spec
 from subband.training.evaluation import Evaluation
@@ -132,8 +133,8 @@ class Task(ABC):
 
     @staticmethod
     @abstractmethod
-    def example_input(model: Any, *, batch: int, height: int | None, width: int | None) -> Tensor:
-        """Random input in [0, 1] of the shape that `model` is called with, the same in every run.
+    def example_input(model: Any, *, batch: int, height: int | None, width: int | None) -> Inputs:
+        """What `model` is called with, random in [0, 1], the same in every run: a tensor, or a tuple of arguments.
 
         Args:
             model: Network of this task.
