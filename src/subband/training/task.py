@@ -19,7 +19,7 @@ from subband.models.arguments import Inputs
 from subband.models.checkpoint import load_model
 from subband.models.registry import model_spec
 from subband.training.evaluation import Evaluation
-from subband.training.options import check_options
+from subband.training.options import check_evaluation, check_options
 
 if TYPE_CHECKING:
     from subband.visual.report.task_report import TaskReport
@@ -78,6 +78,7 @@ class Task(ABC):
         if recipe.model.teacher is not None and not self.uses_teacher:
             raise ValueError(f"model.teacher is set, but no loss of {recipe.task} asks a teacher.")
         check_options(recipe)
+        check_evaluation(recipe, self.metrics)
         check_drop_path(recipe.drop_path, model)
         self.recipe = recipe
         self.model: Any = model

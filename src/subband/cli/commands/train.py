@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from subband.cli.option_rules import Needs, check_alone
 from subband.cli.scores import show_scores
 from subband.config import RecipeConfig, build_recipe, flatten, list_recipes, read_recipe, recipe_text
 
@@ -20,6 +21,21 @@ EXAMPLES = """examples:
   subband train classification/gfnet_digits --out runs/digits
   subband train runs/wast/config.yaml --out runs/wast --resume
 """
+
+
+OPTION_RULES = (
+    *(
+        Needs(
+            option, lambda args: not args.print_config, "has no effect with --print-config, which trains nothing", True
+        )
+        for option in ("--out", "--overwrite", "--resume", "--quiet")
+    ),
+    Needs(
+        "--model.weights",
+        lambda args: not args.resume,
+        "is where a fresh run starts from, but --resume goes on with a run; use one of them",
+    ),
+)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -37,6 +53,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def defaults(words: list[str]) -> dict[str, Any]:
     """Settings of the recipe that the first word names; they become the defaults of the options."""
     if "--list" in words:
+        check_alone("--list", words, "lists the recipes and stops")
         print("\n".join(list_recipes()))
         raise SystemExit(0)
     if {"-h", "--help"} & set(words):
