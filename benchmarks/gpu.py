@@ -26,7 +26,6 @@ from gpu_checks import application, compiled, layers, models, scores, speed, sui
 from gpu_checks.check import Part, Setting
 from gpu_checks.runner import Row, supervise
 from records import Cell, Record, add_out_argument, measured, write_record
-from subband.device import pick_device
 
 SECONDS = 540
 MOST_SECONDS = 45  # of one part
@@ -139,10 +138,11 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     options = parser.parse_args(words)
     if options.out is None:
         parser.error("--out FILE.json is needed: where the results go")
-    try:
-        options.device = pick_device(options.device)
-    except ValueError as error:
-        parser.error(str(error))
+    options.device = torch.device(options.device)
+    if options.device.type == "cuda" and (options.device.index or 0) >= torch.cuda.device_count():
+        parser.error(
+            f"PyTorch sees {torch.cuda.device_count()} CUDA devices here; --device cpu --quick tries the script"
+        )
     if options.device.type == "cpu" and not options.quick:
         parser.error("on a CPU there is nothing to compare with; add --quick to try the script")
     return options

@@ -82,7 +82,7 @@ def main() -> None:
     networks = {}
     for name in models.SMALL:
         model = models.build_small(name)
-        networks[name] = (model, models.inputs_of(model, 1))
+        networks[name] = (model, models.inputs_of(model, 2))
     register()
     check.noise = lambda *shape, seed=0, dtype=torch.float32: torch.empty(shape, dtype=dtype)
     asks_for_values = {"band_energies", "denoise_wavelet, sigma"}

@@ -25,8 +25,7 @@ from gpu_checks.check import (
     tensors_of,
 )
 from gpu_checks.models import SMALL, build_small, inputs_of
-from subband.data.labelled.preprocessing import Preprocessing
-from subband.data.spec import ClipSpec
+from subband.data import ClipSpec, Preprocessing
 from subband.data.video.moving_photos import MovingPhotos
 from subband.data.video.moving_sprites import MovingSprites
 from subband.data.video.photo_tiles import PhotoTiles
@@ -42,8 +41,7 @@ from subband.imaging import (
     rate_distortion,
 )
 from subband.models.complexity import count_macs, measure_complexity
-from subband.predictors.classification import ImageClassifier
-from subband.predictors.video_prediction import VideoPredictor
+from subband.predictors import ImageClassifier, VideoPredictor
 from subband.transforms import wavedec2
 
 __all__ = ["IMAGING", "checks"]

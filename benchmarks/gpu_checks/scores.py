@@ -21,31 +21,29 @@ from gpu_checks.check import (
     on,
     relative_error,
 )
-from subband.data.spec import ClipSpec
-from subband.losses import LOSSES, build_loss, differential_divergence, high_focal_frequency_loss, subband_focal_loss
-from subband.losses.focal_frequency import high_frequency_mask
-from subband.metrics import image as image_metrics
+from subband import losses, metrics
+from subband.data import ClipSpec
 
 __all__ = ["LOSS_FUNCTIONS", "checks"]
 
 SHAPE = (2, 4, 1, 16, 16)  # (B, T, C, H, W)
 LOSS_FUNCTIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    **{f"loss {name}": build_loss(name, {}) for name in LOSSES},
-    "loss high_focal_frequency, subband": build_loss("high_focal_frequency", {"mode": "subband", "dims": 3}),
+    **{f"loss {name}": losses.build_loss(name, {}) for name in losses.LOSSES},
+    "loss high_focal_frequency, subband": losses.build_loss("high_focal_frequency", {"mode": "subband", "dims": 3}),
     "high_focal_frequency_loss, options": partial(
-        high_focal_frequency_loss, level=2, patch_factor=2, ave_spectrum=True, batch_matrix=True
+        losses.high_focal_frequency_loss, level=2, patch_factor=2, ave_spectrum=True, batch_matrix=True
     ),
-    "subband_focal_loss": partial(subband_focal_loss, level=2, include_low=True),
-    "differential_divergence": differential_divergence,
-    "high_frequency_mask": lambda pred, target: high_frequency_mask(8, 9, 0.1, pred),
+    "subband_focal_loss": partial(losses.subband_focal_loss, level=2, include_low=True),
+    "differential_divergence": losses.differential_divergence,
+    "high_frequency_mask": lambda pred, target: losses.high_frequency_mask(8, 9, 0.1, pred),
 }
 FRAME_SCORES: dict[str, Callable[[Tensor, Tensor], Any]] = {
-    "psnr": image_metrics.psnr,
-    "snr": image_metrics.snr,
-    "ssim": image_metrics.ssim,
-    "psnr_legacy_uint8": image_metrics.psnr_legacy_uint8,
-    "error_sums": image_metrics.error_sums,
-    "denormalize": lambda pred, target: image_metrics.denormalize(pred, [0.5], [0.2]),
+    "psnr": metrics.psnr,
+    "snr": metrics.snr,
+    "ssim": metrics.ssim,
+    "psnr_legacy_uint8": metrics.psnr_legacy_uint8,
+    "error_sums": metrics.error_sums,
+    "denormalize": lambda pred, target: metrics.denormalize(pred, [0.5], [0.2]),
 }
 
 
@@ -93,31 +91,25 @@ def compare_scores(scores: Callable[[torch.device], dict[str, float]], device: t
 
 
 def video_metrics(device: torch.device) -> dict[str, float]:
-    from subband.metrics.video import VideoPredictionMetrics
-
     spec = ClipSpec(in_frames=4, out_frames=SHAPE[1], channels=1, height=SHAPE[3], width=SHAPE[4])
-    metrics = VideoPredictionMetrics(spec).to(device)
+    scores = metrics.VideoPredictionMetrics(spec).to(device)
     for _ in range(2):
-        metrics.update(*on(device, clips()))
-    frames = {f"{name} {place}": v for name, curve in metrics.per_frame().items() for place, v in enumerate(curve)}
-    return {name: value for name, value in {**metrics.compute(), **frames}.items() if value is not None}
+        scores.update(*on(device, clips()))
+    frames = {f"{name} {place}": v for name, curve in scores.per_frame().items() for place, v in enumerate(curve)}
+    return {name: value for name, value in {**scores.compute(), **frames}.items() if value is not None}
 
 
 def class_metrics(device: torch.device) -> dict[str, float]:
-    from subband.metrics.classification import PerClassAccuracy, classification_metrics
-
     logits, labels = clips()[0].flatten(0, 3)[:, :7], torch.arange(128) % 7
-    metrics, per_class = classification_metrics(7).to(device), PerClassAccuracy(7).to(device)
-    for metric in (metrics, per_class):
+    means, per_class = metrics.classification_metrics(7).to(device), metrics.PerClassAccuracy(7).to(device)
+    for metric in (means, per_class):
         metric.update(logits.to(device), labels.to(device))
-    values = {name: float(value) for name, value in metrics.compute().items()}
+    values = {name: float(value) for name, value in means.compute().items()}
     return values | {str(place): value for place, value in enumerate(per_class.compute().tolist())}
 
 
 def energies(device: torch.device) -> dict[str, float]:
-    from subband.metrics.spectrum import SubbandEnergy
-
-    metric = SubbandEnergy().to(device)
+    metric = metrics.SubbandEnergy().to(device)
     metric.update(*on(device, clips()))
     found = metric.compute()
     bands = {f"{who} {band}": v for who, bands in found["subband_energy"].items() for band, v in bands.items()}

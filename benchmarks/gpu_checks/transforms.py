@@ -10,68 +10,7 @@ import torch
 from torch import Tensor
 
 from gpu_checks.check import LINEAR, SUMS, Check, Setting, compare_function, noise
-from subband.transforms import (
-    MODES,
-    FilterBank,
-    amplitude,
-    block_dct2,
-    block_idct2,
-    crop,
-    cwt,
-    dct,
-    dct2,
-    dctn,
-    dtcwt2,
-    dwt,
-    dwt2,
-    dwtn,
-    extend,
-    fourier_filter,
-    from_amplitude_phase,
-    from_array,
-    from_vector,
-    fswavedecn,
-    fswaverecn,
-    half_spectrum_weights,
-    idct,
-    idct2,
-    idctn,
-    idtcwt2,
-    idwt,
-    idwt2,
-    idwtn,
-    irfft2,
-    irfft2_parts,
-    irfftn,
-    iswt,
-    iswt2,
-    iswtn,
-    iwavelet_packet,
-    pad,
-    pad_to_multiple,
-    phase,
-    phasor,
-    radial_frequency,
-    radial_spectrum,
-    rfft2,
-    rfft2_parts,
-    rfftn,
-    spectral_energy,
-    swt,
-    swt2,
-    swtn,
-    to_array,
-    to_vector,
-    wavedec,
-    wavedec2,
-    wavedec3,
-    wavedecn,
-    wavelet_packet,
-    waverec,
-    waverec2,
-    waverec3,
-    waverecn,
-)
+from subband import transforms as st
 
 __all__ = ["CASES", "Case", "checks"]
 
@@ -89,23 +28,23 @@ class Case(NamedTuple):
 
 
 def one_level(x: Tensor, wavelet: Any = "db2", mode: str = "symmetric") -> Any:
-    bands = dwt2(x, wavelet, mode)
-    return bands, idwt2(2 * bands, wavelet, mode)
+    bands = st.dwt2(x, wavelet, mode)
+    return bands, st.idwt2(2 * bands, wavelet, mode)
 
 
 def one_level_learned(x: Tensor, *taps: Tensor) -> Any:
-    return one_level(x, FilterBank(*taps))
+    return one_level(x, st.FilterBank(*taps))
 
 
 def line(x: Tensor) -> Any:
-    approx, detail = dwt(x, "bior4.4", "reflect")
-    return approx, detail, idwt(approx, 2 * detail, "bior4.4", "reflect")
+    approx, detail = st.dwt(x, "bior4.4", "reflect")
+    return approx, detail, st.idwt(approx, 2 * detail, "bior4.4", "reflect")
 
 
 def clip(x: Tensor) -> Any:
     axes = (-4, -2, -1)
-    bands = dwtn(x, axes=axes, stack=0)
-    return bands, idwtn(2 * bands, axes=axes, stack=0)
+    bands = st.dwtn(x, axes=axes, stack=0)
+    return bands, st.idwtn(2 * bands, axes=axes, stack=0)
 
 
 def complex_signal(x: Tensor) -> Any:
@@ -114,88 +53,106 @@ def complex_signal(x: Tensor) -> Any:
 
 def several_levels(x: Tensor) -> Any:
     coeffs = [
-        wavedec(x, "db2", level=2),
-        wavedec2(x, "sym4", "periodization", level=1),
-        wavedecn(x, "haar", axes=(-3, -1)),
+        st.wavedec(x, "db2", level=2),
+        st.wavedec2(x, "sym4", "periodization", level=1),
+        st.wavedecn(x, "haar", axes=(-3, -1)),
     ]
-    volume = wavedec3(x, "haar", level=1)
-    images = [waverec(coeffs[0]), waverec2(coeffs[1].map(torch.tanh)), waverecn(coeffs[2]), waverec3(volume)]
+    volume = st.wavedec3(x, "haar", level=1)
+    images = [
+        st.waverec(coeffs[0]),
+        st.waverec2(coeffs[1].map(torch.tanh)),
+        st.waverecn(coeffs[2]),
+        st.waverec3(volume),
+    ]
     return coeffs, volume, images
 
 
 def arranged(x: Tensor) -> Any:
-    coeffs = wavedec2(x, "db2", level=2)
-    array, vector = to_array(coeffs), to_vector(coeffs)
-    return array, vector, from_array(2 * array, coeffs), from_vector(vector.square(), coeffs)
+    coeffs = st.wavedec2(x, "db2", level=2)
+    array, vector = st.to_array(coeffs), st.to_vector(coeffs)
+    return array, vector, st.from_array(2 * array, coeffs), st.from_vector(vector.square(), coeffs)
 
 
 def undecimated(x: Tensor) -> Any:
-    one, two, three = swt(x, "db2", 2), swt2(x, "haar", 2, trim_approx=True), swtn(x, "db2", 1, axes=(-2, -1))
-    return one, two, three, iswt(one, "db2"), iswt2(two, "haar"), iswtn(three, "db2", axes=(-2, -1))
+    one, two, three = st.swt(x, "db2", 2), st.swt2(x, "haar", 2, trim_approx=True), st.swtn(x, "db2", 1, axes=(-2, -1))
+    return one, two, three, st.iswt(one, "db2"), st.iswt2(two, "haar"), st.iswtn(three, "db2", axes=(-2, -1))
 
 
 def packets(x: Tensor, order: str) -> Any:
-    nodes = wavelet_packet(x, "db2", 2, order=order)
-    return nodes, iwavelet_packet(nodes.tanh(), "db2", order=order, size=(21, 30))
+    nodes = st.wavelet_packet(x, "db2", 2, order=order)
+    return nodes, st.iwavelet_packet(nodes.tanh(), "db2", order=order, size=(21, 30))
 
 
 def separable(x: Tensor) -> Any:
-    coeffs = fswavedecn(x, "db2", levels=2, axes=(-2, -1))
-    return coeffs, fswaverecn(coeffs)
+    coeffs = st.fswavedecn(x, "db2", levels=2, axes=(-2, -1))
+    return coeffs, st.fswaverecn(coeffs)
 
 
 def dual_tree(x: Tensor) -> Any:
-    coeffs = dtcwt2(x, 3)
-    return coeffs, idtcwt2(coeffs.map(lambda band: 2 * band))
+    coeffs = st.dtcwt2(x, 3)
+    return coeffs, st.idtcwt2(coeffs.map(lambda band: 2 * band))
 
 
 def continuous(x: Tensor, wavelet: str, method: str) -> Any:
-    return cwt(x, (1.0, 2.5, 7.0, 40.0), wavelet, 0.5, method)  # type: ignore[arg-type]
+    return st.cwt(x, (1.0, 2.5, 7.0, 40.0), wavelet, 0.5, method)  # type: ignore[arg-type]
 
 
 def cosine(x: Tensor) -> Any:
     """By the matrix for short sides, by the Fourier transform for long ones."""
-    coeffs = [dct(x, axis=-2), dct2(x), dctn(x, axes=(-3, -1))]
-    return coeffs, idct(coeffs[0], axis=-2), idct2(2 * coeffs[1]), idctn(coeffs[2], axes=(-3, -1))
+    coeffs = [st.dct(x, axis=-2), st.dct2(x), st.dctn(x, axes=(-3, -1))]
+    return coeffs, st.idct(coeffs[0], axis=-2), st.idct2(2 * coeffs[1]), st.idctn(coeffs[2], axes=(-3, -1))
 
 
 def blocks(x: Tensor) -> Any:
-    spatial, keep = block_dct2(x), (0, 9, 17)
-    channels, few = block_dct2(x, layout="channels", order="zigzag"), block_dct2(x, layout="channels", keep=keep)
-    images = block_idct2(2 * spatial), block_idct2(channels, layout="channels", order="zigzag")
-    return spatial, channels, few, images, block_idct2(few, layout="channels", keep=keep)
+    spatial, keep = st.block_dct2(x), (0, 9, 17)
+    channels, few = st.block_dct2(x, layout="channels", order="zigzag"), st.block_dct2(x, layout="channels", keep=keep)
+    images = st.block_idct2(2 * spatial), st.block_idct2(channels, layout="channels", order="zigzag")
+    return spatial, channels, few, images, st.block_idct2(few, layout="channels", keep=keep)
 
 
 def fourier(x: Tensor) -> Any:
-    spectrum, parts, volume = rfft2(x), rfft2_parts(x), rfftn(x, axes=(1, 2, 3))
+    spectrum, parts, volume = st.rfft2(x), st.rfft2_parts(x), st.rfftn(x, axes=(1, 2, 3))
     size = (x.shape[-2], x.shape[-1])
-    images = irfft2(2 * spectrum, size), irfft2_parts(parts, size), irfftn(volume, tuple(x.shape[1:]), axes=(1, 2, 3))
+    images = (
+        st.irfft2(2 * spectrum, size),
+        st.irfft2_parts(parts, size),
+        st.irfftn(volume, tuple(x.shape[1:]), axes=(1, 2, 3)),
+    )
     return spectrum, parts, volume, images
 
 
 def any_half_spectrum(x: Tensor) -> Tensor:
     """No image has this spectrum: libraries must ignore the imaginary parts that cannot be."""
-    return irfft2(torch.complex(x, x.flip(-1).flip(-2)), (x.shape[-2], 2 * x.shape[-1] - 2))
+    return st.irfft2(torch.complex(x, x.flip(-1).flip(-2)), (x.shape[-2], 2 * x.shape[-1] - 2))
 
 
 def filtered(x: Tensor, weight: Tensor) -> Any:
-    return [fourier_filter(x, weight, method=method) for method in ("fft", "matrix")]
+    return [st.fourier_filter(x, weight, method=method) for method in ("fft", "matrix")]
 
 
 def polar(x: Tensor) -> Any:
     spectrum = torch.complex(x, x.flip(-1) + 0.5)
-    return amplitude(spectrum), phasor(spectrum), from_amplitude_phase(amplitude(spectrum), phase(spectrum))
+    return (
+        st.amplitude(spectrum),
+        st.phasor(spectrum),
+        st.from_amplitude_phase(st.amplitude(spectrum), st.phase(spectrum)),
+    )
 
 
 def radial(x: Tensor) -> Any:
-    spectrum, width = rfft2(x), x.shape[-1]
-    energies = spectral_energy(spectrum, width), spectral_energy(spectrum, width, [0.1, 0.3])
-    return radial_spectrum(x), energies, radial_frequency(9, 8, x), half_spectrum_weights(9, x)
+    spectrum, width = st.rfft2(x), x.shape[-1]
+    energies = st.spectral_energy(spectrum, width), st.spectral_energy(spectrum, width, [0.1, 0.3])
+    return st.radial_spectrum(x), energies, st.radial_frequency(9, 8, x), st.half_spectrum_weights(9, x)
 
 
 def borders(x: Tensor) -> Any:
-    whole, size = pad_to_multiple(x, 8, "reflect")
-    return [pad(x, (3, 4), mode) for mode in MODES], extend(x, 40, 50, "symmetric", -1), whole, crop(whole, size)
+    whole, size = st.pad_to_multiple(x, 8, "reflect")
+    return (
+        [st.pad(x, (3, 4), mode) for mode in st.MODES],
+        st.extend(x, 40, 50, "symmetric", -1),
+        whole,
+        st.crop(whole, size),
+    )
 
 
 TAPS = (4,)
@@ -224,7 +181,7 @@ CASES: dict[str, Case] = {
     "amplitude and phase": Case(polar, limit=SUMS),
     "radial spectrum": Case(radial, limit=SUMS),
     "padding": Case(borders),
-    **{f"dwt2 {mode}": Case(partial(one_level, mode=mode)) for mode in MODES},
+    **{f"dwt2 {mode}": Case(partial(one_level, mode=mode)) for mode in st.MODES},
 }
 
 
@@ -243,5 +200,5 @@ def checks(setting: Setting) -> Iterator[Check]:
         # Computed in float32 and rounded: a sum of products that is a little off may round to the next number.
         limit = 4 * torch.finfo(dtype).eps
         yield Check(f"dwt2, {dtype}", partial(compare_function, one_level, CASES["dwt2"].inputs(dtype), device, limit))
-        spectrum = partial(compare_function, rfft2, CASES["dwt2"].inputs(dtype), device, LINEAR)
+        spectrum = partial(compare_function, st.rfft2, CASES["dwt2"].inputs(dtype), device, LINEAR)
         yield Check(f"rfft2, {dtype}", spectrum)
