@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from gpu_checks.check import Check, Figure, LeftOutError, Setting
+from gpu_checks.models import build_small
 from timing import shortest
 
 __all__ = ["check_models", "check_transforms"]
@@ -58,6 +59,9 @@ def time_transform(case: Any, direction: str, setting: Setting) -> list[Figure]:
 
 def check_models(setting: Setting) -> Iterator[Check]:
     """Networks of published size beside plain translations, the most used first."""
+    if setting.is_quick:
+        yield Check("gfnet, small", partial(time_model, lambda: (build_small("gfnet"), build_small("gfnet")), setting))
+        return
     import classification
     import video_models
 
@@ -68,7 +72,7 @@ def check_models(setting: Setting) -> Iterator[Check]:
     }
     first = ("wsfvit_p0", "wast", "wsfvit_t", "gfnet_xs", "simvp_gsta", "tau", "wsfvit_video", "gfnet_h_ti")
     names = [*first, *(name for name in builders if name not in first)]
-    for name in names[: 1 if setting.is_quick else None]:
+    for name in names:
         yield Check(name, partial(time_model, builders[name], setting))
 
 
