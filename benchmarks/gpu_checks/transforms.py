@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from gpu_checks.check import LINEAR, SUMS, Check, Setting, compare_function, noise
+from gpu_checks.check import LINEAR, SUMS, Check, Figure, Setting, compare_function, noise
 from subband import transforms as st
 
 __all__ = ["CASES", "Case", "checks"]
@@ -185,6 +185,16 @@ CASES: dict[str, Case] = {
 }
 
 
+# Whatever is a convolution or a matrix product.
+TF32 = ("block_dct2", "cosine transforms", "Fourier filter", "cwt conv")
+
+
+def compare_by_default(case: Case, setting: Setting) -> list[Figure]:
+    """With the settings that users have: PyTorch lets cuDNN round the factors of convolutions to 10 bits (TF32)."""
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=True):
+        return compare_function(case.run, case.inputs(), setting.device, case.limit)
+
+
 def checks(setting: Setting) -> Iterator[Check]:
     """In float32 with gradients; in an autocast region, which must change nothing; in float64; in half precision."""
     device = setting.device
@@ -196,6 +206,8 @@ def checks(setting: Setting) -> Iterator[Check]:
     for name, case in list(CASES.items())[: 1 if setting.is_quick else None]:
         run = partial(compare_function, case.run, case.inputs(torch.float64), device, 1e-12 / LINEAR * case.limit)
         yield Check(f"{name}, float64", run)
+    for name in TF32:
+        yield Check(f"{name}, PyTorch's own precision", partial(compare_by_default, CASES[name], setting))
     for dtype in (torch.float16, torch.bfloat16):
         # Computed in float32 and rounded: a sum of products that is a little off may round to the next number.
         limit = 4 * torch.finfo(dtype).eps

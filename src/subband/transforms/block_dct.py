@@ -232,7 +232,10 @@ class _Channels(LinearMap):
         if self.is_inverse:
             blocks = filters.flatten(1).mT @ x.reshape(*batch, channels // count, count, height * width)
             return F.pixel_shuffle(blocks.unflatten(-1, (height, width)), block).squeeze(-3)
-        coeffs = F.conv2d(x.reshape(-1, 1, height, width), filters, stride=block)
+        images = x.reshape(-1, 1, height, width)
+        coeffs = (
+            F.conv2d(images, filters, stride=block) if x.device.type == "cpu" else _products(images, filters, block)
+        )
         return coeffs.view(*batch, channels * count, height // block, width // block)
 
     def traced(self, *tensors: Tensor) -> Tensor:
@@ -257,3 +260,10 @@ def _crop(x: Tensor, size: tuple[int, int], block: int) -> Tensor:
             f"size {size[0]}x{size[1]} does not fit blocks of {block} that make {x.shape[-2]}x{x.shape[-1]} pixels"
         )
     return crop(x, size)
+
+
+def _products(images: Tensor, filters: Tensor, block: int) -> Tensor:
+    """`F.conv2d(images, filters, stride=block)` as a matrix product: CUDA rounds the factors of a convolution to 10 bits
+    (TF32) unless told otherwise, those of a product only if told so.
+    """
+    return filters.flatten(1) @ F.pixel_unshuffle(images, block).flatten(2)
