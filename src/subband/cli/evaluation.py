@@ -76,6 +76,8 @@ def _given(args: Namespace) -> dict[str, Any]:
         values = {key: value for key, value in args[group].as_dict().items() if value not in (None, {})}
         if values:
             given[group] = values
+    if "batch_size" in given.get("data", {}):  # that of the command line goes before one for evaluation in the recipe
+        given["evaluation"] = {**given.get("evaluation", {}), "batch_size": given["data"]["batch_size"]}
     return given
 
 

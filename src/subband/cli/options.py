@@ -14,6 +14,7 @@ import yaml
 from torch import Tensor, nn
 
 from subband.files import shown
+from subband.models.arguments import as_arguments
 from subband.models.checkpoint import bundled_models, load_model
 from subband.models.registry import create_model, list_models, model_spec
 from subband.tasks import task_class
@@ -70,8 +71,10 @@ def open_model(source: str, overrides: Sequence[str] = ()) -> nn.Module:
     return load_model(source) if is_stored else create_model(source)
 
 
-def example_input(model: nn.Module, *, batch: int = 1, height: int | None = None, width: int | None = None) -> Tensor:
-    """Random input in [0, 1] as the task of a model calls it, the same in every run.
+def example_input(
+    model: nn.Module, *, batch: int = 1, height: int | None = None, width: int | None = None
+) -> tuple[Tensor, ...]:
+    """Arguments as the task of a model calls it with, random in [0, 1], the same in every run.
 
     Args:
         model: Network made by this package.
@@ -82,7 +85,7 @@ def example_input(model: nn.Module, *, batch: int = 1, height: int | None = None
     Raises:
         ValueError: If a size is not positive.
     """
-    return task_of(model).example_input(model, batch=batch, height=height, width=width)
+    return as_arguments(task_of(model).example_input(model, batch=batch, height=height, width=width))
 
 
 def task_of(model: nn.Module) -> type[Task]:

@@ -10,11 +10,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from subband.cli.options import open_table, show_table
 from subband.config import RecipeConfig
-from subband.data.registry import build_data
+from subband.data.labelled.images import ImageData
 from subband.files import shown, write_atomically
-from subband.models.checkpoint import load_model
 from subband.tasks.classification.robustness import distortions, robustness
 from subband.visual.robustness import robustness_png
 
@@ -41,22 +42,27 @@ def check_robustness(recipe: RecipeConfig, strengths: dict[str, Sequence[Any]]) 
 
 
 def measure_robustness(
-    recipe: RecipeConfig, source: str, folder: Path, scores: dict[str, Any], strengths: dict[str, Sequence[Any]]
+    recipe: RecipeConfig,
+    model: nn.Module,
+    data: ImageData,
+    folder: Path,
+    scores: dict[str, Any],
+    strengths: dict[str, Sequence[Any]],
 ) -> None:
-    """Measure a saved classifier, print the table, write `robustness.json`, `.csv` and `.png`.
+    """Measure a classifier, print the table, write `robustness.json`, `.csv` and `.png`.
 
     Args:
-        recipe: Says the data.
-        source: Whatever `subband.load_model` takes.
+        recipe: Says the device and the batch size.
+        model: In evaluation mode.
+        data: Its test set counts.
         folder: Where the files go.
         scores: Contents of `scores.json` of this evaluation.
         strengths: `radii` and `qualities`, as far as they are not the usual ones.
     """
     from subband.training.trainer import pick_training_device
 
-    data = build_data(recipe.data.name, recipe.data.args, recipe.seed)
     device = pick_training_device(recipe.trainer)
-    rows = robustness(recipe, load_model(source).to(device), data, device, progress=_progress, **strengths)
+    rows = robustness(recipe, model.to(device), data, device, progress=_progress, **strengths)
     name = scores["rows"][0]["name"]
     document = {**scores, "rows": rows, "model": name}
     files = {

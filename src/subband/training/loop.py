@@ -24,6 +24,7 @@ from subband.models.checkpoint import load_model, save_card, save_model
 from subband.tasks import task_class
 from subband.training.evaluation import SCORES_FILE, write_evaluation
 from subband.training.module import TrainingModule
+from subband.training.options import check_evaluation
 from subband.training.resume import (
     RunState,
     changed_settings,
@@ -334,21 +335,34 @@ def score(
     return scores
 
 
-def evaluate(recipe: RecipeConfig, source: str | Path, folder: Path) -> dict[str, Any]:
+def evaluate(
+    recipe: RecipeConfig,
+    source: str | Path,
+    folder: Path,
+    *,
+    finish: Callable[[RecipeConfig, nn.Module, Any, dict[str, Any]], None] | None = None,
+) -> dict[str, Any]:
     """Score saved weights on the test set of a recipe.
 
     Args:
         recipe: Says the data and how it is measured.
         source: Whatever `subband.load_model` takes.
         folder: Where `scores.json` and `samples.npz` go.
+        finish: What else to do with them: it is given the recipe of the last stage, the network, the data and the
+            scores.
     """
     recipe = list(stage_recipes(recipe).values())[-1]
+    task_type = task_class(recipe.task)
+    check_evaluation(recipe, task_type.metrics)
     model = load_model(source)
-    data = task_class(recipe.task).build_data(recipe)
+    data = task_type.build_data(recipe)
     metadata: Any = model.metadata
     facts = metadata.get("training", {})
     folder.mkdir(parents=True, exist_ok=True)
-    return score(recipe, model, data, folder, facts, name=Path(source).resolve().name)
+    scores = score(recipe, model, data, folder, facts, name=Path(source).resolve().name)
+    if finish is not None:
+        finish(recipe, model, data, scores)
+    return scores
 
 
 def finished_scores(folder: str | Path) -> dict[str, Any] | None:

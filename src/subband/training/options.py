@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_type_hints
 
 from subband.config import DropPathConfig, OptimConfig, RecipeConfig, TrainerConfig
 from subband.device import pick_device
+from subband.metrics.descriptors import MetricInfo
 
-__all__ = ["RULES", "OptionRule", "check_options"]
+__all__ = ["RULES", "OptionRule", "check_evaluation", "check_options"]
 
 SECTIONS = {"optim": OptimConfig, "drop_path": DropPathConfig, "trainer": TrainerConfig}
 UNSET, SET = "unset", "set"
@@ -127,6 +128,20 @@ def check_options(recipe: RecipeConfig) -> None:
         warnings.warn(sentence, stacklevel=2)
 
 
+def check_evaluation(recipe: RecipeConfig, metrics: Iterable[MetricInfo]) -> None:
+    """Warn about weights of a metric that the task does not have.
+
+    Args:
+        recipe: The recipe.
+        metrics: Metrics of its task.
+    """
+    if recipe.evaluation.lpips_weights is not None and "lpips" not in {item.key for item in metrics}:
+        warnings.warn(
+            f"evaluation.lpips_weights has no effect for {recipe.task}, which has no LPIPS; leave it at null.",
+            stacklevel=2,
+        )
+
+
 def cases_of(selector: str) -> tuple[str, ...]:
     """All cases of a selector: its values where they are listed, else `unset` and `set`."""
     if selector == "trainer.device":
@@ -163,6 +178,8 @@ def _beyond_the_end(recipe: RecipeConfig) -> Iterator[str]:
         yield f"optim.step_epochs is {optim.step_epochs:g} and {end}: the rate never falls."
     if drop_path.mode != "standard" and drop_path.cutoff_epochs >= trainer.epochs:
         yield f"drop_path.cutoff_epochs is {drop_path.cutoff_epochs} and {end}: mode {drop_path.mode} never switches."
+    if trainer.early_stop is not None and trainer.early_stop >= trainer.epochs // trainer.val_every_epochs:
+        yield f"trainer.early_stop is {trainer.early_stop} and {end}: there are too few validations to stop after."
     if trainer.val_every_epochs > trainer.epochs:
         yield f"trainer.val_every_epochs is {trainer.val_every_epochs} and {end}: the last weights count as the best."
 

@@ -18,7 +18,7 @@ from subband.config import read_recipe
 from subband.device import pick_device
 from subband.environment import describe_environment
 from subband.models.checkpoint import load_model
-from subband.models.complexity import count_macs
+from subband.models.complexity import count_macs, synchronize
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
@@ -147,8 +147,7 @@ def _shortest(work: Callable[[], None], repeats: int, device: torch.device) -> f
     for _ in range(repeats + 1):
         started = time.perf_counter()
         work()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+        synchronize(device)
         times.append(1e3 * (time.perf_counter() - started))
     return min(times[1:])
 

@@ -21,6 +21,7 @@ from subband.media.sources import open_clip
 from subband.media.video import read_clip, write_clip
 from subband.media.writers import check_clip_path, check_clip_rate
 from subband.metrics.descriptors import VIDEO_METRICS
+from subband.models.complexity import synchronize
 from subband.predictors.video_prediction import Comparison, VideoPredictor
 from subband.visual.colors import error_colors
 
@@ -121,6 +122,7 @@ def _first_frame(args: Namespace, num_frames: int, wanted: int, num_context: int
 def _predict(predictor: VideoPredictor, clip: Tensor, num_frames: int) -> Tensor:
     began = time.perf_counter()
     frames = predictor.predict(clip, num_frames)
+    synchronize(clip.device)
     passes = -(-num_frames // predictor.num_context)
     note = "1 pass" if passes == 1 else f"{passes} passes, each fed the one before"
     print(f"{num_frames} frames in {note}, {time.perf_counter() - began:.1f} s on {clip.device}")

@@ -8,6 +8,7 @@ from pathlib import Path
 from signal import SIGINT
 from typing import TYPE_CHECKING, Any
 
+from subband.cli.option_rules import Needs, check_alone
 from subband.cli.scores import show_scores
 from subband.config import RecipeConfig, build_recipe, find_recipe, flatten, list_recipes, read_recipe, recipe_text
 from subband.signals import Stopped, exit_code
@@ -27,6 +28,21 @@ EXAMPLES = """examples:
 """
 
 
+OPTION_RULES = (
+    *(
+        Needs(
+            option, lambda args: not args.print_config, "has no effect with --print-config, which trains nothing", True
+        )
+        for option in ("--out", "--overwrite", "--resume", "--quiet")
+    ),
+    Needs(
+        "--model.weights",
+        lambda args: not args.resume,
+        "is where a fresh run starts from, but --resume goes on with a run; use one of them",
+    ),
+)
+
+
 def add_arguments(parser: ArgumentParser) -> None:
     """Options of the command, and every field of a recipe."""
     parser.add_argument("recipe", type=str, help="Recipe name (see `subband train --list`) or YAML file.")
@@ -42,6 +58,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def defaults(words: list[str]) -> dict[str, Any]:
     """Settings of the recipe that the first word names; they become the defaults of the options."""
     if "--list" in words:
+        check_alone("--list", words, "lists the recipes and stops")
         print("\n".join(list_recipes()))
         raise SystemExit(0)
     if {"-h", "--help"} & set(words):

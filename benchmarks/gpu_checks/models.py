@@ -1,0 +1,143 @@
+"""Every network in float32 and in bfloat16 autocast on the device against float32 on the CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+import subband
+from gpu_checks.check import AUTOCAST, DEEP, Check, Figure, Setting, noise, on, relative_error, with_gradients
+from subband.models.arguments import as_arguments
+from subband.models.registry import model_spec
+from subband.tasks import task_class
+
+__all__ = ["SMALL", "build_small", "check_classifiers", "check_video_models", "inputs_of"]
+
+SIMVP = {"in_shape": (3, 1, 16, 16), "hid_S": 4, "hid_T": 8, "N_S": 2, "N_T": 2}
+WSFVIT = {"dims": (8, 16, 24, 32), "depths": (1, 1, 1, 1), "num_heads": (2, 4, 4, 8), "head_dim": 4, "stem_dim": 8}
+DCT_RESNET = {"depths": (1, 1, 1, 1), "width": 8, "img_size": 64}
+# Small networks of every family: name and options, the cheapest to compile first.
+SMALL: dict[str, tuple[str, dict[str, Any]]] = {
+    "gfnet": ("gfnet_ti", {"dims": (24,), "depths": (2,), "img_size": 64}),
+    "wast": ("wast", {"in_shape": (2, 1, 16, 16), "encoder_dim": 4, "block_list": (1, 1, 1)}),
+    "wsfvit": ("wsfvit_p0", {**WSFVIT, "img_size": 64}),
+    "simvp_gsta": ("simvp_gsta", SIMVP),
+    "gfnet_h": ("gfnet_h_ti", {"dims": (8, 12, 16, 24), "depths": (1, 1, 1, 1), "layer_scale": 0.1, "img_size": 64}),
+    "tau": ("tau", SIMVP),
+    "simvp_incepu": ("simvp_incepu", SIMVP),
+    "wsfvit_video": ("wsfvit_video", {"in_shape": (4, 1, 32, 32), "hid_S": 8, "hid_T": 32}),
+    "wast_seed": ("wast_seed", {"in_shape": (2, 1, 16, 16), "encoder_dim": 4, "block_list": (1, 1, 1)}),
+    "vit": ("vit_ti", {"img_size": 64, "depth": 2, "dim": 24, "num_heads": 3}),
+    "dct_resnet": ("dct_resnet50", DCT_RESNET),
+    "dct_resnet_gated": ("dct_resnet50", {**DCT_RESNET, "channels": 192, "gated": True}),
+    "dct_mobilenetv2": ("dct_mobilenetv2", {"img_size": 64}),
+    "persistence": ("persistence", {"in_shape": (2, 1, 16, 16)}),
+}
+
+
+def lively(model: nn.Module) -> nn.Module:
+    """The same network in evaluation mode, with running averages as after training."""
+    for key, value in model.state_dict().items():
+        if key.endswith("running_var"):
+            value.uniform_(0.5, 1.5)
+        elif key.endswith("running_mean"):
+            value.normal_(std=0.1)
+    return model.eval()
+
+
+def build_small(family: str) -> nn.Module:
+    """A small network of a family on the CPU, the same in every run."""
+    name, options = SMALL[family]
+    torch.manual_seed(3)
+    classes = {"num_classes": 5} if model_spec(name).task == "classification" else {}
+    return lively(subband.create_model(name, **options, **classes))
+
+
+def inputs_of(model: nn.Module, batch: int = 1) -> tuple[Tensor, ...]:
+    """Example arguments of a network on the CPU, as its task calls it."""
+    config: Any = model.model_config
+    task = task_class(model_spec(config["name"]).task)
+    return as_arguments(task.example_input(model, batch=batch, height=None, width=None))
+
+
+def names_of(task: str) -> list[str]:
+    """All names of a task, one for each set of arguments, the plain names of families first."""
+    names = [name for name in subband.list_models() if model_spec(name).task == task]
+    own = {name for _, (name, _) in SMALL.items()}
+    different = {(model_spec(name).builder, repr(model_spec(name).args)): name for name in reversed(names)}
+    return sorted(different.values(), key=lambda name: (name not in own, name))
+
+
+def checks_of(task: str, setting: Setting) -> Iterator[Check]:
+    """All families as small networks, with gradients; then all published sizes."""
+    for family, (name, _) in SMALL.items():
+        if model_spec(name).task == task:
+            yield Check(f"{family}, small", partial(compare_small, family, setting))
+    if not setting.is_quick:
+        for name in names_of(task):
+            yield Check(name, partial(compare_published, name, setting))
+
+
+def compare_small(family: str, setting: Setting) -> list[Figure]:
+    """Outputs, gradients and a bfloat16 pass of a small network."""
+    model = build_small(family)
+    inputs = inputs_of(model, batch=2)
+    wanted, gradients = with_gradients(model, inputs, model.parameters())
+    moved = on(setting.device, model)
+    found, own = with_gradients(moved, on(setting.device, inputs), moved.parameters())
+    figures = [
+        Figure(relative_error(found, wanted), DEEP),
+        Figure(relative_error(own, gradients), DEEP, "", "gradient"),
+    ]
+    return [*figures, autocast_figure(moved, on(setting.device, inputs), wanted)]
+
+
+def compare_published(name: str, setting: Setting) -> list[Figure]:
+    """Outputs of a network of published size, made on the device, where that is fast."""
+    torch.manual_seed(0)
+    with setting.device:
+        model = subband.create_model(name)
+    model = lively(model.to(setting.device))
+    inputs = inputs_of(model)
+    moved = on(setting.device, inputs)
+    with torch.no_grad():
+        found = [model(*moved)]
+        mixed = autocast_figure(model, moved, found)
+        wanted = [model.cpu()(*inputs)]
+    return [Figure(relative_error(found, wanted), DEEP), mixed]
+
+
+def autocast_figure(model: nn.Module, inputs: tuple[Tensor, ...], wanted: list[Tensor]) -> Figure:
+    """How far a pass in bfloat16 autocast is from one in float32."""
+    device = inputs[0].device.type
+    with torch.no_grad(), torch.autocast(device, torch.bfloat16):
+        mixed = model(*inputs)
+    return Figure(relative_error([mixed.float()], wanted), AUTOCAST, "", "bfloat16")
+
+
+def check_video_models(setting: Setting) -> Iterator[Check]:
+    """Networks for video prediction."""
+    return checks_of("video_prediction", setting)
+
+
+def check_classifiers(setting: Setting) -> Iterator[Check]:
+    """Classifiers; and the launch sizes that only large batches reach."""
+    yield from checks_of("classification", setting)
+    yield Check("channels last", partial(compare_channels_last, setting))
+
+
+def compare_channels_last(setting: Setting) -> Figure:
+    """A network whose weights and images have their channels last in memory."""
+    model = build_small("wsfvit")
+    images = noise(2, 3, 64, 64)
+    with torch.no_grad():
+        wanted = model(images)
+        moved: Any = on(setting.device, model)
+        found = moved.to(memory_format=torch.channels_last)(
+            images.to(setting.device, memory_format=torch.channels_last)
+        )
+    return Figure(relative_error([found], [wanted]), DEEP)

@@ -1,0 +1,81 @@
+"""Three seeded steps of the small recipe of every task, on the CPU and on the device."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import math
+import tempfile
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from gpu_checks.check import Check, Figure, LeftOutError, Setting
+from subband.config import RecipeConfig, load_recipe
+
+__all__ = ["RECIPES", "checks"]
+
+STEPS = 3
+CLIPS = {"in_frames": 4, "out_frames": 4, "img_size": 32, "sprite_size": 14, "num_val": 16, "num_test": 16}
+# Small recipe of every task, with as much data as three steps take.
+RECIPES: dict[str, tuple[str, dict[str, Any]]] = {
+    "video_prediction": (
+        "video_prediction/wast_digits",
+        {"data": {"batch_size": 16, "args": {**CLIPS, "num_train": 16 * STEPS}}},
+    ),
+    "classification": ("classification/gfnet_digits", {"data": {"batch_size": 320, "num_workers": 2}}),
+}
+FIRST, LAST = 1e-4, 5e-3  # relative difference of the losses before the first step and after two
+MIXED = 0.05  # the same in mixed precision
+VARIANTS: dict[str, dict[str, Any]] = {"float32": {}, "bf16": {"precision": "bf16"}, "fp16": {"precision": "16"}}
+
+
+def recipe_of(task: str, device: str, trainer: dict[str, Any]) -> RecipeConfig:
+    """The recipe of a task for one epoch."""
+    name, changes = RECIPES[task]
+    fixed = {"epochs": 1, "log_every_steps": 1, "device": device, "tensorboard": False}
+    return load_recipe(name, {**changes, "optim": {"warmup_epochs": 0.0}, "trainer": {**fixed, **trainer}})
+
+
+def losses(task: str, device: str, trainer: dict[str, Any]) -> list[float]:
+    """Losses of the steps of a whole run: training, validation, scores, files.
+
+    Raises:
+        LeftOutError: If a package is missing.
+    """
+    for package in ("lightning", "torchmetrics", "sklearn"):
+        if importlib.util.find_spec(package) is None:
+            raise LeftOutError(f"the package {package} is not installed")
+    from subband.training.loop import train
+
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder) / "run"
+        train(recipe_of(task, device, trainer), run, progress=False)
+        with open(run / "metrics.csv", newline="") as file:
+            found = [float(row["train_loss"]) for row in csv.DictReader(file) if row.get("train_loss")]
+    return found[:STEPS]
+
+
+def compare(task: str, variant: str, setting: Setting, expected: dict[str, list[float]]) -> list[Figure]:
+    """Losses on the device against those on the CPU in float32."""
+    if variant == "fp16" and setting.device.type == "cpu":
+        raise LeftOutError("float16 training is for GPUs")
+    if task not in expected:
+        expected[task] = losses(task, "cpu", {})
+    wanted, found = expected[task], losses(task, setting.device.type, VARIANTS[variant])
+    assert len(found) == len(wanted) == STEPS, f"{len(found)} steps instead of {STEPS}"
+    limits = (FIRST, LAST, LAST) if variant == "float32" else (MIXED,) * STEPS
+    figures = []
+    for step, (ours, theirs, limit) in enumerate(zip(found, wanted, limits, strict=True)):
+        error = abs(ours - theirs) / abs(theirs) if math.isfinite(ours) else math.inf
+        figures.append(Figure(error, limit, name=f"step {step}", remark=f"loss {ours:.6g}, on the CPU {theirs:.6g}"))
+    return figures
+
+
+def checks(setting: Setting) -> Iterator[Check]:
+    """Every task in float32, then in mixed precision; the first of them also compiled."""
+    expected: dict[str, list[float]] = {}
+    for variant in list(VARIANTS)[: 1 if setting.is_quick else None]:
+        for task in list(RECIPES)[: 1 if setting.is_quick else None]:
+            yield Check(f"{task}, {variant}", partial(compare, task, variant, setting, expected))

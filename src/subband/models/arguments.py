@@ -1,0 +1,26 @@
+"""What a network is called with: one tensor, or several."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from torch import Tensor
+
+__all__ = ["Inputs", "as_arguments"]
+
+Inputs: TypeAlias = Tensor | tuple[Tensor, ...]
+"""A tensor, or a tuple of arguments."""
+
+
+def as_arguments(inputs: Inputs) -> tuple[Tensor, ...]:
+    """The arguments of a call, `model(*as_arguments(inputs))`.
+
+    Args:
+        inputs: A tensor, or a tuple of arguments.
+
+    Example:
+        >>> import torch
+        >>> len(as_arguments(torch.zeros(2))), len(as_arguments((torch.zeros(2), torch.ones(3))))
+        (1, 2)
+    """
+    return (inputs,) if isinstance(inputs, Tensor) else inputs
