@@ -1,5 +1,6 @@
 """Every recipe that ships parses and names what exists; one of each signature trains two steps at a small size."""
 
+import functools
 import importlib
 import inspect
 from typing import Any
@@ -63,6 +64,12 @@ def signature(settings: dict[str, Any]) -> tuple:
     return settings["task"], spec.builder, choices, losses, steps, loop
 
 
+@functools.cache
+def loaded(name: str) -> RecipeConfig:
+    """A recipe that several tests look at and none changes."""
+    return load_recipe(name)
+
+
 def one_of_each_signature() -> list[str]:
     # Read without the checks of `load_recipe`, which would cost seconds before the first test.
     found: dict[tuple, str] = {}
@@ -101,7 +108,7 @@ def test_recipes_parse_and_name_what_exists(task):
     assert len(names) > 30
     for name in names:
         try:
-            recipe = load_recipe(name)
+            recipe = loaded(name)
             assert recipe.task == task
             check_names(recipe)
         except Exception as error:
@@ -126,7 +133,7 @@ def test_recipes_state_where_their_numbers_come_from():
 
 
 def test_there_is_a_recipe_for_every_classifier():
-    named = {load_recipe(name).model.name for name in IMAGENET}
+    named = {loaded(name).model.name for name in IMAGENET}
     published = {name for name, spec in catalog().items() if spec.task == "classification" and spec.layout is not None}
     assert published <= named
 
@@ -205,7 +212,7 @@ def test_trainings_reach_every_network_loss_and_schedule():
     """Recipes that share a signature are covered by one; nothing that any recipe names is left out."""
 
     def named(names):
-        recipes = [load_recipe(name) for name in names]
+        recipes = [loaded(name) for name in names]
         builders = {model_spec(recipe.model.name).builder for recipe in recipes}
         losses = {term.name for recipe in recipes for term in recipe.loss}
         return builders, losses, {(recipe.optim.name, recipe.optim.schedule) for recipe in recipes}

@@ -78,14 +78,14 @@ class _Line(NamedTuple):
         length: Samples of the signal.
         num_taps: Taps of the filters.
         left: Samples that the boundary mode adds before the signal.
-        count: Coefficients of a band.
+        num_coeffs: Coefficients of a band.
         num_spins: Largest shift.
     """
 
     length: int
     num_taps: int
     left: int
-    count: int
+    num_coeffs: int
     num_spins: int
 
     @classmethod
@@ -114,7 +114,7 @@ class _Line(NamedTuple):
     @property
     def has_border(self) -> bool:
         """Whether there are coefficients that a border reaches."""
-        return self.inside != slice(0, self.count)
+        return self.inside != slice(0, self.num_coeffs)
 
     def place(self, shift: int) -> Place:
         """Where an undecimated band of `wide` holds the coefficients `inside` of a shift: parity, and range in it."""
@@ -129,12 +129,12 @@ class _Line(NamedTuple):
     def ends_of_band(self, band: Tensor, axis: int) -> Tensor:
         """The coefficients of the short signal: those that a border reaches are the same."""
         kept = self.inside.stop - (self.length - self.num_taps - self.tail) // 2
-        rest = self.count - self.inside.stop
+        rest = self.num_coeffs - self.inside.stop
         return torch.cat((band.narrow(axis, 0, kept), band.narrow(axis, self.inside.stop, rest)), axis)
 
     def is_border(self, like: Tensor) -> Tensor:
         """1 for coefficients that a border reaches, else 0, `(count,)`."""
-        mask = torch.ones(self.count, device=like.device, dtype=like.dtype)
+        mask = torch.ones(self.num_coeffs, device=like.device, dtype=like.dtype)
         mask[self.inside] = 0
         return mask
 
@@ -154,7 +154,7 @@ def _groups(shifts: Sequence[Shift], size: int) -> Iterator[Sequence[Shift]]:
 
 
 def _add_one_by_one(total: Tensor, wide: Tensor, shrinkage: Shrinkage, level: int, lines: Sequence[_Line]) -> None:
-    shifts = list(product(range(lines[0].num_spins + 1), repeat=2))
+    shifts = [(down, right) for down, right in product(range(lines[0].num_spins + 1), repeat=2)]
     for group in _groups(shifts, wide.numel()):
         images = torch.stack([wide[_window(shift, lines)] for shift in group])
         for shift, image in zip(group, shrinkage.denoised(images, level), strict=True):
@@ -165,7 +165,7 @@ def _add_sharing(total: Tensor, wide: Tensor, shrinkage: Shrinkage, level: int, 
     ((low, details),) = swt2(wide, shrinkage.banks, 1)
     low, *details = map(_parities, (low, *details))
     sums = [torch.zeros_like(band) for band in (low, *details)]
-    shifts = list(product(range(lines[0].num_spins + 1), repeat=2))
+    shifts = [(down, right) for down, right in product(range(lines[0].num_spins + 1), repeat=2)]
     for group in _groups(shifts, wide.numel() // 2):
         images = [wide[_window(shift, lines)] for shift in group]
         borders = [_Border(axis, images, lines, shrinkage) for axis in (-2, -1) if lines[axis].has_border]
@@ -212,7 +212,7 @@ def _low_bands(
     low: Tensor, places: Sequence[Sequence[Place]], borders: Sequence[_Border], lines: Sequence[_Line]
 ) -> Tensor:
     """The whole approximations of some shifts, `(G, P, h, w)`."""
-    whole = low.new_empty(len(places), low.shape[2], lines[0].count, lines[1].count)
+    whole = low.new_empty(len(places), low.shape[2], lines[0].num_coeffs, lines[1].num_coeffs)
     for index, place in enumerate(places):
         whole[index, ..., lines[0].inside, lines[1].inside] = _at(low, place)
     for border in borders:
@@ -244,10 +244,10 @@ class _Border:
 
     def write_low(self, whole: Tensor) -> None:
         """Complete whole approximations, `(G, P, h, w)`."""
-        first, rest = self.line.inside.start, self.line.count - self.line.inside.stop
+        first, rest = self.line.inside.start, self.line.num_coeffs - self.line.inside.stop
         whole.narrow(self.axis, 0, first).copy_(self.low.narrow(self.axis, 0, first))
         last = self.low.narrow(self.axis, self.low.shape[self.axis] - rest, rest)
-        whole.narrow(self.axis, self.line.count - rest, rest).copy_(last)
+        whole.narrow(self.axis, self.line.num_coeffs - rest, rest).copy_(last)
 
     def take_low(self, whole: Tensor) -> None:
         """Take the denoised approximations from the whole ones."""

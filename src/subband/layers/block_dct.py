@@ -4,7 +4,7 @@ Source of the channel layout: Xu et al., Learning in the Frequency Domain, CVPR 
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -131,8 +131,9 @@ def _places(
     block: int, order: BlockOrder, keep: Sequence[int] | Sequence[Sequence[int]] | None
 ) -> tuple[Places | None, tuple[Places, ...] | None]:
     """The list for all channels and the lists per channel, of which at most one is there; both are checked."""
-    if hasattr(keep, "tolist"):  # an array or a tensor
-        keep = keep.tolist()
+    given: Any = keep
+    if hasattr(given, "tolist"):  # an array or a tensor
+        keep = given.tolist()
     if keep is None or not any(isinstance(places, Iterable) and getattr(places, "ndim", 1) for places in keep):
         places = None if keep is None else integers(keep, "keep")
         block_frequencies(block, order, places)

@@ -92,7 +92,8 @@ def join_replicas(container: Container, first: Any) -> None:
     """
     if not isinstance(first, map):
         return
-    gather, zipped = first.__reduce__()[1]
+    arguments: Any = first.__reduce__()[1]
+    gather, zipped = arguments
     replicas = [parts.container for parts in zipped.__reduce__()[1]]
     joined = pytree.tree_map(lambda *tensors: gather(tensors), *replicas)
     vars(container).update(vars(joined))

@@ -96,7 +96,7 @@ def synthesis(bands: Sequence[Tensor], axes: Sequence[Axis], stack: int | None) 
         wrap = bank.num_taps // 4 if mode == "periodization" else 0
         windows.append(_Windows(z.shape[axis], wrap, wrap, "periodic", bank.num_taps // 2, 1))
     phases = _synthesis_matrix(tuple(axis.bank for axis in axes), z.dtype) @ _columns(z, windows, num_batch, 1)
-    counts = [window.count for window in windows]
+    counts = [window.number for window in windows]
     phases = phases.view(*z.shape[:num_batch], *(2,) * num_axes, *counts)
     order = [place for i in range(num_axes) for place in (num_batch + num_axes + i, num_batch + i)]
     signal = phases.permute(*range(num_batch), *order).reshape(*z.shape[:num_batch], *(2 * n for n in counts))
@@ -118,7 +118,7 @@ class _Windows(NamedTuple):
     step: int
 
     @property
-    def count(self) -> int:
+    def number(self) -> int:
         whole = self.length + (self.length % 2 if self.mode == "periodization" else 0)
         return (self.left + whole + self.right - self.size) // self.step + 1
 
@@ -153,11 +153,11 @@ def _columns(x: Tensor, windows: Sequence[_Windows], num_batch: int, num_kept: i
     for axis, window in zip(range(-num_axes, 0), windows, strict=True):
         x = x.index_select(axis, torch.frombuffer(_places(window), dtype=torch.int32))
     first = num_batch + num_kept
-    x = x.view(*x.shape[:first], *(n for window in windows for n in (window.size, window.count)))
+    x = x.view(*x.shape[:first], *(n for window in windows for n in (window.size, window.number)))
     if num_axes > 1:
         inside, outside = range(first, x.ndim, 2), range(first + 1, x.ndim, 2)
         x = x.permute(*range(first), *inside, *outside)
-    return x.reshape(*batch, -1, prod(window.count for window in windows))
+    return x.reshape(*batch, -1, prod(window.number for window in windows))
 
 
 def _analysis_matrix(banks: tuple[FilterBank, ...], dtype: torch.dtype) -> Tensor:
@@ -204,7 +204,7 @@ def _places(windows: _Windows) -> array[int]:
             samples += samples[-2:0:-1]
         elif mode == "periodization":
             samples += samples[-1:] * (length % 2)
-        first, total = -left % len(samples), (windows.count - 1) * step + size
+        first, total = -left % len(samples), (windows.number - 1) * step + size
         extended = (samples * ((first + total) // len(samples) + 1))[first:]
-    last = (windows.count - 1) * step + 1
+    last = (windows.number - 1) * step + 1
     return array("i", [place for j in range(size) for place in extended[j : j + last : step]])

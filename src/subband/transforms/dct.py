@@ -261,10 +261,10 @@ def _transform(
         raise ValueError(f"type must be 1, 2, 3 or 4, got {type!r}")
     if norm not in ("ortho", "backward", "forward", None):
         raise ValueError(f"norm must be 'ortho', 'backward', 'forward' or None, got {norm!r}")
-    lengths = None if s is None else [int(s)] if isinstance(s, Integral) else list(s)
+    lengths = None if s is None else [int(s)] if isinstance(s, int | Integral) else list(s)
     if axes is None and lengths is not None:
         axes = range(-len(lengths), 0)
-    negative = negative_axes((int(axes),) if isinstance(axes, Integral) else axes, x.ndim)
+    negative = negative_axes((int(axes),) if isinstance(axes, int | Integral) else axes, x.ndim)
     if lengths is not None:
         x = _resized(x, negative, lengths)
     fewest = 2 if type == 1 else 1

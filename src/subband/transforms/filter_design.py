@@ -61,6 +61,6 @@ def orthogonal_filter_bank(scaling_filter: Sequence[float] | Tensor) -> FilterBa
         return FilterBank(low.flip(0), high.flip(0), low, high)
     taps = [float(tap) for tap in scaling_filter]
     factor = math.sqrt(2) / math.fsum(taps)
-    low = tuple(factor * tap for tap in taps)
-    high = qmf(low)
-    return FilterBank(low[::-1], high[::-1], low, high)
+    scaled = tuple(factor * tap for tap in taps)
+    mirrored = qmf(scaled)
+    return FilterBank(scaled[::-1], mirrored[::-1], scaled, mirrored)

@@ -175,8 +175,9 @@ def _rows(wavelet: WaveletLike) -> Sequence[Any]:
     """The entries of a sequence, or the rows of an array or a tensor."""
     if isinstance(wavelet, Sequence) and not isinstance(wavelet, str):
         return wavelet
-    if getattr(wavelet, "ndim", 0):
-        return list(wavelet)
+    rows: Any = wavelet
+    if getattr(rows, "ndim", 0):
+        return list(rows)
     raise TypeError(f"wavelet must be a name, a Wavelet or four lists of taps, got {type(wavelet).__name__}")
 
 

@@ -149,8 +149,9 @@ def fswavedecn(
     axes = negative_axes(axes, data.ndim)
     banks = filter_banks(wavelet, len(axes))
     modes = boundary_modes(mode, len(axes))
-    levels = levels.tolist() if hasattr(levels, "tolist") else levels  # an array or a tensor
-    numbers = list(levels) if isinstance(levels, Sequence) else [levels] * len(axes)
+    given: Any = levels
+    given = given.tolist() if hasattr(given, "tolist") else given  # an array or a tensor
+    numbers = list(given) if isinstance(given, Sequence) else [given] * len(axes)
     if len(numbers) != len(axes):
         raise ValueError(f"levels must be one number or one per axis ({len(axes)}), got {len(numbers)}")
     array = data.to(torch.promote_types(data.dtype, torch.float32))

@@ -62,7 +62,7 @@ def threshold(data: Tensor, value: float | Tensor, mode: ThresholdMode = "soft",
     if mode == "soft":
         shrunk = data.sgn() * (magnitude - value).clamp(min=0)
     else:
-        is_large = magnitude > abs(value)
+        is_large = magnitude > (value.abs() if isinstance(value, Tensor) else abs(value))
         ratio = value / torch.where(is_large, magnitude, 1)
         shrunk = data * torch.where(is_large, 1 - ratio * ratio, 0)
     return shrunk if substitute == 0 else torch.where(magnitude < value, substitute, shrunk)
