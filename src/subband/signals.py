@@ -36,7 +36,8 @@ class SignalHandlers:
 
     Args:
         handle: Called with the number of a first signal.
-        at_once: Called before the process ends by a second one, which waits for nothing.
+        at_once: Called before a second Ctrl-C ends the process, which waits for nothing. Other signals that follow
+            change nothing: schedulers and launchers often send the same or another one again.
 
     Attributes:
         received: Number of the first signal that came.
@@ -51,7 +52,7 @@ class SignalHandlers:
     def __enter__(self) -> SignalHandlers:
         if threading.current_thread() is threading.main_thread():
             for number in STOP_SIGNALS:
-                if signal.getsignal(number) != signal.SIG_IGN:
+                if signal.getsignal(number) not in (signal.SIG_IGN, None):
                     self._before[number] = signal.signal(number, self._on_signal)
         return self
 
@@ -65,12 +66,13 @@ class SignalHandlers:
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if os.getpid() != self._process:  # a process that was forked from this one, before it sets its own handlers
             return
-        if self.received is not None:
+        if self.received is None:
+            self.received = number
+            self._handle(number)
+        elif number == signal.SIGINT:
             if self._at_once is not None:
                 self._at_once()
             end_now(number)
-        self.received = number
-        self._handle(number)
 
 
 def exit_code(number: int) -> int:

@@ -17,7 +17,9 @@ from subband.cli.commands import denoise
 from subband.cli.main import main
 from subband.media.images import write_image
 from subband.predictors.classification import ImageClassifier
+from subband.signals import SignalHandlers
 
+pytestmark = pytest.mark.usefixtures("plain_signals")
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
@@ -82,6 +84,16 @@ def test_a_signal_during_an_import_is_no_error_of_the_import(monkeypatch, capsys
     assert main(["models"]) == 130
     assert capsys.readouterr().err == "subband: interrupted; what was finished before is there.\n"
     assert importlib.import_module is importing
+
+
+def test_a_second_ctrl_c_does_not_wait_and_a_second_sigterm_changes_nothing(monkeypatch):
+    seen = []
+    monkeypatch.setattr(os, "_exit", seen.append)
+    with SignalHandlers(seen.append, lambda: seen.append("others")) as handlers:
+        for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            signal.raise_signal(number)
+    assert handlers.received == signal.SIGTERM
+    assert seen == [signal.SIGTERM, "others", 130]
 
 
 def test_a_signal_that_is_ignored_stays_ignored(monkeypatch):
@@ -178,18 +190,6 @@ def test_training_with_worker_processes_is_stopped(start, kind, to_all):
     while alive(process.pid) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not alive(process.pid)
-
-
-@pytest.mark.slow
-def test_a_second_signal_does_not_wait(start):
-    process, _ = start("run", epochs=10_000)
-    os.kill(process.pid, signal.SIGSTOP)  # both come before anything happens
-    os.kill(process.pid, signal.SIGTERM)
-    os.kill(process.pid, signal.SIGINT)
-    os.kill(process.pid, signal.SIGCONT)
-    _, error = process.communicate(timeout=120)
-    assert process.returncode in (130, 143)
-    assert "Traceback" not in error
 
 
 @pytest.mark.slow

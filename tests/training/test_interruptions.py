@@ -11,6 +11,8 @@ from subband.tasks.video_prediction import VideoPredictionTask
 from subband.training.callbacks import TrainingInterrupted
 from subband.training.loop import train
 
+pytestmark = pytest.mark.usefixtures("plain_signals")
+
 
 @pytest.fixture
 def at_call():

@@ -122,6 +122,7 @@ def interrupt_at(recipe, folder, step):
             train(recipe, folder, progress=False)
 
 
+@pytest.mark.usefixtures("plain_signals")
 def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path, tiny):
     recipe = tiny(trainer={"epochs": 10_000})
     process = start(tmp_path, recipe, "--out", tmp_path / "run")

@@ -21,8 +21,8 @@ class TrainingInterrupted(Stopped):
 class SaveLast(Checkpoint):
     """Saves `last.ckpt` after every validation, every so many steps, at the end, and when a signal ends training.
 
-    Ctrl-C and SIGTERM are acknowledged at once and act when the present batch is done, in validation too; a second one
-    ends the process as it is. Whatever was saved, training goes on from there as if it had never stopped.
+    Ctrl-C and SIGTERM are acknowledged at once and act when the present batch is done, in validation too; a second
+    Ctrl-C ends the process as it is. Whatever was saved, training goes on from there as if it had never stopped.
 
     Args:
         path: The file.
@@ -146,7 +146,7 @@ class SaveLast(Checkpoint):
     def _acknowledge(self, number: int) -> None:
         if is_first_process():
             name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
-            say(f"{name}: saving when this batch is done; a second {name} ends at once, with what was saved before.")
+            say(f"{name}: saving when this batch is done; a second Ctrl-C ends at once, with what was saved before.")
 
     def _end_others(self) -> None:
         if hasattr(self._launcher, "kill"):
