@@ -157,6 +157,8 @@ def _last_lines(error: BaseException) -> str:
 
 def in_process(work: Work, connection: Connection) -> None:
     """What the other process does."""
+    # Processes that read data start as they do for users; this one was started in a way that it would pass on.
+    multiprocessing.set_start_method(None, force=True)
     perform(work, connection.send)
     connection.close()
 
