@@ -13,6 +13,7 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 
 __all__ = [
     "AUTOCAST",
+    "AUTOCAST_DEEP",
     "DEEP",
     "LINEAR",
     "SUMS",
@@ -34,7 +35,8 @@ __all__ = [
 LINEAR = 1e-5  # transforms and layers in float32, sums of few products
 SUMS = 1e-4  # long sums: losses, metrics, spectra
 DEEP = 2e-3  # networks in float32 with TF32 off, outputs and gradients
-AUTOCAST = 0.06  # networks in bfloat16 autocast against float32, outputs only
+AUTOCAST = 0.06  # small networks in bfloat16 autocast against float32, outputs only
+AUTOCAST_DEEP = 0.2  # networks of published size, with random weights
 
 
 class Setting(NamedTuple):

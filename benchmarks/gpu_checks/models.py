@@ -10,7 +10,18 @@ import torch
 from torch import Tensor, nn
 
 import subband
-from gpu_checks.check import AUTOCAST, DEEP, Check, Figure, Setting, noise, on, relative_error, with_gradients
+from gpu_checks.check import (
+    AUTOCAST,
+    AUTOCAST_DEEP,
+    DEEP,
+    Check,
+    Figure,
+    Setting,
+    noise,
+    on,
+    relative_error,
+    with_gradients,
+)
 from subband.models.arguments import as_arguments
 from subband.models.registry import model_spec
 from subband.tasks import task_class
@@ -93,7 +104,7 @@ def compare_small(family: str, setting: Setting) -> list[Figure]:
         Figure(relative_error(found, wanted), DEEP),
         Figure(relative_error(own, gradients), DEEP, "", "gradient"),
     ]
-    return [*figures, autocast_figure(moved, on(setting.device, inputs), wanted)]
+    return [*figures, autocast_figure(moved, on(setting.device, inputs), wanted, AUTOCAST)]
 
 
 def compare_published(name: str, setting: Setting) -> list[Figure]:
@@ -106,17 +117,17 @@ def compare_published(name: str, setting: Setting) -> list[Figure]:
     moved = on(setting.device, inputs)
     with torch.no_grad():
         found = [model(*moved)]
-        mixed = autocast_figure(model, moved, found)
+        mixed = autocast_figure(model, moved, found, AUTOCAST_DEEP)
         wanted = [model.cpu()(*inputs)]
     return [Figure(relative_error(found, wanted), DEEP), mixed]
 
 
-def autocast_figure(model: nn.Module, inputs: tuple[Tensor, ...], wanted: list[Tensor]) -> Figure:
+def autocast_figure(model: nn.Module, inputs: tuple[Tensor, ...], wanted: list[Tensor], limit: float) -> Figure:
     """How far a pass in bfloat16 autocast is from one in float32."""
     device = inputs[0].device.type
     with torch.no_grad(), torch.autocast(device, torch.bfloat16):
         mixed = model(*inputs)
-    return Figure(relative_error([mixed.float()], wanted), AUTOCAST, "", "bfloat16")
+    return Figure(relative_error([mixed.float()], wanted), limit, "", "bfloat16")
 
 
 def check_video_models(setting: Setting) -> Iterator[Check]:

@@ -157,6 +157,8 @@ def _last_lines(error: BaseException) -> str:
 
 def in_process(work: Work, connection: Connection) -> None:
     """What the other process does."""
+    # Processes that read data start as they do for users; this one was started in a way that it would pass on.
+    multiprocessing.set_start_method(None, force=True)
     perform(work, connection.send)
     connection.close()
 
@@ -184,14 +186,17 @@ def supervise(
     until: float | None = None
     while start is not None and start.part < len(parts):
         here, there = context.Pipe(duplex=False)
-        process = context.Process(target=run, args=(Work(parts, setting, clock, start, until), there), daemon=True)
+        # No daemon: those may not have processes of their own, which read data.
+        process = context.Process(target=run, args=(Work(parts, setting, clock, start, until), there))
         process.start()
         there.close()
         watch = _Watch(parts, clock, start)
-        yield from watch.rows(here)
-        process.kill()
-        process.join()
-        here.close()
+        try:
+            yield from watch.rows(here)
+        finally:
+            process.kill()
+            process.join()
+            here.close()
         start, until = watch.next_place, watch.next_until
 
 

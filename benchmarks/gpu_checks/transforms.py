@@ -191,8 +191,11 @@ TF32 = ("block_dct2", "cosine transforms", "Fourier filter", "cwt conv")
 
 def compare_by_default(case: Case, setting: Setting) -> list[Figure]:
     """With the settings that users have: PyTorch lets cuDNN round the factors of convolutions to 10 bits (TF32)."""
-    with torch.backends.cudnn.flags(enabled=True, allow_tf32=True):
+    before, torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.allow_tf32, True
+    try:
         return compare_function(case.run, case.inputs(), setting.device, case.limit)
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
 
 
 def checks(setting: Setting) -> Iterator[Check]:
