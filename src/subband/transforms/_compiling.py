@@ -3,7 +3,12 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-__all__ = ["constant_result"]
+import torch
+
+__all__ = ["constant_result", "is_exporting"]
+
+# PyTorch 2.6 does not tell exporting from compiling; what an exported graph needs does no harm in a compiled one.
+is_exporting = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 

@@ -242,7 +242,7 @@ def _sizes(size: tuple[int, ...] | None, shape: Sequence[int], level: int, optio
 def _level_of(counts: Sequence[int], num_axes: int, order: str) -> int:
     """Level of a number of nodes, given one number per new axis."""
     bits = 1 if order == "freq" else num_axes  # of a number of nodes, per level
-    level = max(counts[0].bit_length() - 1, 0) // bits
+    level = max(int(counts[0]).bit_length() - 1, 0) // bits  # a plain number for tracers, too
     if any(count != 1 << level * bits for count in counts):
         rule = f"2^level along each of {num_axes} axes" if order == "freq" else f"{1 << num_axes}^level"
         raise ValueError(f"coeffs must have {rule} nodes in order {order!r}, got {tuple(counts)}")

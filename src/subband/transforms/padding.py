@@ -210,7 +210,7 @@ def _copies(length: int, count: int, mode: str, *, end: bool) -> list[tuple[int,
         taken = count if count <= rest else rest  # not `min`, which symbolic sizes would carry along unresolved
         copy = len(slices) + 1 if end else -len(slices) - 1
         slices.append((copy, skipped if end else period - taken, taken))
-        count -= taken
+        count = count - taken  # not in place: to `torch.jit.trace` sizes are tensors
         skipped = 0
     return slices if end else slices[::-1]
 
