@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import difflib
 import functools
@@ -275,7 +276,8 @@ def build_recipe(settings: dict[str, Any], where: str = "recipe") -> RecipeConfi
         values = parser.instantiate(parser.parse_object(settings))
     except Exception as error:  # jsonargparse wraps what it finds in several types
         raise ValueError(f"{where}: {' '.join(str(error).split())}") from None
-    return RecipeConfig(**{field.name: values[field.name] for field in dataclasses.fields(RecipeConfig)})
+    # Copied, because the parser hands its own defaults out, and a recipe may be changed.
+    return copy.deepcopy(RecipeConfig(**{field.name: values[field.name] for field in dataclasses.fields(RecipeConfig)}))
 
 
 @functools.cache
@@ -337,7 +339,7 @@ def check_keys(settings: Any, config: type, where: str, trail: str = "") -> None
     """
     if not isinstance(settings, dict):
         raise ValueError(f"{where}: {trail or 'the recipe'} must be a mapping of settings.")
-    hints = _type_hints(config)
+    hints = get_type_hints(config)
     for key, value in settings.items():
         if key not in hints:
             close = difflib.get_close_matches(str(key), hints, n=1, cutoff=0.4)
@@ -349,9 +351,6 @@ def check_keys(settings: Any, config: type, where: str, trail: str = "") -> None
     for key, kind in lists.items():
         for number, item in enumerate(settings.get(key) or []):
             check_keys(item, kind, where, f"{trail}{key}[{number}].")
-
-
-_type_hints = functools.cache(get_type_hints)
 
 
 def recipe_text(recipe: RecipeConfig) -> str:
