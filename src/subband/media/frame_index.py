@@ -103,7 +103,7 @@ def checksum(frame: Any) -> int:
     value = 1
     for plane in planes:
         rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
-        value = zlib.adler32(np.ascontiguousarray(rows[:, : value_bytes * plane.width]), value)  # without padding
+        value = zlib.adler32(np.ascontiguousarray(rows[:, : value_bytes * plane.width]).data, value)  # without padding
     return value
 
 

@@ -88,8 +88,10 @@ def read_clip(
             return read_clip(reader, start, num_frames, stride, size, gray)
     reader = path
     _check_numbers(num_frames, stride)
-    is_open_ended = start < 0 or num_frames is None  # otherwise the length of the clip need not be known
-    length = reader.count if is_open_ended else start + (num_frames - 1) * stride + 1
+    if start < 0 or num_frames is None:
+        length = reader.count
+    else:
+        length = start + (num_frames - 1) * stride + 1  # how long the clip is shows when it is read
     indices = _frame_indices(reader.path, length, start, num_frames, stride)
     height, width = size or (reader.height, reader.width)
     if min(height, width) < 1:
