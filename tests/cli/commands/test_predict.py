@@ -56,7 +56,7 @@ def test_a_file_is_opened_once(clip: Path, model: str, tmp_path: Path, monkeypat
         av, "open", lambda file, *args, **options: opened.append(file) or open_file(file, *args, **options)
     )
     assert predict(tmp_path / "clip.mp4", model, tmp_path / "out", "--num-frames", "3") == 0
-    assert opened == [str(tmp_path / "clip.mp4")]
+    assert opened == [f"file:{tmp_path / 'clip.mp4'}"]
 
 
 @pytest.mark.parametrize("name", ["future.mp4", "future.gif"])
