@@ -74,10 +74,10 @@ def gate_penalty(keep: Tensor) -> Tensor:
         keep: Second result of `FrequencyGate`, `(B, C)`.
 
     Returns:
-        Scalar in `[0, 1]`, with a gradient to the gate.
+        Scalar in `[0, 1]`, with a gradient to the gate; 0 for an empty batch.
 
     Example:
         >>> gate_penalty(torch.tensor([[1.0, 0.0], [1.0, 1.0]]))
         tensor(0.7500)
     """
-    return keep.mean()
+    return keep.mean() if keep.numel() else keep.sum()

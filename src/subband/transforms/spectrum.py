@@ -150,6 +150,8 @@ def spectral_energy(spectrum: Tensor, width: int, edges: Sequence[float] | None 
 def _ring_means(x: Tensor, *, num_bins: int | None) -> Tensor:
     height, width = x.shape[-2:]
     centers = radial_bins(height, width, num_bins)
+    if x.numel() == 0:  # the FFT library refuses an empty batch
+        return x.sum((-2, -1), keepdim=True)[..., 0].expand(*x.shape[:-2], len(centers)).clone()
     spacing = float(centers[1])
     # Frequencies half-way between two rings go to the lower one, whatever the rounding errors of the device.
     rings = (radial_frequency(height, width, x) / spacing - 1e-4).round().long().flatten()
