@@ -1,11 +1,17 @@
-"""Every public function and layer takes a batch without items: right shapes, gradients, and losses of zero."""
+"""Every public function and layer: batches without items, and PyTorch's modes, none of which leaves a trace."""
 
+import ast
+import functools
+import gc
 import importlib.util
+import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from subband import imaging, layers, losses, metrics
@@ -180,3 +186,109 @@ def test_metrics_ignore_nothing(case) -> None:
             before = metric.compute()
             metric.update(*(part[:0] for part in full))
             torch.testing.assert_close(metric.compute(), before, equal_nan=True)
+
+
+class Plain(nn.Module):
+    """One function as a module, for exporters."""
+
+    def __init__(self, function: Any) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Any:
+        return tensors(self.function(x))
+
+
+def run_in_mode(mode: str, function: Any, x: Tensor) -> Any:
+    if mode == "fake":
+        with FakeTensorMode(allow_non_fake_inputs=True) as fakes:
+            return function(fakes.from_tensor(x))
+    if mode == "inference":
+        with torch.inference_mode():
+            return function(x)
+    if mode == "default device":
+        with torch.device("meta"):
+            return function(x)
+    if mode == "default dtype":
+        torch.set_default_dtype(torch.float64)
+        try:
+            return function(x)
+        finally:
+            torch.set_default_dtype(torch.float32)
+    return torch.func.vmap(function)(x[None])
+
+
+def test_modes_leave_no_trace(case) -> None:
+    """The first call of a function is made in the mode; the next one outside is a plain one, with a gradient."""
+    x = torch.rand(2, 3, *SIZE)
+    for mode in ("fake", "inference", "default device", "default dtype", "vmap"):
+        for name, function in {**TRANSFORMS, **(IMAGING if mode != "fake" else {})}.items():
+            with case(mode, name):
+                clear_caches()
+                inside = tensors(run_in_mode(mode, function, x))
+                leaf = x.clone().requires_grad_()
+                outside = tensors(function(leaf))
+                sum(part.abs().sum() for part in outside if part.requires_grad).backward()
+                for part, other in zip(outside, inside, strict=True):
+                    assert type(part) is Tensor
+                    assert not part.is_inference()
+                    assert (part.device, part.dtype) == (x.device, other.dtype)
+                    assert part.shape == other.shape[mode == "vmap" :]
+                    if mode != "fake":
+                        torch.testing.assert_close(other.reshape(part.shape), part.detach())
+
+
+def test_exporters_leave_no_trace(case) -> None:
+    x = torch.rand(2, 3, *SIZE)
+    for name in ("cwt", "dwt2", "swt2", "dct2", "dtcwt2", "radial_spectrum"):
+        with case(name):
+            function = TRANSFORMS[name]
+            before = tensors(function(x))
+            clear_caches()
+            program = torch.export.export(Plain(function), (x,))
+            after = tensors(function(x))
+            assert all(type(part) is Tensor for part in after)
+            torch.testing.assert_close(after, before)
+            torch.testing.assert_close(program.module()(x), before)
+
+
+def caches() -> list[Any]:
+    """The caches of all modules of the package that are loaded."""
+    modules = [module for name, module in sys.modules.items() if name.startswith("subband.")]
+    found = {id(value): value for module in modules for value in vars(module).values()}
+    return [value for value in found.values() if isinstance(value, functools._lru_cache_wrapper)]
+
+
+def clear_caches() -> None:
+    for cache in caches():
+        cache.cache_clear()
+
+
+def test_caches_are_bounded_and_hold_no_tensors() -> None:
+    source = Path(st.__file__).parents[1]
+    for path in source.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.FunctionDef) and any("cache" in ast.unparse(item) for item in node.decorator_list):
+                words = " ".join(map(ast.unparse, node.decorator_list))
+                has_arguments = bool(node.args.args or node.args.kwonlyargs)
+                assert not has_arguments or "maxsize=" in words or "cached_property" in words, f"{path}: {node.name}"
+    x = torch.rand(1, 40)
+    for index in range(1000):
+        scale = 2.0 + index / 500
+        st.cwt(x, [scale], f"cmor{1 + index % 200 / 100}-1.0")
+        st.central_frequency("morl", 4 + index % 3)
+    st.cwt(x, np.arange(1.0, 500.0), "morl")  # taps of 64 MB
+    st.dwt(x, "db2")
+    sizes = [cache.cache_info() for cache in caches()]
+    assert all(size.maxsize is None or size.currsize <= size.maxsize for size in sizes)
+    assert sum(size.currsize for size in sizes) < 300
+    kept = [part for cache in caches() for entry in gc.get_referents(cache) for part in deep(entry)]
+    assert not [part for part in kept if isinstance(part, Tensor)]
+    assert 0 < sum(part.nbytes for part in kept if isinstance(part, np.ndarray)) < 1 << 20
+
+
+def deep(value: Any) -> list[Any]:
+    """What a cache holds, however nested."""
+    if isinstance(value, dict):
+        return [part for item in value.items() for part in deep(item)]
+    return [part for item in value for part in deep(item)] if isinstance(value, (tuple, list)) else [value]
