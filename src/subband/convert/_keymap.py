@@ -61,7 +61,7 @@ def _rewrite(key: str, rules: tuple[tuple[str, str], ...]) -> str | None:
     return None
 
 
-@functools.cache
+@functools.lru_cache(maxsize=512)
 def _pattern(prefix: str) -> re.Pattern[str]:
     if not prefix:
         return re.compile("")

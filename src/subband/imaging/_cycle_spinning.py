@@ -48,7 +48,7 @@ def average_over_shifts(x: Tensor, shrinkage: Shrinkage, level: int, num_spins: 
 
 
 def _average(x: Tensor, shrinkage: Shrinkage, level: int, num_spins: int) -> Tensor:
-    if num_spins == 0 or level == 0:
+    if num_spins == 0 or level == 0 or len(x) == 0:
         return shrinkage.denoised(x, level)
     # Every shifted image is a window of this one, whose sides are even; results are added up in the same place.
     margins = [(num_spins, (length + num_spins) % 2) for length in x.shape[-2:]]

@@ -33,8 +33,14 @@ def spectrum_channels(x: Tensor, *, method: FourierMethod = "fft") -> Tensor:
     """
     check_real(x, "x")
     x = x.to(torch.promote_types(x.dtype, torch.float32))
-    parts = torch.view_as_real(rfft2(x)) if exportable(method) == "fft" else rfft2_parts(x)
+    # An empty batch counts as contiguous in any order of its axes, so the backward pass would not get back its view.
+    as_real = torch.view_as_real if x.numel() else _real_and_imaginary
+    parts = as_real(rfft2(x)) if exportable(method) == "fft" else rfft2_parts(x)
     return rearrange(parts, "b c h w p -> b (c p) h w")
+
+
+def _real_and_imaginary(spectrum: Tensor) -> Tensor:
+    return torch.stack((spectrum.real, spectrum.imag), -1)
 
 
 def image_from_spectrum_channels(spectrum: Tensor, size: tuple[int, int], *, method: FourierMethod = "fft") -> Tensor:
@@ -54,8 +60,9 @@ def image_from_spectrum_channels(spectrum: Tensor, size: tuple[int, int], *, met
         True
     """
     spectrum = spectrum.to(torch.promote_types(spectrum.dtype, torch.float32))
-    parts = rearrange(spectrum, "b (c p) h w -> b c h w p", p=2).contiguous().resolve_neg()
-    return irfft2(torch.view_as_complex(parts), size) if exportable(method) == "fft" else irfft2_parts(parts, size)
+    parts = rearrange(spectrum, "b (c p) h w -> b c h w p", p=2)
+    # No view, as above.
+    return irfft2(torch.complex(*parts.unbind(-1)), size) if exportable(method) == "fft" else irfft2_parts(parts, size)
 
 
 class FourierSqueezeExcite(nn.Module):

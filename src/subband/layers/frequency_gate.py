@@ -77,12 +77,16 @@ def gate_penalty(keep: Tensor) -> Tensor:
         keep: Second result of `FrequencyGate`, `(B, C)`.
 
     Returns:
-        Scalar in `[0, 1]`, with a gradient to the gate.
+        Scalar in `[0, 1]`, with a gradient to the gate; 0 for an empty batch.
 
     Example:
         >>> gate_penalty(torch.tensor([[1.0, 0.0], [1.0, 1.0]]))
         tensor(0.7500)
     """
     check_dtype(keep, "keep")
-    share: Tensor = in_float32(torch.mean, keep)
+    share: Tensor = in_float32(_share, keep)
     return share
+
+
+def _share(keep: Tensor) -> Tensor:
+    return keep.mean() if keep.numel() else keep.sum()

@@ -93,6 +93,8 @@ class UnbiasedFourierUnit(nn.Module):
 
     def _in_range_of(self, x: Tensor, y: Tensor) -> Tensor:
         """Shift `y` to the mean of `x`, and clip it to the range of `x` with a margin; the bounds have no gradient."""
+        if x.numel() == 0:  # nothing has no range
+            return y
         axes = (0, 1, 2, 3) if self.batch_statistics else (1, 2, 3)
         shifted = y - y.mean(axes, keepdim=True) + x.mean(axes, keepdim=True)
         fixed = x.detach()

@@ -25,7 +25,7 @@ def differential_divergence(pred: Tensor, target: Tensor, tau: float = 0.1, eps:
         eps: Keeps the quotient and the logarithm finite.
 
     Returns:
-        Scalar. It is 0 for two frames or fewer, as in the published code.
+        Scalar. It is 0 for two frames or fewer, as in the published code, and for an empty batch.
 
     Raises:
         ValueError: If the shapes differ or are not five-dimensional, or `tau` is not positive.
@@ -47,6 +47,8 @@ def differential_divergence(pred: Tensor, target: Tensor, tau: float = 0.1, eps:
     if pred.shape[1] <= 2:
         return pred.new_zeros((), dtype=dtype)
     clips = pred.to(dtype), target.to(dtype)
+    if pred.numel() == 0:
+        return clips[0].sum()
     p, q = ((clip[:, 1:] - clip[:, :-1]).flatten(2).div(tau).softmax(-1) for clip in clips)  # (B, T - 1, C*H*W)
     return (p * torch.log(p / (q + eps) + eps)).mean()
 

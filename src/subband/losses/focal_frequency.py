@@ -78,7 +78,7 @@ def high_focal_frequency_loss(
             one.
 
     Returns:
-        Scalar.
+        Scalar; 0 for an empty batch.
 
     Raises:
         ValueError: If shapes differ, `level` or `patch_factor` is below one, or the band does not divide into patches.
@@ -91,6 +91,8 @@ def high_focal_frequency_loss(
     difference = _difference(pred, target, level)
     if patch_factor < 1:
         raise ValueError(f"patch_factor must be at least 1, got {patch_factor}")
+    if difference.numel() == 0:
+        return difference.sum()
     # Transforms are linear: one pass over the difference instead of one over each.
     band = difference.flatten(end_dim=-4) if difference.ndim > 3 else difference[None]  # (N, C, H, W)
     loss = band.new_zeros(())
@@ -129,7 +131,7 @@ def subband_focal_loss(
         include_low: Add the low band of the last level.
 
     Returns:
-        Scalar.
+        Scalar; 0 for an empty batch.
 
     Raises:
         ValueError: If shapes differ, `level` is below one, or `dims` is neither 2 nor 3.
@@ -143,6 +145,8 @@ def subband_focal_loss(
         raise ValueError(f"dims must be 2 or 3, got {dims}")
     axes = (-2, -1) if dims == 2 else (-4, -2, -1)
     low_error = _difference(pred, target, level)
+    if low_error.numel() == 0:
+        return low_error.sum()
     low = target.detach().to(low_error.dtype)
     loss = low_error.new_zeros(())
     for number in range(level):

@@ -7,7 +7,7 @@ signal.
 import difflib
 import math
 from collections.abc import Iterable
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import torch
@@ -26,6 +26,7 @@ ContinuousWaveletLike: TypeAlias = "str | pywt.ContinuousWavelet"
 AnyWaveletLike: TypeAlias = "str | pywt.ContinuousWavelet | pywt.Wavelet"
 Lags = tuple[Tensor, int]  # taps of all scales (S, K), and the column of lag 0
 
+_LARGEST_CACHED = 1 << 12  # scales times the largest: taps that are longer take less time to make than to use
 _CHUNK = 1 << 18  # spectrum values worked on at a time: what a core keeps in its own cache
 
 
@@ -219,9 +220,14 @@ def _fast_length(minimum: int) -> int:
 
 
 # The compiler does not trace these two calls; plain numbers decide the result, so it becomes a constant of the graph.
+# Only arrays and numbers are kept for later calls: a tensor would belong to the mode, such as that of an exporter or of
+# inference, in which it was made.
 @constant_result
 def _lags(wavelet: ContinuousWaveletLike, scales: tuple[float, ...], precision: int) -> Lags:
-    return (_lags_of_name if isinstance(wavelet, str) else _sample)(wavelet, scales, precision)
+    is_small = len(scales) * max(scales) <= _LARGEST_CACHED
+    sample = _cached_sample if isinstance(wavelet, str) and is_small else _sample
+    taps, center = sample(wavelet, scales, precision)
+    return torch.from_numpy(taps.copy()), center
 
 
 @constant_result
@@ -230,11 +236,11 @@ def _central_frequency_of_name(wavelet: str, precision: int) -> float:
 
 
 @lru_cache(maxsize=8)
-def _lags_of_name(wavelet: str, scales: tuple[float, ...], precision: int) -> Lags:
+def _cached_sample(wavelet: str, scales: tuple[float, ...], precision: int) -> tuple[Any, int]:
     return _sample(wavelet, scales, precision)
 
 
-@cache
+@lru_cache(maxsize=128)
 def _cached_center(wavelet: str, precision: int) -> float:
     return _center(wavelet, precision)
 
@@ -247,8 +253,8 @@ def _center(wavelet: AnyWaveletLike, precision: int) -> float:
     return float(pywt.central_frequency(wavelet if isinstance(wavelet, pywt.Wavelet) else _resolve(wavelet), precision))
 
 
-def _sample(wavelet: ContinuousWaveletLike, scales: tuple[float, ...], precision: int) -> Lags:
-    """Impulse responses of all scales in float64, aligned at lag 0.
+def _sample(wavelet: ContinuousWaveletLike, scales: tuple[float, ...], precision: int) -> tuple[Any, int]:
+    """Impulse responses of all scales in float64 as an array, aligned at lag 0, and its column of lag 0.
 
     The coefficient of scale s is `-sqrt(s)` times the difference of the signal convolved with the integrated wavelet,
     stretched by s and reversed; the difference is taken of the taps instead of the signal.
@@ -271,7 +277,7 @@ def _sample(wavelet: ContinuousWaveletLike, scales: tuple[float, ...], precision
     for row, response in zip(taps, responses, strict=True):
         first = center - (response.size - 1) // 2
         row[first : first + response.size] = response
-    return torch.from_numpy(taps), center
+    return taps, center
 
 
 def _resolve(wavelet: ContinuousWaveletLike) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Sequence
-from functools import cache
+from functools import lru_cache
 from numbers import Real
 from typing import Any, NamedTuple, TypeAlias
 
@@ -236,7 +236,7 @@ def _lookup(wavelet: str) -> tuple[tuple[float, ...], ...]:
     return _published_taps(wavelet)
 
 
-@cache
+@lru_cache(maxsize=256)  # PyWavelets has half as many
 def _published_taps(wavelet: str) -> tuple[tuple[float, ...], ...]:
     import pywt
 

@@ -77,12 +77,8 @@ def radial_bins(height: int, width: int, num_bins: int | None = None) -> Tensor:
         >>> radial_bins(8, 8).tolist()
         [0.0, 0.176776..., 0.353553..., 0.530330..., 0.707106...]
     """
-    height, width = integer(height, "height"), integer(width, "width")
-    finest = max(height, width) // 2 + 1
-    num_bins = finest if num_bins is None else integer(num_bins, "num_bins")
-    if not 2 <= num_bins <= finest:
-        raise ValueError(f"num_bins must lie between 2 and {finest} for images of {height}x{width}, got {num_bins}")
-    return torch.linspace(0.0, _highest_frequency(height, width), num_bins)
+    count, highest = _rings(integer(height, "height"), integer(width, "width"), num_bins)
+    return torch.linspace(0.0, highest, count)
 
 
 def radial_spectrum(x: Tensor, num_bins: int | None = None) -> Tensor:
@@ -163,19 +159,26 @@ def _place_of(like: Tensor | None) -> tuple[torch.device | None, torch.dtype | N
     return like.device, like.dtype
 
 
+def _rings(height: int, width: int, num_bins: int | None) -> tuple[int, float]:
+    """Number of rings, and the frequency of the last one."""
+    finest = max(height, width) // 2 + 1
+    count = finest if num_bins is None else integer(num_bins, "num_bins")
+    if not 2 <= count <= finest:
+        raise ValueError(f"num_bins must lie between 2 and {finest} for images of {height}x{width}, got {count}")
+    return count, ((height // 2 / height) ** 2 + (width // 2 / width) ** 2) ** 0.5
+
+
 def _ring_means(x: Tensor, *, num_bins: int | None) -> Tensor:
     height, width = x.shape[-2:]
-    count = len(radial_bins(height, width, num_bins))
-    spacing = _highest_frequency(height, width) / (count - 1)  # no value of a tensor: nothing to wait for, or to export
+    count, highest = _rings(height, width, num_bins)
+    if x.numel() == 0:  # the FFT library refuses an empty batch
+        return x.sum((-2, -1), keepdim=True)[..., 0].expand(*x.shape[:-2], count).clone()
+    spacing = highest / (count - 1)  # no value of a tensor: nothing to wait for, or to export
     # Frequencies half-way between two rings go to the lower one, whatever the rounding errors of the device.
     rings = (radial_frequency(height, width, x) / spacing - 1e-4).round().long().flatten()
     weights = half_spectrum_weights(width, x).expand(height, -1).flatten()
     power = torch.fft.rfft2(x, norm="ortho").abs().square().flatten(-2) * weights
     return _sum_per_ring(power, rings, count) / _sum_per_ring(weights, rings, count).clamp(min=1.0)
-
-
-def _highest_frequency(height: int, width: int) -> float:
-    return ((height // 2 / height) ** 2 + (width // 2 / width) ** 2) ** 0.5
 
 
 def _sum_per_ring(values: Tensor, rings: Tensor, count: int) -> Tensor:

@@ -47,7 +47,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--cycle-spins",
         type=int,
         default=3,
-        help="Average over shifts by 0 to n pixels each way, (n + 1)^2 times the work; 0 for none.",
+        help="Average over shifts by 0 to n pixels each way; the work grows with (n + 1)^2; 0 for none.",
     )
     parser.add_argument(
         "--color", type=str, default="ycbcr", help="Colors as brightness and two differences (ycbcr), or as rgb."
