@@ -132,7 +132,7 @@ def _places(
 ) -> tuple[Places | None, tuple[Places, ...] | None]:
     """The list for all channels and the lists per channel, of which at most one is there; both are checked."""
     if hasattr(keep, "tolist"):  # an array or a tensor
-        keep = keep.tolist()
+        keep = keep.tolist()  # type: ignore[union-attr]
     if keep is None or not any(isinstance(places, Iterable) and getattr(places, "ndim", 1) for places in keep):
         places = None if keep is None else integers(keep, "keep")
         block_frequencies(block, order, places)

@@ -69,11 +69,11 @@ class LiftingSteps(nn.Module):
         super().__init__()
         if not isinstance(wavelet, str) or wavelet.lower() not in SCHEMES:
             raise ValueError(f"wavelet must be one of {', '.join(SCHEMES)}, got {wavelet!r:.60}")
-        mode = boundary_mode(mode)
-        if mode not in _EXTENSIONS:
+        name = boundary_mode(mode)
+        if name not in _EXTENSIONS:
             raise ValueError(f"mode must be one of {', '.join(_EXTENSIONS)}, got {mode!r}")
         scheme = SCHEMES[wavelet.lower()]
-        self.extension = _EXTENSIONS[mode]
+        self.extension = _EXTENSIONS[name]
         self.steps = nn.ParameterList(nn.Parameter(torch.tensor(taps, dtype=dtype)) for taps in scheme.steps)
         self.log_scale = nn.Parameter(torch.tensor(math.log(scheme.scale), dtype=dtype))
 

@@ -92,10 +92,15 @@ def join_replicas(container: Container, first: Any) -> None:
     """
     if not isinstance(first, map):
         return
-    gather, zipped = first.__reduce__()[1]
-    replicas = [parts.container for parts in zipped.__reduce__()[1]]
+    gather, zipped = _arguments(first)
+    replicas = [parts.container for parts in _arguments(zipped)]
     joined = pytree.tree_map(lambda *tensors: gather(tensors), *replicas)
     vars(container).update(vars(joined))
+
+
+def _arguments(iterator: Any) -> Any:
+    """What a `map` or a `zip` was made of."""
+    return iterator.__reduce__()[1]
 
 
 def register_container(

@@ -20,7 +20,13 @@ __all__ = ["decompose", "parse", "reconstruct", "transformed_axes"]
 
 
 def decompose(
-    x: Tensor, wavelet: WaveletLike, mode: Names, level: int | None, axes: Sequence[int] | None, *, bare: bool = False
+    x: Tensor,
+    wavelet: WaveletLike,
+    mode: Names,
+    level: int | None,
+    axes: int | Sequence[int] | None,
+    *,
+    bare: bool = False,
 ) -> Coeffs:
     """Several levels over any axes.
 
@@ -57,7 +63,7 @@ def reconstruct(
     coeffs: Any,
     wavelet: WaveletLike | None,
     mode: Names | None,
-    axes: Sequence[int] | None,
+    axes: int | Sequence[int] | None,
     size: int | Sequence[int] | None,
 ) -> Tensor:
     """Inverse of `decompose`, of a container or of PyWavelets' plain structure.
@@ -110,7 +116,7 @@ def parse(coeffs: Any) -> tuple[Tensor | None, list[dict[str, Tensor]]]:
 
 
 def transformed_axes(
-    axes: Sequence[int] | None, coeffs: Any, levels: list[dict[str, Tensor]], ndim: int
+    axes: int | Sequence[int] | None, coeffs: Any, levels: list[dict[str, Tensor]], ndim: int
 ) -> tuple[int, ...]:
     """The axes given, else those remembered, else the last ones, as many as a key has letters.
 

@@ -44,7 +44,7 @@ def integer(value: Any, name: str) -> int:
         3
     """
     if isinstance(value, int | torch.SymInt):
-        return value
+        return value  # type: ignore[return-value]
     try:
         return operator.index(value)
     except TypeError:

@@ -149,8 +149,8 @@ def fswavedecn(
     axes = negative_axes(axes, data.ndim)
     banks = filter_banks(wavelet, len(axes))
     modes = boundary_modes(mode, len(axes))
-    levels = levels.tolist() if hasattr(levels, "tolist") else levels  # an array or a tensor
-    numbers = list(levels) if isinstance(levels, Sequence) else [levels] * len(axes)
+    wanted: Any = levels.tolist() if hasattr(levels, "tolist") else levels  # type: ignore[union-attr]
+    numbers = list(wanted) if isinstance(wanted, Sequence) else [wanted] * len(axes)
     if len(numbers) != len(axes):
         raise ValueError(f"levels must be one number or one per axis ({len(axes)}), got {len(numbers)}")
     array = data.to(torch.promote_types(data.dtype, torch.float32))
