@@ -71,7 +71,7 @@ class LiftingSteps(nn.Module):
             raise ValueError(f"wavelet must be one of {', '.join(SCHEMES)}, got {wavelet!r:.60}")
         name = boundary_mode(mode)
         if name not in _EXTENSIONS:
-            raise ValueError(f"mode must be one of {', '.join(_EXTENSIONS)}, got {name!r}")
+            raise ValueError(f"mode must be one of {', '.join(_EXTENSIONS)}, got {mode!r}")
         scheme = SCHEMES[wavelet.lower()]
         self.extension = _EXTENSIONS[name]
         self.steps = nn.ParameterList(nn.Parameter(torch.tensor(taps, dtype=dtype)) for taps in scheme.steps)

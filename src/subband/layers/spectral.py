@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from subband.layers._exporting import is_exporting
 from subband.transforms import fourier_filter, irfft2
-from subband.transforms.arguments import check_real, height_and_width, in_float32, integer
+from subband.transforms.arguments import check_real, height_and_width, in_float32, integer, integers
 
 __all__ = [
     "FilterLayout",
@@ -167,7 +167,8 @@ class FourierFilter2d(nn.Module):
         if method not in ("fft", "matrix"):
             raise ValueError(f"method must be 'fft' or 'matrix', got {method!r}")
         channels = integer(channels, "channels")
-        height, width = (size, size) if isinstance(size, int) else height_and_width(size)
+        sides = integers(size, "size")
+        height, width = height_and_width(sides * 2 if len(sides) == 1 else sides)
         if min(channels, height, width) < 1:
             raise ValueError(f"channels and size must be positive, got {channels} and {height}x{width}")
         self.channels, self.size, self.layout, self.method = channels, (height, width), layout, method

@@ -99,6 +99,11 @@ def join_replicas(container: Container, first: Any) -> None:
     vars(container).update(vars(joined))
 
 
+def _arguments(iterator: Any) -> Any:
+    """What a `map` or a `zip` was made of."""
+    return iterator.__reduce__()[1]
+
+
 def register_container(
     cls: type[Container],
     flatten: Callable[[Any], tuple[list[Any], Any]],

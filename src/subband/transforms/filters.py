@@ -171,7 +171,7 @@ def _is_one(wavelet: WaveletLike) -> bool:
     return len(rows) == 4 and all(map(_is_taps, rows))
 
 
-def _rows(wavelet: WaveletLike) -> Sequence[Any]:
+def _rows(wavelet: Any) -> Sequence[Any]:
     """The entries of a sequence, or the rows of an array or a tensor."""
     if isinstance(wavelet, Sequence) and not isinstance(wavelet, str):
         return wavelet
