@@ -18,7 +18,8 @@ MAX_FILE_LINES, MAX_FUNCTION_LINES = 450, 80
 TYPICAL_FUNCTION_LINES, LONG_FUNCTION_LINES = 15, 45
 
 CORE = {"transforms", "layers", "models"}
-ROOT_MODULES = {"config", "device", "environment", "files", "_torchvision", "_version"}
+READERS = {"weight_files", "file_kinds"}
+ROOT_MODULES = READERS | {"config", "device", "environment", "files", "_torchvision", "_torchvision_hook", "_version"}
 BELOW_TRAINING = CORE | {"losses", "metrics", "media", "data", "convert", "imaging", "predictors", "explain"}
 BELOW_TASKS = BELOW_TRAINING | {"training", "visual", "export"} | ROOT_MODULES
 
@@ -28,10 +29,10 @@ ALLOWED = {
     "transforms": {"transforms"},
     "imaging": {"transforms", "imaging"},
     "layers": {"transforms", "layers"},
-    "models": CORE | {"files", "_version"},
-    "convert": CORE | {"convert"},
+    "models": CORE | READERS | {"files", "_version"},
+    "convert": CORE | READERS | {"convert"},
     "losses": {"transforms", "losses"},
-    "metrics": {"transforms", "metrics"},
+    "metrics": {"transforms", "metrics"} | READERS,
     "media": {"transforms", "files", "media"},
     "data": {"transforms", "files", "media", "data"},
     "predictors": CORE | {"metrics", "device", "files", "media", "data", "predictors"},

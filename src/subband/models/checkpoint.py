@@ -7,16 +7,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from subband._version import __version__
+from subband.file_kinds import other_kind
 from subband.files import write_atomically
 from subband.models.registry import create_model, model_spec
+from subband.weight_files import read_safetensors
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 FORMAT_VERSION = 1
+LONE_FILE = (
+    "may hold weights, but not of which network; make a model folder of it with `subband convert FILE --model NAME "
+    "--out FOLDER`, or, if it is a checkpoint of a run, name the run folder"
+)
 BUNDLED_FOLDER = Path(__file__).parent.parent / "weights"
 
 
@@ -28,7 +34,21 @@ def bundled_models() -> list[str]:
 def save_model(
     model: nn.Module, folder: str | Path, *, metadata: Mapping[str, Any] | None = None, overwrite: bool = False
 ) -> Path:
-    """See `subband.save_model`."""
+    """Save a network made by `create_model` as `config.json` + `model.safetensors`.
+
+    Args:
+        model: Network with a `model_config` (every model from `create_model`, `load_model`, `load_published`).
+        folder: Where to write; made when absent.
+        metadata: JSON-like facts to keep beside the weights: data range, scores, recipe.
+        overwrite: Replace files that are already there. Writing is atomic: an interrupted save leaves the old ones.
+
+    Returns:
+        The folder.
+
+    Raises:
+        FileExistsError: If the folder already holds a model and `overwrite` is False.
+        ValueError: If the network was not made by this package.
+    """
     config = getattr(model, "model_config", None)
     if config is None:
         raise ValueError("model has no model_config; save networks made by subband.create_model.")
@@ -50,14 +70,26 @@ def save_model(
 
 
 def load_model(source: str | Path) -> nn.Module:
-    """See `subband.load_model`."""
+    """Load weights that `save_model`, `subband train` or `subband convert` wrote.
+
+    Args:
+        source: A folder with `config.json` and `model.safetensors`, one of those two files, a run folder of
+            `subband train`, or the name of weights that ship with the package (see `subband models`).
+
+    Returns:
+        The network in eval mode; `metadata` holds what was stored beside the weights (data range, scores, recipe).
+
+    Raises:
+        FileNotFoundError: If there is nothing at `source`.
+        ValueError: If the files do not belong together.
+    """
     folder = find_model_folder(source)
     card = read_card(folder)
     model = model_of_card(card)
     weights = folder / WEIGHTS_FILE
     if not weights.is_file():
         raise FileNotFoundError(f"{weights} is missing beside {CONFIG_FILE}.")
-    _load_strictly(model, _read_weights(weights), weights)
+    _load_strictly(model, read_safetensors(weights), weights)
     model.metadata = card["metadata"]
     return model.eval()
 
@@ -67,10 +99,14 @@ def find_model_folder(source: str | Path) -> Path:
 
     Raises:
         FileNotFoundError: If none of these is there.
+        ValueError: If the source is another file, saying what it is as far as that can be told.
     """
     path = Path(source)
-    folders = (path, path / "model", path.parent) if path.is_file() else (path, path / "model")
-    for folder in (*folders, BUNDLED_FOLDER / str(source)):
+    if path.is_file():
+        if path.name in (CONFIG_FILE, WEIGHTS_FILE) and (path.parent / CONFIG_FILE).is_file():
+            return path.parent
+        raise ValueError(f"{path} {other_kind(path) or LONE_FILE}.")
+    for folder in (path, path / "model", BUNDLED_FOLDER / str(source)):
         if (folder / CONFIG_FILE).is_file():
             return folder
     bundled = ", ".join(bundled_models()) or "none"
@@ -98,13 +134,6 @@ def read_card(folder: Path) -> dict[str, Any]:
 def model_of_card(card: Mapping[str, Any]) -> nn.Module:
     """The network that a card describes, with fresh weights."""
     return create_model(card["name"], **{key: _as_tuple(value) for key, value in card["args"].items()})
-
-
-def _read_weights(path: Path) -> dict[str, Tensor]:
-    try:
-        return load_file(path)
-    except Exception as error:  # safetensors raises its own type for every kind of damage
-        raise ValueError(f"{path} cannot be read as safetensors: {error}.") from None
 
 
 def _load_strictly(model: nn.Module, state: dict[str, Tensor], path: Path) -> None:

@@ -64,12 +64,41 @@ def model_spec(name: str) -> ModelSpec:
 
 
 def list_models(pattern: str = "*") -> list[str]:
-    """See `subband.list_models`."""
+    """Names that `create_model` accepts.
+
+    Args:
+        pattern: Shell-style pattern, for example `"wast*"`.
+
+    Returns:
+        Matching names in alphabetical order.
+
+    Example:
+        >>> list_models("tau_t*")
+        ['tau_taxibj']
+    """
     return sorted(fnmatch.filter(catalog(), pattern))
 
 
 def create_model(name: str, **overrides: Any) -> nn.Module:
-    """See `subband.create_model`."""
+    """Build a model with fresh weights.
+
+    Args:
+        name: One of `list_models()`.
+        overrides: Constructor arguments that replace those of the named configuration.
+
+    Returns:
+        The network, in training mode, with `model_config` = name and overrides, so that `save_model` can store it.
+
+    Raises:
+        ValueError: If the name is unknown (the closest names are given).
+        TypeError: If the model has no argument of that name (the argument is named).
+
+    Example:
+        >>> import torch
+        >>> model = create_model("wast", in_shape=(4, 1, 32, 32), encoder_dim=4, block_list=(1, 1, 1))
+        >>> model(torch.rand(1, 4, 1, 32, 32)).shape
+        torch.Size([1, 4, 1, 32, 32])
+    """
     spec = model_spec(name)
     known = inspect.signature(spec.builder).parameters
     for key in overrides:

@@ -26,6 +26,7 @@ from subband.training.run_files import CONFIG_FILE, MODEL_FOLDER, STAGES_FOLDER,
 from subband.training.start import start_from
 from subband.training.task import Task
 from subband.training.trainer import build_trainer, check_machine, pick_training_device, read_history
+from subband.weight_files import read_checkpoint
 
 
 class Loaders(LightningDataModule):
@@ -284,4 +285,4 @@ def finished_scores(folder: str | Path) -> dict[str, Any] | None:
 
 def _load_best(module: nn.Module, files: RunFiles) -> None:
     source = files.best if files.best.is_file() else files.last
-    module.load_state_dict(torch.load(source, map_location="cpu", weights_only=True)["state_dict"])
+    module.load_state_dict(read_checkpoint(source)["state_dict"])

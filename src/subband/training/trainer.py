@@ -24,6 +24,7 @@ from subband.device import pick_device
 from subband.training.callbacks import AtomicCheckpointIO, SaveLast
 from subband.training.run_files import RunFiles, is_first_process
 from subband.training.task import Task
+from subband.weight_files import read_checkpoint
 
 PRECISIONS: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
@@ -133,7 +134,7 @@ def read_history(files: RunFiles) -> list[dict[str, Any]]:
     path = files.folder / "metrics.csv"
     if not is_first_process() or not path.is_file():
         return []
-    state = torch.load(files.last, map_location="cpu", weights_only=True)
+    state = read_checkpoint(files.last)
     step = state["global_step"] // len(state["optimizer_states"])
     with open(path, newline="") as file:
         rows = [{key: value for key, value in row.items() if value} for row in csv.DictReader(file)]
