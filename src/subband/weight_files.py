@@ -29,6 +29,14 @@ from subband.file_kinds import other_kind
 
 __all__ = ["read_checkpoint", "read_safetensors"]
 
+NUMPY_TYPES = (
+    "bool bool_ int8 int16 int32 int64 uint8 uint16 uint32 uint64 longlong ulonglong float16 float32 float64 complex64 "
+    "complex128"
+)
+NUMPY_DTYPES = (
+    "BoolDType Int8DType Int16DType Int32DType Int64DType UInt8DType UInt16DType UInt32DType UInt64DType Float16DType "
+    "Float32DType Float64DType Complex64DType Complex128DType"
+)
 LARGEST_HEADER = 100_000_000  # bytes, as in safetensors itself
 
 
@@ -195,10 +203,8 @@ def _plain_globals() -> list[tuple[Any, str]]:
         found += _named(_numpy_scalar, f"{core}.multiarray", "scalar")
         found += _named(_Nothing, f"{core}.multiarray", "_reconstruct")
     found += _named(_NumpyType, "numpy", "dtype") + _named(_Nothing, "numpy", "ndarray")
-    sizes = "int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64 complex64 complex128".split()
-    found += _named(_Nothing, "numpy", " ".join([*sizes, "bool bool_ longlong ulonglong"]))
-    names = [size.replace("uint", "UInt") if size[0] == "u" else size.capitalize() for size in sizes]
-    return found + _named(_NumpyType, "numpy.dtypes", " ".join(f"{name}DType" for name in [*names, "Bool"]))
+    found += _named(_Nothing, "numpy", NUMPY_TYPES)
+    return found + _named(_NumpyType, "numpy.dtypes", NUMPY_DTYPES)
 
 
 PLAIN = _plain_globals()

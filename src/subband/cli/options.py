@@ -11,16 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from torch import Tensor, nn
 
-from subband.models.checkpoint import bundled_models, load_model
-from subband.models.registry import create_model, list_models, model_spec
 from subband.tasks import task_class
-from subband.training.task import Task
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
     from rich.table import Table
+    from torch import Tensor, nn
+
+    from subband.training.task import Task
 
 
 _SCIENTIFIC = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
@@ -59,6 +58,9 @@ def open_model(source: str, overrides: Sequence[str] = ()) -> nn.Module:
         TypeError: If the model has no argument of an override's name.
         FileNotFoundError: If the source is a path and nothing is there.
     """
+    from subband.models.checkpoint import bundled_models, load_model
+    from subband.models.registry import create_model, list_models
+
     if source in list_models():
         return create_model(source, **parse_overrides(overrides)).eval()
     is_stored = Path(source).exists() or source in bundled_models() or len(Path(source).parts) > 1
@@ -85,6 +87,8 @@ def example_input(model: nn.Module, *, batch: int = 1, height: int | None = None
 
 def task_of(model: nn.Module) -> type[Task]:
     """The task that a model is for."""
+    from subband.models.registry import model_spec
+
     config: Any = model.model_config
     return task_class(model_spec(config["name"]).task)
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from subband.cli.options import refuse_existing
-from subband.media.images import LoadedImage, list_images
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
+
+    from subband.media.images import LoadedImage
 
 Result = TypeVar("Result")
 
@@ -62,6 +63,8 @@ def plan(source: str, out: str | None, ending: str, *, suffix: str = ".png", ove
         FileExistsError: If there is a result and `overwrite` is not set.
         ValueError: If the folder holds no photographs, or a result would replace a photograph.
     """
+    from subband.media.images import list_images
+
     path = Path(source)
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist.")

@@ -12,11 +12,7 @@ from typing import Any
 
 from subband.cli.options import open_table, show_table
 from subband.config import RecipeConfig
-from subband.data.registry import build_data
 from subband.files import write_atomically
-from subband.models.checkpoint import load_model
-from subband.tasks.classification.robustness import distortions, robustness
-from subband.visual.robustness import robustness_png
 
 COLUMNS = ("distortion", "strength", "top1", "top5", "cross_entropy", "images")
 _SHOWN = {"none": "none", "low_pass": "low-pass", "high_pass": "high-pass", "jpeg": "JPEG"}
@@ -33,6 +29,8 @@ def check_robustness(recipe: RecipeConfig, strengths: dict[str, Sequence[Any]]) 
         ValueError: If the recipe is not for classification, or a strength is out of range.
         ImportError: If matplotlib is missing.
     """
+    from subband.tasks.classification.robustness import distortions
+
     if recipe.task != "classification":
         raise ValueError(f"--robustness measures the accuracy of classifiers, but the recipe is for {recipe.task}.")
     if importlib.util.find_spec("matplotlib") is None:
@@ -52,7 +50,11 @@ def measure_robustness(
         scores: Contents of `scores.json` of this evaluation.
         strengths: `radii` and `qualities`, as far as they are not the usual ones.
     """
+    from subband.data.registry import build_data
+    from subband.models.checkpoint import load_model
+    from subband.tasks.classification.robustness import robustness
     from subband.training.trainer import pick_training_device
+    from subband.visual.robustness import robustness_png
 
     data = build_data(recipe.data.name, recipe.data.args, recipe.seed)
     device = pick_training_device(recipe.trainer)

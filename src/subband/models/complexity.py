@@ -85,7 +85,9 @@ class Complexity:
     threads: int
 
 
-def measure_complexity(model: nn.Module, inputs: Tensor, *, repeats: int = 3) -> Complexity:
+def measure_complexity(
+    model: nn.Module, inputs: Tensor, *, repeats: int = 3, counts: MacCounts | None = None
+) -> Complexity:
     """Measure a network on one batch; the network is left as it was.
 
     Counts and times are those of evaluation mode, `activation_mb` is that of training mode.
@@ -94,11 +96,12 @@ def measure_complexity(model: nn.Module, inputs: Tensor, *, repeats: int = 3) ->
         model: Any network that takes one tensor.
         inputs: What `model` takes, on the network's device.
         repeats: Timed passes, after one that is not timed.
+        counts: What `count_macs` gives for them, if that is known already.
 
     Raises:
         ValueError: If `repeats` is not positive.
     """
-    counts = count_macs(model, inputs)
+    counts = counts or count_macs(model, inputs)
     return Complexity(
         params=count_parameters(model),
         macs=counts.macs,
@@ -145,8 +148,24 @@ def count_macs(model: nn.Module, inputs: Tensor) -> MacCounts:
 def activation_mb(model: nn.Module, inputs: Tensor) -> float:
     """Size of the tensors that a training pass keeps for the backward pass, weights excepted, in 2^20 bytes.
 
-    A tensor kept by several operations counts once.
+    A tensor kept by several operations counts once. Where one sample alone cannot train, since a batch norm would see a
+    single value per channel, the figure is that of larger batches carried on: it grows by the same for every sample.
     """
+    try:
+        return _kept_bytes(model, inputs) / MEGABYTE
+    except ValueError as error:
+        if not is_too_few_values(error):
+            raise
+    two, three = (_kept_bytes(model, torch.cat([inputs] * count)) for count in (2, 3))
+    return (2 * two - three) / MEGABYTE
+
+
+def is_too_few_values(error: Exception) -> bool:
+    """Whether it is PyTorch's complaint about a batch norm in training that sees one value per channel."""
+    return "Expected more than 1 value per channel when training" in str(error)
+
+
+def _kept_bytes(model: nn.Module, inputs: Tensor) -> int:
     weights = {tensor.untyped_storage() for tensor in (*model.parameters(), *model.buffers())}
     kept: dict[torch.UntypedStorage, int] = {}
 
@@ -157,13 +176,15 @@ def activation_mb(model: nn.Module, inputs: Tensor) -> float:
         return tensor
 
     running = {name: value.clone() for name, value in model.named_buffers()}  # batch statistics move in training mode
-    with _mode(model, training=True), torch.enable_grad():
-        with torch.autograd.graph.saved_tensors_hooks(remember, lambda tensor: tensor):
+    try:
+        hooks = torch.autograd.graph.saved_tensors_hooks(remember, lambda tensor: tensor)
+        with _mode(model, training=True), torch.enable_grad(), hooks:
             model(inputs)
+    finally:
         with torch.no_grad():
             for name, buffer in model.named_buffers():
                 buffer.copy_(running[name])
-    return sum(kept.values()) / MEGABYTE
+    return sum(kept.values())
 
 
 def peak_mb(model: nn.Module, inputs: Tensor) -> float:

@@ -17,19 +17,17 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import torch
-from torch import Tensor
-
 from subband.cli.classifier import add_classifier_arguments, open_classifier
 from subband.cli.option_rules import Needs
 from subband.cli.options import open_table, refuse_existing, show_table
 from subband.cli.photographs import add_photo_arguments, report_failures
 from subband.files import new_path
-from subband.media.images import list_images
-from subband.predictors.classification import ImageClassifier
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
+    from torch import Tensor
+
+    from subband.predictors.classification import ImageClassifier
 
 EXAMPLES = """examples:
   subband classify digit.png --model gfnet_digits   (a digit that fills the image, white on black)
@@ -100,6 +98,8 @@ def _check_out(args: Namespace) -> Path:
 
 
 def _photographs(source: Path) -> list[Path]:
+    from subband.media.images import list_images
+
     if not source.is_dir():
         return [source]
     try:
@@ -169,6 +169,8 @@ def _percent(guess: Guess) -> str:
 
 
 def _show_timing(count: int, timing: Timing, classifier: ImageClassifier) -> None:
+    import torch
+
     device = next(classifier.model.parameters()).device.type
     threads = torch.get_num_threads()
     where = f"cpu, {threads} thread{'s' if threads > 1 else ''}" if device == "cpu" else device

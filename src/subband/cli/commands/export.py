@@ -8,9 +8,6 @@ from typing import TYPE_CHECKING
 
 from subband.cli.option_rules import Needs
 from subband.cli.options import add_model_arguments, example_input, open_model, refuse_existing
-from subband.export.int8 import calibration_inputs, export_int8
-from subband.export.onnx import export_onnx
-from subband.export.program import export_program
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
@@ -65,6 +62,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     """Export, reload, compare, and only then put the file in its place."""
+    from subband.export.int8 import calibration_inputs, export_int8
+    from subband.export.onnx import export_onnx
+    from subband.export.program import export_program
+
     path = _checked_path(args)
     model = open_model(args.model, args.set)
     batch = 2 if args.dynamic_batch else args.batch  # one alone would be fixed

@@ -6,15 +6,13 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from torch import nn
-
 from subband.cli.options import add_model_arguments, example_input, open_model, open_table, show_table, task_of
-from subband.device import pick_device
-from subband.models.complexity import Complexity, count_macs, count_parameters, measure_complexity
-from subband.models.registry import model_spec
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
+    from torch import nn
+
+    from subband.models.complexity import Complexity
 
 
 EXAMPLES = """examples:
@@ -39,6 +37,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     """Measure the model and print the result."""
+    from subband.device import pick_device
+    from subband.models.complexity import count_macs, measure_complexity
+    from subband.models.registry import model_spec
+
     if args.depth < 0:
         raise ValueError(f"--depth must not be negative, got {args.depth}.")
     device = pick_device(args.device)
@@ -75,6 +77,8 @@ def module_rows(model: nn.Module, macs: dict[str, float], depth: int) -> list[di
     Returns:
         Dicts with `module` (dotted name), `type`, `level`, `parameters` and `macs`, parents before children.
     """
+    from subband.models.complexity import count_parameters
+
     rows = []
     for name, module in model.named_modules():
         level = name.count(".") + 1 if name else 0

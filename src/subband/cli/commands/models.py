@@ -5,12 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from subband.cli.options import open_table, show_table
-from subband.models.checkpoint import BUNDLED_FOLDER, bundled_models, read_card
-from subband.models.complexity import count_parameters
-from subband.models.registry import catalog, create_model, list_models
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
@@ -62,6 +57,9 @@ def model_rows(pattern: str = "*", task: str | None = None) -> list[dict[str, An
     Raises:
         ValueError: If the task is unknown or no model matches.
     """
+    from subband.models.checkpoint import BUNDLED_FOLDER, bundled_models, read_card
+    from subband.models.registry import catalog, list_models
+
     tasks = sorted({spec.task for spec in catalog().values()})
     if task is not None and task not in tasks:
         raise ValueError(f"--task must be one of {', '.join(tasks)}, not {task!r}.")
@@ -83,5 +81,10 @@ def model_rows(pattern: str = "*", task: str | None = None) -> list[dict[str, An
 
 
 def _parameters(name: str) -> int:
+    import torch
+
+    from subband.models.complexity import count_parameters
+    from subband.models.registry import create_model
+
     with torch.device("meta"):  # shapes without memory: the large models would take gigabytes
         return count_parameters(create_model(name))

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from subband.cli.options import refuse_existing
-from subband.visual.report.page import write_report
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
@@ -29,6 +28,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     """Write the page."""
+    from subband.visual.report.page import write_report
+
     folders = [Path(folder) for folder in args.runs]
     out = Path(args.out) if args.out else folders[0] / "report.html"
     if args.out:
