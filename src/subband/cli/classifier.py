@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from subband.cli.options import add_set_argument, open_model, parse_overrides
+from subband.models.model_folder import CONFIG_FILE, WEIGHTS_FILE, bundled_models
+from subband.models.registry import list_models, model_spec
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
@@ -62,8 +64,7 @@ def open_classifier(args: Namespace) -> ImageClassifier:
 
 def _open_model(args: Namespace) -> nn.Module:
     from subband.convert import load_published
-    from subband.models.checkpoint import CONFIG_FILE, WEIGHTS_FILE, bundled_models, load_model
-    from subband.models.registry import list_models
+    from subband.models.checkpoint import load_model
 
     if args.model is None:
         raise ValueError(
@@ -90,8 +91,6 @@ def _open_model(args: Namespace) -> nn.Module:
 
 
 def _check_task(source: str, name: str) -> None:
-    from subband.models.registry import model_spec
-
     task = model_spec(name).task
     if task != "classification":
         raise ValueError(f"{source} is for {task.replace('_', ' ')}, not a classifier (see `subband models`).")

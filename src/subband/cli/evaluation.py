@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from subband.config import RecipeConfig, build_recipe, merge, read_recipe
+from subband.models.model_folder import find_model_folder, read_card
+from subband.models.registry import model_spec
 from subband.tasks import TASKS, task_class
 from subband.training.run_files import CONFIG_FILE
 
@@ -78,9 +80,6 @@ def _given(args: Namespace) -> dict[str, Any]:
 
 def _folder_recipe(source: str) -> dict[str, Any]:
     """Everything in a folder is a test sample of weights that were trained elsewhere."""
-    from subband.models.checkpoint import find_model_folder, read_card
-    from subband.models.registry import model_spec
-
     name = read_card(find_model_folder(source))["name"]
     task = model_spec(name).task
     reader = task_class(task).folder_dataset

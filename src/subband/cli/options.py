@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from subband.models.model_folder import bundled_models
+from subband.models.registry import create_model, list_models, model_spec
 from subband.tasks import task_class
 
 if TYPE_CHECKING:
@@ -58,8 +60,7 @@ def open_model(source: str, overrides: Sequence[str] = ()) -> nn.Module:
         TypeError: If the model has no argument of an override's name.
         FileNotFoundError: If the source is a path and nothing is there.
     """
-    from subband.models.checkpoint import bundled_models, load_model
-    from subband.models.registry import create_model, list_models
+    from subband.models.checkpoint import load_model
 
     if source in list_models():
         return create_model(source, **parse_overrides(overrides)).eval()
@@ -87,8 +88,6 @@ def example_input(model: nn.Module, *, batch: int = 1, height: int | None = None
 
 def task_of(model: nn.Module) -> type[Task]:
     """The task that a model is for."""
-    from subband.models.registry import model_spec
-
     config: Any = model.model_config
     return task_class(model_spec(config["name"]).task)
 

@@ -9,11 +9,12 @@ import importlib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import nn
+from subband.models import TABLES
 
-from subband.models import MODEL_MODULES
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,8 +23,9 @@ class ModelSpec:
 
     Attributes:
         task: Key of `subband.tasks.TASKS`.
-        builder: Class or function that makes the network.
+        network: Class or function that makes the network, or where it is, `"module:NAME"`.
         args: Its arguments for this name.
+        params: Number of its parameters.
         paper: Author, title, venue in one line.
         layout: `"module:ATTRIBUTE"` of the `KeyMap` to the published checkpoint layout, or None.
         preprocessing: How images became inputs of the published weights of a classifier: the fields of
@@ -31,18 +33,27 @@ class ModelSpec:
     """
 
     task: str
-    builder: Callable[..., nn.Module]
+    network: str | Callable[..., nn.Module]
     args: dict[str, Any]
+    params: int
     paper: str
     layout: str | None = None
     preprocessing: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def builder(self) -> Callable[..., nn.Module]:
+        """Class or function that makes the network; imports it."""
+        if not isinstance(self.network, str):
+            return self.network
+        module, name = self.network.split(":")
+        return getattr(importlib.import_module(module), name)
+
 
 @functools.cache
 def catalog() -> dict[str, ModelSpec]:
-    """All models by name, gathered from the modules that `subband.models` lists."""
+    """All models by name, gathered from the tables that `subband.models` lists."""
     specs: dict[str, ModelSpec] = {}
-    for module in MODEL_MODULES:
+    for module in TABLES:
         for name, spec in importlib.import_module(module).MODELS.items():
             assert name not in specs, f"{name} is registered twice"
             specs[name] = spec

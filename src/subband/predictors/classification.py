@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from subband.data.labelled.imagenet_names import NUM_IMAGENET_CLASSES, imagenet_names
 from subband.data.labelled.preprocessing import Preprocessing
 from subband.device import pick_device
-from subband.models.checkpoint import find_model_folder, load_model, model_of_card, read_card
+from subband.models.checkpoint import load_model, model_of_card
+from subband.models.model_folder import find_model_folder, read_card
 from subband.models.preprocessing import published_preprocessing
 from subband.models.protocols.classifier import Classifier
 from subband.predictors.inputs import ImageInput, as_image

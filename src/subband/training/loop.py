@@ -17,8 +17,8 @@ from torch import nn
 from subband.config import RecipeConfig, recipe_text, stage_recipes
 from subband.data.loader import SampleLoader
 from subband.files import write_atomically
-from subband.models.checkpoint import CONFIG_FILE as MODEL_CARD
 from subband.models.checkpoint import load_model, save_model
+from subband.models.model_folder import CONFIG_FILE as MODEL_CARD
 from subband.tasks import task_class
 from subband.training.evaluation import SCORES_FILE, write_evaluation
 from subband.training.module import TrainingModule

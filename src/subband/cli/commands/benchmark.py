@@ -12,6 +12,7 @@ from subband.cli.comparison import Column, show_comparison
 from subband.cli.option_rules import Needs
 from subband.cli.options import example_input, open_table, show_table
 from subband.config import read_recipe
+from subband.models.registry import create_model, model_spec
 
 if TYPE_CHECKING:
     import torch
@@ -109,7 +110,6 @@ def _speed(args: Namespace) -> None:
 
     from subband.device import pick_device
     from subband.models.complexity import count_parameters
-    from subband.models.registry import create_model, model_spec
 
     for option in ("batch_size", "repeats", "threads"):
         if args[option] is not None and args[option] < 1:

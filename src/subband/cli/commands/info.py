@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from subband.cli.options import add_model_arguments, example_input, open_model, open_table, show_table, task_of
+from subband.models.registry import model_spec
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
@@ -39,7 +40,6 @@ def run(args: Namespace) -> None:
     """Measure the model and print the result."""
     from subband.device import pick_device
     from subband.models.complexity import count_macs, measure_complexity
-    from subband.models.registry import model_spec
 
     if args.depth < 0:
         raise ValueError(f"--depth must not be negative, got {args.depth}.")

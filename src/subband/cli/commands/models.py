@@ -6,6 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from subband.cli.options import open_table, show_table
+from subband.models.model_folder import BUNDLED_FOLDER, bundled_models, read_card
+from subband.models.registry import catalog, list_models
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
@@ -57,9 +59,6 @@ def model_rows(pattern: str = "*", task: str | None = None) -> list[dict[str, An
     Raises:
         ValueError: If the task is unknown or no model matches.
     """
-    from subband.models.checkpoint import BUNDLED_FOLDER, bundled_models, read_card
-    from subband.models.registry import catalog, list_models
-
     tasks = sorted({spec.task for spec in catalog().values()})
     if task is not None and task not in tasks:
         raise ValueError(f"--task must be one of {', '.join(tasks)}, not {task!r}.")
@@ -71,20 +70,10 @@ def model_rows(pattern: str = "*", task: str | None = None) -> list[dict[str, An
         {
             "name": name,
             "task": catalog()[name].task,
-            "parameters": _parameters(name),
+            "parameters": catalog()[name].params,
             "loads_published": catalog()[name].layout is not None,
             "bundled": [weights for weights, model in cards.items() if model == name],
             "paper": catalog()[name].paper,
         }
         for name in names
     ]
-
-
-def _parameters(name: str) -> int:
-    import torch
-
-    from subband.models.complexity import count_parameters
-    from subband.models.registry import create_model
-
-    with torch.device("meta"):  # shapes without memory: the large models would take gigabytes
-        return count_parameters(create_model(name))
