@@ -23,7 +23,8 @@ import math
 import statistics
 import time
 import weakref
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -33,7 +34,8 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import flop_registry, shape_wrapper
+from torch.utils.module_tracker import ModuleTracker
 
 MEGABYTE = 2**20
 
@@ -131,14 +133,15 @@ def count_macs(model: nn.Module, inputs: Tensor) -> MacCounts:
         >>> count_macs(nn.Conv2d(3, 8, 3, padding=1), torch.zeros(1, 3, 10, 10)).macs
         21600.0
     """
-    counter = FlopCounterMode(display=False, custom_mapping=_OPERATIONS)
-    # The fused attention kernels of CPU and MPS are unknown to FlopCounterMode, the products of the plain form are not.
-    with _mode(model, training=False), _norms_apart(model), torch.no_grad(), sdpa_kernel(SDPBackend.MATH), counter:
+    counter = _OperationCounter()
+    # The fused attention kernels of CPU and MPS are not in PyTorch's table, the products of the plain form are.
+    plainly = sdpa_kernel(SDPBackend.MATH)
+    with _mode(model, training=False), _norms_apart(model), torch.no_grad(), plainly, counter.modules, counter:
         model(inputs)
-    totals = {name: sum(counts.values()) / 2 for name, counts in counter.get_flop_counts().items()}
-    counts = counter.get_flop_counts().get("Global", {})
-    fft = sum(counts.get(operator, 0) for operator in _FFT) / 2
-    dwt = counts.get(aten.sub, 0) / 2
+    totals = {name: sum(counts.values()) / 2 for name, counts in counter.counts.items()}
+    counts = counter.counts["Global"]
+    fft = sum(counts[operator] for operator in _FFT) / 2
+    dwt = counts[aten.sub] / 2
     root = type(model).__name__
     by_module = {name.removeprefix(root).removeprefix("."): value for name, value in totals.items() if name != "Global"}
     by_module[""] = totals.get("Global", 0.0)
@@ -263,7 +266,38 @@ def _synchronize(device: torch.device) -> None:
         getattr(torch, device.type).synchronize()
 
 
-class _LiveTensors(TorchDispatchMode):
+class _Watching(TorchDispatchMode):
+    """Looks at every operation. Unlike PyTorch's own modes it does not import the compiler, which takes seconds."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False
+
+
+class _OperationCounter(_Watching):
+    """Operations of everything inside the context, in `counts` by module and operator; what `FlopCounterMode` does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.modules = ModuleTracker()
+        self.counts: dict[str, Counter[Any]] = defaultdict(Counter)
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        with self:
+            parts = func.decompose(*args, **kwargs)
+        if parts is not NotImplemented:
+            return parts
+        result = func(*args, **kwargs)
+        price = _OPERATIONS.get(func._overloadpacket)
+        if price is not None:
+            operations = price(*args, **kwargs, out_val=result)
+            for module in set(self.modules.parents):
+                self.counts[module][func._overloadpacket] += operations
+        return result
+
+
+class _LiveTensors(_Watching):
     """Follows the memory of all tensors made inside the context; `peak` is the highest sum in bytes."""
 
     def __init__(self, known: Sequence[Tensor]) -> None:
@@ -325,8 +359,6 @@ def _are_neighbors(a: Tensor, b: Tensor) -> bool:
     return is_shifted and a.untyped_storage() is b.untyped_storage()
 
 
-_butterflies._get_raw = True  # type: ignore[attr-defined]  # FlopCounterMode then passes tensors instead of shapes
-
 _FFT = {aten._fft_r2c: _fft_r2c, aten._fft_c2r: _fft_c2r, aten._fft_c2c: _fft_c2c}
 _NORM = {
     aten.native_batch_norm: _batch_norm,
@@ -335,4 +367,9 @@ _NORM = {
     aten.native_layer_norm: _layer_or_group_norm,
     aten.native_group_norm: _layer_or_group_norm,
 }
-_OPERATIONS: dict[Any, Any] = {**_FFT, **_NORM, aten.sub: _butterflies}
+# Prices of operators in operations: PyTorch's table, which has those of products, and ours.
+_OPERATIONS: dict[Any, Callable[..., float]] = {
+    **flop_registry,
+    **{operator: shape_wrapper(price) for operator, price in (_FFT | _NORM).items()},
+    aten.sub: _butterflies,
+}

@@ -38,15 +38,21 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     """Measure the model and print the result."""
+    from rich.console import Console
+
     from subband.device import pick_device
     from subband.models.complexity import count_macs, measure_complexity
 
     if args.depth < 0:
         raise ValueError(f"--depth must not be negative, got {args.depth}.")
+    if args.repeats < 1:
+        raise ValueError(f"--repeats must be at least 1, got {args.repeats}.")
     device = pick_device(args.device)
     model = open_model(args.model, args.set).to(device)
     inputs = example_input(model, batch=args.batch, height=args.height, width=args.width).to(device)
-    cost = measure_complexity(model, inputs, repeats=args.repeats)
+    with Console(stderr=True).status("measuring: some passes through the network"):  # on a terminal only
+        counts = count_macs(model, inputs)
+        cost = measure_complexity(model, inputs, repeats=args.repeats, counts=counts)
     config: Any = model.model_config
     spec = model_spec(config["name"])
     facts = {
@@ -59,7 +65,7 @@ def run(args: Namespace) -> None:
         "input_axes": task_of(model).input_axes,
         **asdict(cost),
     }
-    modules = module_rows(model, count_macs(model, inputs).by_module, args.depth)
+    modules = module_rows(model, counts.by_module, args.depth)
     if args.json:
         print(json.dumps({**facts, "modules": modules}, indent=2))
     else:
