@@ -6,7 +6,8 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,6 +85,25 @@ def example_input(model: nn.Module, *, batch: int = 1, height: int | None = None
         ValueError: If a size is not positive.
     """
     return task_of(model).example_input(model, batch=batch, height=height, width=width)
+
+
+@contextmanager
+def attempt(what: str) -> Iterator[None]:
+    """Turns PyTorch's errors about a network and its input into one sentence.
+
+    Args:
+        what: Beginning of the sentence, for example `wast does not run on 1 x 1 pixels`.
+
+    Raises:
+        ValueError: In place of whatever else is raised inside, but for errors that are sentences already.
+    """
+    try:
+        yield
+    except (ValueError, TypeError, OSError, ImportError):
+        raise
+    except Exception as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise ValueError(f"{what}: {lines[0].rstrip('.')}.") from error
 
 
 def task_of(model: nn.Module) -> type[Task]:

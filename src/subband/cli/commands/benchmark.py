@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from subband.cli.comparison import Column, show_comparison
 from subband.cli.option_rules import Needs
-from subband.cli.options import example_input, open_table, show_table
+from subband.cli.options import attempt, example_input, open_table, show_table
 from subband.config import read_recipe
 from subband.models.registry import create_model, model_spec
 
@@ -128,9 +128,10 @@ def _speed(args: Namespace) -> None:
         if args.compile:
             model.compile()
         inputs = example_input(model, batch=args.batch_size).to(device)
-        forward = _shortest(_forward(model, inputs), args.repeats, device)
-        step = _step_ms(name, model, inputs, args.repeats)
         size = " x ".join(map(str, inputs.shape[1:]))
+        with attempt(f"{name} does not run on {len(inputs)} x {size}"):
+            forward = _shortest(_forward(model, inputs), args.repeats, device)
+            step = _step_ms(name, model, inputs, args.repeats)
         table.add_row(name, f"{count_parameters(model):,}", size, f"{forward:.1f}", step)
     show_table(table)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from subband.cli.option_rules import Needs
-from subband.cli.options import add_model_arguments, example_input, open_model, refuse_existing
+from subband.cli.options import add_model_arguments, attempt, example_input, open_model, refuse_existing
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
@@ -77,7 +77,8 @@ def run(args: Namespace) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
         result = Path(folder) / path.name
         export = export_onnx if path.suffix == ONNX else export_program
-        difference = export(model, inputs, result, dynamic_batch=args.dynamic_batch)
+        with attempt(f"{args.model} cannot be written as {path.suffix}"):
+            difference = export(model, inputs, result, dynamic_batch=args.dynamic_batch)
         if not difference <= args.tolerance:  # also true for nan
             raise ValueError(
                 f"the exported file differs from the network by {difference:.2e} of the largest output, more than "

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from subband.cli.options import add_model_arguments, example_input, open_model, open_table, show_table, task_of
+from subband.cli.options import add_model_arguments, attempt, example_input, open_model, open_table, show_table, task_of
 from subband.models.registry import model_spec
 
 if TYPE_CHECKING:
@@ -50,7 +50,9 @@ def run(args: Namespace) -> None:
     device = pick_device(args.device)
     model = open_model(args.model, args.set).to(device)
     inputs = example_input(model, batch=args.batch, height=args.height, width=args.width).to(device)
-    with Console(stderr=True).status("measuring: some passes through the network"):  # on a terminal only
+    size = " x ".join(map(str, inputs.shape))
+    progress = Console(stderr=True).status("measuring: some passes through the network")  # on a terminal only
+    with progress, attempt(f"{args.model} cannot be measured on {size}"):
         counts = count_macs(model, inputs)
         cost = measure_complexity(model, inputs, repeats=args.repeats, counts=counts)
     config: Any = model.model_config
