@@ -7,7 +7,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-__all__ = ["other_kind"]
+__all__ = ["is_safetensors", "other_kind"]
 
 HEAD = 4096  # bytes that are looked at
 SHOWN = 3  # names inside an archive that a message lists
@@ -31,7 +31,9 @@ MAGIC = (
     (b"%PDF-", "is a PDF document, not a checkpoint"),
     (b"\x7fELF", "is a program, not a checkpoint"),
 )
-ZIP, TORCH_PICKLE = b"PK", b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the second is what torch.save began with once
+ZIP = b"PK"
+TORCH_NUMBER = b"l\xfc\x9cF\xf9 j\xa8P\x19"  # near the begin of what torch.save wrote before it wrote zip archives
+LARGEST_HEADER = 100_000_000  # bytes, as in safetensors itself
 TENSORFLOW = re.compile(r"\.(pb|index|meta|data-\d{5}-of-\d{5})$")
 TAR_OF_TORCH = {"storages", "tensors", "pickle"}
 
@@ -60,6 +62,8 @@ def other_kind(path: Path) -> str | None:
         return "is empty (0 bytes)"
     with path.open("rb") as file:
         head = file.read(HEAD)
+    if _has_safetensors_header(head):
+        return None
     for magic, words in MAGIC:
         if head.startswith(magic):
             return words
@@ -67,7 +71,20 @@ def other_kind(path: Path) -> str | None:
         return _zip(path)
     if head.count(0) == len(head):
         return "begins with zeros only; its download may not have ended"
-    return _tar(path, head) or _binary(path, head) or _text(head)
+    if head[:1] == b"\x80" and TORCH_NUMBER in head[:32]:
+        return None
+    return _tar(path, head) or _binary(path, head) or _text(head) or "is in no format of weights that is known here"
+
+
+def is_safetensors(path: Path) -> bool:
+    """Whether a file begins as one of safetensors, whatever its suffix."""
+    with path.open("rb") as file:
+        return _has_safetensors_header(file.read(9))
+
+
+def _has_safetensors_header(head: bytes) -> bool:
+    """The length of a JSON header, and that header."""
+    return head[8:9] == b"{" and 2 <= int.from_bytes(head[:8], "little") <= LARGEST_HEADER
 
 
 def _folder(path: Path) -> str:
@@ -128,7 +145,7 @@ def _binary(path: Path, head: bytes) -> str | None:
         return "is a file of TensorFlow, not a PyTorch checkpoint"
     if path.suffix == ".onnx" or re.match(rb"\x08[\x01-\x1f]\x12.(pytorch|tf2onnx|keras|onnx|skl)", head, re.DOTALL):
         return "is an ONNX model, not a checkpoint"
-    if head[:1] == b"\x80" and 2 <= head[1] <= 5 and not head.startswith(TORCH_PICKLE):
+    if re.match(rb"\x80[\x02-\x05]", head):
         return "is a Python pickle that torch.save did not write, and reading it could run code; save it by torch.save"
     return None
 

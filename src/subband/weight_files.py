@@ -25,7 +25,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from subband.file_kinds import other_kind
+from subband.file_kinds import is_safetensors, other_kind
 
 __all__ = ["read_checkpoint", "read_safetensors"]
 
@@ -37,7 +37,6 @@ NUMPY_DTYPES = (
     "BoolDType Int8DType Int16DType Int32DType Int64DType UInt8DType UInt16DType UInt32DType UInt64DType Float16DType "
     "Float32DType Float64DType Complex64DType Complex128DType"
 )
-LARGEST_HEADER = 100_000_000  # bytes, as in safetensors itself
 
 
 def read_checkpoint(path: str | Path) -> Any:
@@ -57,7 +56,7 @@ def read_checkpoint(path: str | Path) -> Any:
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"no checkpoint at {path}.")
-    if path.is_file() and _is_safetensors(path):
+    if path.is_file() and is_safetensors(path):
         return read_safetensors(path)
     kind = other_kind(path)
     if kind is not None:
@@ -72,6 +71,8 @@ def read_checkpoint(path: str | Path) -> Any:
         raise
     except Exception as error:  # torch raises many types for damaged files
         words = str(error).splitlines() or [type(error).__name__]
+        if isinstance(error, EOFError) or "EOF" in words[0]:
+            raise ValueError(f"{path} is cut off, it ends before its content does; download it again.") from None
         raise ValueError(f"{path} cannot be read as a checkpoint: {words[0].rstrip('.')}.") from None
 
 
@@ -84,20 +85,13 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
     """
     if not path.exists():
         raise FileNotFoundError(f"no weights at {path}.")
-    kind = None if path.is_file() and _is_safetensors(path) else other_kind(path)
+    kind = None if path.is_file() and is_safetensors(path) else other_kind(path)
     if kind is not None:
         raise ValueError(f"{path} {kind}.")
     try:
         return load_file(path)
     except (SafetensorError, ValueError, RuntimeError, KeyError) as error:
         raise ValueError(f"{path} cannot be read as safetensors: {str(error).rstrip('.')}.") from None
-
-
-def _is_safetensors(path: Path) -> bool:
-    """Whether a file begins with the length of a JSON header, and that header."""
-    with path.open("rb") as file:
-        size, brace = int.from_bytes(file.read(8), "little"), file.read(1)
-    return brace == b"{" and 2 <= size <= LARGEST_HEADER
 
 
 def _is_mappable(path: Path) -> bool:

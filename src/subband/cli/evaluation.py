@@ -57,6 +57,8 @@ def evaluation_recipe(args: Namespace) -> RecipeConfig:
         where = "the command line"
         settings = _folder_recipe(args.model)
     else:
+        if Path(args.model).is_file():
+            find_model_folder(args.model)  # says what the file is if it is none of ours
         raise FileNotFoundError(
             f"{args.model} holds no {CONFIG_FILE}; name the test set with --recipe, or a folder of images with "
             "--data.args.path."
