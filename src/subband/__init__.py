@@ -4,10 +4,11 @@ The transforms of `subband.transforms` are names of this package too: `subband.d
 even torch is imported: every name loads what it needs when it is first used.
 """
 
+# ruff: noqa: F403, F405
+
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from typing import TYPE_CHECKING, Any
 
 from subband._torchvision_hook import watch_torchvision
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
     from subband.convert.published import export_published, load_published
     from subband.models.checkpoint import load_model, save_model
     from subband.models.registry import create_model, list_models
-    from subband.transforms import *  # noqa: F403  the list of names is kept in one place, there
+    from subband.transforms import *
 
+# Written out, since asking `subband.transforms` would import torch; a test compares the two.
 __all__ = [
     "__version__",
     "create_model",
@@ -29,15 +31,90 @@ __all__ = [
     "load_published",
     "save_model",
     "transforms",
+    # Those of `subband.transforms`.
+    "MODES",
+    "BoundaryMode",
+    "Coeffs",
+    "DTCWTCoeffs",
+    "Details",
+    "FilterBank",
+    "SeparableCoeffs",
+    "Wavelet",
+    "WaveletLike",
+    "amplitude",
+    "block_dct2",
+    "block_frequencies",
+    "block_idct2",
+    "central_frequency",
+    "crop",
+    "cwt",
+    "dct",
+    "dct2",
+    "dctn",
+    "dtcwt2",
+    "dwt",
+    "dwt2",
+    "dwt_coeff_len",
+    "dwt_max_level",
+    "dwtn",
+    "extend",
+    "fourier_filter",
+    "from_amplitude_phase",
+    "from_array",
+    "from_vector",
+    "fswavedecn",
+    "fswaverecn",
+    "half_spectrum_weights",
+    "idct",
+    "idct2",
+    "idctn",
+    "idtcwt2",
+    "idwt",
+    "idwt2",
+    "idwtn",
+    "irfft2",
+    "irfft2_parts",
+    "irfftn",
+    "iswt",
+    "iswt2",
+    "iswtn",
+    "iwavelet_packet",
+    "packet_paths",
+    "pad",
+    "pad_to_multiple",
+    "phase",
+    "phasor",
+    "radial_bins",
+    "radial_frequency",
+    "radial_spectrum",
+    "rfft2",
+    "rfft2_parts",
+    "rfftn",
+    "scale2frequency",
+    "spectral_energy",
+    "swt",
+    "swt2",
+    "swt_max_level",
+    "swtn",
+    "to_array",
+    "to_vector",
+    "wavedec",
+    "wavedec2",
+    "wavedec3",
+    "wavedecn",
+    "wavedecn_shapes",
+    "wavelet_packet",
+    "waverec",
+    "waverec2",
+    "waverec3",
+    "waverecn",
+    "zigzag_order",
 ]
 
 # Must come before anything imports torchvision (lightning and torchmetrics do); see subband._torchvision.
 watch_torchvision()
 
-if TYPE_CHECKING:
-    __all__ += transforms.__all__
-else:  # not for type checkers, which would take any name for one of ours
-    OWN_NAMES = globals().pop("__all__")  # those of the transforms join them when somebody asks
+if not TYPE_CHECKING:  # a type checker would take any name for one of ours
     PLACES = {
         "create_model": "subband.models.registry",
         "export_published": "subband.convert.published",
@@ -49,18 +126,11 @@ else:  # not for type checkers, which would take any name for one of ours
 
     def __getattr__(name: str) -> Any:
         """A name at its first use; afterwards it is there."""
-        if name in PLACES:
-            globals()[name] = getattr(importlib.import_module(PLACES[name]), name)
-        elif name in ("__all__", "transforms") or not (name.startswith("_") or _is_module(name)):
-            transforms = importlib.import_module("subband.transforms")
-            globals().update({known: getattr(transforms, known) for known in transforms.__all__})
-            globals()["__all__"] = [*OWN_NAMES, *transforms.__all__]
-        if name not in globals():
+        if name not in __all__:
             raise AttributeError(f"module 'subband' has no attribute {name!r}")
+        place = importlib.import_module(PLACES.get(name, "subband.transforms"))
+        globals()[name] = place if name == "transforms" else getattr(place, name)
         return globals()[name]
 
     def __dir__() -> list[str]:
-        return sorted({*globals(), *__getattr__("__all__")})
-
-    def _is_module(name: str) -> bool:
-        return importlib.util.find_spec(f"subband.{name}") is not None
+        return sorted({*globals(), *__all__})
