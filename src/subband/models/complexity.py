@@ -23,7 +23,7 @@ import math
 import statistics
 import time
 import weakref
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -280,7 +280,7 @@ class _OperationCounter(_Watching):
     def __init__(self) -> None:
         super().__init__()
         self.modules = ModuleTracker()
-        self.counts: dict[str, Counter[Any]] = defaultdict(Counter)
+        self.counts: dict[str, dict[Any, float]] = defaultdict(lambda: defaultdict(float))
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
