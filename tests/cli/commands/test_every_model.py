@@ -38,7 +38,11 @@ def small_args(name: str) -> dict[str, Any]:
     args = dict(SMALL[spec.builder.__name__])
     if spec.builder.__name__ == "GFNet":
         count = len(spec.args["dims"])
-        args |= {"dims": (8, 16, 24, 32)[:count], "depths": (1,) * count, "layer_scale": None if count == 1 else 1e-3}
+        args |= {
+            "dims": (8, 16, 24, 32)[:count],
+            "depths": (1,) * count,
+            **({"layer_scale": 1e-3} if count > 1 else {}),
+        }
     return args
 
 
