@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from subband.models.checkpoint import BUNDLED_FOLDER, read_card
+from subband.models.model_folder import BUNDLED_FOLDER, read_card
 
 SCRIPTS = Path(__file__).parent.parent / "benchmarks"
 

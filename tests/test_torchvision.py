@@ -23,6 +23,7 @@ def run_python(code: str) -> str:
 def test_torchvision_lightning_and_torchmetrics_import_after_subband():
     code = """
 import sys, subband
+assert "torch" not in sys.modules
 assert "torchvision" not in sys.modules
 import torchmetrics, torchvision, lightning
 import torchvision.models.detection

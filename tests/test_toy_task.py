@@ -154,7 +154,7 @@ RECIPE = {
 
 @pytest.fixture
 def recipe(monkeypatch):
-    spec = models.ModelSpec(task="count", builder=Counter, args={}, paper="this file")
+    spec = models.ModelSpec(task="count", network=Counter, args={}, params=17, paper="this file")
     monkeypatch.setitem(TASKS, "count", f"{__name__}:CountTask")
     monkeypatch.setitem(datasets.DATASETS, "squares", f"{__name__}:squares")
     monkeypatch.setitem(models.catalog(), "counter", spec)

@@ -11,7 +11,8 @@ import subband
 from published.wsfvit import PublishedBackbone
 from subband.convert.position_table import resize_position_table
 from subband.convert.wsfvit import check_variant, export_pyramid, load_pyramid
-from subband.models.wsfvit.wsfvit import SIZES, WSFViTPyramid
+from subband.models.sizes.wsfvit import SIZES
+from subband.models.wsfvit.wsfvit import WSFViTPyramid
 
 OLDER_NAMES = {"attn_local": "attn_block", "attn_inter": "attn_channel", "attn_global": "attn_grid"}
 SMALL = {"dims": (8, 16, 24, 32), "depths": (1, 1, 2, 1), "num_heads": (2, 4, 4, 8), "head_dim": 4, "stem_dim": 8}

@@ -6,7 +6,7 @@ import torch
 import subband
 from subband.config import build_recipe
 from subband.data import build_data
-from subband.models.checkpoint import BUNDLED_FOLDER, bundled_models
+from subband.models.model_folder import BUNDLED_FOLDER, bundled_models
 from subband.predictors.classification import ImageClassifier
 from subband.tasks.video_prediction import VideoPredictionTask
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from torch import nn
-
 from subband.cli.options import add_set_argument, open_model, parse_overrides
-from subband.convert import load_published
-from subband.device import pick_device
-from subband.models.checkpoint import CONFIG_FILE, WEIGHTS_FILE, bundled_models, load_model
+from subband.models.model_folder import CONFIG_FILE, WEIGHTS_FILE, bundled_models
 from subband.models.registry import list_models, model_spec
-from subband.predictors.classification import ImageClassifier
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
+    from torch import nn
+
+    from subband.predictors.classification import ImageClassifier
 
 
 def add_classifier_arguments(parser: ArgumentParser) -> None:
@@ -50,6 +48,9 @@ def open_classifier(args: Namespace) -> ImageClassifier:
         ValueError: If the options do not go together, the model is no classifier, the checkpoint does not fit it, or
             `--classes` has another number of names.
     """
+    from subband.device import pick_device
+    from subband.predictors.classification import ImageClassifier
+
     device = pick_device(args.device)
     names = None if args.classes is None else _read_classes(args.classes)
     model = _open_model(args)
@@ -62,6 +63,9 @@ def open_classifier(args: Namespace) -> ImageClassifier:
 
 
 def _open_model(args: Namespace) -> nn.Module:
+    from subband.convert import load_published
+    from subband.models.checkpoint import load_model
+
     if args.model is None:
         raise ValueError(
             "--model is needed: a run folder, a model folder or the name of bundled weights, or the name of a model "

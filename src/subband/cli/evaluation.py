@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from subband.config import RecipeConfig, build_recipe, merge, read_recipe
-from subband.models.checkpoint import find_model_folder, read_card
+from subband.models.model_folder import find_model_folder, read_card
 from subband.models.registry import model_spec
 from subband.tasks import TASKS, task_class
 from subband.training.paths import find_paths
@@ -58,6 +58,8 @@ def evaluation_recipe(args: Namespace) -> RecipeConfig:
         where = "the command line"
         settings = _folder_recipe(args.model)
     else:
+        if Path(args.model).is_file():
+            find_model_folder(args.model)  # says what the file is if it is none of ours
         raise FileNotFoundError(
             f"{args.model} holds no {CONFIG_FILE}; name the test set with --recipe, or a folder of images with "
             "--data.args.path."

@@ -6,23 +6,24 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from torch import Tensor, nn
 
 from subband.files import shown
-from subband.models.arguments import as_arguments
-from subband.models.checkpoint import bundled_models, load_model
+from subband.models.model_folder import bundled_models
 from subband.models.registry import create_model, list_models, model_spec
 from subband.tasks import task_class
-from subband.training.task import Task
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
     from rich.table import Table
+    from torch import Tensor, nn
+
+    from subband.training.task import Task
 
 
 _UNBROKEN = 1000  # wider than any table
@@ -62,6 +63,8 @@ def open_model(source: str, overrides: Sequence[str] = ()) -> nn.Module:
         TypeError: If the model has no argument of an override's name.
         FileNotFoundError: If the source is a path and nothing is there.
     """
+    from subband.models.checkpoint import load_model
+
     if source in list_models():
         return create_model(source, **parse_overrides(overrides)).eval()
     is_stored = Path(source).exists() or source in bundled_models() or len(Path(source).parts) > 1
@@ -85,7 +88,34 @@ def example_input(
     Raises:
         ValueError: If a size is not positive.
     """
+
+    from subband.models.arguments import as_arguments
+
     return as_arguments(task_of(model).example_input(model, batch=batch, height=height, width=width))
+
+
+def sizes_text(inputs: Iterable[Tensor]) -> str:
+    """Sizes of what a network is called with, such as `1 x 3 x 224 x 224`."""
+    return ", ".join(" x ".join(map(str, tensor.shape)) for tensor in inputs)
+
+
+@contextmanager
+def attempt(what: str) -> Iterator[None]:
+    """Turns PyTorch's errors about a network and its input into one sentence.
+
+    Args:
+        what: Beginning of the sentence, for example `wast does not run on 1 x 1 pixels`.
+
+    Raises:
+        ValueError: In place of whatever else is raised inside, but for errors that are sentences already.
+    """
+    try:
+        yield
+    except (ValueError, TypeError, OSError, ImportError):
+        raise
+    except Exception as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise ValueError(f"{what}: {lines[0].rstrip('.')}.") from error
 
 
 def task_of(model: nn.Module) -> type[Task]:

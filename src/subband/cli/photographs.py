@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from subband.cli.options import refuse_existing
 from subband.files import shown
-from subband.media.images import LoadedImage, list_images
-from subband.media.picture_files import warn_animated
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
+
+    from subband.media.images import LoadedImage
 
 Result = TypeVar("Result")
 
@@ -84,6 +84,10 @@ def plan(
         FileExistsError: If there is a result and `overwrite` is not set.
         ValueError: If the folder holds no photographs, or a result would replace a photograph.
     """
+
+    from subband.media.images import list_images
+    from subband.media.picture_files import warn_animated
+
     path = Path(source)
     if not path.exists():
         raise FileNotFoundError(f"{shown(path)} does not exist.")

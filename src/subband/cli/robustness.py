@@ -8,16 +8,16 @@ import io
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
-
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from subband.cli.options import open_table, show_table
 from subband.config import RecipeConfig
-from subband.data.labelled.images import ImageData
 from subband.files import shown, write_atomically
-from subband.tasks.classification.robustness import distortions, robustness
-from subband.visual.robustness import robustness_png
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from subband.data.labelled.images import ImageData
 
 COLUMNS = ("distortion", "strength", "top1", "top5", "cross_entropy", "images")
 _SHOWN = {"none": "none", "low_pass": "low-pass", "high_pass": "high-pass", "jpeg": "JPEG"}
@@ -34,6 +34,8 @@ def check_robustness(recipe: RecipeConfig, strengths: dict[str, Sequence[Any]]) 
         ValueError: If the recipe is not for classification, or a strength is out of range.
         ImportError: If matplotlib is missing.
     """
+    from subband.tasks.classification.robustness import distortions
+
     if recipe.task != "classification":
         raise ValueError(f"--robustness measures the accuracy of classifiers, but the recipe is for {recipe.task}.")
     if importlib.util.find_spec("matplotlib") is None:
@@ -59,7 +61,9 @@ def measure_robustness(
         scores: Contents of `scores.json` of this evaluation.
         strengths: `radii` and `qualities`, as far as they are not the usual ones.
     """
+    from subband.tasks.classification.robustness import robustness
     from subband.training.trainer import pick_training_device
+    from subband.visual.robustness import robustness_png
 
     device = pick_training_device(recipe.trainer)
     rows = robustness(recipe, model.to(device), data, device, progress=_progress, **strengths)

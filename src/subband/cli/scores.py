@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from subband.cli.options import open_table, show_table
-from subband.metrics.descriptors import describe_metrics
 from subband.tasks import task_class
 
 
 def show_scores(scores: dict[str, Any]) -> None:
     """Print the main metrics of `scores.json` as a table; what was not computed shows as a dash."""
+    from subband.metrics.descriptors import describe_metrics
+
     data, task, rows = scores["data"], task_class(scores["task"]), scores["rows"]
     title = f"{data.get('folder', data['name'])}, {data['split']} set: {task.describe_data(data)}"
     computed = [key for row in rows for key, value in row["metrics"].items() if value is not None]

@@ -3,28 +3,50 @@
 from __future__ import annotations
 
 import importlib
-import pickle
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from subband.convert._keymap import KeyMap
 from subband.models.preprocessing import published_preprocessing
 from subband.models.registry import create_model, list_models, model_spec
+from subband.weight_files import read_checkpoint
 
-WRAPPERS = ("state_dict", "params_ema", "params", "model", "state_dict_ema")
-PREFIXES = ("module.", "method.model.", "model.")
+# Where a training script puts the weights, the plain ones before their running averages.
+WRAPPERS = ("state_dict", "model_state_dict", "params_ema", "params", "model", "net", "network", "module")
+AVERAGES = ("state_dict_ema", "model_ema", "ema_state_dict", "ema")
+PREFIXES = ("module.", "_orig_mod.", "method.model.", "model.")
+COUNTERS = {"n_averaged"}  # beside the weights of torch's AveragedModel
 MOST_HINTS = 3  # sizes that fit a checkpoint of another one
 LISTED = 10  # keys of each kind that an error message shows
 
 
 def load_published(name: str, checkpoint: str | Path | Mapping[str, Tensor], **overrides: Any) -> nn.Module:
-    """See `subband.load_published`."""
+    """Load a checkpoint in the layout its authors published.
+
+    Wrappers (`state_dict`, `model`, `params_ema`) and prefixes (`module.`, `model.`, `method.model.`) are removed; the
+    plain weights are taken, running averages of them only where there are no others. Plain data beside the weights (the
+    `argparse.Namespace` of a training script, NumPy scalars, an optimizer's state) is let through and not kept. Loading
+    is strict: every key of the weights is used or knowingly ignored. Classifiers know how images were prepared for the
+    published weights (`metadata["preprocessing"]`); with `in_chans` other than three, WSF-ViT and GFNet adapt their
+    first layer.
+
+    Args:
+        name: One of `list_models()` that has a published layout.
+        checkpoint: A file of `torch.save` or safetensors, whatever its suffix, or a state dict.
+        overrides: Constructor arguments, when the checkpoint was trained with others than the named configuration.
+
+    Returns:
+        The network in eval mode.
+
+    Raises:
+        ValueError: If keys are missing, unexpected or of another shape (the first ten of each are listed), if the
+            model has no published layout, or if the file is something else or a pickle that needs more than plain data.
+        FileNotFoundError: If there is no such file.
+    """
     table = _key_map(name)
     state, source = read_state(checkpoint)
     model = create_model(name, **overrides)
@@ -42,7 +64,17 @@ def load_published(name: str, checkpoint: str | Path | Mapping[str, Tensor], **o
 
 
 def export_published(model: nn.Module) -> dict[str, Tensor]:
-    """See `subband.export_published`."""
+    """The state dict of a network in the layout its authors published; the inverse of `load_published`.
+
+    Args:
+        model: Network made by this package.
+
+    Returns:
+        Published key to tensor, fixed filters included.
+
+    Raises:
+        ValueError: If the model, or the options it was built with, has no published layout.
+    """
     config = getattr(model, "model_config", None)
     if config is None:
         raise ValueError("model has no model_config; export networks made by subband.create_model.")
@@ -69,51 +101,33 @@ def export_state(model: nn.Module, table: KeyMap) -> dict[str, Tensor]:
 def read_state(checkpoint: str | Path | Mapping[str, Any]) -> tuple[dict[str, Tensor], str]:
     """The state dict of a file, or of what a file would hold, and what error messages call it."""
     if isinstance(checkpoint, Mapping):
-        return unwrap(checkpoint), "the state dict"
-    return unwrap(read_checkpoint(Path(checkpoint))), str(checkpoint)
+        return unwrap(checkpoint, "the state dict"), "the state dict"
+    return unwrap(read_checkpoint(checkpoint), str(checkpoint)), str(checkpoint)
 
 
-def read_checkpoint(path: Path) -> Mapping[str, Any]:
-    """Read a `.safetensors`, `.pth`, `.pt` or `.ckpt` file without running code from it.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is damaged, or a pickle with more than tensors and plain containers.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f"no checkpoint at {path}.")
-    if path.stat().st_size == 0:
-        raise ValueError(f"{path} is empty (0 bytes).")
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # about pickle protocols; what follows says it better
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        raise ValueError(
-            f"{path} is refused: it is a pickle that needs more than tensors and plain containers, and loading it "
-            "could run code hidden in it; re-save its state dict alone."
-        ) from None
-    except Exception as error:  # torch and safetensors raise many types for damaged files
-        raise ValueError(f"{path} cannot be read as a checkpoint: {str(error).splitlines()[0]}") from None
-
-
-def unwrap(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
+def unwrap(checkpoint: Any, source: str) -> dict[str, Tensor]:
     """Take the state dict out of its wrappers and strip prefixes that all keys share.
+
+    Args:
+        checkpoint: What a file holds.
+        source: What error messages call it.
 
     Raises:
         ValueError: If no mapping of names to tensors is found inside.
     """
-    for wrapper in WRAPPERS:
+    if not isinstance(checkpoint, Mapping):
+        raise ValueError(f"{source} has no weights by name inside, but a {type(checkpoint).__name__}.")
+    for wrapper in (*WRAPPERS, *AVERAGES):
         if isinstance(checkpoint.get(wrapper), Mapping):
-            return unwrap(checkpoint[wrapper])
-    state = {key: value for key, value in checkpoint.items() if isinstance(value, Tensor)}
+            return unwrap(checkpoint[wrapper], source)
+    named = {key: value for key, value in checkpoint.items() if isinstance(key, str) and isinstance(value, Tensor)}
+    state = {key: value for key, value in named.items() if key not in COUNTERS}
     if not state:
-        raise ValueError(f"no weights found; the checkpoint holds {', '.join(map(str, list(checkpoint)[:LISTED]))}.")
+        held = ", ".join(map(str, list(checkpoint)[:LISTED])) or "nothing"
+        raise ValueError(f"{source}: no weights found; the checkpoint holds {held}.")
     for prefix in PREFIXES:
         if all(key.startswith(prefix) for key in state):
-            return unwrap({key.removeprefix(prefix): value for key, value in state.items()})
+            return unwrap({key.removeprefix(prefix): value for key, value in state.items()}, source)
     return state
 
 

@@ -2,10 +2,12 @@
 
 import importlib.util
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from torch import nn
+
+from subband.weight_files import read_checkpoint
 
 __all__ = ["load_lpips"]
 
@@ -25,13 +27,15 @@ def load_lpips(weights: str | Path) -> nn.Module:
         ValueError: If the file does not hold the weights of AlexNet.
     """
     path = Path(weights)
-    if not path.is_file():
+    if not path.exists():
         raise FileNotFoundError(f"lpips_weights: no file {path}")
     if importlib.util.find_spec("lpips") is None:
         raise ModuleNotFoundError("LPIPS needs the package 'lpips' (pip install lpips)")
     import lpips
 
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    state = read_checkpoint(path)
+    if not isinstance(state, Mapping):
+        raise ValueError(f"lpips_weights: {path} does not hold torchvision's AlexNet")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # lpips calls torchvision by an argument that is deprecated there
         network = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)

@@ -1,15 +1,12 @@
-"""Networks, one architecture a file; each file ends with its named sizes in `MODELS`."""
+"""Networks, one architecture a file or folder; `sizes` holds the tables of their named sizes."""
 
-# Adding an architecture: write its file, name it here.
-MODEL_MODULES = (
-    "subband.models.dct.mobilenetv2",
-    "subband.models.dct.resnet",
-    "subband.models.gfnet",
-    "subband.models.persistence",
-    "subband.models.simvp.simvp",
-    "subband.models.simvp.tau",
-    "subband.models.vit",
-    "subband.models.wast.wast",
-    "subband.models.wsfvit.wsfvit",
-    "subband.models.wsfvit.video",
+# Adding an architecture: write its file and, in `sizes`, its table, and name the table here.
+TABLES = (
+    "subband.models.sizes.dct",
+    "subband.models.sizes.gfnet",
+    "subband.models.sizes.persistence",
+    "subband.models.sizes.simvp",
+    "subband.models.sizes.vit",
+    "subband.models.sizes.wast",
+    "subband.models.sizes.wsfvit",
 )

@@ -7,28 +7,34 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from subband._version import __version__
 from subband.files import write_atomically
+from subband.models.model_folder import CONFIG_FILE, FORMAT_VERSION, WEIGHTS_FILE, find_model_folder, read_card
 from subband.models.registry import create_model, model_spec
-
-CONFIG_FILE = "config.json"
-WEIGHTS_FILE = "model.safetensors"
-FORMAT_VERSION = 1
-BUNDLED_FOLDER = Path(__file__).parent.parent / "weights"
-
-
-def bundled_models() -> list[str]:
-    """Names of the weights that ship inside the package."""
-    return sorted(path.parent.name for path in BUNDLED_FOLDER.glob(f"*/{CONFIG_FILE}"))
+from subband.weight_files import read_safetensors
 
 
 def save_model(
     model: nn.Module, folder: str | Path, *, metadata: Mapping[str, Any] | None = None, overwrite: bool = False
 ) -> Path:
-    """See `subband.save_model`."""
+    """Save a network made by `create_model` as `config.json` + `model.safetensors`.
+
+    Args:
+        model: Network with a `model_config` (every model from `create_model`, `load_model`, `load_published`).
+        folder: Where to write; made when absent.
+        metadata: JSON-like facts to keep beside the weights: data range, scores, recipe.
+        overwrite: Replace files that are already there. Writing is atomic: an interrupted save leaves the old ones.
+
+    Returns:
+        The folder.
+
+    Raises:
+        FileExistsError: If the folder already holds a model and `overwrite` is False.
+        ValueError: If the network was not made by this package.
+    """
     folder = Path(folder)
     card = _card(model, metadata or {})
     if not overwrite and (folder / CONFIG_FILE).exists():
@@ -46,49 +52,28 @@ def save_card(model: nn.Module, folder: Path, metadata: Mapping[str, Any]) -> No
 
 
 def load_model(source: str | Path) -> nn.Module:
-    """See `subband.load_model`."""
+    """Load weights that `save_model`, `subband train` or `subband convert` wrote.
+
+    Args:
+        source: A folder with `config.json` and `model.safetensors`, one of those two files, a run folder of
+            `subband train`, or the name of weights that ship with the package (see `subband models`).
+
+    Returns:
+        The network in eval mode; `metadata` holds what was stored beside the weights (data range, scores, recipe).
+
+    Raises:
+        FileNotFoundError: If there is nothing at `source`.
+        ValueError: If the files do not belong together.
+    """
     folder = find_model_folder(source)
     card = read_card(folder)
     model = model_of_card(card)
     weights = folder / WEIGHTS_FILE
     if not weights.is_file():
         raise FileNotFoundError(f"{weights} is missing beside {CONFIG_FILE}.")
-    _load_strictly(model, _read_weights(weights), weights)
+    _load_strictly(model, read_safetensors(weights), weights)
     model.metadata = card["metadata"]
     return model.eval()
-
-
-def find_model_folder(source: str | Path) -> Path:
-    """Folder with `config.json` for a model folder, a file in it, a run folder, or the name of bundled weights.
-
-    Raises:
-        FileNotFoundError: If none of these is there.
-    """
-    path = Path(source)
-    folders = (path, path / "model", path.parent) if path.is_file() else (path, path / "model")
-    for folder in (*folders, BUNDLED_FOLDER / str(source)):
-        if (folder / CONFIG_FILE).is_file():
-            return folder
-    bundled = ", ".join(bundled_models()) or "none"
-    raise FileNotFoundError(
-        f"no model at {path}: expected a folder with {CONFIG_FILE} and {WEIGHTS_FILE}, a run folder, "
-        f"or the name of bundled weights ({bundled})."
-    )
-
-
-def read_card(folder: Path) -> dict[str, Any]:
-    """The checked contents of a model folder's `config.json`."""
-    path = folder / CONFIG_FILE
-    try:
-        card = json.loads(path.read_text())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not valid JSON: {error}.") from None
-    missing = {"format_version", "name", "args", "metadata"} - set(card)
-    if missing:
-        raise ValueError(f"{path} lacks {', '.join(sorted(missing))}; it was not written by subband.")
-    if card["format_version"] > FORMAT_VERSION:
-        raise ValueError(f"{path} was written by a newer subband ({card.get('subband_version')}); upgrade to read it.")
-    return card
 
 
 def model_of_card(card: Mapping[str, Any]) -> nn.Module:
@@ -109,13 +94,6 @@ def _card(model: nn.Module, metadata: Mapping[str, Any]) -> bytes:
         "metadata": dict(metadata),
     }
     return (json.dumps(card, indent=2) + "\n").encode()
-
-
-def _read_weights(path: Path) -> dict[str, Tensor]:
-    try:
-        return load_file(path)
-    except Exception as error:  # safetensors raises its own type for every kind of damage
-        raise ValueError(f"{path} cannot be read as safetensors: {error}.") from None
 
 
 def _load_strictly(model: nn.Module, state: dict[str, Tensor], path: Path) -> None:

@@ -23,7 +23,8 @@ import math
 import statistics
 import time
 import weakref
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -33,7 +34,8 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import flop_registry, shape_wrapper
+from torch.utils.module_tracker import ModuleTracker
 
 from subband.models.arguments import Inputs, as_arguments
 
@@ -87,7 +89,9 @@ class Complexity:
     threads: int
 
 
-def measure_complexity(model: nn.Module, inputs: Inputs, *, repeats: int = 3) -> Complexity:
+def measure_complexity(
+    model: nn.Module, inputs: Inputs, *, repeats: int = 3, counts: MacCounts | None = None
+) -> Complexity:
     """Measure a network on one batch; the network is left as it was.
 
     Counts and times are those of evaluation mode, `activation_mb` is that of training mode.
@@ -96,11 +100,13 @@ def measure_complexity(model: nn.Module, inputs: Inputs, *, repeats: int = 3) ->
         model: Any network.
         inputs: What `model` takes, on the network's device.
         repeats: Timed passes, after one that is not timed.
+        counts: What `count_macs` gives for them, if that is known already.
 
     Raises:
         ValueError: If `repeats` is not positive.
     """
-    counts, device = count_macs(model, inputs), as_arguments(inputs)[0].device
+    device = as_arguments(inputs)[0].device
+    counts = counts or count_macs(model, inputs)
     return Complexity(
         params=count_parameters(model),
         macs=counts.macs,
@@ -130,14 +136,15 @@ def count_macs(model: nn.Module, inputs: Inputs) -> MacCounts:
         >>> count_macs(nn.Conv2d(3, 8, 3, padding=1), torch.zeros(1, 3, 10, 10)).macs
         21600.0
     """
-    counter = FlopCounterMode(display=False, custom_mapping=_OPERATIONS)
-    # The fused attention kernels of CPU and MPS are unknown to FlopCounterMode, the products of the plain form are not.
-    with _mode(model, training=False), _norms_apart(model), torch.no_grad(), sdpa_kernel(SDPBackend.MATH), counter:
+    counter = _OperationCounter()
+    # The fused attention kernels of CPU and MPS are not in PyTorch's table, the products of the plain form are.
+    plainly = sdpa_kernel(SDPBackend.MATH)
+    with _mode(model, training=False), _norms_apart(model), torch.no_grad(), plainly, counter.modules, counter:
         model(*as_arguments(inputs))
-    totals = {name: sum(counts.values()) / 2 for name, counts in counter.get_flop_counts().items()}
-    counts = counter.get_flop_counts().get("Global", {})
-    fft = sum(counts.get(operator, 0) for operator in _FFT) / 2
-    dwt = counts.get(aten.sub, 0) / 2
+    totals = {name: sum(counts.values()) / 2 for name, counts in counter.counts.items()}
+    counts = counter.counts["Global"]
+    fft = sum(counts[operator] for operator in _FFT) / 2
+    dwt = counts[aten.sub] / 2
     root = type(model).__name__
     by_module = {name.removeprefix(root).removeprefix("."): value for name, value in totals.items() if name != "Global"}
     by_module[""] = totals.get("Global", 0.0)
@@ -147,8 +154,26 @@ def count_macs(model: nn.Module, inputs: Inputs) -> MacCounts:
 def activation_mb(model: nn.Module, inputs: Inputs) -> float:
     """Size of the tensors that a training pass keeps for the backward pass, weights excepted, in 2^20 bytes.
 
-    A tensor kept by several operations counts once.
+    A tensor kept by several operations counts once. Where one sample alone cannot train, since a batch norm would see a
+    single value per channel, the figure is that of larger batches carried on: it grows by the same for every sample.
     """
+    try:
+        return _kept_bytes(model, inputs) / MEGABYTE
+    except ValueError as error:
+        if not is_too_few_values(error):
+            raise
+    two, three = (
+        _kept_bytes(model, tuple(torch.cat([tensor] * count) for tensor in as_arguments(inputs))) for count in (2, 3)
+    )
+    return (2 * two - three) / MEGABYTE
+
+
+def is_too_few_values(error: Exception) -> bool:
+    """Whether it is PyTorch's complaint about a batch norm in training that sees one value per channel."""
+    return "Expected more than 1 value per channel when training" in str(error)
+
+
+def _kept_bytes(model: nn.Module, inputs: Inputs) -> int:
     weights = {tensor.untyped_storage() for tensor in (*model.parameters(), *model.buffers())}
     kept: dict[torch.UntypedStorage, int] = {}
 
@@ -159,13 +184,15 @@ def activation_mb(model: nn.Module, inputs: Inputs) -> float:
         return tensor
 
     running = {name: value.clone() for name, value in model.named_buffers()}  # batch statistics move in training mode
-    with _mode(model, training=True), torch.enable_grad():
-        with torch.autograd.graph.saved_tensors_hooks(remember, lambda tensor: tensor):
+    try:
+        hooks = torch.autograd.graph.saved_tensors_hooks(remember, lambda tensor: tensor)
+        with _mode(model, training=True), torch.enable_grad(), hooks:
             model(*as_arguments(inputs))
+    finally:
         with torch.no_grad():
             for name, buffer in model.named_buffers():
                 buffer.copy_(running[name])
-    return sum(kept.values()) / MEGABYTE
+    return sum(kept.values())
 
 
 def peak_mb(model: nn.Module, inputs: Inputs) -> float:
@@ -252,7 +279,38 @@ def _mode(model: nn.Module, *, training: bool) -> Iterator[None]:
             module.training = was_training
 
 
-class _LiveTensors(TorchDispatchMode):
+class _Watching(TorchDispatchMode):
+    """Looks at every operation. Unlike PyTorch's own modes it does not import the compiler, which takes seconds."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False
+
+
+class _OperationCounter(_Watching):
+    """Operations of everything inside the context, in `counts` by module and operator; what `FlopCounterMode` does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.modules = ModuleTracker()
+        self.counts: dict[str, dict[Any, float]] = defaultdict(lambda: defaultdict(float))
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        with self:
+            parts = func.decompose(*args, **kwargs)
+        if parts is not NotImplemented:
+            return parts
+        result = func(*args, **kwargs)
+        price = _OPERATIONS.get(func._overloadpacket)
+        if price is not None:
+            operations = price(*args, **kwargs, out_val=result)
+            for module in set(self.modules.parents):
+                self.counts[module][func._overloadpacket] += operations
+        return result
+
+
+class _LiveTensors(_Watching):
     """Follows the memory of all tensors made inside the context; `peak` is the highest sum in bytes."""
 
     def __init__(self, known: Sequence[Tensor]) -> None:
@@ -314,8 +372,6 @@ def _are_neighbors(a: Tensor, b: Tensor) -> bool:
     return is_shifted and a.untyped_storage() is b.untyped_storage()
 
 
-_butterflies._get_raw = True  # type: ignore[attr-defined]  # FlopCounterMode then passes tensors instead of shapes
-
 _FFT = {aten._fft_r2c: _fft_r2c, aten._fft_c2r: _fft_c2r, aten._fft_c2c: _fft_c2c}
 _NORM = {
     aten.native_batch_norm: _batch_norm,
@@ -324,4 +380,9 @@ _NORM = {
     aten.native_layer_norm: _layer_or_group_norm,
     aten.native_group_norm: _layer_or_group_norm,
 }
-_OPERATIONS: dict[Any, Any] = {**_FFT, **_NORM, aten.sub: _butterflies}
+# Prices of operators in operations: PyTorch's table, which has those of products, and ours.
+_OPERATIONS: dict[Any, Callable[..., float]] = {
+    **flop_registry,
+    **{operator: shape_wrapper(price) for operator, price in (_FFT | _NORM).items()},
+    aten.sub: _butterflies,
+}

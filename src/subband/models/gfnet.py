@@ -13,7 +13,7 @@ The feature maps of the pyramid variants `gfnet_h_*` are offered.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -23,9 +23,8 @@ from subband.layers.attention import Mlp
 from subband.layers.drop import DropPath, linear_rates
 from subband.layers.spectral import FourierFilter2d
 from subband.models.protocols.classifier import Classifier, Stage
-from subband.models.registry import ModelSpec
 
-__all__ = ["MODELS", "GFNet", "resize_position_grid"]
+__all__ = ["GFNet", "resize_position_grid"]
 
 NORM_EPS = 1e-6
 INIT_STD = 0.02
@@ -230,40 +229,3 @@ class GFNet(Classifier):
             if isinstance(module, nn.Linear):
                 nn.init.trunc_normal_(module.weight, std=INIT_STD)
                 nn.init.zeros_(module.bias)
-
-
-def _spec(layout: str, **args: Any) -> ModelSpec:
-    return ModelSpec(
-        task="classification",
-        builder=GFNet,
-        args=args,
-        paper="Rao et al., Global Filter Networks for Image Classification, NeurIPS 2021",
-        layout=f"subband.convert.gfnet:{layout}",
-    )
-
-
-def _isotropic(dim: int, depth: int, drop_path_rate: float) -> ModelSpec:
-    return _spec("GFNET", dims=(dim,), depths=(depth,), patch_size=16, drop_path_rate=drop_path_rate)
-
-
-def _pyramid(dim: int, third_depth: int, drop_path_rate: float, layer_scale: float) -> ModelSpec:
-    return _spec(
-        "GFNET_H",
-        dims=(dim, 2 * dim, 4 * dim, 8 * dim),
-        depths=(3, 3, third_depth, 3),
-        patch_size=4,
-        drop_path_rate=drop_path_rate,
-        layer_scale=layer_scale,
-    )
-
-
-# Rates and factors are those of the published training script.
-MODELS: dict[str, ModelSpec] = {
-    "gfnet_ti": _isotropic(256, 12, 0.0),
-    "gfnet_xs": _isotropic(384, 12, 0.0),
-    "gfnet_s": _isotropic(384, 19, 0.15),
-    "gfnet_b": _isotropic(512, 19, 0.25),
-    "gfnet_h_ti": _pyramid(64, 10, 0.1, 1e-3),
-    "gfnet_h_s": _pyramid(96, 10, 0.2, 1e-5),
-    "gfnet_h_b": _pyramid(96, 27, 0.4, 1e-6),
-}

@@ -3,7 +3,6 @@
 from torch import Tensor
 
 from subband.models.protocols.video import VideoModel
-from subband.models.registry import ModelSpec
 
 
 class Persistence(VideoModel):
@@ -28,13 +27,3 @@ class Persistence(VideoModel):
     def forward_clip(self, frames: Tensor) -> Tensor:
         """Repeat the last of `frames`, `(B, T, C, H, W)`."""
         return frames[:, -1:].expand_as(frames).clone()
-
-
-MODELS: dict[str, ModelSpec] = {
-    "persistence": ModelSpec(
-        task="video_prediction",
-        builder=Persistence,
-        args={"in_shape": (10, 1, 64, 64)},
-        paper="none: the last frame, repeated",
-    )
-}

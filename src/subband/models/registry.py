@@ -9,11 +9,12 @@ import importlib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import nn
+from subband.models import TABLES
 
-from subband.models import MODEL_MODULES
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,8 +23,9 @@ class ModelSpec:
 
     Attributes:
         task: Key of `subband.tasks.TASKS`.
-        builder: Class or function that makes the network.
+        network: Class or function that makes the network, or where it is, `"module:NAME"`.
         args: Its arguments for this name.
+        params: Number of its parameters.
         paper: Author, title, venue in one line.
         layout: `"module:ATTRIBUTE"` of the `KeyMap` to the published checkpoint layout, or None.
         preprocessing: How images became inputs of the published weights of a classifier: the fields of
@@ -31,18 +33,27 @@ class ModelSpec:
     """
 
     task: str
-    builder: Callable[..., nn.Module]
+    network: str | Callable[..., nn.Module]
     args: dict[str, Any]
+    params: int
     paper: str
     layout: str | None = None
     preprocessing: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def builder(self) -> Callable[..., nn.Module]:
+        """Class or function that makes the network; imports it."""
+        if not isinstance(self.network, str):
+            return self.network
+        module, name = self.network.split(":")
+        return getattr(importlib.import_module(module), name)
+
 
 @functools.cache
 def catalog() -> dict[str, ModelSpec]:
-    """All models by name, gathered from the modules that `subband.models` lists."""
+    """All models by name, gathered from the tables that `subband.models` lists."""
     specs: dict[str, ModelSpec] = {}
-    for module in MODEL_MODULES:
+    for module in TABLES:
         for name, spec in importlib.import_module(module).MODELS.items():
             assert name not in specs, f"{name} is registered twice"
             specs[name] = spec
@@ -64,12 +75,41 @@ def model_spec(name: str) -> ModelSpec:
 
 
 def list_models(pattern: str = "*") -> list[str]:
-    """See `subband.list_models`."""
+    """Names that `create_model` accepts.
+
+    Args:
+        pattern: Shell-style pattern, for example `"wast*"`.
+
+    Returns:
+        Matching names in alphabetical order.
+
+    Example:
+        >>> list_models("tau_t*")
+        ['tau_taxibj']
+    """
     return sorted(fnmatch.filter(catalog(), pattern))
 
 
 def create_model(name: str, **overrides: Any) -> nn.Module:
-    """See `subband.create_model`."""
+    """Build a model with fresh weights.
+
+    Args:
+        name: One of `list_models()`.
+        overrides: Constructor arguments that replace those of the named configuration.
+
+    Returns:
+        The network, in training mode, with `model_config` = name and overrides, so that `save_model` can store it.
+
+    Raises:
+        ValueError: If the name is unknown (the closest names are given).
+        TypeError: If the model has no argument of that name (the argument is named).
+
+    Example:
+        >>> import torch
+        >>> model = create_model("wast", in_shape=(4, 1, 32, 32), encoder_dim=4, block_list=(1, 1, 1))
+        >>> model(torch.rand(1, 4, 1, 32, 32)).shape
+        torch.Size([1, 4, 1, 32, 32])
+    """
     spec = model_spec(name)
     known = inspect.signature(spec.builder).parameters
     for key in overrides:

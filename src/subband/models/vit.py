@@ -20,9 +20,8 @@ from subband.layers.drop import DropPath, linear_rates
 from subband.layers.fused import linear
 from subband.models.gfnet import resize_position_grid
 from subband.models.protocols.classifier import Classifier, Stage
-from subband.models.registry import ModelSpec
 
-__all__ = ["MODELS", "ViT"]
+__all__ = ["ViT"]
 
 NORM_EPS = 1e-6
 INIT_STD = 0.02
@@ -191,16 +190,3 @@ class ViT(Classifier):
             if isinstance(module, nn.Linear):
                 nn.init.trunc_normal_(module.weight, std=INIT_STD)
                 nn.init.zeros_(module.bias)
-
-
-def _spec(dim: int, num_heads: int) -> ModelSpec:
-    return ModelSpec(
-        task="classification",
-        builder=ViT,
-        args={"dim": dim, "depth": 12, "num_heads": num_heads},
-        paper="Dosovitskiy et al., An Image is Worth 16x16 Words, ICLR 2021",
-    )
-
-
-# Sizes as in Touvron et al., Training data-efficient image transformers, ICML 2021.
-MODELS: dict[str, ModelSpec] = {"vit_ti": _spec(192, 3), "vit_s": _spec(384, 6)}

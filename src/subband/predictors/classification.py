@@ -15,7 +15,8 @@ from subband.data.labelled.imagenet_names import NUM_IMAGENET_CLASSES, imagenet_
 from subband.data.labelled.preprocessing import Preprocessing
 from subband.device import pick_device
 from subband.files import shown
-from subband.models.checkpoint import find_model_folder, load_model, model_of_card, read_card
+from subband.models.checkpoint import load_model, model_of_card
+from subband.models.model_folder import find_model_folder, read_card
 from subband.models.preprocessing import published_preprocessing
 from subband.models.protocols.classifier import Classifier
 from subband.predictors.inputs import ImageInput, as_image

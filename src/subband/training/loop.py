@@ -19,8 +19,8 @@ from torch import nn
 from subband.config import RecipeConfig, recipe_text, stage_recipes
 from subband.data.loader import SampleLoader
 from subband.files import write_atomically
-from subband.models.checkpoint import CONFIG_FILE as MODEL_CARD
 from subband.models.checkpoint import load_model, save_card, save_model
+from subband.models.model_folder import CONFIG_FILE as MODEL_CARD
 from subband.tasks import task_class
 from subband.training.evaluation import SCORES_FILE, write_evaluation
 from subband.training.module import TrainingModule
@@ -39,6 +39,7 @@ from subband.training.run_files import CONFIG_FILE, MODEL_FOLDER, STAGES_FOLDER,
 from subband.training.start import start_from
 from subband.training.task import Task
 from subband.training.trainer import build_trainer, check_machine, pick_training_device, read_history
+from subband.weight_files import read_checkpoint
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 
@@ -373,4 +374,4 @@ def finished_scores(folder: str | Path) -> dict[str, Any] | None:
 
 def _load_best(module: nn.Module, files: RunFiles) -> None:
     source = files.best if files.best.is_file() else files.last
-    module.load_state_dict(torch.load(source, map_location="cpu", weights_only=True)["state_dict"])
+    module.load_state_dict(read_checkpoint(source)["state_dict"])

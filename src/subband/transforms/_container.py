@@ -92,9 +92,8 @@ def join_replicas(container: Container, first: Any) -> None:
     """
     if not isinstance(first, map):
         return
-    arguments: Any = first.__reduce__()[1]
-    gather, zipped = arguments
-    replicas = [parts.container for parts in zipped.__reduce__()[1]]
+    gather, zipped = _arguments(first)
+    replicas = [parts.container for parts in _arguments(zipped)]
     joined = pytree.tree_map(lambda *tensors: gather(tensors), *replicas)
     vars(container).update(vars(joined))
 

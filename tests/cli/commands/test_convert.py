@@ -97,13 +97,13 @@ def test_checkpoints_of_another_model_are_refused(model, tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("content", "sentence"),
-    [(b"", "empty"), (b"\x00" * 64, "cannot be read"), (b"PK\x03\x04 cut off", "cannot be read")],
+    [(b"", "is empty"), (b"\x00" * 64, "begins with zeros only"), (b"PK\x03\x04 cut off", "is cut off or damaged")],
 )
 def test_damaged_files_are_named(tmp_path, capsys, content, sentence):
     (tmp_path / "damaged.pth").write_bytes(content)
     error = refused(capsys, tmp_path / "damaged.pth", "--model", "simvp_gsta", "--out", tmp_path / "ours")
     assert "damaged.pth" in error
-    assert sentence in error or "refused" in error
+    assert sentence in error
 
 
 def test_mistakes_are_one_sentence(model, tmp_path, capsys):

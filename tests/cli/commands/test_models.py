@@ -10,8 +10,8 @@ import torch
 from subband import create_model, list_models, load_model
 from subband.cli.commands.models import model_rows
 from subband.cli.main import main
-from subband.models.checkpoint import bundled_models
 from subband.models.complexity import count_parameters
+from subband.models.model_folder import bundled_models
 
 
 @pytest.fixture(scope="module")

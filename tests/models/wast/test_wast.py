@@ -12,7 +12,8 @@ from torch import Tensor, nn
 import subband
 from published.wast import PublishedWaST
 from subband.convert.openstl_wast import WAST, haar_bank
-from subband.models.wast.wast import MODELS, WaST
+from subband.models.sizes.wast import MODELS
+from subband.models.wast.wast import WaST
 
 TINY = {"encoder_dim": 4, "block_list": (1, 1, 1), "drop_path_rate": 0.0}
 STAGES = {

@@ -6,7 +6,8 @@ import torch
 import subband
 from published.wsfvit import PublishedWSFViT
 from subband.models.complexity import count_macs
-from subband.models.wsfvit.wsfvit import SIZES, WSFViTPyramid, stage_windows
+from subband.models.sizes.wsfvit import SIZES
+from subband.models.wsfvit.wsfvit import WSFViTPyramid, stage_windows
 
 PARAMETERS = {
     "p0": 2_908_670,

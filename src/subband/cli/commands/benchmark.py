@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import nn
-
-import subband
 from subband.cli.comparison import Column, show_comparison
 from subband.cli.option_rules import Needs
-from subband.cli.options import example_input, open_table, show_table
+from subband.cli.options import attempt, example_input, open_table, show_table, sizes_text
 from subband.config import read_recipe
-from subband.device import pick_device
-from subband.environment import describe_environment
-from subband.models.checkpoint import load_model
-from subband.models.complexity import count_macs, synchronize
+from subband.models.registry import create_model, model_spec
 
 if TYPE_CHECKING:
+    import torch
     from jsonargparse import ArgumentParser, Namespace
+    from torch import Tensor, nn
 
     from subband.training.comparison import Entry
 
@@ -75,10 +71,10 @@ def add_arguments(parser: ArgumentParser) -> None:
         nargs="*",
         type=str,
         default=[],
-        help=f"Models for speed (the video models by default), or which of {', '.join(CLASSIFIERS)} for classifiers.",
+        help=f"Models for speed (some video models by default), or which of {', '.join(CLASSIFIERS)} for classifiers.",
     )
     parser.add_argument("--device", type=str, default="auto", help="auto, cpu, cuda or mps.")
-    parser.add_argument("--batch-size", type=int, default=1, help="Clips at a time, for speed.")
+    parser.add_argument("--batch-size", type=int, default=1, help="Clips or images at a time, for speed.")
     parser.add_argument("--repeats", type=int, default=5, help="Timed runs, for speed; the shortest counts.")
     parser.add_argument("--threads", type=int, default=None, help="CPU threads, for speed; all by default.")
     parser.add_argument("--compile", action="store_true", help="Time compiled models, for speed.")
@@ -96,6 +92,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     """Run the chosen benchmark."""
+    from subband.environment import describe_environment
+
     benchmarks: dict[str, Callable[[Namespace], None]] = {
         SPEED: _speed,
         ABLATION_WAST: _ablation,
@@ -108,41 +106,73 @@ def run(args: Namespace) -> None:
 
 
 def _speed(args: Namespace) -> None:
+    import torch
+
+    from subband.device import pick_device
+    from subband.models.complexity import count_parameters
+
+    for option in ("batch_size", "repeats", "threads"):
+        if args[option] is not None and args[option] < 1:
+            raise ValueError(f"--{option.replace('_', '-')} must be at least 1, got {args[option]}.")
+    names = args.models or SPEED_MODELS
+    for name in names:
+        model_spec(name)  # an unknown name is an error before any work
     if args.threads is not None:
         torch.set_num_threads(args.threads)
     device = pick_device(args.device)
-    headings = ["model", "parameters", "clip (T, C, H, W)", "forward ms", "training step ms"]
+    headings = ["model", "parameters", "input", "forward ms", "training step ms"]
     table = open_table(headings, title=f"batch {args.batch_size} on {device}", right=headings[1:])
-    for name in args.models or SPEED_MODELS:
+    for name in names:
         torch.manual_seed(0)
-        model: Any = subband.create_model(name).to(device)
+        model = create_model(name).to(device)
         if args.compile:
             model.compile()
-        clip = torch.rand(args.batch_size, *model.in_shape, device=device)
-        forward, step = (_shortest(work, args.repeats, device) for work in (_forward(model, clip), _step(model, clip)))
-        parameters = sum(parameter.numel() for parameter in model.parameters())
-        table.add_row(name, f"{parameters:,}", str(model.in_shape), f"{forward:.1f}", f"{step:.1f}")
+        inputs = tuple(tensor.to(device) for tensor in example_input(model, batch=args.batch_size))
+        size = sizes_text(inputs)
+        with attempt(f"{name} does not run on {size}"):
+            forward = _shortest(_forward(model, inputs), args.repeats, device)
+            step = _step_ms(name, model, inputs, args.repeats)
+        table.add_row(name, f"{count_parameters(model):,}", size, f"{forward:.1f}", step)
     show_table(table)
 
 
-def _forward(model: nn.Module, clip: torch.Tensor) -> Callable[[], None]:
-    @torch.inference_mode()
+def _forward(model: nn.Module, inputs: tuple[Tensor, ...]) -> Callable[[], None]:
+    import torch
+
     def work() -> None:
-        model.eval()(clip)
+        with torch.inference_mode():
+            model.eval()(*inputs)
 
     return work
 
 
-def _step(model: nn.Module, clip: torch.Tensor) -> Callable[[], None]:
+def _step_ms(name: str, model: nn.Module, inputs: tuple[Tensor, ...], repeats: int) -> str:
+    """Time of a training step; a dash where there is none, with a warning if that depends on the batch."""
+    from subband.models.complexity import is_too_few_values
+
     def work() -> None:
         model.train().zero_grad()
-        model(clip).square().mean().backward()
+        model(*inputs).square().mean().backward()
 
-    return work
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        return "-"
+    try:
+        return f"{_shortest(work, repeats, inputs[0].device):.1f}"
+    except (ValueError, RuntimeError) as error:  # the second when compiled
+        if not is_too_few_values(error):
+            raise
+        warnings.warn(
+            f"{name} cannot train on a batch of {len(inputs[0])}: its last batch norm would see a single value per "
+            "channel; give a larger --batch-size.",
+            stacklevel=2,
+        )
+        return "-"
 
 
 def _shortest(work: Callable[[], None], repeats: int, device: torch.device) -> float:
     """Milliseconds of the shortest of several runs after a warm-up."""
+    from subband.models.complexity import synchronize
+
     times = []
     for _ in range(repeats + 1):
         started = time.perf_counter()
@@ -215,6 +245,8 @@ def _data_changes(args: Namespace, recipe: str) -> dict[str, Any]:
 
 def _macs(out: Path, entry: Entry, seed: int) -> str:
     """Multiply-accumulates for one image, of the network that a run has saved."""
+    from subband.models.checkpoint import load_model
+    from subband.models.complexity import count_macs
     from subband.training.comparison import run_folder
 
     model = load_model(run_folder(out, entry, seed)).eval()

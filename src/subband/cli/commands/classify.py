@@ -18,21 +18,18 @@ from pathlib import Path
 from signal import SIGINT
 from typing import TYPE_CHECKING, NamedTuple
 
-import torch
-from torch import Tensor
-
 from subband.cli.classifier import add_classifier_arguments, open_classifier
 from subband.cli.option_rules import Needs
 from subband.cli.options import open_table, refuse_existing, show_table
 from subband.cli.photographs import add_photo_arguments, report_failures
 from subband.files import new_path, shown
-from subband.media.images import list_images
-from subband.media.picture_files import find_pictures, warn_animated
-from subband.predictors.classification import ImageClassifier
 from subband.signals import Stopped, exit_code
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
+    from torch import Tensor
+
+    from subband.predictors.classification import ImageClassifier
 
 EXAMPLES = """examples:
   subband classify digit.png --model gfnet_digits   (a digit that fills the image, white on black)
@@ -106,6 +103,9 @@ def _check_out(args: Namespace) -> Path:
 
 
 def _photographs(source: Path) -> list[Path]:
+    from subband.media.images import list_images
+    from subband.media.picture_files import find_pictures, warn_animated
+
     if not source.is_dir():
         if source.is_file():
             warn_animated([source])
@@ -186,6 +186,8 @@ def _percent(guess: Guess) -> str:
 
 
 def _show_timing(count: int, timing: Timing, classifier: ImageClassifier) -> None:
+    import torch
+
     device = next(classifier.model.parameters()).device.type
     threads = torch.get_num_threads()
     where = f"cpu, {threads} thread{'s' if threads > 1 else ''}" if device == "cpu" else device

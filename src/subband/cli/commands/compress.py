@@ -16,18 +16,15 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-import torch
-
 from subband.cli.options import open_table, show_table
 from subband.cli.photographs import Job, add_photo_arguments, check_options, for_each, plan, report_failures
 from subband.files import new_path, shown
-from subband.imaging import RatePoint, decode_image, rate_distortion
-from subband.media.images import read_image, write_image
-from subband.visual.colors import series_styles
-from subband.visual.plots import Curve, line_plot
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
+
+    from subband.imaging import RatePoint
+    from subband.visual.plots import Curve
 
 EXAMPLES = """examples:
   subband compress photo.png
@@ -57,6 +54,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     """Code, decode, write, print a table."""
+    import torch
+
+    from subband.imaging import rate_distortion
+
     args.keep = sorted(set(args.keep))
     check_options(lambda: rate_distortion(torch.zeros(1, 8, 8), args.keep, args.wavelet, args.level, mode=args.mode))
     jobs = plan(args.photo, args.out, "compressed", suffix="", overwrite=args.overwrite, reserved=[PLOT])
@@ -77,6 +78,9 @@ def run(args: Namespace) -> None:
 
 
 def _compress(job: Job, args: Namespace) -> tuple[str, list[RatePoint]]:
+    from subband.imaging import decode_image, rate_distortion
+    from subband.media.images import read_image, write_image
+
     image = read_image(job.source)
     if image.alpha is not None:
         warnings.warn(f"the transparency of {job.name} is not coded; its images are opaque.", stacklevel=2)
@@ -139,6 +143,9 @@ def _show(results: list[tuple[str, list[RatePoint]]], means: list[RatePoint]) ->
 
 def _write_plot(path: Path, faint: list[list[RatePoint]], points: list[RatePoint], overwrite: bool) -> None:
     """Quality over bits, as far as it is finite: one line, over faint ones for single photographs."""
+    from subband.visual.colors import series_styles
+    from subband.visual.plots import Curve, line_plot
+
     style = series_styles(["rate"])["rate"]
 
     def curve(values: list[RatePoint], is_faint: bool) -> Curve:

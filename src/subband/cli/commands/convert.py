@@ -6,15 +6,9 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-from safetensors.torch import save
-
 from subband.cli.option_rules import Needs
 from subband.cli.options import add_set_argument, parse_overrides, refuse_existing
-from subband.convert import export_published, load_published
 from subband.files import write_atomically
-from subband.models.checkpoint import load_model, save_model
-from subband.models.complexity import count_parameters
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
@@ -59,6 +53,10 @@ def run(args: Namespace) -> None:
 
 
 def _to_own(args: Namespace) -> None:
+    from subband.convert import load_published
+    from subband.models.checkpoint import save_model
+    from subband.models.complexity import count_parameters
+
     if args.model is None:
         raise ValueError("--model is needed: the name of the model the checkpoint belongs to (see `subband models`).")
     folder = refuse_existing(args.out, args.overwrite)
@@ -74,6 +72,12 @@ def _to_own(args: Namespace) -> None:
 
 
 def _to_published(args: Namespace) -> None:
+    import torch
+    from safetensors.torch import save
+
+    from subband.convert import export_published
+    from subband.models.checkpoint import load_model
+
     path = Path(args.out)
     if path.suffix not in (*PICKLED, SAFE):
         raise ValueError(f"--out must end in {', '.join(PICKLED)} or {SAFE}, not {path.name!r}.")

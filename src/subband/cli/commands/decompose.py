@@ -12,18 +12,14 @@ import io
 import json
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from subband.cli.options import open_table, refuse_existing, show_table
 from subband.cli.photographs import Job, add_photo_arguments, check_options, for_each, plan, report_failures
 from subband.files import new_path, shown
-from subband.imaging import BandEnergy, band_energies, coefficient_mosaic, mosaic_layout
-from subband.media.images import check_image_path, read_image, write_image
-from subband.transforms import wavedec2
-from subband.visual.mosaic import label_bands
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
+
+    from subband.imaging import BandEnergy
 
 EXAMPLES = """examples:
   subband decompose photo.png
@@ -51,6 +47,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     """Decompose, write, print a table."""
+    import torch
+
+    from subband.imaging import coefficient_mosaic
+    from subband.transforms import wavedec2
+
     if args.table not in TABLES:
         raise ValueError(f"--table must be {' or '.join(TABLES)}, got {args.table!r}.")
     if args.level < 1:
@@ -69,6 +70,11 @@ def run(args: Namespace) -> None:
 
 
 def _decompose(job: Job, args: Namespace) -> tuple[str, list[BandEnergy]]:
+    from subband.imaging import band_energies, coefficient_mosaic, mosaic_layout
+    from subband.media.images import check_image_path, read_image, write_image
+    from subband.transforms import wavedec2
+    from subband.visual.mosaic import label_bands
+
     check_image_path(job.target)
     table = refuse_existing(job.target.with_suffix(f".{args.table}"), args.overwrite)
     image = read_image(job.source)

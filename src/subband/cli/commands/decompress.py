@@ -13,9 +13,6 @@ from typing import TYPE_CHECKING
 from subband.cli.options import open_table, refuse_existing, show_table
 from subband.cli.photographs import Job, add_output_arguments, beside, for_each, plan, report_failures, result_names
 from subband.files import shown
-from subband.imaging import decode_file
-from subband.media.frames import natural_key
-from subband.media.images import check_image_path, write_image
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
@@ -40,6 +37,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     """Decode, write, print a table."""
+    from subband.media.images import check_image_path
+
     jobs = _plan(args)
     check_image_path(jobs[0].target, bit_depth=args.bit_depth)
     rows, failed = for_each(jobs, lambda job: _decompress(job, args))
@@ -53,6 +52,8 @@ def run(args: Namespace) -> None:
 
 
 def _plan(args: Namespace) -> list[Job]:
+    from subband.media.frames import natural_key
+
     source = Path(args.file)
     if not source.is_dir():
         return plan(args.file, args.out, "decompressed", overwrite=args.overwrite)
@@ -72,6 +73,9 @@ def _plan(args: Namespace) -> list[Job]:
 
 
 def _decompress(job: Job, args: Namespace) -> tuple[str, ...]:
+    from subband.imaging import decode_file
+    from subband.media.images import write_image
+
     pixels = decode_file(job.source)
     job.target.parent.mkdir(parents=True, exist_ok=True)
     write_image(job.target, pixels, bit_depth=args.bit_depth, overwrite=args.overwrite)

@@ -9,13 +9,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from subband.cli.options import open_table, show_table
 from subband.cli.photographs import Job, add_photo_arguments, check_options, for_each, plan, report_failures, size_of
 from subband.files import shown
-from subband.imaging import denoise_wavelet, estimate_sigma
-from subband.media.images import check_image_path, read_image, write_image
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
@@ -56,6 +52,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     """Denoise, write, print a table."""
+    import torch
+
+    from subband.imaging import denoise_wavelet
+
     if args.sigma is not None and not 0 <= args.sigma <= 1:
         raise ValueError(f"--sigma must lie in [0, 1], white being 1 (divide 8-bit numbers by 255), got {args.sigma}.")
     names = ("sigma", "method", "threshold", "wavelet", "mode", "level", "cycle_spins", "color")
@@ -74,6 +74,9 @@ def run(args: Namespace) -> None:
 
 
 def _denoise(job: Job, options: dict[str, Any], overwrite: bool) -> tuple[str, ...]:
+    from subband.imaging import denoise_wavelet, estimate_sigma
+    from subband.media.images import check_image_path, read_image, write_image
+
     image = read_image(job.source)
     depth, alpha = image.info.bit_depth, image.alpha
     check_image_path(job.target, bit_depth=depth, with_alpha=alpha is not None)

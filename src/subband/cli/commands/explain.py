@@ -13,23 +13,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
 from subband.cli.classifier import add_classifier_arguments, open_classifier
 from subband.cli.options import open_table, show_table
 from subband.cli.photographs import Job, add_photo_arguments, check_options, for_each, plan, report_failures
-from subband.explain.explanation import explain
-from subband.explain.filters import filter_spectra
-from subband.explain.occlusion import SubbandDrop, without_each_subband
 from subband.files import new_path, shown
-from subband.media.images import on_white, read_image
-from subband.predictors.classification import ImageClassifier
-from subband.visual.explanation_page import Photograph, explanations_page, mean_drops
-from subband.visual.explanation_panel import panel
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
+    from torch import Tensor
+
+    from subband.explain.occlusion import SubbandDrop
+    from subband.predictors.classification import ImageClassifier
+    from subband.visual.explanation_page import Photograph
 
 EXAMPLES = """examples:
   subband explain photo.jpg --model runs/flowers
@@ -66,6 +61,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     """Explain, write, print a table."""
+    import torch
+
+    from subband.explain.filters import filter_spectra
+    from subband.explain.occlusion import without_each_subband
+
     if args.level is not None and args.level < 1:
         raise ValueError(f"--level must be at least 1, got {args.level}.")
     check_options(lambda: without_each_subband(torch.zeros(1, 1, 8, 8), args.wavelet, 1))
@@ -122,6 +122,11 @@ def find_class(wanted: str, classes: Sequence[str]) -> int:
 def _explain(
     job: Job, args: Namespace, classifier: ImageClassifier, class_index: int | None, spectra: dict[str, Tensor]
 ) -> Photograph:
+    from subband.explain.explanation import explain
+    from subband.media.images import on_white, read_image
+    from subband.visual.explanation_page import Photograph
+    from subband.visual.explanation_panel import panel
+
     pixels = on_white(read_image(job.source))
     try:
         inputs = classifier.prepare(pixels)
@@ -146,6 +151,8 @@ def _explain(
 def _write_page(
     path: Path, results: Sequence[Photograph], args: Namespace, classifier: ImageClassifier, spectra: dict[str, Tensor]
 ) -> None:
+    from subband.visual.explanation_page import explanations_page
+
     height, width = classifier.preprocessing.size
     details = [
         ("Model", f"{shown(args.model)} ({type(classifier.model).__name__})"),
@@ -168,6 +175,8 @@ def _show_subbands(drops: Sequence[SubbandDrop], title: str) -> None:
 
 
 def _show_photographs(results: Sequence[Photograph], model: str) -> None:
+    from subband.visual.explanation_page import mean_drops
+
     headings = ["photograph", "class", "probability", "loses most without", "logit falls by"]
     table = open_table(headings, title=f"Explained for {model}", right=[headings[2], headings[4]])
     for result in results:

@@ -9,10 +9,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from subband.cli.option_rules import Needs
-from subband.cli.options import add_model_arguments, example_input, open_model, refuse_existing
-from subband.export.int8 import calibration_inputs, export_int8
-from subband.export.onnx import export_onnx
-from subband.export.program import export_program
+from subband.cli.options import add_model_arguments, attempt, example_input, open_model, refuse_existing
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
@@ -67,6 +64,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     """Export, reload, compare, and only then put the file in its place."""
+    from subband.export.int8 import calibration_inputs, export_int8
+    from subband.export.onnx import export_onnx
+    from subband.export.program import export_program
+
     path = _checked_path(args)
     model = open_model(args.model, args.set)
     batch = 2 if args.dynamic_batch else args.batch  # one alone would be fixed
@@ -78,7 +79,8 @@ def run(args: Namespace) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
         result = Path(folder) / path.name
         export = export_onnx if path.suffix == ONNX else export_program
-        difference = export(model, inputs, result, dynamic_batch=args.dynamic_batch)
+        with attempt(f"{args.model} cannot be written as {path.suffix}"):
+            difference = export(model, inputs, result, dynamic_batch=args.dynamic_batch)
         if not difference <= args.tolerance:  # also true for nan
             raise ValueError(
                 f"the exported file differs from the network by {difference:.2e} of the largest output, more than "

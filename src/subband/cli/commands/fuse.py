@@ -10,18 +10,15 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from subband.cli.option_rules import Needs
 from subband.cli.options import open_table, refuse_existing, show_table
 from subband.cli.photographs import add_output_arguments, beside, check_options, fitting_name, size_of
 from subband.files import shown
-from subband.imaging import fuse
-from subband.media.images import LoadedImage, check_image_path, list_images, read_image, write_image
-from subband.media.picture_files import warn_animated
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
+
+    from subband.media.images import LoadedImage
 
 EXAMPLES = """examples:
   subband fuse near.png far.png --out sharp.png
@@ -52,6 +49,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     """Fuse, write, print a table."""
+    import torch
+
+    from subband.imaging import fuse
+    from subband.media.images import check_image_path, read_image, write_image
+
     options = {name: args[name] for name in ("wavelet", "mode", "level", "window")}
     check_options(lambda: fuse([torch.zeros(1, 32, 32)] * 2, rule=args.rule or "largest", **options))
     files = _files(args.photos)
@@ -85,6 +87,9 @@ def _default_target(first: Path) -> Path:
 
 
 def _files(photos: list[str]) -> list[Path]:
+    from subband.media.images import list_images
+    from subband.media.picture_files import warn_animated
+
     paths = [Path(photo) for photo in photos]
     is_folder = len(paths) == 1 and paths[0].is_dir()
     files = list_images(paths[0]) if is_folder else paths

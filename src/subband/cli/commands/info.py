@@ -6,15 +6,23 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from torch import nn
-
-from subband.cli.options import add_model_arguments, example_input, open_model, open_table, show_table, task_of
-from subband.device import pick_device
-from subband.models.complexity import Complexity, count_macs, count_parameters, measure_complexity
+from subband.cli.options import (
+    add_model_arguments,
+    attempt,
+    example_input,
+    open_model,
+    open_table,
+    show_table,
+    sizes_text,
+    task_of,
+)
 from subband.models.registry import model_spec
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
+    from torch import nn
+
+    from subband.models.complexity import Complexity
 
 
 EXAMPLES = """examples:
@@ -39,13 +47,23 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     """Measure the model and print the result."""
+    from rich.console import Console
+
+    from subband.device import pick_device
+    from subband.models.complexity import count_macs, measure_complexity
+
     if args.depth < 0:
         raise ValueError(f"--depth must not be negative, got {args.depth}.")
+    if args.repeats < 1:
+        raise ValueError(f"--repeats must be at least 1, got {args.repeats}.")
     device = pick_device(args.device)
     model = open_model(args.model, args.set).to(device)
     given = example_input(model, batch=args.batch, height=args.height, width=args.width)
     inputs = tuple(tensor.to(device) for tensor in given)
-    cost = measure_complexity(model, inputs, repeats=args.repeats)
+    progress = Console(stderr=True).status("measuring: some passes through the network")  # on a terminal only
+    with progress, attempt(f"{args.model} cannot be measured on {sizes_text(inputs)}"):
+        counts = count_macs(model, inputs)
+        cost = measure_complexity(model, inputs, repeats=args.repeats, counts=counts)
     config: Any = model.model_config
     spec = model_spec(config["name"])
     facts = {
@@ -58,7 +76,7 @@ def run(args: Namespace) -> None:
         "input_axes": task_of(model).input_axes,
         **asdict(cost),
     }
-    modules = module_rows(model, count_macs(model, inputs).by_module, args.depth)
+    modules = module_rows(model, counts.by_module, args.depth)
     if args.json:
         print(json.dumps({**facts, "modules": modules}, indent=2))
     else:
@@ -76,6 +94,8 @@ def module_rows(model: nn.Module, macs: dict[str, float], depth: int) -> list[di
     Returns:
         Dicts with `module` (dotted name), `type`, `level`, `parameters` and `macs`, parents before children.
     """
+    from subband.models.complexity import count_parameters
+
     rows = []
     for name, module in model.named_modules():
         level = name.count(".") + 1 if name else 0

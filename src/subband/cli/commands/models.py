@@ -5,12 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from subband.cli.options import open_table, show_table
-from subband.models.checkpoint import BUNDLED_FOLDER, bundled_models, read_card
-from subband.models.complexity import count_parameters
-from subband.models.registry import catalog, create_model, list_models
+from subband.models.model_folder import BUNDLED_FOLDER, bundled_models, read_card
+from subband.models.registry import catalog, list_models
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
@@ -73,15 +70,10 @@ def model_rows(pattern: str = "*", task: str | None = None) -> list[dict[str, An
         {
             "name": name,
             "task": catalog()[name].task,
-            "parameters": _parameters(name),
+            "parameters": catalog()[name].params,
             "loads_published": catalog()[name].layout is not None,
             "bundled": [weights for weights, model in cards.items() if model == name],
             "paper": catalog()[name].paper,
         }
         for name in names
     ]
-
-
-def _parameters(name: str) -> int:
-    with torch.device("meta"):  # shapes without memory: the large models would take gigabytes
-        return count_parameters(create_model(name))

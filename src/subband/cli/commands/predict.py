@@ -9,24 +9,14 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-import torch
-from einops import rearrange
-from torch import Tensor
-
 from subband.cli.options import open_table, refuse_existing, show_table
-from subband.device import pick_device
 from subband.files import shown
-from subband.media.frames import working_size
-from subband.media.sources import open_clip
-from subband.media.video import read_clip, write_clip
-from subband.media.writers import check_clip_path, check_clip_rate
-from subband.metrics.descriptors import VIDEO_METRICS
-from subband.models.complexity import synchronize
-from subband.predictors.video_prediction import Comparison, VideoPredictor
-from subband.visual.colors import error_colors
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
+    from torch import Tensor
+
+    from subband.predictors.video_prediction import Comparison, VideoPredictor
 
 EXAMPLES = """examples:
   subband predict clip.mp4 --num-frames 20 --out future.mp4
@@ -67,6 +57,14 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     """Read, predict, write."""
+
+    from subband.device import pick_device
+    from subband.media.frames import working_size
+    from subband.media.sources import open_clip
+    from subband.media.video import read_clip, write_clip
+    from subband.media.writers import check_clip_path, check_clip_rate
+    from subband.predictors.video_prediction import VideoPredictor
+
     _check_numbers(args)
     check_clip_path(args.out)
     refuse_existing(args.out, args.overwrite)
@@ -120,6 +118,8 @@ def _first_frame(args: Namespace, num_frames: int, wanted: int, num_context: int
 
 
 def _predict(predictor: VideoPredictor, clip: Tensor, num_frames: int) -> Tensor:
+    from subband.models.complexity import synchronize
+
     began = time.perf_counter()
     frames = predictor.predict(clip, num_frames)
     synchronize(clip.device)
@@ -138,6 +138,8 @@ def _compare(predictor: VideoPredictor, clip: Tensor, args: Namespace) -> Tensor
 
 def _show_comparison(result: Comparison, name: str) -> None:
     # Tiny frames have no SSIM.
+    from subband.metrics.descriptors import VIDEO_METRICS
+
     metrics = [metric for metric in VIDEO_METRICS if metric.is_per_frame and metric.key in result.per_frame["model"]]
     heads = [f"{metric.label} {who}" for metric in metrics for who in (shown(Path(name).name), "persistence")]
     table = open_table(["frame", *heads], title="Error of every predicted frame", right=["frame", *heads])
@@ -150,6 +152,11 @@ def _show_comparison(result: Comparison, name: str) -> None:
 
 
 def _side_by_side(result: Comparison) -> Tensor:
+    import torch
+    from einops import rearrange
+
+    from subband.visual.colors import error_colors
+
     error = (result.prediction - result.target).abs().mean(1)  # (T, H, W)
     scale = max(error.amax().item(), 1 / 255)
     print(f"colors of the error: black is 0, pale yellow {scale:.3f}")

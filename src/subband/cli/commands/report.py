@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from subband.cli.options import refuse_existing
 from subband.files import shown
-from subband.visual.report.page import write_report
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
@@ -30,6 +29,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     """Write the page."""
+    from subband.visual.report.page import write_report
+
     folders = [Path(folder) for folder in args.runs]
     out = Path(args.out) if args.out else folders[0] / "report.html"
     if args.out:

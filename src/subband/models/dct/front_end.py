@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from torch import Tensor, nn
 
@@ -12,7 +12,7 @@ from subband.layers.frequency_gate import FrequencyGate
 from subband.layers.jpeg_dct import JPEG_SUBSETS, JpegDCT2d, JpegPipeline
 from subband.models.protocols.classifier import Classifier
 
-__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "PREPROCESSING", "DCTClassifier", "DCTInput"]
+__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "DCTClassifier", "DCTInput"]
 
 DCTInput = Literal["images", "coefficients"]
 
@@ -20,7 +20,6 @@ DCTInput = Literal["images", "coefficients"]
 PIXELS: dict[JpegPipeline, int] = {"classification": 8, "detection": 4}
 GATED_CHANNELS = 192
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-PREPROCESSING: dict[str, Any] = {"interpolation": "bilinear", "antialias": False}  # OpenCV's, as published
 
 
 class DCTClassifier(Classifier):

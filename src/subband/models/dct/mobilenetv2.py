@@ -17,11 +17,10 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from subband.models.dct.front_end import IMAGENET_MEAN, IMAGENET_STD, PREPROCESSING, DCTClassifier, DCTInput
+from subband.models.dct.front_end import IMAGENET_MEAN, IMAGENET_STD, DCTClassifier, DCTInput
 from subband.models.protocols.classifier import Stage
-from subband.models.registry import ModelSpec
 
-__all__ = ["MODELS", "DCTMobileNetV2"]
+__all__ = ["DCTMobileNetV2"]
 
 BLOCK = 8
 STEM_DIM = 32  # channels that the dropped stem would have given
@@ -166,15 +165,3 @@ class DCTMobileNetV2(DCTClassifier):
             if index in self._ends:
                 maps.append(x)
         return [*maps, self.conv(x)]
-
-
-MODELS: dict[str, ModelSpec] = {
-    "dct_mobilenetv2": ModelSpec(
-        task="classification",
-        builder=DCTMobileNetV2,
-        args={"img_size": 896},
-        paper="Xu et al., Learning in the Frequency Domain, CVPR 2020",
-        layout="subband.convert.dct_resnet:DCT_MOBILENETV2",
-        preprocessing=PREPROCESSING,
-    )
-}

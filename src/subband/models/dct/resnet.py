@@ -20,11 +20,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from subband.layers.jpeg_dct import JpegPipeline
-from subband.models.dct.front_end import IMAGENET_MEAN, IMAGENET_STD, PREPROCESSING, DCTClassifier, DCTInput
+from subband.models.dct.front_end import IMAGENET_MEAN, IMAGENET_STD, DCTClassifier, DCTInput
 from subband.models.protocols.classifier import Stage
-from subband.models.registry import ModelSpec
 
-__all__ = ["MODELS", "DCTResNet", "DCTResNetPyramid"]
+__all__ = ["DCTResNet", "DCTResNetPyramid"]
 
 EXPANSION = 4
 PYRAMID_REDUCTIONS = [4, 8, 16, 32]
@@ -198,15 +197,3 @@ class DCTResNetPyramid(nn.Module):
     def forward(self, x: Tensor) -> list[Tensor]:
         """Maps of what the network takes, finest first."""
         return self.trunk.forward_stages(x)
-
-
-MODELS: dict[str, ModelSpec] = {
-    "dct_resnet50": ModelSpec(
-        task="classification",
-        builder=DCTResNet,
-        args={"depths": (3, 4, 6, 3), "width": 64, "img_size": 448},
-        paper="Xu et al., Learning in the Frequency Domain, CVPR 2020",
-        layout="subband.convert.dct_resnet:DCT_RESNET",
-        preprocessing=PREPROCESSING,
-    )
-}

@@ -2,7 +2,7 @@
 
 Sources: Gao et al., SimVP: Simpler yet Better Video Prediction, CVPR 2022 (translator "incepu"); Tan et al., SimVP v2,
 arXiv 2211.12509 ("gsta"); Tan et al., Temporal Attention Unit, CVPR 2023 ("tau", see `tau.py`); the WSF-ViT video model
-("wsf" with the wavelet stem, see `wsfvit_video.py`).
+("wsf" with the wavelet stem, `wsfvit_video` in `sizes/simvp.py`).
 
 Same graph as OpenSTL's `SimVP_Model`, whose checkpoints load (`subband.load_published`). Different: other frame sizes
 are padded instead of failing inside, CPU maps run channels last, dilated depthwise kernels run as dense ones on
@@ -12,7 +12,7 @@ sub-grids.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Literal, get_args
 
@@ -20,11 +20,9 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from subband.models.protocols.video import VideoModel
-from subband.models.registry import ModelSpec
 from subband.models.simvp.gsta import gsta_block
 from subband.models.simvp.incepu import InceptionTranslator
 from subband.models.simvp.metaformer import MetaFormerTranslator
-from subband.models.simvp.shapes import SHAPES
 from subband.models.simvp.spatial import NUM_GROUPS, SpatialDecoder, SpatialEncoder, WaveletStem
 from subband.models.simvp.temporal_attention_unit import tau_block
 from subband.models.simvp.wsf_block import WINDOW, WSFBlock
@@ -154,78 +152,3 @@ def _make_translator(
         "wsf": partial(WSFBlock, mlp_ratio=mlp_ratio),
     }
     return MetaFormerTranslator(dim, hidden_dim, depth=depth, make_block=blocks[kind], drop_path_rate=drop_path)
-
-
-def presets(
-    prefix: str,
-    translator: TranslatorName,
-    rows: Mapping[str, tuple[int, int, int, int, float]],
-    paper: str,
-) -> dict[str, ModelSpec]:
-    """Entries `prefix_SUFFIX` for rows of `(hid_S, hid_T, N_T, N_S, drop_path)`, plus `prefix` = its mmnist row."""
-    specs = {}
-    for suffix, (hid_S, hid_T, N_T, N_S, drop_path) in rows.items():
-        args = {"in_shape": SHAPES[suffix.removeprefix("l_")], "hid_S": hid_S, "hid_T": hid_T, "N_S": N_S, "N_T": N_T}
-        args |= {"translator": translator, "drop_path": drop_path}
-        specs[f"{prefix}_{suffix}"] = ModelSpec(
-            task="video_prediction", builder=SimVP, args=args, paper=paper, layout="subband.convert.openstl:SIMVP"
-        )
-    return specs
-
-
-# Names are MODEL_DATASET; a bare model name is its Moving MNIST configuration. The numbers are those of OpenSTL's
-# configuration files. OpenSTL's `SimVP.py` files are gSTA too: they get a name of their own (`simvp_DATASET`) only
-# where they differ from the `SimVP_gSTA.py` beside them; where there is no such file, theirs is `simvp_gsta_DATASET`.
-# OpenSTL's default for all weather variables equals the `weather_t2m` rows. A missing drop path means 0 there. Where a
-# file contradicts the published parameter count and one other value explains that count, the row has that value and
-# says so.
-GSTA_ROWS = {
-    "mmnist": (64, 512, 8, 4, 0.0),
-    "l_mmnist": (128, 1024, 24, 4, 0.0),  # the large model
-    "mfmnist": (64, 512, 8, 4, 0.0),
-    "noisymmnist": (64, 512, 8, 4, 0.0),
-    "mmnist_cifar": (64, 512, 8, 4, 0.0),
-    "taxibj": (32, 256, 8, 2, 0.1),
-    "kth": (64, 256, 6, 2, 0.2),
-    "kitticaltech": (64, 256, 6, 2, 0.2),
-    "human": (64, 256, 8, 4, 0.1),
-    "bair": (64, 256, 8, 2, 0.1),
-    "kinetics": (64, 512, 8, 4, 0.0),
-    "weather_t2m": (32, 256, 8, 2, 0.1),
-    "weather_r": (32, 256, 8, 2, 0.1),
-    "weather_uv10": (32, 256, 8, 2, 0.2),
-    "weather_tcc": (32, 256, 8, 2, 0.1),
-    "weather_mv_4_s6": (32, 256, 8, 2, 0.1),  # the file says hid_T = 512 (37.87 M); 256 gives the published 9.96 M
-    "weather_t2m_1_40625": (32, 256, 8, 2, 0.1),
-}
-SIMVP_ROWS = {
-    "kth": (64, 256, 6, 2, 0.1),
-    "human": (64, 512, 8, 4, 0.0),
-}
-INCEPU_ROWS = {
-    "mmnist": (64, 512, 8, 4, 0.0),
-    "mfmnist": (64, 512, 8, 4, 0.0),
-    "noisymmnist": (64, 512, 8, 4, 0.0),
-    "mmnist_cifar": (64, 512, 8, 4, 0.0),
-    "taxibj": (32, 256, 8, 2, 0.0),
-    "kth": (64, 256, 6, 2, 0.0),  # the file says N_T = 4 (8.60 M parameters); 6 gives the published 12.2 M
-    "kitticaltech": (64, 256, 4, 2, 0.0),
-    "human": (64, 512, 6, 4, 0.0),
-    "weather_t2m": (32, 256, 8, 2, 0.0),
-    "weather_r": (32, 256, 8, 2, 0.0),
-    "weather_uv10": (32, 256, 8, 2, 0.0),
-    "weather_tcc": (32, 256, 8, 2, 0.0),
-    "weather_mv_4_s6": (32, 256, 8, 2, 0.0),
-    "weather_t2m_1_40625": (32, 256, 8, 2, 0.0),
-}
-
-GSTA_PAPER = "Tan et al., SimVP: Towards Simple yet Powerful Spatiotemporal Predictive Learning, arXiv 2211.12509"
-INCEPU_PAPER = "Gao et al., SimVP: Simpler yet Better Video Prediction, CVPR 2022"
-
-MODELS: dict[str, ModelSpec] = {
-    **presets("simvp_gsta", "gsta", GSTA_ROWS, GSTA_PAPER),
-    **presets("simvp", "gsta", SIMVP_ROWS, GSTA_PAPER),
-    **presets("simvp_incepu", "incepu", INCEPU_ROWS, INCEPU_PAPER),
-}
-MODELS["simvp_gsta"] = MODELS["simvp_gsta_mmnist"]
-MODELS["simvp_incepu"] = MODELS["simvp_incepu_mmnist"]

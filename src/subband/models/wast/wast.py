@@ -21,13 +21,12 @@ from torch.nn import functional as F
 from subband.layers.drop import linear_rates
 from subband.layers.wavelet import DWT3d, IDWT3d
 from subband.models.protocols.video import VideoModel
-from subband.models.registry import ModelSpec
 from subband.models.wast.blocks import TimeFrequencyBlock, Translator
 from subband.models.wast.conv3d import Conv3d, ConvNormGELU
 from subband.models.wast.options import FrequencyAttention, TemporalMixer, Variant, resolve_options
 from subband.models.wast.wavelet3d import Carry, GateKind, SubbandAxes, WaveletEmbedding, WaveletReconstruction
 
-__all__ = ["MODELS", "WaST"]
+__all__ = ["WaST"]
 
 
 class WaST(VideoModel):
@@ -201,40 +200,3 @@ class WaST(VideoModel):
         last = [self.out_translator] if self.out_translator is not None else []
         for translator in (*self.encoders, self.bottleneck, *reversed(self.decoders), *last):
             yield from translator.blocks
-
-
-PAPER = "Nie et al., Wavelet-Driven Spatiotemporal Predictive Learning (WaST), AAAI 2024"
-LAYOUT = "subband.convert.openstl_wast:WAST"
-
-# Only TaxiBJ was published (encoder_dim 20, blocks 2-8-2); the others are the same network on their clip, ours.
-IN_SHAPES = {
-    "wast": (10, 1, 64, 64),
-    "wast_mmnist": (10, 1, 64, 64),
-    "wast_mfmnist": (10, 1, 64, 64),
-    "wast_noisymmnist": (10, 1, 64, 64),
-    "wast_mmnist_cifar": (10, 3, 64, 64),
-    "wast_taxibj": (4, 2, 32, 32),
-    "wast_kth": (10, 1, 128, 128),
-    "wast_kitticaltech": (10, 3, 128, 160),
-    "wast_human": (4, 3, 256, 256),
-    "wast_bair": (4, 3, 64, 64),
-    "wast_kinetics": (4, 3, 256, 256),
-    "wast_weather_t2m": (12, 1, 32, 64),
-    "wast_weather_r": (12, 1, 32, 64),
-    "wast_weather_tcc": (12, 1, 32, 64),
-    "wast_weather_uv10": (12, 2, 32, 64),
-    "wast_weather_mv_4_s6": (4, 12, 32, 64),
-    "wast_weather_t2m_1_40625": (12, 1, 128, 256),
-}
-
-MODELS = {
-    name: ModelSpec(task="video_prediction", builder=WaST, args={"in_shape": shape}, paper=PAPER, layout=LAYOUT)
-    for name, shape in IN_SHAPES.items()
-} | {
-    "wast_seed": ModelSpec(
-        task="video_prediction",
-        builder=WaST,
-        args={"in_shape": (10, 1, 64, 64), "variant": "seed"},
-        paper=PAPER,
-    ),
-}

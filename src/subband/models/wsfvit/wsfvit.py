@@ -28,17 +28,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from subband.models.gradient_checkpointing import checkpointed
 from subband.models.protocols.classifier import Classifier, Stage
-from subband.models.registry import ModelSpec
 from subband.models.wsfvit.parts import NUM_STAGES, WSFTrunk, stage_windows
 
-__all__ = ["MODELS", "WSFViT", "WSFViTPyramid", "stage_windows"]
+__all__ = ["WSFViT", "WSFViTPyramid", "stage_windows"]
 
 PYRAMID_EPS = 1e-6
 
@@ -176,93 +174,3 @@ def _pair(name: str, value: int | Sequence[int]) -> tuple[int, int]:
     if len(pair) != 2 or min(pair) < 1:
         raise ValueError(f"{name} must be one positive number or two, got {value}.")
     return pair
-
-
-PAPER = "WSF-ViT: wavelet-based spatial-frequency attention vision transformer"
-SIZES: dict[str, dict[str, Any]] = {
-    "p0": {
-        "dims": (24, 48, 96, 192),
-        "depths": (1, 1, 2, 1),
-        "num_heads": (2, 4, 8, 16),
-        "head_dim": 12,
-        "stem_dim": 24,
-    },
-    "p1": {
-        "dims": (32, 64, 128, 256),
-        "depths": (1, 1, 2, 1),
-        "num_heads": (2, 4, 8, 16),
-        "head_dim": 32,
-        "stem_dim": 32,
-    },
-    "p2": {
-        "dims": (32, 64, 128, 256),
-        "depths": (1, 2, 3, 1),
-        "num_heads": (2, 4, 8, 16),
-        "head_dim": 32,
-        "stem_dim": 32,
-    },
-    "n": {
-        "dims": (32, 64, 128, 256),
-        "depths": (2, 2, 5, 2),
-        "num_heads": (4, 8, 16, 32),
-        "head_dim": 32,
-        "stem_dim": 32,
-    },
-    "t": {
-        "dims": (64, 128, 256, 512),
-        "depths": (1, 2, 3, 1),
-        "num_heads": (2, 4, 8, 16),
-        "head_dim": 32,
-        "stem_dim": 32,
-    },
-    "s": {
-        "dims": (64, 128, 256, 512),
-        "depths": (2, 2, 5, 2),
-        "num_heads": (4, 8, 16, 32),
-        "head_dim": 32,
-        "stem_dim": 64,
-    },
-    "m": {
-        "dims": (80, 160, 320, 640),
-        "depths": (2, 2, 6, 2),
-        "num_heads": (4, 8, 16, 32),
-        "head_dim": 40,
-        "stem_dim": 80,
-    },
-    "b": {
-        "dims": (96, 192, 384, 768),
-        "depths": (2, 2, 6, 2),
-        "num_heads": (4, 8, 16, 32),
-        "head_dim": 32,
-        "stem_dim": 64,
-    },
-}
-LARGE: dict[str, dict[str, Any]] = {
-    "b_256": {**SIZES["b"], "img_size": 256},
-    "t_384": {**SIZES["t"], "img_size": 384, "num_heads": (4, 8, 16, 32)},
-    **{f"{size}_384": {**SIZES[size], "img_size": 384} for size in "smb"},
-}
-
-# Published with the weights; those for 384 pixels are neither centerd on ImageNet's mean nor keep the shape of an
-# image.
-CLOSE_CROP: dict[str, Any] = {"crop_ratio": 0.95}
-SQUASHED: dict[str, Any] = {**CLOSE_CROP, "crop_mode": "squash", "mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
-
-
-def _preprocessing(size: str) -> dict[str, Any]:
-    if size.endswith("_384"):
-        return SQUASHED
-    return {} if size in ("p0", "p1", "p2", "n") else CLOSE_CROP
-
-
-MODELS: dict[str, ModelSpec] = {
-    f"wsfvit_{size}": ModelSpec(
-        task="classification",
-        builder=WSFViT,
-        args=args,
-        paper=PAPER,
-        layout="subband.convert.wsfvit:WSFVIT",
-        preprocessing=_preprocessing(size),
-    )
-    for size, args in {**SIZES, **LARGE}.items()
-}
