@@ -38,6 +38,7 @@ IMAGE, CLIP, SIGNAL = rand(2, 4, 8, 8), rand(2, 3, 4, 8, 8), rand(2, 3, 16)
 SPECTRUM = torch.fft.rfft2(IMAGE, norm="ortho")
 PAIR = (rand(2, 8, 8, 8), rand(2, 8, 8, 8) + 0.1)
 BANK = st.FilterBank(*torch.tensor([[0.5, 0.5], [-0.5, 0.5], [1.0, 1.0], [1.0, -1.0]]))
+THRESHOLDS = ("soft", "hard", "garrote", "greater", "less")
 CLIPS = (rand(2, 4, 3, 16, 16), rand(2, 4, 3, 16, 16).square())
 
 
@@ -54,6 +55,7 @@ def transform_examples() -> dict[str, Example]:
         "dct": (st.dct, SIGNAL),
         "dct2": (st.dct2, IMAGE),
         "dctn": (st.dctn, IMAGE),
+        "downcoef": (lambda x: st.downcoef("d", x, "db2", level=2), SIGNAL),
         "dtcwt2": (st.dtcwt2, IMAGE),
         "dwt": (lambda x: (st.dwt(x), st.dwt(x, "db2", "reflect")), SIGNAL),
         "dwt2": (lambda x: (st.dwt2(x), st.dwt2(x, "db2", "per", stack=None)), IMAGE),
@@ -69,6 +71,9 @@ def transform_examples() -> dict[str, Example]:
         "idtcwt2": (st.idtcwt2, st.dtcwt2(IMAGE)),
         "idwt2": (lambda c: (st.idwt2(c, "db2"), st.idwt2(c)), details),
         "idwtn": (lambda c: (st.idwtn(c, "db2", axes=(2, 3)), st.idwtn(c, axes=(2, 3))), st.dwtn(IMAGE, axes=(2, 3))),
+        "imra": (st.imra, st.mra(SIGNAL, "db2", 1)),
+        "imra2": (st.imra2, st.mra2(IMAGE, "db2", 1)),
+        "imran": (st.imran, st.mran(CLIP, "db2", 1, (2, 3))),
         "irfft2": (lambda x: st.irfft2(x, (8, 8)), SPECTRUM),
         "irfft2_parts": (lambda x: st.irfft2_parts(x, (8, 8)), st.rfft2_parts(IMAGE)),
         "irfftn": (lambda x: st.irfftn(x, (2, 4, 8, 8)), torch.fft.rfftn(IMAGE, norm="ortho")),
@@ -76,10 +81,15 @@ def transform_examples() -> dict[str, Example]:
         "iswt2": (lambda c: st.iswt2(c, "haar"), st.swt2(IMAGE, "haar", 2, trim_approx=True)),
         "iswtn": (lambda c: st.iswtn(c, "db2"), st.swtn(IMAGE, "db2", 1)),
         "iwavelet_packet": (lambda x: st.iwavelet_packet(x, "db2"), st.wavelet_packet(IMAGE, "db2")),
+        "mra": (lambda x: [st.mra(x, "db2", 1, transform=transform) for transform in ("swt", "dwt")], SIGNAL),
+        "mra2": (lambda x: st.mra2(x, "db2", 1, transform="dwt2"), IMAGE),
+        "mran": (lambda x: st.mran(x, "db2", 1, (2, 3)), CLIP),
+        "orthogonal_filter_bank": (st.orthogonal_filter_bank, rand(4)),
         "pad": (lambda x: st.pad(x, 2, "antireflect"), IMAGE),
         "pad_to_multiple": (lambda x: st.pad_to_multiple(x, 5), IMAGE),
         "phase": (st.phase, torch.complex(IMAGE, rand(2, 4, 8, 8) + 0.1)),
         "phasor": (st.phasor, SPECTRUM),
+        "qmf": (st.qmf, rand(4)),
         "radial_spectrum": (st.radial_spectrum, IMAGE),
         "rfft2": (st.rfft2, IMAGE),
         "rfft2_parts": (st.rfft2_parts, IMAGE),
@@ -88,8 +98,11 @@ def transform_examples() -> dict[str, Example]:
         "swt": (lambda x: st.swt(x, "db2", 2), SIGNAL),
         "swt2": (lambda x: st.swt2(x, "haar", 2), IMAGE),
         "swtn": (lambda x: st.swtn(x, "db2", 1, axes=(1, 2)), IMAGE),
+        "threshold": (lambda x: [st.threshold(x, 0.5, mode) for mode in THRESHOLDS], IMAGE),
+        "threshold_firm": (lambda x: st.threshold_firm(x, 0.25, 0.75), IMAGE),
         "to_array": (st.to_array, coeffs),
         "to_vector": (st.to_vector, coeffs),
+        "upcoef": (lambda x: st.upcoef("d", x, "db2", level=2), SIGNAL),
         "wavedec": (lambda x: st.wavedec(x, "db2", level=2), SIGNAL),
         "wavedec2": (lambda x: st.wavedec2(x, "haar", level=2), IMAGE),
         "wavedec3": (lambda x: st.wavedec3(x, "db2", level=1), CLIP),
@@ -185,8 +198,9 @@ def examples() -> dict[str, Example]:
 
 WITHOUT_TENSORS = {"MODES", "BoundaryMode", "Wavelet", "WaveletLike", "FilterBank"}
 WITHOUT_TENSORS |= {"Coeffs", "Details", "DTCWTCoeffs", "SeparableCoeffs"}  # containers, which have tests of their own
-WITHOUT_TENSORS |= {"block_frequencies", "central_frequency", "scale2frequency", "packet_paths", "zigzag_order"}
-WITHOUT_TENSORS |= {"dwt_coeff_len", "dwt_max_level", "swt_max_level", "wavedecn_shapes"}
+WITHOUT_TENSORS |= {"block_frequencies", "central_frequency", "frequency2scale", "scale2frequency", "packet_paths"}
+WITHOUT_TENSORS |= {"dwt_coeff_len", "dwt_max_level", "dwtn_max_level", "swt_max_level", "zigzag_order"}
+WITHOUT_TENSORS |= {"wavedecn_shapes", "wavedecn_size"}
 WITHOUT_TENSORS |= {"half_spectrum_weights", "radial_bins", "radial_frequency"}  # numbers in, tensor out
 WITHOUT_TENSORS |= {"FilterLayout", "JPEG_SUBSETS", "LOSSES", "Loss", "build_loss", "high_frequency_mask"}
 
@@ -330,6 +344,8 @@ def test_what_is_no_tensor_of_numbers_is_named(case: Case) -> None:
     for name, example in examples().items():
         leaves, spec = tree_flatten(example.inputs)
         for place, leaf in enumerate(leaves):
+            if name in ("qmf", "orthogonal_filter_bank"):
+                continue  # numbers in any container are taps
             given = [leaf.detach().numpy(), leaf.tolist()]
             if name not in ("crop", "extend", "pad_to_multiple") and not example.is_learned:
                 given.append(leaf.real.int())

@@ -27,7 +27,8 @@ from subband.tasks import TASKS
 SETTING = Setting(torch.device("cpu"), True)
 # What computes no tensor from a tensor, or only in the way another function does.
 NOT_CHECKED = {"block_frequencies", "central_frequency", "dwt_coeff_len", "dwt_max_level", "packet_paths"}
-NOT_CHECKED |= {"radial_bins", "scale2frequency", "swt_max_level", "wavedecn_shapes", "zigzag_order"}
+NOT_CHECKED |= {"dwtn_max_level", "frequency2scale", "radial_bins", "scale2frequency", "swt_max_level"}
+NOT_CHECKED |= {"wavedecn_shapes", "wavedecn_size", "zigzag_order"}
 
 
 def raising(error):

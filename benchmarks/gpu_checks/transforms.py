@@ -78,6 +78,20 @@ def undecimated(x: Tensor) -> Any:
     return one, two, three, st.iswt(one, "db2"), st.iswt2(two, "haar"), st.iswtn(three, "db2", axes=(-2, -1))
 
 
+def resolutions(x: Tensor) -> Any:
+    """Multiresolution analysis both ways, single bands, thresholds."""
+    one, two, three = st.mra(x, "db2", 2), st.mra2(x, "db2", 1, transform="dwt2"), st.mran(x, "haar", 1, (1, 3))
+    sums = st.imra(one), st.imra2(two), st.imran(three)
+    bands = st.downcoef("d", x, "db2", level=2), st.upcoef("a", x, "db2", level=2)
+    shrunk = [st.threshold(x, 0.5, mode) for mode in ("soft", "hard", "garrote", "greater", "less")]
+    return one, two, three, sums, bands, shrunk, st.threshold_firm(x, 0.25, 0.75)
+
+
+def from_scaling_filter(x: Tensor, taps: Tensor) -> Any:
+    bank = st.orthogonal_filter_bank(taps.square() + 0.1)
+    return st.qmf(taps), bank, one_level(x, bank)
+
+
 def packets(x: Tensor, order: str) -> Any:
     nodes = st.wavelet_packet(x, "db2", 2, order=order)
     return nodes, st.iwavelet_packet(nodes.tanh(), "db2", order=order, size=(21, 30))
@@ -166,6 +180,8 @@ CASES: dict[str, Case] = {
     "dtcwt2": Case(dual_tree),
     "block_dct2": Case(blocks, ((2, 3, 16, 24),)),
     "swt*": Case(undecimated, ((2, 3, 16, 24),)),
+    "mra*, thresholds": Case(resolutions, ((2, 4, 16, 24),)),
+    "orthogonal_filter_bank": Case(from_scaling_filter, ((2, 3, 21, 30), (4,))),
     "wavelet_packet freq": Case(partial(packets, order="freq")),
     "wavelet_packet natural": Case(partial(packets, order="natural")),
     "fswavedecn": Case(separable),

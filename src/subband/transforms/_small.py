@@ -1,8 +1,8 @@
 """One level of the wavelet transform of small tensors in main memory, in few calls.
 
 A picture of 8 x 8 is filtered in less time than it takes to call a kernel, so here only calls count: one lookup an axis
-makes the windows of the extended signal, they become the columns of a matrix, and one product gives all bands. These
-are plain differentiable operations. The work grows with the product of the filter lengths; larger tensors have
+makes the windows of the extended signal, they become the columns of a matrix, and one product gives all bands, by
+differentiable operations. The work grows with the product of the filter lengths; larger tensors have
 `_filter_bank`.
 """
 
@@ -22,6 +22,7 @@ from torch.nn.functional import pad
 
 from subband.transforms import _filter_bank
 from subband.transforms._filter_bank import Axis
+from subband.transforms._product import from_left
 from subband.transforms.filters import FilterBank
 from subband.transforms.padding import extend
 
@@ -65,7 +66,8 @@ def analysis(x: Tensor, axes: Sequence[Axis], stack: int | None) -> Tensor | tup
         ([2.828427...], [1.414213...])
     """
     num_axes, num_batch = len(axes), x.ndim - len(axes)
-    bands = _analysis_matrix(tuple(axis.bank for axis in axes), x.dtype) @ _columns(*_extended(x, axes), num_batch, 0)
+    matrix = _analysis_matrix(tuple(axis.bank for axis in axes), x.dtype)
+    bands = from_left(matrix, _columns(*_extended(x, axes), num_batch, 0))
     counts = [_filter_bank.band_length(x.shape[axis.axis], len(axis.bank.dec_lo), axis.mode) for axis in axes]
     bands = bands.view(*x.shape[:num_batch], 1 << num_axes, *counts)
     if stack is None:  # tensors that do not share memory
@@ -95,7 +97,8 @@ def synthesis(bands: Sequence[Tensor], axes: Sequence[Axis], stack: int | None) 
         # A quarter of the filter beyond both ends makes every periodic sum complete.
         wrap = bank.num_taps // 4 if mode == "periodization" else 0
         windows.append(_Windows(z.shape[axis], wrap, wrap, "periodic", bank.num_taps // 2, 1))
-    phases = _synthesis_matrix(tuple(axis.bank for axis in axes), z.dtype) @ _columns(z, windows, num_batch, 1)
+    matrix = _synthesis_matrix(tuple(axis.bank for axis in axes), z.dtype)
+    phases = from_left(matrix, _columns(z, windows, num_batch, 1))
     counts = [window.number for window in windows]
     phases = phases.view(*z.shape[:num_batch], *(2,) * num_axes, *counts)
     order = [place for i in range(num_axes) for place in (num_batch + num_axes + i, num_batch + i)]

@@ -21,6 +21,7 @@ def downcoef(
     wavelet: WaveletLike = "haar",
     mode: str = "symmetric",
     level: int = 1,
+    *,
     axis: int = -1,
 ) -> Tensor:
     """Approximation or details of one level along one axis.
@@ -54,6 +55,7 @@ def upcoef(
     wavelet: WaveletLike = "haar",
     level: int = 1,
     take: int = 0,
+    *,
     axis: int = -1,
 ) -> Tensor:
     """What one band of one level adds to the signal along one axis, with all samples that its filters reach.

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from torch import nn
-
 from subband.cli.evaluation import add_recipe_arguments, evaluation_recipe
 from subband.cli.option_rules import Needs
 from subband.cli.robustness import check_robustness, measure_robustness
@@ -17,6 +15,7 @@ from subband.training.run_files import CONFIG_FILE
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
+    from torch import nn
 
 EXAMPLES = """examples:
   subband evaluate runs/wast

@@ -6,13 +6,12 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torch import Tensor
-
 from subband.cli.option_rules import Needs
 from subband.cli.options import add_model_arguments, attempt, example_input, open_model, refuse_existing
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
+    from torch import Tensor
 
 EXAMPLES = """examples:
   subband export runs/wast --out wast.onnx
