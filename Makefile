@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test quick lint bench gpu docs clean
+.PHONY: demo test quick lint bench docs clean
 
 demo:
 	@$(PYTHON) scripts/bootstrap.py demo
@@ -35,11 +35,6 @@ bench:
 	$(BIN)/python benchmarks/moving_mnist.py --out benchmarks/results/moving_mnist.json
 	$(BIN)/python benchmarks/media.py --out benchmarks/results/media.json
 	$(BIN)/python benchmarks/results.py
-
-# Nine minutes on one card at most; what is installed is enough: `python benchmarks/gpu.py --out FILE` is all there is.
-gpu:
-	@$(PYTHON) scripts/bootstrap.py all,test,lint
-	$(BIN)/python benchmarks/gpu.py --out runs/gpu/check.json
 
 docs:
 	@$(PYTHON) scripts/bootstrap.py all,docs

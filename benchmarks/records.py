@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -111,13 +110,8 @@ def measured(
     )
 
 
-def write_record(record: Record, file: Path, *, is_final: bool = True) -> None:
-    """Write a record as JSON, a line per row; a kill at any time leaves the file as it was before or as it is now.
-
-    Args:
-        record: What to write.
-        file: Replaced if it is there.
-        is_final: Say so on standard error; a script that writes after every row does not.
+def write_record(record: Record, file: Path) -> None:
+    """Write a record as JSON, a line per row.
 
     Raises:
         ValueError: If a row has another number of cells than there are columns.
@@ -130,11 +124,8 @@ def write_record(record: Record, file: Path, *, is_final: bool = True) -> None:
         for name, value in asdict(record).items()
     ]
     file.parent.mkdir(parents=True, exist_ok=True)
-    aside = file.with_name(f".{file.name}-{os.getpid()}")
-    aside.write_text("{\n" + ",\n".join(fields) + "\n}\n", encoding="utf-8")
-    os.replace(aside, file)
-    if is_final:
-        print(f"wrote {file}", file=sys.stderr)
+    file.write_text("{\n" + ",\n".join(fields) + "\n}\n", encoding="utf-8")
+    print(f"wrote {file}", file=sys.stderr)
 
 
 def read_record(file: Path) -> Record:

@@ -1,7 +1,6 @@
 """Shared fixtures. `subband` is imported first: it makes torchvision importable on CPU builds of torch."""
 
 import os
-import signal
 import sys
 import zlib
 from pathlib import Path
@@ -61,18 +60,6 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("no folder of real media beside this checkout")
     return folder
-
-
-@pytest.fixture
-def plain_signals() -> Iterator[None]:
-    """Ctrl-C and SIGTERM as a program in the foreground has them; a shell ignores Ctrl-C for those behind it."""
-    before = [
-        (number, signal.signal(number, handler))
-        for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL))
-    ]
-    yield
-    for number, handler in before:
-        signal.signal(number, handler)
 
 
 @pytest.fixture(autouse=True)

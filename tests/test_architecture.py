@@ -18,7 +18,7 @@ MAX_FILE_LINES, MAX_FUNCTION_LINES = 450, 80
 TYPICAL_FUNCTION_LINES, LONG_FUNCTION_LINES = 15, 45
 
 CORE = {"transforms", "layers", "models"}
-ROOT_MODULES = {"config", "device", "environment", "files", "signals", "_torchvision", "_version"}
+ROOT_MODULES = {"config", "device", "environment", "files", "_torchvision", "_version"}
 BELOW_TRAINING = CORE | {"losses", "metrics", "media", "data", "convert", "imaging", "predictors", "explain"}
 BELOW_TASKS = BELOW_TRAINING | {"training", "visual", "export"} | ROOT_MODULES
 
@@ -33,7 +33,7 @@ ALLOWED = {
     "losses": {"transforms", "losses"},
     "metrics": {"transforms", "metrics"},
     "media": {"transforms", "files", "media"},
-    "data": {"transforms", "files", "signals", "media", "data"},
+    "data": {"transforms", "files", "media", "data"},
     "predictors": CORE | {"metrics", "device", "files", "media", "data", "predictors"},
     "explain": CORE | {"data", "explain"},
     "export": CORE | {"media", "data", "predictors", "export", "_version"},

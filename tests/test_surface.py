@@ -37,18 +37,6 @@ MODULES = (
 OPEN = {*MODULES, "subband.cli.main"}
 # What has no other way, file by file.
 EXCEPTIONS = {
-    # What has to be right on a GPU, also where it is not offered by name.
-    "benchmarks/gpu_checks/application.py": {
-        "subband.data.video.moving_photos",
-        "subband.data.video.moving_sprites",
-        "subband.data.video.photo_tiles",
-        "subband.explain.explanation",
-        "subband.explain.filters",
-        "subband.models.complexity",
-    },
-    "benchmarks/gpu_checks/layers.py": {"subband.layers.attention"},
-    "benchmarks/gpu_checks/models.py": {"subband.models.arguments", "subband.models.registry", "subband.tasks"},
-    "benchmarks/gpu_checks/training.py": {"subband.config", "subband.training.loop"},
     "benchmarks/gpu_moving_mnist.py": {"subband.config", "subband.training.loop"},
     "benchmarks/quantization.py": {"subband.config"},
     "benchmarks/records.py": {"subband.environment"},

@@ -6,7 +6,6 @@ nothing heavier; every name below loads what it needs when it is called.
 
 from __future__ import annotations
 
-from subband import signals  # noqa: F401  isort: skip  first: it is there for Ctrl-C while PyTorch is loaded
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

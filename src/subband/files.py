@@ -1,36 +1,10 @@
 """Writing files so that a reader never sees half of one, and nothing is lost by accident."""
 
-import hashlib
 import os
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-# Control characters, line and paragraph separators, marks that turn the direction of text, bytes that are no UTF-8.
-_UNSHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-
-
-def shown(name: Path | str) -> str:
-    r"""A file name as one line of text that every terminal, table, page and plot can show.
-
-    Control characters and bytes that are no UTF-8 become backslash escapes; everything else stays as it is.
-
-    Args:
-        name: Any name or path that a file system allows.
-
-    Example:
-        >>> print(shown("two\nlines.png"), shown(os.fsdecode(b"caf\xe9.png")), shown("$ 5.png"))
-        two\nlines.png caf\xe9.png $ 5.png
-    """
-    return _UNSHOWN.sub(_escape, str(name))
-
-
-def _escape(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    is_byte = 0xDC80 <= code <= 0xDCFF  # how Python holds a byte that is no UTF-8
-    return f"\\x{code - 0xDC00:02x}" if is_byte else match[0].encode("unicode_escape").decode()
 
 
 @contextmanager
@@ -76,19 +50,13 @@ def write_atomically(path: Path, content: bytes) -> None:
 @contextmanager
 def _aside(path: Path) -> Iterator[Path]:
     """A path beside `path` that is flushed to disk and renamed when the block ends without an error."""
-    # Not the name itself, which may be as long as a name can be.
-    short = hashlib.blake2b(os.fsencode(path.name), digest_size=8).hexdigest()
-    temporary = path.with_name(f".{short}-{os.getpid()}{path.suffix}")
+    temporary = path.with_name(f".{path.stem}-{os.getpid()}{path.suffix}")
     try:
         yield temporary
         if temporary.is_file():
             with open(temporary, "rb+") as file:
                 os.fsync(file.fileno())
         _replace(temporary, path)
-    except OSError as error:
-        if error.errno is None or error.filename not in (None, str(temporary)):
-            raise
-        raise OSError(error.errno, error.strerror, str(path)) from error  # a full disk does not name the file
     finally:
         _remove(temporary)
 
@@ -121,7 +89,7 @@ def _replace(temporary: Path, path: Path) -> None:
     if not path.is_dir():
         os.replace(temporary, path)
         return
-    old = temporary.with_name(f"{temporary.name}-old")
+    old = path.with_name(f".{path.name}-{os.getpid()}-old")
     os.replace(path, old)
     os.replace(temporary, path)
     _remove(old)

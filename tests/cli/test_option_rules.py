@@ -9,7 +9,6 @@ from subband.cli.main import COMMANDS, main
 TO_PUBLISHED = ("convert", "runs/x", "--out", "x.pth", "--to-published")
 EXPORT = ("export", "persistence", "--out", "x.onnx")
 SPEED, ABLATION, COMPARISON = (("benchmark", kind) for kind in ("speed", "ablation-wast", "classifiers"))
-TRAIN = ("train", "video_prediction/wast_digits")
 # Words of a command line, the option that has no effect on it, and what is said.
 REFUSED = [
     (("benchmark", "speed", "wast", "--epochs", "5", "--full", "--data", "nonsense"), "--full", "ablation-wast only"),
@@ -30,18 +29,9 @@ REFUSED = [
     ((*EXPORT, "--batch", "4", "--dynamic-batch"), "--batch", "--dynamic-batch leaves it open; use one of them"),
     ((*TO_PUBLISHED, "--model", "wast"), "--model", "does not go with --to-published"),
     ((*TO_PUBLISHED, "--set", "a=1"), "--set", "does not go with --to-published"),
-    (("evaluate", "run", "--radii", "0.5"), "--radii", "goes with --robustness"),
-    (("evaluate", "run", "--qualities", "20"), "--qualities", "goes with --robustness"),
-    ((*TRAIN, "--resume", "--model.weights", "x"), "--model.weights", "but --resume goes on with a run"),
     (("fuse", "a.png", "b.png", "--rule", "exposure", "--window", "5"), "--window", "goes with --rule largest"),
 ]
-WARNED = [
-    (("classify", "no.png", "--model", "gfnet_digits", "--overwrite"), "--overwrite", "goes with --out"),
-    *(
-        ((*TRAIN, "--print-config", *words), words[0], "has no effect with --print-config, which trains nothing")
-        for words in (("--out", "x"), ("--overwrite",), ("--resume",), ("--quiet",))
-    ),
-]
+WARNED = [(("classify", "no.png", "--model", "gfnet_digits", "--overwrite"), "--overwrite", "goes with --out")]
 
 
 def rules():
@@ -73,15 +63,6 @@ def test_every_rule_is_tried():
     assert {(words[0], option) for words, option, _ in WARNED} == {
         key for key, rule in rules().items() if rule.is_harmless
     }
-
-
-@pytest.mark.parametrize("words", [["--list", "--out", "x"], [TRAIN[1], "--list"], ["--optim.lr=1", "--list"]])
-def test_listing_the_recipes_stands_alone(words, capsys):
-    assert main(["train", *words]) == 2
-    shown = capsys.readouterr()
-    other = next(word.split("=")[0] for word in words if word != "--list")
-    assert shown.err == f"subband: error: --list lists the recipes and stops; leave out {other}.\n"
-    assert not shown.out
 
 
 def test_an_unknown_benchmark_is_named_whatever_else_is_given(capsys):

@@ -4,7 +4,6 @@ import json
 
 import pytest
 import torch
-from torch import nn
 
 from subband import create_model
 from subband.export.onnx import OnnxFile, export_onnx, stored_facts, tensor_names
@@ -39,21 +38,6 @@ def test_the_file_computes_what_the_network_does(tmp_path, dynamic_batch):
     images = torch.rand(5 if dynamic_batch else 2, 3, 16, 16)
     with torch.no_grad():
         torch.testing.assert_close(file(images), model(images), rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
-def test_a_network_may_take_several_arguments(tmp_path):
-    pytest.importorskip("onnxruntime")
-
-    class Blend(nn.Module):
-        def forward(self, a, b):
-            return 0.5 * a + 0.25 * b
-
-    path = tmp_path / "model.onnx"
-    assert export_onnx(Blend(), (torch.rand(2, 3), torch.rand(2, 3)), path, dynamic_batch=True) < 1e-6
-    a, b = torch.rand(5, 3), torch.rand(5, 3)
-    torch.testing.assert_close(OnnxFile(path)(a, b), Blend()(a, b))
 
 
 def test_tensors_are_called_by_what_they_are():

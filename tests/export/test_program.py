@@ -15,19 +15,6 @@ def test_a_program_computes_what_the_network_does(tmp_path):
     assert torch.export.load(tmp_path / "model.pt2").module()(frames).equal(model(frames))
 
 
-class Blend(nn.Module):
-    """The mean of two batches."""
-
-    def forward(self, a, b):
-        return 0.5 * a + 0.5 * b
-
-
-def test_a_network_may_take_several_arguments(tmp_path):
-    inputs = torch.rand(2, 3), torch.rand(2, 3)
-    assert export_program(Blend(), inputs, tmp_path / "model.pt2", dynamic_batch=True) == 0
-    assert largest_difference(Blend(), lambda a, b: b, inputs) > 0.1
-
-
 def test_the_difference_is_a_share_of_the_largest_output():
     model, inputs = nn.Identity(), torch.tensor([[4.0, -8.0], [1.0, 2.0]])
     assert largest_difference(model, lambda x: x + 2, inputs) == 0.25

@@ -4,7 +4,6 @@ import io
 import math
 import struct
 import zlib
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -28,9 +27,7 @@ def test_table_is_true(camera, astronaut):
             decoded = decode_image(point.data)
             assert decoded.shape == image.shape
             assert point.keep == keep
-            # All that was asked for, but for coarse color differences that are rounded to zero.
-            assert point.num_kept == pytest.approx(round(keep * image.numel()), abs=0 if len(image) == 1 else 50)
-            assert point.num_kept <= round(keep * image.numel())
+            assert point.num_kept == round(keep * image.numel())
             assert point.num_bytes == len(point.data)
             assert point.bits_per_pixel == 8 * len(point.data) / image[0].numel()
             expected = peak_signal_noise_ratio(image.numpy(), decoded.numpy().astype(float), data_range=1)
@@ -41,63 +38,25 @@ def test_table_is_true(camera, astronaut):
 
 def test_quantizer_by_hand(camera):
     image = camera.float()
-    coeffs = wavedec2(image, "haar", "periodization", 3)
-    details = torch.cat([band.flatten() for item in coeffs.details for band in item]).abs()
-    num_details = round(0.05 * image.numel()) - coeffs.approx.numel()
-    step = details.sort(descending=True).values[num_details - 1]
-    (point,) = rate_distortion(image, [0.05], "haar", 3)
+    coeffs = wavedec2(image, "haar", "periodization", 2)
+    everything = torch.cat([coeffs.approx.flatten(), *(band.flatten() for item in coeffs.details for band in item)])
+    step = everything.abs().sort(descending=True).values[round(0.05 * image.numel()) - 1]
+    (point,) = rate_distortion(image, [0.05], "haar", 2)
     assert point.step == pytest.approx(step.item())
 
     def quantized(band: torch.Tensor) -> torch.Tensor:
         number = (band.abs() / point.step * (1 + 1e-6)).floor()
         return torch.where(number > 0, (number + 0.45) * band.sign() * point.step, 0)
 
-    fine = min(point.step, 2**3 / 512)
-    expected = replace(coeffs.map(quantized), approx=(coeffs.approx / fine).round() * fine)
-    torch.testing.assert_close(decode_image(point.data), waverec2(expected).clamp(0, 1), rtol=0, atol=1e-5)
-
-
-def test_brightness_is_kept_at_any_share():
-    """Flat pictures come back in the same 8-bit numbers, tiny and thin ones with their mean."""
-    color = torch.tensor([13, 128, 250])[:, None, None] / 255
-    for size, mode in (
-        ((1, 1), "symmetric"),
-        ((5, 3), "periodization"),
-        ((2, 3), "symmetric"),
-        ((8, 8), "periodization"),
-        ((1, 64), "periodization"),
-        ((33, 47), "periodization"),
-    ):
-        for keep in (1e-9, 0.3):
-            flat = color.expand(3, *size)
-            for image in (flat, flat[1:2]):
-                decoded = decode_image(encode_image(image, keep, mode=mode))
-                assert torch.equal((255 * decoded).round(), (255 * image).round()), (size, mode, keep)
-            ramp = torch.linspace(0.1, 0.9, math.prod(size)).view(1, *size)
-            mean = decode_image(encode_image(ramp, keep, mode=mode)).mean()
-            assert abs(mean - ramp.mean()) < 0.004, (size, mode, keep)
-
-
-def test_values_that_are_no_numbers_are_refused():
-    for value in (math.nan, math.inf):
-        image = torch.full((1, 8, 8), 0.5)
-        image[0, 2, 3] = value
-        with pytest.raises(ValueError, match=r"x must be finite, but 1 of its 64 values are NaN or infinite"):
-            encode_image(image, 0.5)
-        with pytest.raises(ValueError, match=r"x must be finite"):
-            rate_distortion(image, [0.5])
-    with pytest.raises(TypeError, match=r"wavelet must be a name"):
-        encode_image(image.nan_to_num(0, 1), 0.5, ("haar", "db2"))
-    with pytest.raises(TypeError, match=r"torch.from_numpy"):
-        encode_image(image.numpy(), 0.5)
+    expected = waverec2(coeffs.map_all(quantized)).clamp(0, 1)
+    torch.testing.assert_close(decode_image(point.data), expected, rtol=0, atol=1e-5)
 
 
 def test_size_is_near_the_entropy_of_the_numbers(camera):
     (point,) = rate_distortion(camera, [0.1], "sym4", 3)
     coeffs = wavedec2(camera.float(), "sym4", "periodization", 3)
-    bands = [band for item in coeffs.details for band in item]
+    bands = [coeffs.approx, *(band for item in coeffs.details for band in item)]
     numbers = [(band.abs() / point.step * (1 + 1e-6)).floor() * band.sign() for band in bands]
-    numbers.append((coeffs.approx / min(point.step, 2**3 / 512)).round().diff(dim=-2))
     bits = sum(entropy(np.unique(n.numpy(), return_counts=True)[1], base=2) * n.numel() for n in numbers)
     assert 0.7 * bits < 8 * point.num_bytes < 1.15 * bits
 
@@ -195,7 +154,7 @@ def test_every_damaged_byte_is_noticed(rng):
 @pytest.mark.parametrize(
     ("offset", "values", "message"),
     [
-        (3, b"\x09", r"version 9, this is a decoder of version 2"),
+        (3, b"\x09", r"version 9, this is a decoder of version 1"),
         (12, b"\x02", r"no header of an image"),
         (14, b"\x00\x00", r"no header of an image"),
         (18, struct.pack("<f", math.nan), r"no header of an image"),

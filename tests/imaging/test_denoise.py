@@ -1,16 +1,12 @@
 """Numbers against scikit-image, and what denoising gains on photographs."""
 
-import warnings
-
 import numpy as np
 import pytest
-import pywt
 import torch
 from skimage import restoration
 from torch import Tensor
 
-from subband.imaging import _cycle_spinning, _shrinkage, denoise_wavelet, estimate_sigma
-from subband.transforms import MODES, Wavelet
+from subband.imaging import denoise_wavelet, estimate_sigma
 
 METHODS = {"bayes": "BayesShrink", "visu": "VisuShrink"}
 
@@ -74,135 +70,6 @@ def test_cycle_spinning_equals_scikit_image(camera, rng):
     )
     result = denoise_wavelet(x, 0.1, wavelet="haar", cycle_spins=2)
     torch.testing.assert_close(result[0], torch.from_numpy(expected), rtol=0, atol=1e-12)
-
-
-def spun_one_by_one(x: Tensor, num_spins: int, **options: object) -> Tensor:
-    """Cycle spinning by its definition: one transform per shift."""
-    shifts = [(down, right) for down in range(num_spins + 1) for right in range(num_spins + 1)]
-    total = sum(
-        denoise_wavelet(x.roll(shift, (-2, -1)), **options).roll((-shift[0], -shift[1]), (-2, -1)) for shift in shifts
-    )
-    return total / len(shifts)
-
-
-def test_shared_shifts_give_the_numbers_of_single_shifts(rng, case):
-    """All boundary modes, odd and even sides, filters of several lengths, both methods; some sides too short to share.
-
-    The wavelets are such that the extension of `periodization` is odd and even.
-    """
-    for mode in MODES:
-        for wavelet, num_spins, size in (
-            ("haar", 3, (21, 16)),
-            ("db2", 2, (17, 16)),
-            (("bior4.4", "db3"), 3, (41, 26)),
-            ("haar", 4, (3, 9)),
-        ):
-            x = 2 * torch.rand(2, *size, generator=rng, dtype=torch.float64)
-            sigma = torch.tensor([0.1, 0.7], dtype=torch.float64)
-            method = "visu" if wavelet == "haar" else "bayes"
-            options = {"sigma": sigma, "wavelet": wavelet, "mode": mode, "level": 2, "method": method}
-            options["threshold"] = "hard" if num_spins == 2 else "soft"
-            with case(mode, wavelet, num_spins, size), warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                expected = spun_one_by_one(x, num_spins, **options)
-                result = denoise_wavelet(x, cycle_spins=num_spins, **options)
-                torch.testing.assert_close(result, expected, rtol=0, atol=1e-12)
-                if options["threshold"] == "soft":  # hard thresholds keep or drop by a rounding error
-                    single = denoise_wavelet(x.float(), cycle_spins=num_spins, **options | {"sigma": sigma.float()})
-                    torch.testing.assert_close(single, expected.float(), rtol=0, atol=1e-5)
-
-
-def test_shifts_share_the_finest_level(camera, monkeypatch):
-    """The work itself is counted: samples that are transformed, and the largest tensor of a large picture."""
-    counts = []
-    for name in ("dwt2", "swt2"):
-        for module in (_shrinkage, _cycle_spinning):
-            if hasattr(module, name):
-                function = getattr(module, name)
-                factor = 4 if name == "swt2" else 1
-
-                def counted(x: Tensor, *args: object, run=function, factor=factor, **options: object) -> object:
-                    counts.append(factor * x.numel())
-                    return run(x, *args, **options)
-
-                monkeypatch.setattr(module, name, counted)
-    x = camera.repeat(1, 2, 2).float()
-    denoise_wavelet(x, 0.1, cycle_spins=3, level=1)
-    shared, _ = sum(counts), counts.clear()
-    denoise_wavelet(x, 0.1, level=1)
-    assert shared < 7 * sum(counts)  # 16 shifts
-    counts.clear()
-    monkeypatch.setattr(_cycle_spinning, "_CHUNK", x.numel() // 4)
-    small = denoise_wavelet(x, 0.1, cycle_spins=3, level=2)
-    assert max(counts) <= 4.3 * x.numel()
-    monkeypatch.undo()
-    torch.testing.assert_close(small, denoise_wavelet(x, 0.1, cycle_spins=3, level=2))
-
-
-def test_gradient_of_shared_shifts(rng):
-    x = torch.rand(1, 17, 16, generator=rng, dtype=torch.float64, requires_grad=True)
-    sigma = torch.tensor([0.1], dtype=torch.float64, requires_grad=True)
-    options = {"wavelet": "db2", "level": 1}
-    found = torch.autograd.grad(denoise_wavelet(x, sigma, cycle_spins=2, **options).square().sum(), (x, sigma))
-    wanted = torch.autograd.grad(spun_one_by_one(x, 2, sigma=sigma, **options).square().sum(), (x, sigma))
-    torch.testing.assert_close(found, wanted)
-    batch = x.detach().repeat(3, 1, 1, 1) * torch.tensor([1.0, 2.0, 3.0]).view(-1, 1, 1, 1)
-    mapped = torch.func.vmap(lambda y: denoise_wavelet(y, 0.1, cycle_spins=2, **options))(batch)
-    torch.testing.assert_close(mapped, denoise_wavelet(batch, 0.1, cycle_spins=2, **options))
-
-
-def test_units_do_not_matter(camera, astronaut, rng, case):
-    """`denoise(s x) / s` is the same for all scales s, also of an image that is black in places."""
-    gray = noisy(camera[:, :48, :40], 0.1, rng)
-    gray[:, :20] = 0
-    color = noisy(astronaut[:, :48, :40], 0.02, rng)
-    for dtype, atol in ((torch.float32, 2e-5), (torch.float64, 1e-12)):
-        for x, options in (
-            (gray, {}),
-            (gray, {"sigma": 0.1, "cycle_spins": 2}),
-            (gray, {"method": "visu"}),
-            (gray, {"wavelet": "haar", "level": 3}),
-            (color, {"color": "ycbcr"}),
-            (color, {"cycle_spins": 1, "wavelet": "sym4"}),
-        ):
-            expected, sigma = denoise_wavelet(x.to(dtype), **options), options.pop("sigma", None)
-            for scale in (1e-12, 1e-5, 1e-3, 255.0, 1e5, 1e12):
-                scaled = None if sigma is None else scale * sigma
-                with case(dtype, options, scale):
-                    result = denoise_wavelet((scale * x).to(dtype), scaled, **options) / scale
-                    torch.testing.assert_close(result, expected, rtol=0, atol=atol)
-
-
-def test_thin_pictures_are_those_of_scikit_image(rng, case):
-    """The default level is one at least, and nothing warns of it; a noise estimate exists for single rows, too."""
-    for size in ((1, 64), (64, 1), (2, 100), (3, 5), (7, 200), (1, 3), (2, 2)):
-        x = torch.rand(*size, generator=rng, dtype=torch.float64)
-        for wavelet in ("haar", "db2", "sym4"):
-            for method, name in METHODS.items():
-                with case(size, wavelet, method), warnings.catch_warnings():
-                    warnings.simplefilter("error")
-                    result = denoise_wavelet(x, 0.1, wavelet=wavelet, method=method)
-                    warnings.simplefilter("ignore")
-                    expected = restoration.denoise_wavelet(x.numpy(), 0.1, wavelet=wavelet, method=name)
-                    torch.testing.assert_close(result, torch.from_numpy(expected), rtol=0, atol=1e-12)
-                    assert (denoise_wavelet(x, 0.1, wavelet=wavelet) - x).abs().max() > 1e-3
-    row = torch.linspace(0, 1, 256, dtype=torch.float64) + 0.1 * torch.randn(256, generator=rng, dtype=torch.float64)
-    for x in (row[None], row[:, None]):
-        assert estimate_sigma(x).item() == pytest.approx(restoration.estimate_sigma(row.numpy()), rel=1e-12)
-        smooth = torch.linspace(0, 1, 256, dtype=torch.float64).view(x.shape)
-        assert psnr(denoise_wavelet(x), smooth) > psnr(x, smooth) + 1
-
-
-def test_taps_are_a_wavelet(camera, rng):
-    x = noisy(camera[:, :40, :48], 0.1, rng)
-    taps = Wavelet("db2").filter_bank
-    expected = denoise_wavelet(x, cycle_spins=2)
-    learnable = tuple(torch.tensor(values, dtype=torch.float64, requires_grad=True) for values in taps)
-    for wavelet in (tuple(map(list, taps)), learnable, Wavelet("mine", taps), pywt.Wavelet("db2"), ("db2", "db2")):
-        torch.testing.assert_close(denoise_wavelet(x, wavelet=wavelet, cycle_spins=2), expected, rtol=0, atol=1e-12)
-        torch.testing.assert_close(estimate_sigma(x, wavelet), estimate_sigma(x))
-    denoise_wavelet(x, wavelet=learnable).square().sum().backward()
-    assert all(values.grad.abs().sum() > 0 for values in learnable)
 
 
 @pytest.mark.parametrize("sigma", [0.05, 0.15])
@@ -272,8 +139,7 @@ def test_gradient(camera, rng, method):
         ({"level": -1}, r"level"),
         ({"wavelet": "dbx"}, r"dbx"),
         ({"mode": "wrap"}, r"mode"),
-        ({"sigma": -0.1}, r"sigma must be finite and not negative, got -0.1"),
-        ({"sigma": float("nan")}, r"sigma must be finite"),
+        ({"sigma": -0.1}, r"sigma must not be negative"),
         ({"sigma": torch.zeros(2)}, r"sigma must be one number or of shape \(1,\), got \(2,\)"),
     ],
 )
@@ -284,10 +150,6 @@ def test_wrong_options(options, message):
 
 def test_wrong_images():
     for function in (estimate_sigma, denoise_wavelet):
-        with pytest.raises(TypeError, match=r"torch.from_numpy"):
-            function(np.zeros((1, 8, 8), np.float32))
-        with pytest.raises(ValueError, match=r"x must be finite, but 2 of its 64 values are NaN or infinite"):
-            function(torch.tensor([0.0, float("nan"), float("inf"), 1.0] + 60 * [0.5]).view(1, 8, 8))
         with pytest.raises(TypeError, match=r"convert it with .float\(\)"):
             function(torch.zeros(1, 8, 8, dtype=torch.uint8))
         with pytest.raises(TypeError, match=r"x must be real"):

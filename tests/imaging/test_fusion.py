@@ -1,14 +1,11 @@
 """Foci with a known truth, exposures with known properties."""
 
-import warnings
-
 import pytest
 import torch
 from skimage.filters import gaussian
 from torch import Tensor
 
 from subband.imaging import fuse
-from subband.transforms import Wavelet
 
 
 def psnr(x: Tensor, y: Tensor) -> float:
@@ -111,41 +108,8 @@ def test_wrong_input(images, options, message):
 
 
 def test_whole_numbers_are_refused():
-    with pytest.raises(TypeError, match=r"convert it with .float\(\)"):
+    with pytest.raises(TypeError, match=r"convert them with .float\(\)"):
         fuse([torch.zeros(1, 8, 8, dtype=torch.uint8)] * 2)
-    for other in (torch.uint8, torch.float64, torch.bfloat16):
-        with pytest.raises(TypeError, match=r"images must"):
-            fuse([torch.rand(1, 8, 8), torch.ones(1, 8, 8).to(other)])
-    with pytest.raises(TypeError, match=r"torch.from_numpy"):
-        fuse([torch.rand(1, 8, 8).numpy()] * 2)
-
-
-def test_small_pictures_are_fused_and_units_do_not_matter(astronaut):
-    """Defaults choose at least one level, without a warning; the result does not depend on the unit."""
-    one, two = torch.rand(2, 1, 4, 4, dtype=torch.float64)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        for rule in ("largest", "exposure"):
-            fused = fuse([one, two], rule=rule)
-            assert (fused - (one + two) / 2).abs().max() > 1e-3
-            assert fuse([one[:, :1], two[:, :1]], rule=rule).shape == (1, 1, 4)
-    images = foci(astronaut)
-    for scale in (1e-30, 1e-5, 1e5):
-        scaled = fuse([scale * image for image in images]) / scale
-        torch.testing.assert_close(scaled, fuse(images), rtol=0, atol=1e-9)
-    # Faint exposures are still chosen by their contrast, not averaged.
-    flat, faint = torch.full((2, 3, 32, 32), 0.5, dtype=torch.float64)
-    faint = faint + 1e-6 * torch.rand(3, 32, 32, dtype=torch.float64)
-    fused = fuse([flat, faint], rule="exposure", level=1)
-    assert (fused - faint).square().mean() < 0.1 * (fused - flat).square().mean()
-
-
-def test_taps_and_two_wavelets(camera):
-    taps = Wavelet("db2").filter_bank
-    images = foci(camera)
-    tensors = tuple(torch.tensor(values, dtype=torch.float64) for values in taps)
-    for wavelet in (tuple(map(list, taps)), tensors, ("db2", "db2")):
-        torch.testing.assert_close(fuse(images, wavelet=wavelet), fuse(images, wavelet="db2"), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("rule", ["largest", "exposure"])

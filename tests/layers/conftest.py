@@ -33,10 +33,7 @@ def check_onnx() -> Callable[[nn.Module | dict[str, nn.Module], Any], None]:
         together = Together(module if isinstance(module, dict) else {"output": module}).eval()
         batch = tree_map_only(torch.Tensor, lambda _: {0: torch.export.Dim.DYNAMIC}, (x,))
         with torch.no_grad():
-            # The optimizer of the graph takes most of the time; exports of whole networks are tested with it.
-            program = torch.onnx.export(
-                together, (x,), dynamo=True, dynamic_shapes=batch, verbose=False, optimize=False
-            )
+            program = torch.onnx.export(together, (x,), dynamo=True, dynamic_shapes=batch, verbose=False)
             other = tree_map_only(torch.Tensor, lambda t: torch.cat([0.5 * t.flip(0), t, -t]), x)
             paths, _ = tree_flatten_with_path(together(other))
         session = onnxruntime.InferenceSession(program.model_proto.SerializeToString())

@@ -178,9 +178,9 @@ def test_a_cut_file_is_noticed_while_streaming(tmp_path: Path) -> None:
         container.mux(stream.encode())
     (tmp_path / "cut.mp4").write_bytes((tmp_path / "x.mp4").read_bytes()[:-9000])
     seen: list[Frame] = []
-    with VideoReader(tmp_path / "cut.mp4") as reader, pytest.warns(UserWarning, match=r"cut\.mp4 is damaged: data is"):
+    with VideoReader(tmp_path / "cut.mp4") as reader, pytest.raises(ValueError, match=r"cut\.mp4"):
         seen.extend(reader)
-    assert 5 < len(seen) < 20
+    assert len(seen) < 20
 
 
 def test_animations_with_many_durations(tmp_path: Path) -> None:

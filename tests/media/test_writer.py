@@ -83,7 +83,7 @@ def test_options_of_videos_are_for_videos(tmp_path: Path) -> None:
         open_writer(tmp_path / "x.gif", options={"crf": "1"})
     with pytest.raises(ValueError, match=r"x\.gif is no video that can be written"):
         VideoWriter(tmp_path / "x.gif")
-    with pytest.raises(ValueError, match="time_base must be above 0"):
+    with pytest.raises(ValueError, match="fps and time_base must be above 0"):
         VideoWriter(tmp_path / "x.mp4", time_base=Fraction(0))
 
 

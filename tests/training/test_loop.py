@@ -13,8 +13,8 @@ import torch
 
 import subband
 from subband.config import build_recipe, recipe_text
-from subband.training.checkpoints import DivergenceError
 from subband.training.loop import evaluate, train
+from subband.training.module import DivergenceError
 from subband.training.trainer import check_machine
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
@@ -122,7 +122,6 @@ def interrupt_at(recipe, folder, step):
             train(recipe, folder, progress=False)
 
 
-@pytest.mark.usefixtures("plain_signals")
 def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path, tiny):
     recipe = tiny(trainer={"epochs": 10_000})
     process = start(tmp_path, recipe, "--out", tmp_path / "run")
@@ -169,6 +168,22 @@ def test_stochastic_depth_of_a_model_without_it_is_refused(tmp_path, tiny):
     recipe = tiny(model={"name": "persistence", "args": {}})
     with pytest.raises(ValueError, match="no stochastic depth"):
         train(recipe, tmp_path / "run", progress=False)
+
+
+def test_a_full_disk_leaves_the_previous_checkpoint(tmp_path, monkeypatch):
+    from subband.training.callbacks import AtomicCheckpointIO
+
+    path = tmp_path / "last.ckpt"
+    AtomicCheckpointIO().save_checkpoint({"step": torch.tensor(1)}, path)
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=r"No space left on device.*previous checkpoint there is intact"):
+        AtomicCheckpointIO().save_checkpoint({"step": torch.tensor(2)}, path)
+    assert torch.load(path, weights_only=True)["step"] == 1
+    assert [entry.name for entry in tmp_path.iterdir()] == ["last.ckpt"]
 
 
 @pytest.mark.slow

@@ -6,16 +6,7 @@ import warnings
 import pytest
 
 from subband.config import RecipeConfig, build_recipe, list_recipes, load_recipe, merge
-from subband.metrics.descriptors import CLASSIFICATION_METRICS, VIDEO_METRICS
-from subband.training.options import (
-    RULES,
-    SECTIONS,
-    OptionRule,
-    cases_of,
-    check_evaluation,
-    check_options,
-    default_of,
-)
+from subband.training.options import RULES, SECTIONS, OptionRule, cases_of, check_options, default_of
 
 MINIMAL = {"task": "video_prediction", "model": {"name": "wast"}, "data": {"name": "moving_digits"}}
 # Another value than the default for every option of the table, and for every selector without a list of values.
@@ -130,17 +121,6 @@ def test_lengths_and_factors_out_of_range_are_refused(settings: dict[str, object
         check_options(recipe_with(settings))
 
 
-def test_weights_of_a_metric_that_the_task_does_not_have() -> None:
-    recipe = recipe_with({})
-    recipe.evaluation.lpips_weights = "alexnet.pth"
-    with pytest.warns(UserWarning, match=r"^evaluation.lpips_weights has no effect for video_prediction, which has no"):
-        check_evaluation(recipe, CLASSIFICATION_METRICS)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        check_evaluation(recipe, VIDEO_METRICS)
-        check_evaluation(recipe_with({}), CLASSIFICATION_METRICS)
-
-
 def test_two_reasons_for_one_option_make_one_warning() -> None:
     with pytest.warns(UserWarning, match="warmup_lr is for optim.schedule") as caught:
         check_options(recipe_with({"optim.warmup_lr": 1e-4}))
@@ -156,7 +136,6 @@ def test_two_reasons_for_one_option_make_one_warning() -> None:
             {"drop_path.rate": 0.1, "drop_path.mode": "late", "drop_path.cutoff_epochs": 7},
             "cutoff_epochs is 7 and .* mode late never switches",
         ),
-        ({"trainer.early_stop": 5}, "early_stop is 5 and .* too few validations"),
         ({"trainer.val_every_epochs": 6}, "val_every_epochs is 6 and .* the last weights count as the best"),
     ],
 )
@@ -167,9 +146,3 @@ def test_lengths_beyond_the_end_of_a_run_are_warned_about(settings: dict[str, ob
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         check_options(recipe_with({**settings, "trainer.epochs": 50}))
-
-
-def test_counts_below_one_are_refused(tiny):
-    for name in ("epochs", "accumulate", "val_every_epochs", "early_stop", "checkpoint_every_steps", "log_every_steps"):
-        with pytest.raises(ValueError, match=rf"trainer.{name} must be at least 1, got 0"):
-            check_options(tiny(trainer={name: 0}))

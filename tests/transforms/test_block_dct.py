@@ -12,7 +12,6 @@ from torch.autograd import gradcheck, gradgradcheck
 from torch.func import jvp, vmap
 
 from subband.transforms import block_dct2, block_frequencies, block_idct2, zigzag_order
-from subband.transforms.block_dct import _products
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -202,14 +201,6 @@ def test_errors() -> None:
             block_idct2(x, size=size)
     with pytest.raises(TypeError, match=r"coeffs must be floating or complex.*\.float\(\)"):
         block_idct2(torch.zeros(8, 8, dtype=torch.int16))
-
-
-def test_the_form_for_other_devices_is_the_same_sum() -> None:
-    filters = noise(5, 1, 8, 8)
-    for batch in (0, 3):
-        images = noise(batch, 1, 16, 24)
-        wanted = torch.nn.functional.conv2d(images, filters, stride=8)
-        torch.testing.assert_close(_products(images, filters, 8), wanted)
 
 
 @pytest.mark.slow

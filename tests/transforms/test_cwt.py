@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 
-from subband.transforms import central_frequency, cwt, frequency2scale, scale2frequency
+from subband.transforms import central_frequency, cwt, scale2frequency
 
 FAMILIES = ["mexh", "morl", "gaus1", "gaus8", "cgau2", "cgau7", "cmor1.5-1.0", "shan0.5-2.0", "fbsp2-1.0-0.5"]
 EVERY_NAME = [
@@ -86,13 +86,6 @@ def test_frequencies_equal_pywavelets(wavelet: str) -> None:
     assert central_frequency(wavelet) == pywt.central_frequency(wavelet)
     assert scale2frequency(wavelet, 3.0, precision=10) == pywt.scale2frequency(wavelet, 3.0, precision=10)
     assert scale2frequency(wavelet, torch.tensor([2.0, 4.0])).shape == (2,)
-    assert frequency2scale(wavelet, 0.3, precision=10) == pywt.frequency2scale(wavelet, 0.3, precision=10)
-
-
-def test_frequencies_of_discrete_wavelets_equal_pywavelets() -> None:
-    for wavelet in ("haar", "db4", "bior2.2", "dmey"):
-        for ours, theirs in ((scale2frequency, pywt.scale2frequency), (frequency2scale, pywt.frequency2scale)):
-            assert ours(wavelet, 0.3) == ours(pywt.Wavelet(wavelet), 0.3) == theirs(wavelet, 0.3), wavelet
 
 
 def test_single_precision_is_nearer_to_the_truth_than_pywavelets(rng: torch.Generator) -> None:
@@ -151,14 +144,12 @@ def test_vmap_and_jvp_follow_the_batch(wavelet: str, method: str, rng: torch.Gen
 
 def test_bad_input_is_refused() -> None:
     x = torch.zeros(16)
-    with pytest.raises(TypeError, match=r"data must be floating or complex.*\.float\(\)"):
+    with pytest.raises(TypeError, match=r"x must be floating or complex.*\.float\(\)"):
         cwt(x.int(), [1], "morl")
     with pytest.raises(ValueError, match=r"wavelet 'mrol' is not a continuous wavelet; closest are .*morl"):
         cwt(x, [1], "mrol")
     with pytest.raises(ValueError, match=r"wavelet 'db2' is not a continuous wavelet"):
-        cwt(x, [1], "db2")
-    with pytest.raises(ValueError, match=r"wavelet 'mrol' is not a continuous wavelet"):
-        central_frequency("mrol")
+        central_frequency("db2")
     with pytest.raises(ValueError, match=r"scales must be one or more positive numbers, got \(1.0, -2.0\)"):
         cwt(x, [1, -2], "morl")
     with pytest.raises(ValueError, match=r"scales must be one or more positive numbers, got \(\)"):
@@ -171,5 +162,5 @@ def test_bad_input_is_refused() -> None:
         cwt(x, [1], "morl", method="auto")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"axis must lie within the 1 axes of the tensor"):
         cwt(x, [1], "morl", axis=1)
-    with pytest.raises(ValueError, match=r"data must have at least one sample along axis -1, got shape \(0,\)"):
+    with pytest.raises(ValueError, match=r"x must have at least one sample along axis -1, got shape \(0,\)"):
         cwt(x[:0], [1], "morl")

@@ -1,6 +1,5 @@
 """Cosine transforms against SciPy, and under every transformation of PyTorch."""
 
-import itertools
 import math
 
 import numpy as np
@@ -14,7 +13,7 @@ from torch.func import jvp, vmap
 
 from subband.transforms import dct, dct2, dctn, idct, idct2, idctn
 
-TYPES, NORMS = [1, 2, 3, 4], ["ortho", None]
+TYPES, NORMS = [2, 3], ["ortho", None]
 LENGTHS = [1, 2, 3, 5, 8, 31, 127, 128, 129, 200, 257, 1024]  # around the length where the method changes
 OURS = {"dct": dct, "idct": idct}
 
@@ -31,7 +30,7 @@ def assert_equal(result: torch.Tensor, expected: np.ndarray, tolerance: float = 
 @pytest.mark.parametrize("type_", TYPES)
 @pytest.mark.parametrize("norm", NORMS)
 def test_every_length_equals_scipy(name: str, type_: int, norm: str | None) -> None:
-    for length in LENGTHS[type_ == 1 :]:  # type 1 needs two samples
+    for length in LENGTHS:
         x = noise(3, length)
         expected = getattr(scipy.fft, name)(x.numpy(), type=type_, norm=norm)
         assert_equal(OURS[name](x, type_, norm=norm), expected)
@@ -43,30 +42,13 @@ def test_any_axes_equal_scipy(data: st.DataObject) -> None:
     shape = tuple(data.draw(st.lists(st.sampled_from([1, 2, 3, 6, 7, 130, 131]), min_size=1, max_size=3)))
     axes = data.draw(st.lists(st.integers(0, len(shape) - 1), min_size=1, unique=True))
     axes = [axis - len(shape) if data.draw(st.booleans()) else axis for axis in axes]
-    type_, norm = data.draw(st.sampled_from(TYPES[1 in shape :])), data.draw(st.sampled_from(NORMS))
+    type_, norm = data.draw(st.sampled_from(TYPES)), data.draw(st.sampled_from(NORMS))
     x = noise(*shape)
     y = dctn(x, type_, norm=norm, axes=axes)
     assert_equal(y, scipy.fft.dctn(x.numpy(), type=type_, norm=norm, axes=axes))
     assert_equal(idctn(x, type_, norm=norm, axes=axes), scipy.fft.idctn(x.numpy(), type=type_, norm=norm, axes=axes))
     torch.testing.assert_close(idctn(y, type_, norm=norm, axes=axes), x, rtol=0, atol=1e-12)
     assert y.is_contiguous()
-
-
-def test_every_argument_of_scipy() -> None:
-    """Normalization, orthogonalization, and lengths that cut or fill up."""
-    norms, flags = ("ortho", "backward", "forward", None), (None, True, False)
-    for (name, ours), type_, norm, flag in itertools.product(OURS.items(), TYPES, norms, flags):
-        for length, n in ((9, 6), (9, 12), (140, 131), (6, None)):
-            x, options = noise(2, length), {"norm": norm, "orthogonalize": flag, "n": n}
-            assert_equal(ours(x, type_, **options), getattr(scipy.fft, name)(x.numpy(), type_, **options))
-    x = noise(3, 9, 140)
-    for s, axes in (((4, 150), (1, 2)), ((-1, 7), (2, 0)), (5, -2), ((8, 150), None), (131, None), (None, 1)):
-        for name, ours in (("dctn", dctn), ("idctn", idctn)):
-            options = {"s": s, "axes": axes, "norm": "ortho"}
-            assert_equal(ours(x, **options), getattr(scipy.fft, name)(x.numpy(), **options))
-    assert_equal(dct2(x, s=(4, 130)), scipy.fft.dctn(x.numpy(), s=(4, 130), norm="ortho"))
-    assert_equal(idct2(x, s=(4, 130)), scipy.fft.idctn(x.numpy(), s=(4, 130), norm="ortho"))
-    torch.testing.assert_close(idct(dct(x, norm="forward"), norm="forward"), x)
 
 
 def test_two_axes_and_all_axes() -> None:
@@ -165,15 +147,10 @@ def test_errors() -> None:
     x = torch.zeros(2, 3)
     with pytest.raises(TypeError, match=r"x must be floating or complex.*\.float\(\)"):
         dct(torch.zeros(3, dtype=torch.uint8))
-    with pytest.raises(ValueError, match="type must be 1, 2, 3 or 4, got 5"):
-        dct(x, 5)
-    with pytest.raises(ValueError, match="norm must be 'ortho', 'backward', 'forward' or None, got 'orthonormal'"):
-        idctn(x, norm="orthonormal")
-    with pytest.raises(ValueError, match="at least two samples"):
-        dct(x[:, :1], 1)
-    for s, message in (((2,), "one number per axis"), ((0, 2), "positive numbers"), ((2, -2), "positive numbers")):
-        with pytest.raises(ValueError, match=message):
-            dctn(x, s=s, axes=(0, 1))
+    with pytest.raises(ValueError, match="type must be 2 or 3, got 1"):
+        dct(x, 1)
+    with pytest.raises(ValueError, match="norm must be 'ortho' or None, got 'forward'"):
+        idctn(x, norm="forward")
     with pytest.raises(ValueError, match=r"axes must lie within the 2 axes of the tensor, got \(2,\)"):
         dct(x, axis=2)
     with pytest.raises(ValueError, match="axes must be different from each other"):

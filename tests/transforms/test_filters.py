@@ -66,10 +66,10 @@ def test_unknown_wavelet_names_the_closest() -> None:
 
 
 def test_taps_that_do_not_fit_together() -> None:
-    with pytest.raises(ValueError, match="dec_lo must have at least one tap"):
-        Wavelet("none", [[]] * 4)
-    with pytest.raises(TypeError, match="taps are given as filter_bank="):
-        Wavelet([[1.0, 2.0]] * 4)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"same even number of taps .*\[2, 2, 2, 4\]"):
+        filter_banks(([1, 1], [1, -1], [1, 1], [1, 1, 0, 0]), 1)
+    with pytest.raises(ValueError, match=r"\[3, 3, 3, 3\]"):
+        Wavelet("odd", [[1.0, 2.0, 1.0]] * 4)
     with pytest.raises(ValueError, match="four lists of taps"):
         Wavelet("half", [[1.0, 1.0], [1.0, -1.0]])
     with pytest.raises(ValueError, match="dec_hi must be a 1-D tensor"):

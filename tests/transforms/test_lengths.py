@@ -6,16 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from subband.transforms import (
-    MODES,
-    Wavelet,
-    dwt_coeff_len,
-    dwt_max_level,
-    dwtn_max_level,
-    wavedecn,
-    wavedecn_shapes,
-    wavedecn_size,
-)
+from subband.transforms import MODES, Wavelet, dwt_coeff_len, dwt_max_level, wavedecn, wavedecn_shapes
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*(boundary effects|border reaches):UserWarning")
 
@@ -25,19 +16,6 @@ def test_largest_level() -> None:
         for filter_len in (2, 4, 10, 76):
             assert dwt_max_level(length, filter_len) == pywt.dwt_max_level(length, filter_len)
     assert dwt_max_level(100, "db4") == dwt_max_level(100, Wavelet("db4")) == pywt.dwt_max_level(100, "db4")
-
-
-def test_largest_level_of_several_axes() -> None:
-    for axes, wavelet in ((None, "db2"), ((1,), "haar"), ((0, 2), ("haar", "db3")), (-1, "db4")):
-        assert dwtn_max_level((64, 7, 33), wavelet, axes) == pywt.dwtn_max_level((64, 7, 33), wavelet, axes), axes
-
-
-def test_number_of_all_coefficients() -> None:
-    shapes, coeffs = wavedecn_shapes((13, 20), "db2", level=2), wavedecn(torch.rand(13, 20), "db2", level=2)
-    expected = pywt.wavedecn_size(pywt.wavedecn_shapes((13, 20), "db2", level=2))
-    assert wavedecn_size(shapes) == wavedecn_size(coeffs) == expected
-    with pytest.raises(ValueError, match="every band"):
-        wavedecn_size([(2, 2), {"ad": None}])
 
 
 def test_number_of_coefficients() -> None:

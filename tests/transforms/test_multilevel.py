@@ -279,7 +279,7 @@ def test_too_high_level_warns_and_is_computed(rng: torch.Generator) -> None:
         (lambda x: wavedec(x, mode="mirror", level=0), "mode must be one of"),
         (lambda x: wavedec(x, axis=3), "axes must lie within"),
         (lambda x: wavedecn(x, axes=(1, -2)), "axes must be different"),
-        (lambda x: wavedec2(x, axes=(0, 1, 2)), r"axes must be two axes, got \(0, 1, 2\)"),
+        (lambda x: wavedec2(x, axes=(0, 1, 2)), r"axes must be 2 numbers, got \(0, 1, 2\)"),
         (lambda x: wavedec2(x, ["haar"]), "one per axis"),
         (lambda x: wavedec3(x, mode=["zero", "zero"]), r"mode must be one name or one per axis \(3\), got 2"),
         (lambda x: wavedec(x[..., :0], level=1), "at least one sample"),
@@ -304,8 +304,7 @@ def test_too_high_level_warns_and_is_computed(rng: torch.Generator) -> None:
         ),
         (lambda x: waverec2([x, None], "haar", size=(18,)), r"size must be one number per axis \(2\), got 1"),
         (lambda x: waverec([x], size=9), r"size must be equal to"),
-        (lambda x: waverec2([x, None], "haar", axes=(0,)), "axes must be two axes"),
-        (lambda x: waverec2([x, (x, x)], "haar"), "details must be three bands .* got 2 bands"),
+        (lambda x: waverec2([x, None], "haar", axes=(0,)), "axes must be 2 numbers"),
         (lambda x: waverec([x[..., :1], x[..., :1]], "db4"), "at least 4 samples"),
     ],
 )
@@ -317,12 +316,15 @@ def test_errors_name_level_and_axis(call: Callable[[Tensor], object], message: s
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda x: wavedec(x.int()), r"data must be floating or complex, got torch.int32; convert it with \.float\(\)"),
+        (lambda x: wavedec(x.int()), r"x must be floating or complex, got torch.int32; convert it with \.float\(\)"),
         (lambda x: waverec([x.int(), x.int()], "haar"), r"convert it with \.float\(\)"),
         (lambda x: waverec2([None, (x.int(), None, None)], "haar"), r"convert it with \.float\(\)"),
-        (lambda x: waverec(x, "haar"), "coeffs must be Coeffs or a non-empty list or tuple .* got Tensor"),
+        (lambda x: waverec(x, "haar"), "coeffs must be Coeffs or a non-empty list or tuple, got Tensor"),
         (lambda x: waverec([], "haar"), "coeffs must be Coeffs or a non-empty list"),
-        (lambda x: waverec2([x, {x}], "haar"), r"details must be a tensor, a tuple \(cH, cV, cD\), a mapping or None"),
+        (
+            lambda x: waverec2([x, (x, x)], "haar"),
+            r"details must be a tensor, a tuple \(cH, cV, cD\), a mapping or None",
+        ),
     ],
 )
 def test_wrong_types(call: Callable[[Tensor], object], message: str) -> None:

@@ -131,7 +131,7 @@ def test_pad_is_differentiable_in_any_precision(mode: str, rng: torch.Generator)
     half = x.detach().bfloat16()
     assert torch.equal(pad(half, 3, mode), pad(half.float(), 3, mode).bfloat16())
     images = torch.randn(2, 3, 4, generator=rng, dtype=torch.complex64)
-    expected = torch.complex(pad(images.real, 2, mode, axes=(1, 2)), pad(images.imag, 2, mode, axes=(1, 2)))
+    expected = torch.complex(pad(images.real, 2, mode, (1, 2)), pad(images.imag, 2, mode, (1, 2)))
     torch.testing.assert_close(torch.vmap(lambda x: pad(x, 2, mode))(images), expected)
 
 
@@ -150,7 +150,7 @@ def test_pad_is_differentiable_in_any_precision(mode: str, rng: torch.Generator)
 )
 def test_pad_errors(arguments: tuple, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        pad(torch.zeros(1, 0, 5), *arguments[:2], axes=arguments[2] if len(arguments) > 2 else None)
+        pad(torch.zeros(1, 0, 5), *arguments)
 
 
 def test_pad_refuses_integers() -> None:

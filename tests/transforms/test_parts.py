@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from subband.transforms._parts import on_parts
-from subband.transforms.arguments import check_complex, check_real
+from subband.transforms._parts import check_complex, check_real, on_parts
 
 
 def test_checks() -> None:

@@ -1,10 +1,8 @@
 """Pages escape every text, and nothing but templates and plots is taken for HTML."""
 
-import os
 import re
 from importlib.resources import files
 from pathlib import Path
-from urllib.parse import unquote_to_bytes
 
 import pytest
 from jinja2 import UndefinedError
@@ -120,11 +118,3 @@ def test_only_templates_and_plots_are_taken_for_html() -> None:
     tags = re.compile(r"</?(p|b|i|li|ul|ol|div|span|td|th|tr|table|section|article|img|h[1-6]|details|figure|pre)[ >]")
     with_tags = [path.name for path in sorted(FOLDER.rglob("*.py")) if tags.search(path.read_text("utf-8"))]
     assert with_tags == ["html.py"]  # the example in its docstring
-
-
-def test_addresses_and_bytes_that_are_no_text() -> None:
-    name = os.fsdecode(b"50% #1?<caf\xe9>:.png")
-    assert unquote_to_bytes(html.link(name)) == os.fsencode(name)
-    assert not set("#?<>: ") & set(html.link(name))
-    page = html.page(name, INNER, subject=name, lead="", summary=INNER, footer=name)
-    assert page.encode("utf-8").count(rb"&lt;caf\xe9&gt;") == 4

@@ -1,7 +1,6 @@
 import io
 import math
 import re
-import warnings
 import xml.etree.ElementTree as ElementTree
 
 import pytest
@@ -128,18 +127,3 @@ def test_panels_lie_side_by_side() -> None:
     assert widths[1] == 2 * widths[0]
     with pytest.raises(ValueError, match="at least one panel"):
         line_panels_png([], "y", (0, 1), {})
-
-
-def test_names_in_legends_are_drawn_as_they_are() -> None:
-    panels = [Panel(r"$\nope{$", "$x^2$", [Curve([0, 1], [0, 1], STYLES["tau"])])]
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")  # of Matplotlib about a name that begins with an underscore, for one
-        for name in ("_hidden", r"$\nope{$", "😀", "two\nlines"):
-            assert line_panels_png(panels, "y", (0, 1), {name: STYLES["tau"]}), name
-
-
-def test_long_log_axes_have_plain_numbers() -> None:
-    svg = line_plot([Curve([1, 2], [1e-4, 10], STYLES["wast"])], "t", "x", "y", log_y=True)
-    ticks = {node.text for node in ElementTree.fromstring(svg).iter(f"{SVG}text")}
-    assert {"0.001", "0.1", "10"} & ticks
-    assert not any("$" in (text or "") for text in ticks)

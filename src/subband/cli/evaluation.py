@@ -10,7 +10,6 @@ from subband.config import RecipeConfig, build_recipe, merge, read_recipe
 from subband.models.checkpoint import find_model_folder, read_card
 from subband.models.registry import model_spec
 from subband.tasks import TASKS, task_class
-from subband.training.paths import find_paths
 from subband.training.run_files import CONFIG_FILE
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ def evaluation_recipe(args: Namespace) -> RecipeConfig:
     own = Path(args.model) / CONFIG_FILE
     if args.recipe is not None or own.is_file():
         where = args.recipe or str(own)
-        settings = read_recipe(where) if args.recipe else find_paths(read_recipe(where), own.parent)
+        settings = read_recipe(where)
     elif "data" in given:
         where = "the command line"
         settings = _folder_recipe(args.model)
@@ -76,8 +75,6 @@ def _given(args: Namespace) -> dict[str, Any]:
         values = {key: value for key, value in args[group].as_dict().items() if value not in (None, {})}
         if values:
             given[group] = values
-    if "batch_size" in given.get("data", {}):  # that of the command line goes before one for evaluation in the recipe
-        given["evaluation"] = {**given.get("evaluation", {}), "batch_size": given["data"]["batch_size"]}
     return given
 
 

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import io
 import os
-import signal
 import sys
 import warnings
 from argparse import ArgumentError, RawDescriptionHelpFormatter
 from collections.abc import Sequence
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from subband._version import __version__
+import subband
 from subband.cli.option_rules import check_given
-from subband.files import shown
-from subband.signals import SignalHandlers, Stopped, exit_code, say
 
 # Adding a command: write its file, name it here.
 COMMANDS = {
@@ -61,7 +56,7 @@ EXTRAS = {
     "torchmetrics": "train",
     "xarray": "weather",
 }
-UNREAD, USER_ERROR = 1, 2
+UNREAD, USER_ERROR, INTERRUPTED = 1, 2, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -72,60 +67,32 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         Exit code: 0, 1 if nobody reads the output any more, 2 for bad input (one sentence on standard error), 130 after
-            Ctrl-C, 143 after SIGTERM.
+            Ctrl-C.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    with SignalHandlers(_stop) as handlers:
-        try:
-            return _main(words)
-        except BaseException as error:
-            # A library may have turned what the signal raised into an error of its own.
-            if handlers.received is None and not isinstance(error, KeyboardInterrupt | Stopped):
-                return _report(error, words)
-            stop = error if isinstance(error, Stopped) else _stopped(handlers.received or signal.SIGINT)
-            if str(stop):
-                say(str(stop))
-            return stop.code
-
-
-def _main(words: list[str]) -> int:
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # names may hold what the terminal's encoding does not
-            stream.reconfigure(errors="backslashreplace")
     if not words or words[0] in {"-h", "--help"}:
         print(_overview())
         return 0
     if words[0] == "--version":
-        print(f"subband {__version__}")
+        print(f"subband {subband.__version__}")
         return 0
-    with warnings.catch_warnings():
-        warnings.showwarning = _show_warning
-        code = _run(words[0], words[1:])
-    sys.stdout.flush()  # a reader that is gone is noticed here at the latest
-    return code
-
-
-def _stop(number: int) -> None:
-    """What a first signal does: Ctrl-C as Python has it, SIGTERM likewise."""
-    if number == signal.SIGINT:
-        raise KeyboardInterrupt
-    raise _stopped(number)
-
-
-def _stopped(number: int) -> Stopped:
-    words = "interrupted" if number == signal.SIGINT else f"stopped by {signal.Signals(number).name}"
-    return Stopped(f"{words}; what was finished before is there.", exit_code(number))
-
-
-def _report(error: BaseException, words: list[str]) -> int:
-    """Say what is wrong with the input; other errors go on."""
-    if isinstance(error, BrokenPipeError):  # whoever read our output, `head` for one, has seen enough
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            code = _run(words[0], words[1:])
+        sys.stdout.flush()  # a reader that is gone is noticed here at the latest
+        return code
+    except BrokenPipeError:  # whoever read our output, `head` for one, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still in the buffer goes nowhere
         return UNREAD
-    if "--traceback" in words or not isinstance(error, ValueError | TypeError | OSError | ImportError):
-        raise error
-    print(f"subband: error: {_sentence(error)}", file=sys.stderr)
-    return USER_ERROR
+    except (ValueError, TypeError, OSError, ImportError) as error:
+        if "--traceback" in words:
+            raise
+        print(f"subband: error: {_sentence(error)}", file=sys.stderr)
+        return USER_ERROR
+    except KeyboardInterrupt as interrupt:
+        print(f"\nsubband: {str(interrupt) or 'interrupted.'}", file=sys.stderr)
+        return INTERRUPTED
 
 
 def _run(command: str, words: list[str]) -> int:
@@ -180,13 +147,11 @@ def _with_hint(message: str, words: list[str], options: list[str]) -> str:
         if name.startswith("--") and name in message and name not in options:
             close = difflib.get_close_matches(name, options, n=1)
             return f"unknown option {name}" + (f"; did you mean {close[0]}?" if close else ".")
-        if word.startswith("-") and word in message and Path(word).exists():
-            return f"{word} looks like an option; write ./{word} for the file."
     return message
 
 
 def _show_warning(message: Warning | str, *place: Any, **where: Any) -> None:
-    print(f"subband: warning: {shown(' '.join(str(message).split()))}", file=sys.stderr)
+    print(f"subband: warning: {' '.join(str(message).split())}", file=sys.stderr)
 
 
 def _sentence(error: BaseException) -> str:
@@ -194,8 +159,8 @@ def _sentence(error: BaseException) -> str:
     if package in EXTRAS:
         return f"this needs the package {package}: pip install 'subband[{EXTRAS[package]}]'."
     if isinstance(error, OSError) and error.strerror and error.filename:
-        return f"{shown(error.filename)}: {error.strerror}."
-    return shown(" ".join(str(error).split())) or type(error).__name__
+        return f"{error.filename}: {error.strerror}."
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _overview() -> str:

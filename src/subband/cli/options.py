@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from torch import Tensor, nn
 
-from subband.files import shown
-from subband.models.arguments import as_arguments
 from subband.models.checkpoint import bundled_models, load_model
 from subband.models.registry import create_model, list_models, model_spec
 from subband.tasks import task_class
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
-_UNBROKEN = 1000  # wider than any table
 _SCIENTIFIC = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
 
 
@@ -71,10 +68,8 @@ def open_model(source: str, overrides: Sequence[str] = ()) -> nn.Module:
     return load_model(source) if is_stored else create_model(source)
 
 
-def example_input(
-    model: nn.Module, *, batch: int = 1, height: int | None = None, width: int | None = None
-) -> tuple[Tensor, ...]:
-    """Arguments as the task of a model calls it with, random in [0, 1], the same in every run.
+def example_input(model: nn.Module, *, batch: int = 1, height: int | None = None, width: int | None = None) -> Tensor:
+    """Random input in [0, 1] as the task of a model calls it, the same in every run.
 
     Args:
         model: Network made by this package.
@@ -85,7 +80,7 @@ def example_input(
     Raises:
         ValueError: If a size is not positive.
     """
-    return as_arguments(task_of(model).example_input(model, batch=batch, height=height, width=width))
+    return task_of(model).example_input(model, batch=batch, height=height, width=width)
 
 
 def task_of(model: nn.Module) -> type[Task]:
@@ -179,17 +174,9 @@ def open_table(columns: Sequence[str], *, title: str | None = None, right: Colle
     from rich import box
     from rich.table import Table
 
-    class OneLineTable(Table):
-        """A table whose cells are names that stay on their line."""
-
-        def add_row(self, *cells: Any, **options: Any) -> None:
-            super().add_row(*(shown(cell) if isinstance(cell, str) else cell for cell in cells), **options)
-
-    table = OneLineTable(
-        title=None if title is None else shown(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
-    )
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in columns:
-        table.add_column(shown(heading), justify="right" if heading in right else "left", no_wrap=heading in right)
+        table.add_column(heading, justify="right" if heading in right else "left", no_wrap=heading in right)
     return table
 
 
@@ -197,6 +184,5 @@ def show_table(table: Table) -> None:
     """Print a table on standard output: as wide as the terminal, or unbroken when the output goes to a file or pipe."""
     from rich.console import Console
 
-    width = shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else _UNBROKEN
-    # Names may hold what would be markup or the code of an emoji.
-    Console(file=sys.stdout, width=width, highlight=False, markup=False, emoji=False).print(table)
+    width = shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else 240
+    Console(file=sys.stdout, width=width, highlight=False, markup=False).print(table)

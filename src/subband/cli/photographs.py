@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import unicodedata
 import warnings
-from collections import Counter
 from collections.abc import Callable, Sequence
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from subband.cli.options import refuse_existing
-from subband.files import shown
 from subband.media.images import LoadedImage, list_images
-from subband.media.picture_files import warn_animated
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
 
 Result = TypeVar("Result")
-
-_MAX_NAME_BYTES = 250  # of 255, so that a table beside a result has room for its own suffix
 
 
 class Job(NamedTuple):
@@ -30,11 +22,6 @@ class Job(NamedTuple):
 
     source: Path
     target: Path
-
-    @property
-    def name(self) -> str:
-        """Name of the photograph for tables and messages."""
-        return shown(self.source.name)
 
 
 def add_photo_arguments(parser: ArgumentParser, out: str) -> None:
@@ -59,15 +46,7 @@ def add_output_arguments(parser: ArgumentParser, out: str) -> None:
     parser.add_argument("--overwrite", action="store_true", help="Replace existing results.")
 
 
-def plan(
-    source: str,
-    out: str | None,
-    ending: str,
-    *,
-    suffix: str = ".png",
-    overwrite: bool = False,
-    reserved: Sequence[str] = (),
-) -> list[Job]:
+def plan(source: str, out: str | None, ending: str, *, suffix: str = ".png", overwrite: bool = False) -> list[Job]:
     """Which photographs there are and where their results go; checks what can be checked before any work.
 
     Args:
@@ -77,7 +56,6 @@ def plan(
         ending: What the result is, for example `denoised`.
         suffix: Suffix of results, empty if every result is a folder.
         overwrite: Whether results may exist.
-        reserved: Names of further files beside the results of a folder.
 
     Raises:
         FileNotFoundError: If there is no `source`.
@@ -86,70 +64,25 @@ def plan(
     """
     path = Path(source)
     if not path.exists():
-        raise FileNotFoundError(f"{shown(path)} does not exist.")
+        raise FileNotFoundError(f"{path} does not exist.")
     if not path.is_dir():
-        warn_animated([path])
-        name = fitting_name(path.stem, f"_{ending}{suffix}")
-        target = Path(out) if out else path.with_name(name)
+        target = Path(out) if out else path.with_name(f"{path.stem}_{ending}{suffix}")
         if suffix and target.is_dir():
-            target = target / name
+            target = target / f"{path.stem}_{ending}{suffix}"
         if target.resolve() == path.resolve():
             raise ValueError(f"--out {target} is the photograph itself; choose another name.")
         return [Job(path, refuse_existing(target, overwrite))]
+    files = list_images(path)
     folder = Path(out) if out else beside(path, ending)
     if folder.resolve() == path.resolve():
         raise ValueError(f"--out {folder} is the folder of the photographs; choose another name.")
     if folder.is_file():
         raise ValueError(f"--out {folder} is a file; the results of a folder go into a folder.")
     refuse_existing(folder, overwrite)
-    files = list_images(path)
-    return [Job(file, folder / name) for file, name in zip(files, result_names(files, suffix, reserved), strict=True)]
-
-
-def result_names(files: Sequence[Path], suffix: str, reserved: Sequence[str] = ()) -> list[str]:
-    """Names of results that differ for all files, also where upper and lower case are one.
-
-    Args:
-        files: Photographs.
-        suffix: Of the results.
-        reserved: Names that are taken.
-
-    Example:
-        >>> result_names([Path("a.jpg"), Path("a.png"), Path("a.jpg.png"), Path("b.png")], ".png")
-        ['a.jpg.png', 'a.png.png', 'a.jpg-2.png', 'b.png']
-    """
-    counts = Counter(_key(file.stem) for file in files)
-    taken = {_key(name) for name in reserved}
-    names = []
-    for file in files:
-        # a.png beside a.jpg: both names are kept whole.
-        stem = file.stem if counts[_key(file.stem)] == 1 else file.name
-        name = fitting_name(stem, suffix)
-        for number in count(2):
-            if _key(name) not in taken:
-                break
-            name = fitting_name(stem, f"-{number}{suffix}")
-        taken.add(_key(name))
-        names.append(name)
-    return names
-
-
-def fitting_name(stem: str, ending: str) -> str:
-    """A name that file systems take: of a long one the end of the stem is left out.
-
-    Args:
-        stem: Name of the photograph without its suffix.
-        ending: What stands after it.
-    """
-    room = _MAX_NAME_BYTES - len(os.fsencode(ending))
-    while len(os.fsencode(stem)) > room:
-        stem = stem[:-1]
-    return stem + ending
-
-
-def _key(name: str) -> str:
-    """Equal for names that some file systems take for one."""
-    return unicodedata.normalize("NFC", name).casefold()
+    stems = [file.stem for file in files]
+    # a.png beside a.jpg: both names are kept whole.
+    names = [file.stem if stems.count(file.stem) == 1 else file.name for file in files]
+    return [Job(file, folder / f"{name}{suffix}") for file, name in zip(files, names, strict=True)]
 
 
 def beside(folder: Path, ending: str) -> Path:
@@ -160,7 +93,7 @@ def beside(folder: Path, ending: str) -> Path:
         ending: What the result is, for example `denoised`.
     """
     named = folder if folder.name not in ("", "..") else folder.resolve()
-    return named.with_name(fitting_name(named.name, f"_{ending}"))
+    return named.with_name(f"{named.name}_{ending}")
 
 
 def for_each(jobs: Sequence[Job], work: Callable[[Job], Result]) -> tuple[list[Result], list[str]]:
@@ -199,7 +132,7 @@ def _for_several(jobs: Sequence[Job], work: Callable[[Job], Result]) -> tuple[li
             results.append(work(job))
         except (ValueError, OSError) as error:
             warnings.warn(f"left out: {error}", stacklevel=2)
-            failed.append(job.name)
+            failed.append(job.source.name)
     return results, failed
 
 

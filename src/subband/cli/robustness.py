@@ -10,12 +10,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from subband.cli.options import open_table, show_table
 from subband.config import RecipeConfig
-from subband.data.labelled.images import ImageData
-from subband.files import shown, write_atomically
+from subband.data.registry import build_data
+from subband.files import write_atomically
+from subband.models.checkpoint import load_model
 from subband.tasks.classification.robustness import distortions, robustness
 from subband.visual.robustness import robustness_png
 
@@ -42,27 +41,22 @@ def check_robustness(recipe: RecipeConfig, strengths: dict[str, Sequence[Any]]) 
 
 
 def measure_robustness(
-    recipe: RecipeConfig,
-    model: nn.Module,
-    data: ImageData,
-    folder: Path,
-    scores: dict[str, Any],
-    strengths: dict[str, Sequence[Any]],
+    recipe: RecipeConfig, source: str, folder: Path, scores: dict[str, Any], strengths: dict[str, Sequence[Any]]
 ) -> None:
-    """Measure a classifier, print the table, write `robustness.json`, `.csv` and `.png`.
+    """Measure a saved classifier, print the table, write `robustness.json`, `.csv` and `.png`.
 
     Args:
-        recipe: Says the device and the batch size.
-        model: In evaluation mode.
-        data: Its test set counts.
+        recipe: Says the data.
+        source: Whatever `subband.load_model` takes.
         folder: Where the files go.
         scores: Contents of `scores.json` of this evaluation.
         strengths: `radii` and `qualities`, as far as they are not the usual ones.
     """
     from subband.training.trainer import pick_training_device
 
+    data = build_data(recipe.data.name, recipe.data.args, recipe.seed)
     device = pick_training_device(recipe.trainer)
-    rows = robustness(recipe, model.to(device), data, device, progress=_progress, **strengths)
+    rows = robustness(recipe, load_model(source).to(device), data, device, progress=_progress, **strengths)
     name = scores["rows"][0]["name"]
     document = {**scores, "rows": rows, "model": name}
     files = {
@@ -73,7 +67,7 @@ def measure_robustness(
     for file, content in files.items():
         write_atomically(folder / file, content)
     _show(rows, name)
-    print(f"robustness: {', '.join(shown(folder / file) for file in files)}")
+    print(f"robustness: {', '.join(str(folder / file) for file in files)}")
 
 
 def _progress(batches: Iterable[Any]) -> Iterable[Any]:

@@ -1,22 +1,14 @@
 """Batches of samples in a repeatable order, shared between processes, resumed in the middle of an epoch."""
 
-import signal
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, distributed
 from torch.utils.data import DataLoader, Dataset
 
-from subband.data.random import permutation, uniform
-from subband.data.spec import DamagedFileError, SampleSource, SupportsBatch, SupportsCheck
-from subband.signals import STOP_SIGNALS
-
-_BAD_FILE = (DamagedFileError, FileNotFoundError, PermissionError, IsADirectoryError)
-_KINDS = (*_BAD_FILE, OSError, ImportError, TypeError, ValueError)  # what the user is told in one sentence
-_MAX_SUBSTITUTES = 32
-_MAX_LISTED = 20
+from subband.data.random import permutation
+from subband.data.spec import SampleSource, SupportsBatch, SupportsCheck
 
 
 class SampleLoader:
@@ -30,10 +22,6 @@ class SampleLoader:
     `state_dict()` counts the batches handed out, so a loader restored from it continues with the next one; if the epoch
     was complete, with the next epoch. Lightning saves and restores it with its checkpoints and says which epoch begins.
 
-    A sample whose file cannot be read (`DamagedFileError`, a missing file) is left out, with one warning an epoch that
-    counts and names the files. Batches that `drop_last` keeps full get another sample in its place, always the same
-    one, so that a run can be repeated and resumed; other batches are smaller by it, or missing if nothing is left.
-
     Args:
         dataset: Map-style samples. One with a `batch` method makes whole batches on `device`; one with a `check_batch`
             method is shown the first batch.
@@ -46,9 +34,6 @@ class SampleLoader:
         collate: Makes a batch of samples; by default their tensors are stacked.
         rank: Number of this process; that of torch.distributed when None.
         world_size: Number of processes, likewise; given together with `rank`.
-
-    Attributes:
-        left_out: What was wrong with the samples that could not be read, by index.
 
     Raises:
         ValueError: If a number is out of range, or the data set has too few samples for a single batch.
@@ -84,7 +69,6 @@ class SampleLoader:
         self.num_workers = num_workers
         self.device = torch.device(device or "cpu")
         self.collate = collate or stack_samples
-        self.left_out: dict[int, str] = {}
         self._process = None if rank is None or world_size is None else (rank, world_size)
         self._epoch = 0
         self._batches = 0  # handed out in this epoch
@@ -111,23 +95,12 @@ class SampleLoader:
         """Batches of the next epoch, or of the rest of a restored one.
 
         Nothing happens before the first batch is asked for: Lightning makes iterators it never uses.
-
-        Raises:
-            ValueError: If no sample can be read, or, of several processes, none of a batch.
         """
         if self._batches and not (self._is_restored and self._batches < len(self)):
             self._epoch, self._batches = self._epoch + 1, 0
         self._is_restored = False
-        known, is_empty = len(self.left_out), True
-        for batch, left_out in self._load(self._keys(self._epoch)[self._batches :]):
+        for batch in self._load(self._keys(self._epoch)[self._batches :]):
             self._batches += 1
-            self.left_out |= left_out
-            if self._batches == len(self) and len(self.left_out) > known:  # here: nobody may ask for more than that
-                self._warn(list(self.left_out)[known:])
-            if batch is None:
-                self._check_empty(is_empty)
-                continue
-            is_empty = False
             if not self._is_checked and isinstance(self.dataset, SupportsCheck):
                 self.dataset.check_batch(batch)
             self._is_checked = True
@@ -176,121 +149,33 @@ class SampleLoader:
             batches[-1] = mine[(num_batches - 1) * size :]
         return batches
 
-    def _warn(self, indices: list[int]) -> None:
-        replaced = ", which others stand in for" if self.drop_last else ""
-        warnings.warn(
-            f"left out {len(indices)} of {len(self.dataset)} samples{replaced}: {self._listed(indices)}", stacklevel=2
-        )
-
-    def _listed(self, indices: Sequence[int]) -> str:
-        reasons = list(dict.fromkeys(self.left_out[index] for index in indices))
-        return "; ".join([*reasons[:_MAX_LISTED], *(["..."] if len(reasons) > _MAX_LISTED else [])])
-
-    def _check_empty(self, is_empty: bool) -> None:
-        """Refuse data of which nothing is left; processes that train together need equally many batches."""
-        if is_empty and self._batches == len(self):
-            raise ValueError(f"none of {len(self.left_out)} samples can be read: {self._listed(list(self.left_out))}")
-        if self._rank_and_world_size()[1] > 1:
-            raise ValueError(
-                f"no sample of a batch can be read: {self._listed(list(self.left_out)[-self.batch_size :])}"
-            )
-
-    def _load(self, keys: list[list[int]]) -> Iterator[tuple[Any, dict[int, str]]]:
-        """Batches of the given keys on the loader's device, None if empty, and what could not be read."""
-        reader = _KeyedBatches(self.dataset, self.collate, is_full=self.drop_last)
+    def _load(self, keys: list[list[int]]) -> Iterator[Any]:
+        """Batches of the given keys on the loader's device."""
         if self.num_workers == 0:
             for batch in keys:
-                yield reader.read(batch, self.device)
+                yield _read(self.dataset, batch, self.collate, self.device)
             return
         # A generator of its own, so that making worker seeds does not disturb the run's random numbers.
         workers: DataLoader[Any] = DataLoader(
-            reader,
+            _KeyedBatches(self.dataset, self.collate),
             sampler=keys,
             batch_size=None,
             num_workers=self.num_workers,
             pin_memory=self.device.type == "cuda",
             generator=torch.Generator(),
-            worker_init_fn=_leave_signals_to_the_parent,
         )
-        for found in _of_workers(workers):
-            if isinstance(found, _Failure):
-                raise found.kind(found.message)
-            yield move_batch(found.batch, self.device), found.left_out
-
-
-class _Found(NamedTuple):
-    """A batch, None if it is empty, and what could not be read."""
-
-    batch: Any
-    left_out: dict[int, str]
-
-
-class _Failure(NamedTuple):
-    """An error of a worker process, as the main process raises it: without the traceback of the worker."""
-
-    kind: type[Exception]
-    message: str
+        for batch in workers:
+            yield move_batch(batch, self.device)
 
 
 class _KeyedBatches(Dataset[Any]):
     """What worker processes see: a list of keys in, a batch out."""
 
-    def __init__(self, dataset: SampleSource, collate: Callable[[Sequence[Any]], Any], *, is_full: bool) -> None:
-        self.dataset, self.collate, self.is_full = dataset, collate, is_full
+    def __init__(self, dataset: SampleSource, collate: Callable[[Sequence[Any]], Any]) -> None:
+        self.dataset, self.collate = dataset, collate
 
-    def __getitem__(self, keys: Sequence[int]) -> _Found | _Failure:
-        try:
-            return self.read(keys, torch.device("cpu"))
-        except _KINDS as error:
-            kind = next(kind for kind in _KINDS if isinstance(error, kind))
-            return _Failure(kind, str(error))
-
-    def read(self, keys: Sequence[int], device: torch.device) -> _Found:
-        """The batch of some keys."""
-        if isinstance(self.dataset, SupportsBatch):
-            return _Found(self.dataset.batch(keys, device), {})
-        left_out: dict[int, str] = {}
-        samples = [sample for key in keys for sample in self._sample(key, left_out)]
-        return _Found(move_batch(self.collate(samples), device) if samples else None, left_out)
-
-    def _sample(self, key: int, left_out: dict[int, str]) -> list[Any]:
-        """The sample of a key in a list, that of another in full batches, or nothing."""
-        count = len(self.dataset)
-        draws = uniform(0, [key], _MAX_SUBSTITUTES)[0] if self.is_full else ()
-        # Of the same epoch, so that what is drawn for it is that of no other sample of the run.
-        for other in (key, *(key - key % count + int(draw * count) for draw in draws)):
-            try:
-                return [self.dataset[other]]
-            except _BAD_FILE as error:
-                left_out[other % count] = _reason(error)
-        if self.is_full:
-            raise ValueError(f"too many samples cannot be read, among them: {'; '.join(list(left_out.values())[:3])}")
-        return []
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror and error.filename:
-        return f"{error.filename}: {error.strerror}"
-    return str(error).rstrip(".")
-
-
-def _of_workers(workers: DataLoader[Any]) -> Iterator[Any]:
-    """What worker processes return; one that was killed is an error in a sentence."""
-    try:
-        yield from workers
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
-            raise
-        raise OSError(
-            "a process that reads files has ended on its own, by lack of memory perhaps; try fewer of them "
-            "(data.num_workers)."
-        ) from error
-
-
-def _leave_signals_to_the_parent(worker: int) -> None:
-    """Ctrl-C and SIGTERM reach worker processes too; they go on until the parent needs no more batches."""
-    for number in STOP_SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
+    def __getitem__(self, keys: Sequence[int]) -> Any:
+        return _read(self.dataset, keys, self.collate, torch.device("cpu"))
 
 
 def stack_samples(samples: Sequence[Sequence[Tensor]]) -> tuple[Tensor, ...]:
@@ -322,3 +207,11 @@ def move_batch(batch: Any, device: torch.device | str) -> Any:
     if isinstance(batch, list | tuple):
         return type(batch)(move_batch(value, device) for value in batch)
     return batch
+
+
+def _read(
+    dataset: SampleSource, keys: Sequence[int], collate: Callable[[Sequence[Any]], Any], device: torch.device
+) -> Any:
+    if isinstance(dataset, SupportsBatch):
+        return dataset.batch(keys, device)
+    return move_batch(collate([dataset[key] for key in keys]), device)

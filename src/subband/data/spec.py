@@ -3,7 +3,6 @@
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -116,23 +115,6 @@ class BatchedClips(Clips):
         """Inputs `(T, C, H, W)` and targets `(T', C, H, W)`: the only sample of a batch of one."""
         inputs, targets = self.batch([key])
         return inputs[0], targets[0]
-
-
-class DamagedFileError(ValueError):
-    """A file of a sample cannot be read; `SampleLoader` leaves the sample out. The message begins with the file."""
-
-
-@contextmanager
-def reading_files() -> Iterator[None]:
-    """Marks what goes wrong inside as the fault of a file, not of the settings.
-
-    Raises:
-        DamagedFileError: In place of a ValueError.
-    """
-    try:
-        yield
-    except ValueError as error:
-        raise DamagedFileError(" ".join(str(error).split())) from error
 
 
 @runtime_checkable

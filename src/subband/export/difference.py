@@ -7,31 +7,26 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from subband.models.arguments import Inputs, as_arguments
-
 __all__ = ["largest_difference"]
 
 
 def largest_difference(
-    model: nn.Module, file: Callable[..., Tensor], inputs: Inputs, *, dynamic_batch: bool = False
+    model: nn.Module, file: Callable[[Tensor], Tensor], inputs: Tensor, *, dynamic_batch: bool = False
 ) -> float:
     """Compare the output of a network with that of its file.
 
     Args:
         model: Network in evaluation mode.
         file: The exported file as a function.
-        inputs: A batch, what both are called with.
+        inputs: A batch.
         dynamic_batch: Also compare on one sample, and on twice as many.
 
     Returns:
         Largest absolute difference, as a share of the largest output.
     """
-    given = as_arguments(inputs)
-    batches = [given]
-    if dynamic_batch:
-        batches += [tuple(t[:1] for t in given), tuple(torch.cat([t, t.flip(0)]) for t in given)]
+    batches = [inputs, inputs[:1], torch.cat([inputs, inputs.flip(0)])] if dynamic_batch else [inputs]
     with torch.no_grad():
-        return max(_difference(model(*batch), file(*batch)) for batch in batches)
+        return max(_difference(model(batch), file(batch)) for batch in batches)
 
 
 def _difference(wanted: Tensor, found: Tensor) -> float:

@@ -19,8 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from subband.export.onnx import OnnxFile, require_onnx
-from subband.media.images import on_white, read_image
-from subband.media.picture_files import find_pictures, warn_left_out
+from subband.media.images import READ_SUFFIXES, on_white, read_image
 from subband.predictors.classification import ImageClassifier
 
 __all__ = ["Outcome", "calibration_batches", "calibration_inputs", "export_int8", "quantize"]
@@ -99,9 +98,7 @@ def calibration_batches(prepare: Callable[[Tensor], Tensor], folder: Path, *, ba
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is no folder of images for calibration.")
-    found = find_pictures(folder, with_subfolders=True)
-    warn_left_out(folder, found)
-    paths = sorted(found.files)
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in READ_SUFFIXES and path.name[0] != ".")
     if len(paths) < batch:
         raise ValueError(f"{folder} holds {len(paths)} photographs, fewer than a batch of {batch}.")
     count = min(len(paths), max(limit, batch)) // batch * batch

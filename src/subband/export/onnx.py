@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from subband._version import __version__
 from subband.export.difference import largest_difference
-from subband.models.arguments import Inputs, as_arguments
 from subband.models.dct.front_end import DCTClassifier
 from subband.models.protocols.classifier import Classifier
 
@@ -38,14 +37,14 @@ def require_onnx() -> None:
         raise ImportError(f"ONNX export needs the package {error.name}; pip install 'subband[export]'.") from error
 
 
-def export_onnx(model: nn.Module, inputs: Inputs, path: Path, *, dynamic_batch: bool = False) -> float:
+def export_onnx(model: nn.Module, inputs: Tensor, path: Path, *, dynamic_batch: bool = False) -> float:
     """Write an ONNX file, run it in onnxruntime on the CPU and compare.
 
     Args:
-        model: Network in evaluation mode.
-        inputs: Example of what it is called with; shapes are fixed in the file.
+        model: Network in evaluation mode that takes one tensor.
+        inputs: Example; its shape is fixed in the file.
         path: File to write.
-        dynamic_batch: Leave the first axis of all of them open; the example needs at least two samples then.
+        dynamic_batch: Leave the first axis open; the example needs at least two samples then.
 
     Returns:
         Largest absolute difference between the outputs of file and network, as a share of the largest output.
@@ -65,16 +64,16 @@ def tensor_names(model: nn.Module) -> tuple[str, str]:
     return "coefficients" if takes_coefficients else "images", "logits" if model.num_classes else "features"
 
 
-def write_onnx(model: nn.Module, inputs: Inputs, path: Path, *, dynamic_batch: bool = False) -> None:
+def write_onnx(model: nn.Module, inputs: Tensor, path: Path, *, dynamic_batch: bool = False) -> None:
     """Write an ONNX file.
 
     Names of classes and the preprocessing are stored as JSON in its `metadata_props`, where the model has them.
 
     Args:
-        model: Network in evaluation mode.
-        inputs: Example of what it is called with; shapes are fixed in the file.
+        model: Network in evaluation mode that takes one tensor.
+        inputs: Example; its shape is fixed in the file.
         path: File to write.
-        dynamic_batch: Leave the first axis of all of them open; the example needs at least two samples then.
+        dynamic_batch: Leave the first axis open; the example needs at least two samples then.
 
     Raises:
         ImportError: If onnx, onnxscript or onnxruntime is missing.
@@ -82,23 +81,21 @@ def write_onnx(model: nn.Module, inputs: Inputs, path: Path, *, dynamic_batch: b
     require_onnx()
     size = sum(tensor.nbytes for tensor in model.state_dict().values())
     name, result = tensor_names(model)
-    arguments = as_arguments(inputs)
-    names = [name, *(f"{name}_{number}" for number in range(1, len(arguments)))]
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # the exporter's own, about its own code
         program = torch.onnx.export(
             model,
-            arguments,
+            (inputs,),
             dynamo=True,
-            input_names=names,
+            input_names=[name],
             output_names=[result],
-            dynamic_shapes=({0: torch.export.Dim("batch")},) * len(arguments) if dynamic_batch else None,
+            dynamic_shapes=({0: torch.export.Dim("batch")},) if dynamic_batch else None,
             verbose=False,
         )
     assert program is not None  # without dynamo there would be none
     for node in program.model.graph:
         node.metadata_props.pop(STACK_TRACE, None)
-    program.model.metadata_props.update(stored_facts(model, arguments[0]))
+    program.model.metadata_props.update(stored_facts(model, inputs))
     program.save(path, external_data=size > 0.9 * PROTOBUF_LIMIT)
 
 
@@ -139,8 +136,7 @@ class OnnxFile:
             raise ValueError(f"onnxruntime does not take {path.name}: {error}") from error
         self.facts: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
 
-    def __call__(self, *inputs: Tensor) -> Tensor:
-        """The first output for a batch of every input, in their order."""
-        names = [node.name for node in self._session.get_inputs()]
-        (result, *_) = self._session.run(None, {name: t.numpy() for name, t in zip(names, inputs, strict=True)})
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """The first output for a batch of the first input."""
+        (result, *_) = self._session.run(None, {self._session.get_inputs()[0].name: inputs.numpy()})
         return torch.from_numpy(result)

@@ -1,11 +1,10 @@
 """A wavelet coder that keeps the largest coefficients, with its true size in bits.
 
-The image is transformed, its coefficients are quantized, and the whole numbers are written without further loss. The
-details are quantized uniformly with a dead zone around zero, whose step is the magnitude of the smallest detail that is
-kept, so that just the details below it become zero. The approximation, which holds the brightness, is never dropped and
-rounded so finely that an even area of 8-bit brightness comes back as it was. Colors are turned into orthonormal
-opponents first; with a wavelet that is (nearly) orthonormal too, the largest coefficients are the ones whose loss would
-cost the most (Mallat, "A Wavelet Tour of Signal Processing", chapters 9 and 10).
+The image is transformed, its coefficients are quantized uniformly with a dead zone around zero, and the whole numbers
+are written without further loss. The step of the quantizer is the magnitude of the smallest coefficient that is kept,
+so that just the coefficients below it become zero. Colors are turned into orthonormal opponents first; with a wavelet
+that is (nearly) orthonormal too, the largest coefficients are the ones whose loss would cost the most (Mallat, "A
+Wavelet Tour of Signal Processing", chapters 9 and 10).
 
 The code of an image is a complete file (`.sbw`): a header, then the numbers. The header holds magic bytes, the version
 of the format, a checksum of everything after it, the length of the file, the size of the image, the step and the
@@ -19,7 +18,6 @@ import struct
 import zlib
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,12 +25,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from subband.imaging._checks import check_finite, check_real
 from subband.imaging._color import from_opponents, to_opponents
 from subband.imaging._entropy import pack_bands, unpack_bands
-from subband.imaging._levels import default_level, levels_of
-from subband.transforms import Coeffs, Details, wavedec2, waverec2
-from subband.transforms.coefficient_arrays import to_vector
+from subband.transforms import Coeffs, Details, dwt_max_level, wavedec2, waverec2
+from subband.transforms.coefficient_arrays import from_vector, to_vector
 
 __all__ = ["RatePoint", "decode_file", "decode_image", "encode_image", "rate_distortion"]
 
@@ -42,11 +38,10 @@ MIN_STEP = 2.0**-12
 MAX_PIXELS = 120_000_000
 """Largest image that is coded or decoded; a decoder knows from the header, before it needs any memory."""
 
-_MAGIC, _VERSION = b"sbw", 2
+_MAGIC, _VERSION = b"sbw", 1
 _START = struct.Struct("<3sBI")  # magic, version, checksum of everything after it
 _SHAPE = struct.Struct("<IBBHHf8s14s")  # length of the file, channels, level, height, width, step, wavelet, mode
 _HEADER_SIZE = _START.size + _SHAPE.size
-_BRIGHTNESS_STEP = 2.0**-9  # of the approximation, as brightness: half a step between 8-bit numbers
 # Position inside a bin; below its middle, since small coefficients are more frequent than large ones.
 _RECONSTRUCTION = 0.45
 _MAX_SIDE = 65535
@@ -102,18 +97,17 @@ def rate_distortion(
 
     Args:
         x: Image, `(C, H, W)` with C = 1 or 3, real floating dtype, in `[0, 1]`.
-        keep: Shares of the coefficients to keep, each in `(0, 1]`; the approximation is kept in any case.
+        keep: Shares of the coefficients to keep, each in `(0, 1]`.
         wavelet: PyWavelets name.
-        level: Levels of the transform; by default five, or as many as make sense, but at least one.
+        level: Levels of the transform; by default five, or as many as make sense.
         mode: Boundary mode; `periodization` is the one that has no more coefficients than pixels (for even sides).
 
     Returns:
         One point per share, in the order of `keep`.
 
     Raises:
-        TypeError: If `x` is not real and floating, or a name is no string.
-        ValueError: If `x` has another shape or holds NaN or infinite values, a share lies outside `(0, 1]`, or a name
-            is unknown.
+        TypeError: If `x` is not real and floating.
+        ValueError: If `x` has another shape, a share lies outside `(0, 1]`, or a name is unknown.
 
     Example:
         >>> ramp = torch.linspace(0, 1, 64).expand(1, 64, 64)
@@ -144,39 +138,34 @@ def encode_image(
 
     Args:
         x: Image, `(C, H, W)` with C = 1 or 3, real floating dtype; values are clipped to `[0, 1]`.
-        keep: Share of the coefficients to keep, in `(0, 1]`. The approximation, one coefficient in `4^level`, is kept
-            in any case, details below `MIN_STEP` are dropped in any case.
+        keep: Share of the coefficients to keep, in `(0, 1]`. Coefficients below `MIN_STEP` are dropped in any case.
         wavelet: PyWavelets name.
-        level: Levels of the transform; by default five, or as many as make sense, but at least one.
+        level: Levels of the transform; by default five, or as many as make sense.
         mode: Boundary mode.
 
     Returns:
         The code, with a header of 44 bytes; written to a file as it is, it is what `decode_file` reads.
 
     Raises:
-        TypeError: If `x` is not real and floating, or a name is no string.
-        ValueError: If `x` has another shape or holds NaN or infinite values, `keep` lies outside `(0, 1]`, or a name is
-            unknown.
+        TypeError: If `x` is not real and floating.
+        ValueError: If `x` has another shape, `keep` lies outside `(0, 1]`, or a name is unknown.
 
     Example:
         >>> code = encode_image(torch.zeros(3, 64, 64), keep=0.1)
         >>> len(code) < 100, decode_image(code).shape
         (True, torch.Size([3, 64, 64]))
     """
-    _check(x, keep, wavelet, mode)
-    colors = _in_opponents(x.detach().float().cpu().clamp(0, 1))
+    _check(x, keep)
     if level is None:
-        level = min(5, default_level(colors, wavelet))
-        coeffs = levels_of(colors, wavelet, mode, level)
-    else:
-        coeffs = wavedec2(colors, wavelet, mode, level)  # warns of too many levels
-    step = struct.unpack("<f", struct.pack("<f", _step(coeffs, keep)))[0]
-    fine = _approx_step(step, level)
-    numbers = replace(coeffs.map(partial(_numbers, step=step)), approx=(coeffs.approx / fine).round())
-    # Details at the border of an odd side have a mean of their own, which goes into the approximation.
-    missing = (colors - _colors(numbers, step)).mean((-2, -1), keepdim=True)
-    numbers = replace(numbers, approx=numbers.approx + (missing * 2**level / fine).round())
-    code = pack_bands(*_arrays(numbers))
+        level = min(5, *(dwt_max_level(length, wavelet) for length in x.shape[-2:]))
+    coeffs = _transform(x.detach().float().cpu().clamp(0, 1), wavelet, mode, level)
+    vector = to_vector(coeffs)
+    count = max(1, round(keep * vector.numel()))
+    smallest = vector.abs().flatten().topk(count).values[-1].item()
+    step = struct.unpack("<f", struct.pack("<f", max(smallest, MIN_STEP)))[0]
+    # A hair above one, so that the smallest kept coefficient does not fall into the dead zone by rounding.
+    numbers = ((vector.abs() / step) * (1 + 1e-6)).floor().mul(vector.sign())
+    code = pack_bands(*_arrays(from_vector(numbers, coeffs)))
     num_bytes = _HEADER_SIZE + len(code)
     shape = _SHAPE.pack(num_bytes, x.shape[0], level, *x.shape[1:], step, wavelet.encode(), mode.encode())
     return _START.pack(_MAGIC, _VERSION, zlib.crc32(shape + code)) + shape + code
@@ -234,39 +223,16 @@ def decode_file(path: Path | str) -> Tensor:
         raise ValueError(f"{path}: {error}") from error
 
 
-def _step(coeffs: Coeffs, keep: float) -> float:
-    """Magnitude of the smallest detail that is kept; larger than all of them if there is no room for any."""
-    magnitudes = torch.cat([torch.zeros(1), *(band.flatten().abs() for level in coeffs.details for band in level)])
-    num_details = round(keep * (magnitudes.numel() - 1 + coeffs.approx.numel())) - coeffs.approx.numel()
-    if num_details < 1:
-        return max(2 * magnitudes.amax().item(), MIN_STEP)
-    return max(magnitudes.topk(num_details).values[-1].item(), MIN_STEP)
-
-
-def _approx_step(step: float, level: int) -> float:
-    """Step of the approximation, whose coefficients are `2^level` times a brightness."""
-    return min(step, _BRIGHTNESS_STEP * 2**level)
-
-
-def _numbers(band: Tensor, step: float) -> Tensor:
-    # A hair above one, so that the smallest kept coefficient does not fall into the dead zone by rounding.
-    return ((band.abs() / step) * (1 + 1e-6)).floor().mul(band.sign())
-
-
 def _reconstruct(numbers: Coeffs, step: float) -> Tensor:
-    colors = _colors(numbers, step)
-    return (from_opponents(colors) if len(colors) == 3 else colors).clamp(0, 1)
-
-
-def _colors(numbers: Coeffs, step: float) -> Tensor:
     def values(band: Tensor) -> Tensor:
         return torch.where(band == 0, 0, (band.abs() + _RECONSTRUCTION) * band.sign()) * step
 
-    return waverec2(replace(numbers.map(values), approx=numbers.approx * _approx_step(step, numbers.level)))
+    colors = waverec2(numbers.map_all(values))
+    return (from_opponents(colors) if len(colors) == 3 else colors).clamp(0, 1)
 
 
-def _in_opponents(x: Tensor) -> Tensor:
-    return to_opponents(x) if len(x) == 3 else x
+def _transform(x: Tensor, wavelet: str, mode: str, level: int) -> Coeffs:
+    return wavedec2(to_opponents(x) if len(x) == 3 else x, wavelet, mode, level)
 
 
 def _parse(data: bytes) -> _Header:
@@ -296,7 +262,7 @@ def _read(data: bytes) -> tuple[Coeffs, float]:
     if zlib.crc32(memoryview(data)[_START.size :]) != header.checksum:
         raise ValueError("data is cut off or damaged: its checksum is wrong")
     zeros = torch.zeros(header.channels, header.height, header.width)
-    like = levels_of(zeros, header.wavelet, header.mode, header.level)
+    like = _transform(zeros, header.wavelet, header.mode, header.level)
     try:
         approx, details = unpack_bands(data[_HEADER_SIZE:], *_arrays(like))
     except ValueError as error:
@@ -310,11 +276,9 @@ def _arrays(coeffs: Coeffs) -> tuple[np.ndarray, list[dict[str, np.ndarray]]]:
     return coeffs.approx.long().numpy(), details
 
 
-def _check(x: Tensor, keep: float, wavelet: str, mode: str) -> None:
-    check_real(x, "x")
-    for name, value in (("wavelet", wavelet), ("mode", mode)):
-        if not isinstance(value, str):
-            raise TypeError(f"{name} must be a name, which a code can hold, got {type(value).__name__}")
+def _check(x: Tensor, keep: float) -> None:
+    if not x.is_floating_point():
+        raise TypeError(f"x must be real and floating, got {x.dtype}; convert it with .float()")
     if x.ndim != 3 or x.shape[0] not in (1, 3) or 0 in x.shape:
         raise ValueError(f"x must be (C, H, W) with C = 1 or 3 and at least one pixel, got {tuple(x.shape)}")
     if max(x.shape[1:]) > _MAX_SIDE:
@@ -323,4 +287,3 @@ def _check(x: Tensor, keep: float, wavelet: str, mode: str) -> None:
         raise ValueError(f"x must have at most {MAX_PIXELS:,} pixels, got {x.shape[1]} x {x.shape[2]}")
     if not 0 < keep <= 1:
         raise ValueError(f"keep must lie in (0, 1], got {keep}")
-    check_finite(x, "x")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from subband.transforms import Coeffs
@@ -16,7 +15,6 @@ _OFFSETS = {"aa": (0, 0), "ad": (0, 1), "da": (1, 0), "dd": (1, 1)}  # row and c
 _EMPTY = 0.3
 _GAMMA = 0.7  # lifts weak coefficients
 _BRIGHTEST = 0.995  # quantile of the magnitudes of a band that is shown as white
-_FAINTEST = 1e-6  # of the largest coefficient: what is shown as white at the least
 
 
 class BandEnergy(NamedTuple):
@@ -165,12 +163,8 @@ def coefficient_mosaic(coeffs: Coeffs, separator: int = 1) -> Tensor:
         raise ValueError(f"separator must not be negative, got {separator}")
     height, width, boxes = mosaic_layout(coeffs)
     mosaic = coeffs.approx.new_full((coeffs.approx.shape[0], height, width), _EMPTY)
-    bands = [band for _, _, band in _bands(coeffs)]
-    largest = torch.stack([band.abs().amax() for band in bands]).amax()
-    # A band that holds nothing but rounding errors stays black.
-    faintest = torch.where(largest > 0, _FAINTEST * largest, 1)
-    for box, band in zip(boxes, bands, strict=True):
-        tile = _as_image(band, faintest) if box.band == "LL" else _as_magnitudes(band, faintest)
+    for box, (_, key, band) in zip(boxes, _bands(coeffs), strict=True):
+        tile = _as_image(band) if key == "aa" else _as_magnitudes(band)
         mosaic[:, box.top : box.top + box.height, box.left : box.left + box.width] = tile
     for box in boxes:
         if box.band == "HH":
@@ -189,13 +183,15 @@ def _bands(coeffs: Coeffs) -> list[tuple[int, str, Tensor]]:
     return bands
 
 
-def _as_image(band: Tensor, faintest: Tensor) -> Tensor:
+def _as_image(band: Tensor) -> Tensor:
     low, high = band.amin(), band.amax()
-    return (band - low) / torch.maximum(high - low, faintest)
+    return (band - low) / (high - low).clamp_min(1e-12)
 
 
-def _as_magnitudes(band: Tensor, faintest: Tensor) -> Tensor:
+def _as_magnitudes(band: Tensor) -> Tensor:
     magnitudes = band.abs()
     rank = max(1, round((1 - _BRIGHTEST) * magnitudes.numel()))
-    white = torch.maximum(magnitudes.flatten().topk(rank).values[-1], faintest)
+    white = magnitudes.flatten().topk(rank).values[-1]
+    # A band that holds nothing but rounding errors stays black.
+    white = white.clamp_min(1e-5)
     return (magnitudes / white).clamp(0, 1) ** _GAMMA

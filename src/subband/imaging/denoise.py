@@ -16,14 +16,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from subband.imaging._checks import check_finite, check_real
 from subband.imaging._color import from_ycbcr, sigma_in_ycbcr, to_ycbcr
-from subband.imaging._cycle_spinning import average_over_shifts
-from subband.imaging._shrinkage import Shrinkage
-from subband.transforms import WaveletLike, dwtn
-from subband.transforms.arguments import Names, per_axis
-from subband.transforms.filters import filter_banks
-from subband.transforms.lengths import check_level
+from subband.transforms import Coeffs, WaveletLike, dwt2, dwt_max_level, wavedec2, waverec2
 
 __all__ = ["denoise_wavelet", "estimate_sigma"]
 
@@ -34,7 +28,7 @@ ColorSpace = Literal["rgb", "ycbcr"]
 _QUARTILE = 0.6744897501960817  # upper quartile of the standard normal distribution
 
 
-def estimate_sigma(x: Tensor, wavelet: WaveletLike = "db2", mode: Names = "symmetric") -> Tensor:
+def estimate_sigma(x: Tensor, wavelet: WaveletLike = "db2", mode: str = "symmetric") -> Tensor:
     """Standard deviation of white Gaussian noise in images, from the images themselves.
 
     The median magnitude of the finest diagonal band, over 0.6745 (Donoho and Johnstone 1994, section 4.2). Coefficients
@@ -43,17 +37,15 @@ def estimate_sigma(x: Tensor, wavelet: WaveletLike = "db2", mode: Names = "symme
 
     Args:
         x: Images, `(..., H, W)`, real floating dtype, any range.
-        wavelet: Wavelet, or one per axis, any that `dwt2` knows.
-        mode: Boundary mode, or one per axis.
+        wavelet: Wavelet, any that `dwt2` knows.
+        mode: Boundary mode.
 
     Returns:
-        One number per image and channel, `(...)`, in the units of `x`; 0 where the diagonal band is zero throughout. A
-        single row or column is taken as the signal that it is.
+        One number per image and channel, `(...)`, in the units of `x`; 0 where the diagonal band is zero throughout.
 
     Raises:
         TypeError: If `x` is not real and floating.
-        ValueError: If `x` is not `(..., H, W)` with at least one pixel, holds NaN or infinite values, or a name is
-            unknown.
+        ValueError: If `x` is not `(..., H, W)` with at least one pixel, or a name is unknown.
 
     Example:
         >>> noise = 0.1 * torch.randn(64, 64, generator=torch.Generator().manual_seed(0))
@@ -61,24 +53,13 @@ def estimate_sigma(x: Tensor, wavelet: WaveletLike = "db2", mode: Names = "symme
         tensor(0.0960)
     """
     _check(x)
-    diagonal = _finest_diagonal(_at_least_float32(x), wavelet, mode).abs()
+    diagonal = dwt2(_at_least_float32(x), wavelet, mode)[..., 3, :, :].abs().flatten(-2)
     ordered = diagonal.sort(-1).values  # zeros first
     count = (diagonal > 0).sum(-1, keepdim=True)
     first = diagonal.shape[-1] - count
     middle = torch.cat((first + (count - 1) // 2, first + count // 2), -1).clamp(0, diagonal.shape[-1] - 1)
     median = ordered.gather(-1, middle).mean(-1)
     return (median / _QUARTILE).to(x.dtype)
-
-
-def _finest_diagonal(x: Tensor, wavelet: WaveletLike, mode: Names) -> Tensor:
-    """The coefficients that are high along both axes, `(..., K)`; a single row or column is a signal of one axis."""
-    banks, modes = filter_banks(wavelet, 2), per_axis(mode, 2, "mode")
-    axes = tuple(axis for axis in (-2, -1) if x.shape[axis] > 1)
-    if not axes:
-        return torch.zeros_like(x).flatten(-2)
-    bands = dwtn(x, [banks[axis] for axis in axes], [modes[axis] for axis in axes], axes)
-    diagonal: Tensor = bands["d" * len(axes)]
-    return diagonal.flatten(-2)
 
 
 def denoise_wavelet(
@@ -88,15 +69,14 @@ def denoise_wavelet(
     method: ShrinkMethod = "bayes",
     threshold: ThresholdRule = "soft",
     wavelet: WaveletLike = "db2",
-    mode: Names = "symmetric",
+    mode: str = "symmetric",
     level: int | None = None,
     cycle_spins: int = 0,
     color: ColorSpace = "rgb",
 ) -> Tensor:
     """Remove white Gaussian noise from images by wavelet shrinkage.
 
-    With the same options the numbers are those of `skimage.restoration.denoise_wavelet` and `cycle_spin`, for images
-    in `[0, 1]` as scikit-image expects them; in other units the result is the same in these units.
+    With the same options the numbers are those of `skimage.restoration.denoise_wavelet` and `cycle_spin`.
 
     Args:
         x: Images, `(..., H, W)`, real floating dtype, any range.
@@ -106,12 +86,12 @@ def denoise_wavelet(
             the noise-free subband; or `visu`, the threshold `sigma * sqrt(2 ln(HW))` for all, which leaves hardly any
             noise and less texture.
         threshold: `soft` shrinks what it keeps by the threshold, `hard` does not.
-        wavelet: Wavelet, or one per axis, any that `wavedec2` knows; the thresholds are meant for orthogonal ones. On
-            photographs the short `haar` and `db2` do best, `haar` only with cycle spinning.
-        mode: Boundary mode, or one per axis.
+        wavelet: Wavelet, any that `wavedec2` knows; the thresholds are meant for orthogonal ones. On photographs the
+            short `haar` and `db2` do best, `haar` only with cycle spinning.
+        mode: Boundary mode.
         level: Levels of the transform; three less than the most that make sense if not given, but at least one.
-        cycle_spins: Averages over all `(n + 1)^2` shifts by 0 to n pixels along both axes. From 2 on the shifts share
-            the finest level, so that n spins cost less than a third of as many transforms.
+        cycle_spins: Averages over all shifts by 0 to this many pixels along both axes, n spins cost `(n + 1)^2`
+            transforms.
         color: `rgb` treats every channel by itself, `ycbcr` brightness and two color differences (BT.601), for which
             `x` must be `(..., 3, H, W)`.
 
@@ -121,10 +101,7 @@ def denoise_wavelet(
     Raises:
         TypeError: If `x` is not real and floating.
         ValueError: If a name is unknown, `sigma` is negative or has another shape, a number is negative, or `x` has no
-            pixels or holds NaN or infinite values.
-
-    Warns:
-        UserWarning: If `level` is so high that the border reaches every coefficient.
+            pixels.
 
     Example:
         >>> clean = torch.linspace(0, 1, 128).expand(128, 128)
@@ -141,36 +118,46 @@ def denoise_wavelet(
         noisy = to_ycbcr(noisy)
         given = None if given is None else sigma_in_ycbcr(given)
     noise = estimate_sigma(noisy, wavelet, mode) if given is None else given
-    height, width = noisy.shape[-2:]
-    # In units of the noise nothing depends on the units of the image. Where there is no noise, nothing changes.
-    is_noisy = noise > 0
-    unit = torch.where(is_noisy, noise, 1)[..., None, None]
-    shrinkage = Shrinkage(
-        filter_banks(wavelet, 2),
-        per_axis(mode, 2, "mode"),
-        is_noisy.to(noisy.dtype).reshape(-1, 1, 1),
-        math.sqrt(2 * math.log(height * width)) if method == "visu" else None,
-        threshold == "hard",
-    )
-    planes = (noisy / unit).reshape(-1, height, width)
-    level = _level(planes, wavelet, level)
-    denoised = average_over_shifts(planes, shrinkage, level, cycle_spins).reshape(noisy.shape) * unit
+    level = _default_level(noisy, wavelet) if level is None else level
+    total = torch.zeros_like(noisy)
+    for shift in ((down, right) for down in range(cycle_spins + 1) for right in range(cycle_spins + 1)):
+        coeffs = wavedec2(noisy.roll(shift, (-2, -1)), wavelet, mode, level)
+        shrunk = _shrink(coeffs, noise, method, threshold, noisy.shape[-2] * noisy.shape[-1])
+        total += waverec2(shrunk).roll((-shift[0], -shift[1]), (-2, -1))
+    denoised = total / (cycle_spins + 1) ** 2
     return (from_ycbcr(denoised) if color == "ycbcr" else denoised).to(x.dtype)
 
 
-def _level(x: Tensor, wavelet: WaveletLike, level: int | None) -> int:
-    num_taps = [bank.num_taps for bank in filter_banks(wavelet, 2)]
-    if level is None:
-        return max(check_level(x.shape[-2:], num_taps, None) - 3, 1)
-    return check_level(x.shape[-2:], num_taps, level)
+def _shrink(coeffs: Coeffs, sigma: Tensor, method: str, threshold: str, num_pixels: int) -> Coeffs:
+    noise = sigma[..., None, None]
+    universal = noise * math.sqrt(2 * math.log(num_pixels))
+
+    def shrink(band: Tensor) -> Tensor:
+        limit = universal if method == "visu" else _bayes_threshold(band, noise)
+        if threshold == "hard":
+            return torch.where(band.abs() < limit, 0, band)
+        return band.sign() * (band.abs() - limit).clamp_min(0)
+
+    return coeffs.map(shrink)
+
+
+def _bayes_threshold(band: Tensor, noise: Tensor) -> Tensor:
+    """Chang et al. 2000, equations 12 to 14; a band weaker than the noise gets a threshold that leaves nothing."""
+    variance = band.square().mean((-2, -1), keepdim=True) - noise.square()
+    return noise.square() / variance.clamp_min(torch.finfo(band.dtype).eps).sqrt()
+
+
+def _default_level(x: Tensor, wavelet: WaveletLike) -> int:
+    most = min(dwt_max_level(length, wavelet) for length in x.shape[-2:])
+    return max(most - 3, min(most, 1))
 
 
 def _per_channel(sigma: float | Tensor, x: Tensor) -> Tensor:
     values = torch.as_tensor(sigma, dtype=x.dtype, device=x.device)
     if values.ndim and values.shape != x.shape[:-2]:
         raise ValueError(f"sigma must be one number or of shape {tuple(x.shape[:-2])}, got {tuple(values.shape)}")
-    if not bool(((values >= 0) & values.isfinite()).all()):
-        raise ValueError(f"sigma must be finite and not negative, got {sigma}")
+    if not bool((values >= 0).all()):
+        raise ValueError(f"sigma must not be negative, got {sigma}")
     return values.expand(x.shape[:-2])
 
 
@@ -179,10 +166,10 @@ def _at_least_float32(x: Tensor) -> Tensor:
 
 
 def _check(x: Tensor) -> None:
-    check_real(x, "x")
+    if not x.is_floating_point():
+        raise TypeError(f"x must be real and floating, got {x.dtype}; convert it with .float()")
     if x.ndim < 2 or 0 in x.shape[-2:]:
         raise ValueError(f"x must be (..., H, W) with at least one pixel, got {tuple(x.shape)}")
-    check_finite(x, "x")
 
 
 def _check_options(x: Tensor, method: str, threshold: str, cycle_spins: int, color: str) -> None:

@@ -19,9 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from subband.imaging._checks import check_real
-from subband.imaging._levels import default_level, levels_of
-from subband.transforms import WaveletLike, wavedec2, waverec2
+from subband.transforms import WaveletLike, dwt_max_level, wavedec2, waverec2
 
 __all__ = ["fuse"]
 
@@ -44,12 +42,11 @@ def fuse(
     The images must be aligned. The channels of a color image are taken from the same image at every place.
 
     Args:
-        images: Two or more images `(..., C, H, W)` of one shape and one real floating dtype, in `[0, 1]`.
+        images: Two or more images `(..., C, H, W)` of one shape, real floating dtype, in `[0, 1]`.
         rule: `largest` for images that differ in focus, `exposure` for those that differ in exposure.
-        wavelet: Wavelet, or one per axis, any that `wavedec2` knows; smooth and nearly symmetric ones leave the fewest
-            traces.
+        wavelet: Wavelet, any that `wavedec2` knows; smooth and nearly symmetric ones leave the fewest traces.
         mode: Boundary mode.
-        level: Levels of the transform; the most that make sense if not given, but at least one.
+        level: Levels of the transform; the most that make sense if not given.
         window: Odd side of the window that `largest` looks at and votes in; 1 compares single coefficients without a
             vote.
 
@@ -57,7 +54,7 @@ def fuse(
         The fused image, `(..., C, H, W)`; values may leave `[0, 1]` where the images contradict each other.
 
     Raises:
-        TypeError: If the images are not real and floating, or not of one dtype.
+        TypeError: If the images are not real and floating.
         ValueError: If there are fewer than two, shapes differ or hold no pixels, `rule` is unknown, `window` is not odd
             and positive, or `level` is negative.
 
@@ -75,9 +72,8 @@ def fuse(
     if stacked.dtype in (torch.float16, torch.bfloat16):
         stacked = stacked.float()
     if level is None:
-        coeffs = levels_of(stacked, wavelet, mode, default_level(stacked, wavelet))
-    else:
-        coeffs = wavedec2(stacked, wavelet, mode, level)
+        level = min(dwt_max_level(length, wavelet) for length in stacked.shape[-2:])
+    coeffs = wavedec2(stacked, wavelet, mode, level)
     if rule == "largest":
         details = coeffs.map(lambda band: _most_active(band, window)).details
         fused = replace(coeffs, approx=coeffs.approx.mean(0), details=details)
@@ -109,9 +105,7 @@ def _exposure_weights(images: Tensor) -> Tensor:
     weights = well_exposed * contrast
     if images.shape[-3] > 1:
         weights = weights * images.std(-3, unbiased=False, keepdim=True)
-    # Equal weights where none is left; 1e-12 in Mertens' program, for images of full contrast.
-    largest = weights.detach().amax((0, -3, -2, -1), keepdim=True)
-    weights = weights + torch.where(largest > 0, 1e-12 * largest, 1)
+    weights = weights + 1e-12
     return weights / weights.sum(0)
 
 
@@ -130,16 +124,13 @@ def _resized(weights: Tensor, shape: torch.Size) -> Tensor:
 def _check(images: Sequence[Tensor], rule: str, window: int) -> None:
     if len(images) < 2:
         raise ValueError(f"images must hold at least two images, got {len(images)}")
-    for image in images:
-        check_real(image, "images")
-    dtypes = list(dict.fromkeys(str(image.dtype) for image in images))
-    if len(dtypes) > 1:
-        raise TypeError(f"images must have one dtype, got {', '.join(dtypes)}; convert them with .to()")
     shapes = [tuple(image.shape) for image in images]
     if len(set(shapes)) > 1:
         raise ValueError(f"images must have one shape, got {', '.join(map(str, dict.fromkeys(shapes)))}")
     if len(shapes[0]) < 3 or 0 in shapes[0][-3:]:
         raise ValueError(f"images must be (..., C, H, W) with at least one pixel, got {shapes[0]}")
+    if not images[0].is_floating_point():
+        raise TypeError(f"images must be real and floating, got {images[0].dtype}; convert them with .float()")
     if window < 1 or window % 2 == 0:
         raise ValueError(f"window must be odd and positive, got {window}")
     if rule not in ("largest", "exposure"):

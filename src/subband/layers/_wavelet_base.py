@@ -9,13 +9,13 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from subband.layers.band_layout import BandLayout, Layout, band_layout
-from subband.transforms.arguments import check_dtype, integer, integers
+from subband.transforms.arguments import per_axis
 from subband.transforms.dwt import dwtn, idwtn
 from subband.transforms.filters import FilterBank
 from subband.transforms.multilevel import wavedec, wavedecn, waverecn
-from subband.transforms.padding import boundary_modes
+from subband.transforms.padding import check_mode
 
-__all__ = ["FilterBankModule", "Names", "Size", "WaveletModule", "as_tuple", "check_levels", "low_and_high"]
+__all__ = ["FilterBankModule", "Names", "Size", "WaveletModule", "as_tuple", "check_levels", "check_modes"]
 
 Size = int | Sequence[int]
 Names = str | tuple[str, ...]
@@ -27,28 +27,26 @@ def check_levels(levels: int) -> int:
     Raises:
         ValueError: If `levels` is below 1.
     """
-    levels = integer(levels, "levels")
     if levels < 1:
         raise ValueError(f"levels must be at least 1, got {levels}")
     return levels
 
 
-def as_tuple(size: Size | None) -> tuple[int, ...] | None:
-    """Lengths of all axes from the size argument of a synthesis."""
-    return None if size is None else integers(size, "size")
-
-
-def low_and_high(coeffs: Any) -> tuple[Tensor, Any]:
-    """The two parts of layout `split`.
+def check_modes(mode: Names, num_axes: int) -> None:
+    """Refuse unknown boundary modes.
 
     Raises:
-        TypeError: If `coeffs` is no pair, or its first part no tensor of numbers.
+        ValueError: If a mode is unknown, or there is neither one nor one per axis.
     """
-    if not isinstance(coeffs, tuple | list) or len(coeffs) != 2:
-        kind = f"{len(coeffs)} parts" if isinstance(coeffs, tuple | list) else type(coeffs).__name__
-        raise TypeError(f"coeffs must be a pair of the low and the high bands, got {kind}")
-    check_dtype(coeffs[0], "the low band in coeffs")
-    return coeffs[0], coeffs[1]
+    for name in per_axis(mode, num_axes, "mode"):
+        check_mode(name)
+
+
+def as_tuple(size: Size | None) -> tuple[int, ...] | None:
+    """Lengths of all axes from the size argument of a synthesis."""
+    if size is None:
+        return None
+    return tuple(size) if isinstance(size, Sequence) else (size,)
 
 
 class WaveletModule(nn.Module, ABC):
@@ -78,9 +76,9 @@ class WaveletModule(nn.Module, ABC):
         scale: float,
     ) -> None:
         super().__init__()
-        modes = boundary_modes(mode, self.num_axes)
-        self.mode: Names = modes[0] if isinstance(mode, str) else modes
-        self.levels = levels = check_levels(levels)
+        check_modes(mode, self.num_axes)
+        self.mode = mode
+        self.levels = check_levels(levels)
         self.layout: BandLayout = band_layout(self.num_axes, layout, order, signs, scale)
         self.has_container = levels > 1 and layout == "bands"
         if self.has_container and not self.layout.is_plain:
@@ -105,7 +103,6 @@ class WaveletModule(nn.Module, ABC):
         """Inverse of `_transform`."""
 
     def _analyze(self, x: Tensor) -> Any:
-        check_dtype(x, "x")
         layout = self.layout
         x, last = layout.signal_first(x)
         axes = layout.axes(last)
@@ -134,7 +131,6 @@ class WaveletModule(nn.Module, ABC):
 
     def _synthesize_one(self, folded: Tensor, size: tuple[int, ...] | None) -> Tensor:
         """One level from a single tensor."""
-        check_dtype(folded, "coeffs")
         layout = self.layout
         num_bands = len(layout.order)
         last = layout.is_last(folded)
@@ -157,10 +153,8 @@ class WaveletModule(nn.Module, ABC):
         return self._inverse_transform(bands, axes, size, None)
 
     def _low_and_highs(self, coeffs: Any) -> tuple[Tensor, tuple[Tensor, ...]]:
-        low, highs = low_and_high(coeffs)
-        highs = tuple(highs) if isinstance(highs, tuple | list) else (highs,)
-        for high in highs:
-            check_dtype(high, "high bands in coeffs")
+        low, highs = coeffs
+        highs = (highs,) if isinstance(highs, Tensor) else tuple(highs)
         if len(highs) != self.levels:
             raise ValueError(f"coeffs must have {self.levels} levels of high bands, got {len(highs)}")
         return low, highs
@@ -174,7 +168,7 @@ class FilterBankModule(WaveletModule):
         """One filter bank per axis."""
 
     def _transform(self, x: Tensor, axes: tuple[int, ...], stack: int | None) -> Any:
-        return dwtn(x, self._filter_banks(), self.mode, axes, stack=stack)
+        return dwtn(x, self._filter_banks(), self.mode, axes, stack)
 
     def _inverse_transform(
         self,
@@ -183,17 +177,17 @@ class FilterBankModule(WaveletModule):
         size: tuple[int, ...] | None,
         stack: int | None,
     ) -> Tensor:
-        return idwtn(bands, self._filter_banks(), self.mode, axes, size=size, stack=stack)
+        return idwtn(bands, self._filter_banks(), self.mode, axes, size, stack)
 
     def _analyze(self, x: Tensor) -> Any:
         if not self.has_container:
             return super()._analyze(x)
         banks = self._filter_banks()
         if self.num_axes == 1:  # details without a dictionary around them, as in PyWavelets
-            return wavedec(x, banks[0], boundary_modes(self.mode, 1)[0], self.levels)
+            return wavedec(x, banks[0], per_axis(self.mode, 1, "mode")[0], self.levels)
         return wavedecn(x, banks, self.mode, self.levels, self.layout.axes(last=False))
 
     def _synthesize(self, coeffs: Any, size: Size | None) -> Tensor:
         if not self.has_container:
             return super()._synthesize(coeffs, size)
-        return waverecn(coeffs, self._filter_banks(), self.mode, self.layout.axes(last=False), size=as_tuple(size))
+        return waverecn(coeffs, self._filter_banks(), self.mode, self.layout.axes(last=False), as_tuple(size))

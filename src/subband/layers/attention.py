@@ -8,7 +8,6 @@ from torch.nn import functional as F
 from subband.layers._exporting import is_exporting
 from subband.layers.drop import DropPath
 from subband.layers.fused import Gelu, linear, linear_gelu
-from subband.transforms.arguments import without_autocast
 
 __all__ = [
     "ChannelAttention",
@@ -220,7 +219,7 @@ class ChannelAttention(nn.Module):
         joint = linear(tokens, self.qkv.weight, self.qkv.bias)
         thirds = rearrange(joint, "b n (three h d) -> three b h n d", three=3, h=self.num_heads)
         value, query, key = thirds.unbind(0)  # (B, heads, N, d)
-        with without_autocast(tokens.device):
+        with torch.autocast(tokens.device.type, enabled=False):
             precise = torch.promote_types(query.dtype, torch.float32)
             scaled = query.to(precise) * query.shape[-1] ** -0.5
             weights = (scaled.mT @ key.to(precise)).softmax(-1).to(value.dtype)  # (B, heads, d, d)

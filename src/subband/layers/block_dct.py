@@ -3,14 +3,13 @@
 Source of the channel layout: Xu et al., Learning in the Frequency Domain, CVPR 2020.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from subband.transforms import block_dct2, block_frequencies, block_idct2
-from subband.transforms.arguments import check_dtype, integers
 from subband.transforms.block_dct import BlockOrder
 
 __all__ = ["BlockDCT2d", "BlockIDCT2d"]
@@ -58,7 +57,6 @@ class BlockDCT2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Transform images `(B, C, H, W)`."""
-        check_dtype(x, "x")
         if self.keep_per_channel is None:
             return self._transform(x, self.keep)
         if x.shape[-3] != len(self.keep_per_channel):
@@ -110,7 +108,6 @@ class BlockIDCT2d(nn.Module):
 
     def forward(self, coeffs: Tensor, size: tuple[int, int] | None = None) -> Tensor:
         """Images from coefficients `(B, K, h, w)`; `size` is the height and width before padding."""
-        check_dtype(coeffs, "coeffs")
         if self.keep_per_channel is None:
             return self._transform(coeffs, self.keep, size)
         counts = [len(keep) for keep in self.keep_per_channel]
@@ -131,14 +128,11 @@ def _places(
     block: int, order: BlockOrder, keep: Sequence[int] | Sequence[Sequence[int]] | None
 ) -> tuple[Places | None, tuple[Places, ...] | None]:
     """The list for all channels and the lists per channel, of which at most one is there; both are checked."""
-    given: Any = keep
-    if hasattr(given, "tolist"):  # an array or a tensor
-        keep = given.tolist()
-    if keep is None or not any(isinstance(places, Iterable) and getattr(places, "ndim", 1) for places in keep):
-        places = None if keep is None else integers(keep, "keep")
-        block_frequencies(block, order, places)
-        return places, None
-    lists = tuple(integers(places, "keep") for places in keep)
+    if keep is None or not keep or isinstance(keep[0], int):
+        places = None if keep is None else tuple(keep)
+        block_frequencies(block, order, places)  # type: ignore[arg-type]
+        return places, None  # type: ignore[return-value]
+    lists = tuple(tuple(places) for places in keep)  # type: ignore[arg-type]
     for places in lists:
         block_frequencies(block, order, places)
     return None, lists

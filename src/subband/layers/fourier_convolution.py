@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from subband.layers.spectral import FourierMethod
 from subband.layers.spectral_transform import SpectralTransform
-from subband.transforms.arguments import check_tensor
 
 __all__ = ["FFC", "FFCNormAct", "FFCResidualBlock", "LocalGlobal"]
 
@@ -33,7 +32,7 @@ class FFC(nn.Module):
         kernel_size: Of the convolutions.
         ratio_in: Share of `in_chans` in the global map, in `[0, 1]`, rounded down to whole channels.
         ratio_out: Share of `out_chans` in the global result.
-        stride: 1, or 2 for maps of even sides.
+        stride: 1 or 2.
         padding: Of the convolutions.
         dilation: Of the convolutions.
         groups: Groups of the convolutions; the global path has half as many.
@@ -49,8 +48,7 @@ class FFC(nn.Module):
         is local; results likewise, always a pair.
 
     Raises:
-        ValueError: If a ratio lies outside `[0, 1]`, `gated` with a map that has no channels, or the two paths of a
-            result give maps of different sizes.
+        ValueError: If a ratio lies outside `[0, 1]`, or `gated` with a map that has no channels.
 
     Example:
         >>> local, whole = FFC(4, 32, 3, ratio_out=0.5, padding=1)(torch.rand(1, 4, 8, 8))
@@ -108,7 +106,7 @@ class FFC(nn.Module):
 
     def forward(self, x: Tensor | LocalGlobal) -> LocalGlobal:
         """Convolve a pair of maps, or one local map."""
-        local, whole = _pair(x)
+        local, whole = (x, None) if isinstance(x, Tensor) else x
         self._check(local, whole)
         to_local, to_global = _apply(self.convg2l, whole), _apply(self.convl2g, local)
         if self.gate is not None:
@@ -220,20 +218,9 @@ class FFCResidualBlock(nn.Module):
 
     def forward(self, x: Tensor | LocalGlobal) -> LocalGlobal:
         """Add what two convolutions make of a pair of maps, or of one local map."""
-        pair = _pair(x)
+        pair = (x, None) if isinstance(x, Tensor) else x
         local, whole = self.conv2(self.conv1(pair))
         return _sum(pair[0], local), _sum(pair[1], whole)
-
-
-def _pair(x: Tensor | LocalGlobal) -> LocalGlobal:
-    if isinstance(x, Tensor):
-        return x, None
-    if not isinstance(x, tuple | list) or len(x) != 2:
-        raise TypeError(f"x must be a tensor or a pair of a local and a global map, got {type(x).__name__}")
-    for part in x:
-        if part is not None:
-            check_tensor(part, "a map of x")
-    return x[0], x[1]
 
 
 def _apply(layer: nn.Module | None, x: Tensor | None) -> Tensor | None:
@@ -243,7 +230,4 @@ def _apply(layer: nn.Module | None, x: Tensor | None) -> Tensor | None:
 def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:
     if a is None or b is None:
         return b if a is None else a
-    if a.shape[-2:] != b.shape[-2:]:
-        sizes = " and ".join(f"{part.shape[-2]}x{part.shape[-1]}" for part in (a, b))
-        raise ValueError(f"padding must be such that both paths of a result give maps of one size, got {sizes}")
     return a + b

@@ -10,7 +10,6 @@ from torch.nn import functional as F
 
 from subband.layers.spectral import FourierMethod, exportable
 from subband.transforms import irfft2, irfft2_parts, rfft2, rfft2_parts
-from subband.transforms.arguments import check_real
 
 __all__ = ["FourierUnit", "image_from_spectrum_channels", "spectrum_channels"]
 
@@ -31,7 +30,6 @@ def spectrum_channels(x: Tensor, *, method: FourierMethod = "fft") -> Tensor:
         >>> spectrum_channels(torch.rand(2, 3, 8, 6)).shape
         torch.Size([2, 6, 8, 4])
     """
-    check_real(x, "x")
     x = x.to(torch.promote_types(x.dtype, torch.float32))
     parts = torch.view_as_real(rfft2(x)) if exportable(method) == "fft" else rfft2_parts(x)
     return rearrange(parts, "b c h w p -> b (c p) h w")
@@ -54,7 +52,7 @@ def image_from_spectrum_channels(spectrum: Tensor, size: tuple[int, int], *, met
         True
     """
     spectrum = spectrum.to(torch.promote_types(spectrum.dtype, torch.float32))
-    parts = rearrange(spectrum, "b (c p) h w -> b c h w p", p=2).contiguous().resolve_neg()
+    parts = rearrange(spectrum, "b (c p) h w -> b c h w p", p=2).contiguous()
     return irfft2(torch.view_as_complex(parts), size) if exportable(method) == "fft" else irfft2_parts(parts, size)
 
 
@@ -131,7 +129,6 @@ class FourierUnit(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Mix the spectra of `(B, C, H, W)` into `(B, C', H, W)`."""
-        check_real(x, "x")
         size, dtype = x.shape[-2:], x.dtype
         if self.spatial_scale is not None:
             x = F.interpolate(x, scale_factor=self.spatial_scale, mode="bilinear", align_corners=False)

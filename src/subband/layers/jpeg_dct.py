@@ -20,7 +20,6 @@ from torch.nn import functional as F
 
 from subband.layers._jpeg_statistics import STATISTICS
 from subband.layers.block_dct import BlockDCT2d
-from subband.transforms.arguments import check_real, in_float32, without_autocast
 
 __all__ = ["JPEG_SUBSETS", "JpegDCT2d", "JpegPipeline", "jpeg_planes"]
 
@@ -84,15 +83,8 @@ def jpeg_planes(images: Tensor) -> Tensor:
         >>> jpeg_planes(torch.tensor((1.0, 0.0, 0.0))[:, None, None]).flatten().round()
         tensor([-52., -43., 128.])
     """
-    check_real(images, "images")
     if images.ndim < 3 or images.shape[-3] != 3:
         raise ValueError(f"images must be (..., 3, H, W), got shape {tuple(images.shape)}")
-    planes: Tensor = in_float32(_planes, images)
-    return planes
-
-
-def _planes(images: Tensor) -> Tensor:
-    images = images.resolve_neg()  # the next line knows no lazily negated tensors
     offset = images.new_tensor((MIDDLE, 0.0, 0.0))[:, None, None]
     return torch.einsum("ij,...jhw->...ihw", images.new_tensor(_YCBCR) * LEVELS, images) - offset
 
@@ -158,11 +150,10 @@ class JpegDCT2d(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Coefficients of images `(B, 3, H, W)`; half precision is computed in float32."""
-        check_real(images, "images")
         if images.ndim != 4 or images.shape[1] != 3:
             raise ValueError(f"images must be (B, 3, H, W), got shape {tuple(images.shape)}")
         dtype = torch.promote_types(images.dtype, torch.float32)
-        with without_autocast(images.device):
+        with torch.autocast(images.device.type, enabled=False):
             planes = jpeg_planes(torch.addcmul(self.offset.to(dtype), images.to(dtype), self.gain.to(dtype)))
             if self.pipeline == "detection":
                 planes = F.interpolate(planes, scale_factor=2, mode="bilinear", align_corners=False)

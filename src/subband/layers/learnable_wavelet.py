@@ -20,7 +20,6 @@ from torch.nn import functional as F
 
 from subband.layers._wavelet_base import FilterBankModule, Names, Size
 from subband.layers.band_layout import Layout
-from subband.transforms.arguments import check_dtype, in_float32
 from subband.transforms.filters import FilterBank, WaveletLike, filter_banks
 
 __all__ = ["LearnableDWT1d", "LearnableDWT2d", "LearnableDWT3d", "alias_loss", "reconstruction_loss"]
@@ -40,11 +39,7 @@ def reconstruction_loss(bank: FilterBank) -> Tensor:
         >>> float(reconstruction_loss(FilterBank(*haar))), float(reconstruction_loss(FilterBank(*(2 * haar))))
         (0.0, 36.0)
     """
-    loss: Tensor = in_float32(_distortion, *_tensors(bank))
-    return loss
-
-
-def _distortion(lo: Tensor, hi: Tensor, rec_lo: Tensor, rec_hi: Tensor) -> Tensor:
+    lo, hi, rec_lo, rec_hi = bank
     product = _convolve(lo, rec_lo) + _convolve(hi, rec_hi)
     delay = torch.zeros_like(product)
     delay[lo.shape[0] - 1] = 2
@@ -66,20 +61,10 @@ def alias_loss(bank: FilterBank) -> Tensor:
         >>> float(alias_loss(FilterBank(*haar))), float(alias_loss(without_high))
         (0.0, 0.5)
     """
-    loss: Tensor = in_float32(_aliasing, *_tensors(bank))
-    return loss
-
-
-def _aliasing(lo: Tensor, hi: Tensor, rec_lo: Tensor, rec_hi: Tensor) -> Tensor:
+    lo, hi, rec_lo, rec_hi = bank
     signs = torch.ones_like(lo)
     signs[1::2] = -1
     return (_convolve(signs * lo, rec_lo) + _convolve(signs * hi, rec_hi)).square().sum()
-
-
-def _tensors(bank: Sequence[Tensor]) -> Sequence[Tensor]:
-    for name, taps in zip(FilterBank._fields, bank, strict=True):
-        check_dtype(taps, name)
-    return bank
 
 
 def _convolve(a: Tensor, b: Tensor) -> Tensor:

@@ -20,9 +20,9 @@ from torch import Tensor, nn
 
 from subband.layers._wavelet_base import Size, WaveletModule
 from subband.layers.band_layout import Layout
-from subband.transforms.arguments import in_float32, per_axis
+from subband.transforms.arguments import check_dtype, in_float32, per_axis
 from subband.transforms.haar import halves, interleave
-from subband.transforms.padding import boundary_mode, extend
+from subband.transforms.padding import extend
 
 __all__ = ["LiftingDWT1d", "LiftingDWT2d", "LiftingDWT3d"]
 
@@ -67,13 +67,12 @@ class LiftingSteps(nn.Module):
 
     def __init__(self, wavelet: LiftingWavelet, mode: LiftingMode, dtype: torch.dtype | None = None) -> None:
         super().__init__()
-        if not isinstance(wavelet, str) or wavelet.lower() not in SCHEMES:
-            raise ValueError(f"wavelet must be one of {', '.join(SCHEMES)}, got {wavelet!r:.60}")
-        name = boundary_mode(mode)
-        if name not in _EXTENSIONS:
-            raise ValueError(f"mode must be one of {', '.join(_EXTENSIONS)}, got {name!r}")
-        scheme = SCHEMES[wavelet.lower()]
-        self.extension = _EXTENSIONS[name]
+        if wavelet not in SCHEMES:
+            raise ValueError(f"wavelet must be one of {', '.join(SCHEMES)}, got {wavelet!r}")
+        if mode not in _EXTENSIONS:
+            raise ValueError(f"mode must be one of {', '.join(_EXTENSIONS)}, got {mode!r}")
+        scheme = SCHEMES[wavelet]
+        self.extension = _EXTENSIONS[mode]
         self.steps = nn.ParameterList(nn.Parameter(torch.tensor(taps, dtype=dtype)) for taps in scheme.steps)
         self.log_scale = nn.Parameter(torch.tensor(math.log(scheme.scale), dtype=dtype))
 
@@ -158,6 +157,7 @@ class _LiftingDWT(WaveletModule):
         return self._synthesize(coeffs, size)
 
     def _transform(self, x: Tensor, axes: tuple[int, ...], stack: int | None) -> Any:
+        check_dtype(x, "x")
         for axis in axes:
             if x.shape[axis] == 0:
                 raise ValueError(f"x must have at least one sample along axis {axis}, got shape {tuple(x.shape)}")
@@ -172,6 +172,7 @@ class _LiftingDWT(WaveletModule):
         stack: int | None,
     ) -> Tensor:
         parts = bands.unbind(stack or 0) if isinstance(bands, Tensor) else [bands[key] for key in sorted(bands)]
+        check_dtype(parts[0], "coeffs")
         x = in_float32(self._merge, *parts, axes=axes)
         for axis, length in zip(axes, size or [x.shape[axis] for axis in axes], strict=True):
             if x.shape[axis] - length not in (0, 1):

@@ -8,12 +8,10 @@ from typing import ClassVar, Literal
 import torch  # noqa: F401  the examples below use it
 from torch import Tensor, nn
 
-from subband.layers._wavelet_base import Names, Size, as_tuple, check_levels
+from subband.layers._wavelet_base import Names, Size, as_tuple, check_levels, check_modes
 from subband.layers.band_layout import BandLayout, band_layout
-from subband.transforms.arguments import check_dtype
 from subband.transforms.filters import FilterBank, WaveletLike, filter_banks
 from subband.transforms.packets import iwavelet_packet, wavelet_packet
-from subband.transforms.padding import boundary_modes
 
 __all__ = ["IWaveletPacket1d", "IWaveletPacket2d", "IWaveletPacket3d"]
 __all__ += ["WaveletPacket1d", "WaveletPacket2d", "WaveletPacket3d"]
@@ -39,13 +37,12 @@ class _Packets(nn.Module):
             raise ValueError("layout must be one of bands, channels, interleaved, batch, got 'split'")
         if order not in ("freq", "natural"):
             raise ValueError(f"order must be 'freq' or 'natural', got {order!r}")
-        modes = boundary_modes(mode, self.num_axes)
-        self.mode: Names = modes[0] if isinstance(mode, str) else modes
-        self.wavelet, self.order = wavelet, order
+        check_modes(mode, self.num_axes)
+        self.wavelet, self.mode, self.order = wavelet, mode, order
         self.banks: tuple[FilterBank, ...] = filter_banks(wavelet, self.num_axes)
         self.levels = check_levels(levels)
         self.layout: BandLayout = band_layout(self.num_axes, layout, None, None, 1.0)
-        per_axis = 1 << self.levels
+        per_axis = 1 << levels
         self.grid = (per_axis,) * self.num_axes if order == "freq" else (per_axis**self.num_axes,)
 
     def extra_repr(self) -> str:
@@ -56,7 +53,6 @@ class _Packets(nn.Module):
 class _WaveletPacket(_Packets):
     def forward(self, x: Tensor) -> Tensor:
         """Transform `x`, `(B, C, *)`, floating or complex, any range."""
-        check_dtype(x, "x")
         layout = self.layout
         x, last = layout.signal_first(x)
         axes = layout.axes(last)
@@ -81,7 +77,6 @@ class _IWaveletPacket(_Packets):
         Raises:
             ValueError: If `nodes` or `size` do not fit.
         """
-        check_dtype(nodes, "nodes")
         layout = self.layout
         last = layout.is_last(nodes)
         axes = layout.axes(last)
@@ -90,7 +85,7 @@ class _IWaveletPacket(_Packets):
             nodes = stacked.movedim(layout.band_axis(nodes.ndim, last), axes[0] - 1).unflatten(axes[0] - 1, self.grid)
         elif nodes.shape[axes[0] - len(self.grid) : axes[0]] != self.grid:
             raise ValueError(f"nodes must have axes {self.grid} of nodes in front, got shape {tuple(nodes.shape)}")
-        x = iwavelet_packet(nodes, self.banks, self.order, axes, self.mode, size=as_tuple(size))
+        x = iwavelet_packet(nodes, self.banks, self.order, axes, self.mode, as_tuple(size))
         return layout.signal_last(x, last)
 
 

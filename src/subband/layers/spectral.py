@@ -12,7 +12,6 @@ from torch.nn import functional as F
 
 from subband.layers._exporting import is_exporting
 from subband.transforms import fourier_filter, irfft2
-from subband.transforms.arguments import check_real, height_and_width, in_float32, integer
 
 __all__ = [
     "FilterLayout",
@@ -57,17 +56,10 @@ def resize_fourier_filter(weight: Tensor, size: tuple[int, int], *, layout: Filt
         >>> resize_fourier_filter(torch.rand(14, 8, 5, 2), (24, 24), layout="channels_last").shape
         torch.Size([24, 13, 5, 2])
     """
-    check_real(weight, "weight")
     _check_layout(layout)
-    height, width = height_and_width(size)
+    height, width = size
     if height < 1 or width < 1:
         raise ValueError(f"size must be at least 1x1, got {height}x{width}")
-    resized: Tensor = in_float32(_resized, weight, size=(height, width), layout=layout)
-    return resized
-
-
-def _resized(weight: Tensor, *, size: tuple[int, int], layout: FilterLayout) -> Tensor:
-    height, width = size
     pattern = "c h w p" if layout == "channels_first" else "h w c p"
     plane = rearrange(weight, f"{pattern} -> 1 (c p) h w")
     plane = F.interpolate(plane, (height, width // 2 + 1), mode="bicubic", align_corners=True)
@@ -93,14 +85,10 @@ def fourier_filter_kernel(weight: Tensor, size: tuple[int, int], *, layout: Filt
         >>> fourier_filter_kernel(identity, (4, 4))[0, 0]
         tensor([1., 0., 0., 0.])
     """
-    check_real(weight, "weight")
     _check_layout(layout)
-    size = height_and_width(size)
     if layout == "channels_last":
         weight = weight.movedim(2, 0)
-    spectrum = torch.view_as_complex(
-        weight.to(torch.promote_types(weight.dtype, torch.float32)).contiguous().resolve_neg()
-    )
+    spectrum = torch.view_as_complex(weight.to(torch.promote_types(weight.dtype, torch.float32)).contiguous())
     return irfft2(spectrum, size) / (size[0] * size[1]) ** 0.5
 
 
@@ -166,8 +154,7 @@ class FourierFilter2d(nn.Module):
         _check_layout(layout)
         if method not in ("fft", "matrix"):
             raise ValueError(f"method must be 'fft' or 'matrix', got {method!r}")
-        channels = integer(channels, "channels")
-        height, width = (size, size) if isinstance(size, int) else height_and_width(size)
+        height, width = (size, size) if isinstance(size, int) else size
         if min(channels, height, width) < 1:
             raise ValueError(f"channels and size must be positive, got {channels} and {height}x{width}")
         self.channels, self.size, self.layout, self.method = channels, (height, width), layout, method
@@ -177,7 +164,6 @@ class FourierFilter2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Filter images `(B, C, H, W)`, or `(B, H, W, C)` for `channels_last`."""
-        check_real(x, "x")
         rows, columns = _AXES[self.layout]
         channels = x.shape[-3 if self.layout == "channels_first" else -1]
         if channels != self.channels:

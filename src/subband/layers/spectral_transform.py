@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from subband.layers.fourier_unit import FourierUnit
 from subband.layers.spectral import FourierMethod
-from subband.transforms.arguments import check_tensor
 
 __all__ = ["SpectralTransform"]
 
@@ -22,7 +21,7 @@ class SpectralTransform(nn.Module):
     Args:
         in_chans: Channels C.
         out_chans: Channels C' of the result, even.
-        stride: 1, or 2 to halve the map, of even sides, by averages first.
+        stride: 1, or 2 to halve the map by averages first.
         groups: Groups of all convolutions.
         with_local_unit: Add a Fourier unit over the four quarters of a part of the channels. Sides of the (halved) map
             must be even then, and C' a multiple of 8.
@@ -32,7 +31,7 @@ class SpectralTransform(nn.Module):
         `(B, C, H, W)` to `(B, C', H / stride, W / stride)`.
 
     Raises:
-        ValueError: If `stride` is neither 1 nor 2, C' does not divide, or sides are odd where they must be even.
+        ValueError: If `stride` is neither 1 nor 2, or C' does not divide.
 
     Example:
         >>> SpectralTransform(4, 8, stride=2)(torch.rand(2, 4, 16, 16)).shape
@@ -56,7 +55,6 @@ class SpectralTransform(nn.Module):
         if out_chans < 1 or out_chans % multiple:
             raise ValueError(f"out_chans must be a positive multiple of {multiple}, got {out_chans}")
         half = out_chans // 2
-        self.stride = stride
         self.downsample = nn.AvgPool2d(2) if stride == 2 else nn.Identity()
         self.conv1 = nn.Sequential(
             nn.Conv2d(in_chans, half, 1, groups=groups, bias=False), nn.BatchNorm2d(half), nn.ReLU()
@@ -67,10 +65,6 @@ class SpectralTransform(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Transform `(B, C, H, W)` to `(B, C', H / stride, W / stride)`."""
-        check_tensor(x, "x")
-        height, width = x.shape[-2:]
-        if self.stride == 2 and (height % 2 or width % 2):
-            raise ValueError(f"x must have even sides for stride 2, got {height}x{width}")
         reduced = self.conv1(self.downsample(x))
         mixed = reduced + self.fu(reduced)
         if self.lfu is not None:

@@ -13,11 +13,10 @@ from typing import Any, ClassVar
 import torch  # noqa: F401  the examples below use it
 from torch import Tensor, nn
 
-from subband.layers._wavelet_base import check_levels, low_and_high
+from subband.layers._wavelet_base import check_levels
 from subband.layers.band_layout import BandLayout, Layout, band_layout
-from subband.transforms.arguments import check_dtype
 from subband.transforms.filters import FilterBank, WaveletLike, filter_banks
-from subband.transforms.padding import MODES, boundary_mode, extend
+from subband.transforms.padding import MODES, extend
 from subband.transforms.stationary import iswtn, swtn
 
 __all__ = ["ISWT1d", "ISWT2d", "ISWT3d", "SWT1d", "SWT2d", "SWT3d"]
@@ -40,7 +39,7 @@ class _Stationary(nn.Module):
         super().__init__()
         self.wavelet = wavelet
         self.banks: tuple[FilterBank, ...] = filter_banks(wavelet, self.num_axes)
-        self.levels = levels = check_levels(levels)
+        self.levels = check_levels(levels)
         self.layout: BandLayout = band_layout(self.num_axes, layout, order, signs, scale)
         first = [(levels, key) for key in self.layout.order]
         finer = [(level, key) for level in range(levels - 1, 0, -1) for key in self.layout.high]
@@ -67,13 +66,12 @@ class _SWT(_Stationary):
         scale: float = 1.0,
     ) -> None:
         super().__init__(wavelet, levels, layout, order, signs, scale)
-        self.mode = boundary_mode(mode)
-        if self.mode not in _MODES:
+        if mode not in _MODES:
             raise ValueError(f"mode must be one of {', '.join(_MODES)}, got {mode!r}")
+        self.mode = mode
 
     def forward(self, x: Tensor) -> Any:
         """Transform `x`, `(B, C, *)`, floating or complex, any range."""
-        check_dtype(x, "x")
         layout = self.layout
         x, last = layout.signal_first(x)
         axes = layout.axes(last)
@@ -133,14 +131,12 @@ class _ISWT(_Stationary):
         """Invert what the analysis module with the same options and mode `periodic` returned; `(B, C, *)`."""
         layout = self.layout
         if layout.layout == "split":
-            low, high = low_and_high(coeffs)
+            low, high = coeffs
             low, last = layout.signal_first(low)
             names = [name for name in self.names if name[1] != layout.low]
             bands = {(self.levels, layout.low): low}
         else:
-            check_dtype(coeffs, "coeffs")
             high, last, names, bands = coeffs, layout.is_last(coeffs), list(self.names), {}
-        check_dtype(high, "high bands in coeffs")
         bands |= dict(zip(names, layout.part(high, len(names), last), strict=True))
         if not layout.is_unweighted:
             bands = {name: band / self._weight(*name) for name, band in bands.items()}

@@ -10,7 +10,6 @@ from torch.nn import functional as F
 
 from subband.layers.fourier_unit import image_from_spectrum_channels, spectrum_channels
 from subband.layers.spectral import FourierMethod
-from subband.transforms.arguments import check_real
 
 __all__ = ["UnbiasedFourierUnit"]
 
@@ -69,7 +68,6 @@ class UnbiasedFourierUnit(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Mix the spectra of `(B, C, S, S)`."""
-        check_real(x, "x")
         given, dtype = x.shape[-2:], x.dtype
         if self.spatial_scale is not None:
             x = F.interpolate(x, scale_factor=self.spatial_scale, mode="bilinear", align_corners=False)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -17,7 +16,6 @@ from subband.losses.focal_frequency import (
     high_frequency_mask,
     subband_focal_loss,
 )
-from subband.transforms.arguments import check_dtype, common_dtype
 
 __all__ = [
     "LOSSES",
@@ -35,21 +33,11 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 def _mse() -> Loss:
-    return partial(_pixelwise, F.mse_loss)
+    return F.mse_loss
 
 
 def _l1() -> Loss:
-    return partial(_pixelwise, F.l1_loss)
-
-
-def _pixelwise(loss: Loss, pred: Tensor, target: Tensor) -> Tensor:
-    """A loss of `torch.nn.functional` on tensors of one shape, in at least float32."""
-    check_dtype(pred, "pred")
-    check_dtype(target, "target")
-    if pred.shape != target.shape:
-        raise ValueError(f"pred and target must have one shape, got {tuple(pred.shape)}, {tuple(target.shape)}")
-    dtype = torch.promote_types(common_dtype((pred, target)), torch.float32)
-    return loss(pred.to(dtype), target.to(dtype))
+    return F.l1_loss
 
 
 # Every factory takes the loss's arguments and returns loss(pred, target) on (B, T, C, H, W). None of them is weighted:

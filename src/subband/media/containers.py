@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,15 +9,10 @@ from types import ModuleType
 from typing import Any
 
 # A file may name other files or addresses (playlists); only containers that hold their own data are opened.
-_FORMATS = (
-    "mov,mp4,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,live_flv,kux,ogg,asf,asf_o,rm,ivr,mxf,dv,nut,nuv,gxf,lxf,wtv,"
-    "ty,swf,nsv,pva,pmp,mtv,dhav,ifv,lmlm4,mlv,cine,r3d,viv,vivo,vividas,"
-    "h261,h263,h264,hevc,vvc,evc,apv,m4v,vc1,vc1test,cavsvideo,avs2,avs3,dirac,dnxhd,obu,av1,ivf,"
-    "yuv4mpegpipe,mjpeg,mjpeg_2000,smjpeg,mpjpeg,gif,apng,jpegxl_anim,flic,filmstrip,"
-    "4xm,avs,bethsoftvid,bfi,bink,bmv,c93,cdxl,dfa,dsicin,dxa,ea,film_cpk,gdv,hnm,idcin,iff,ipmovie,iv8,jv,mm,mods,"
-    "moflex,mv,mvi,nc,paf,psxstr,rl2,roq,rpl,siff,smk,thp,tiertexseq,tmv,txd,usm,vmd,wc3movie,wsvqa,xmv,yop"
-)
-_OPEN_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
+_OPEN_OPTIONS = {
+    "protocol_whitelist": "file",
+    "format_whitelist": "mov,mp4,avi,matroska,webm,mpegts,mpeg,mpegvideo,h264,hevc,flv,ogg,asf,ivf,yuv4mpegpipe,mjpeg",
+}
 
 
 def import_av() -> ModuleType:
@@ -35,15 +26,6 @@ def import_av() -> ModuleType:
     except ImportError as error:
         raise ImportError("video files need PyAV; install it with: pip install 'subband[video]'.") from error
     return av
-
-
-def file_url(path: Path) -> str:
-    """A path as FFmpeg takes it: without the prefix, `a:b.mp4` would be an address of the protocol `a`.
-
-    Args:
-        path: Any path.
-    """
-    return f"file:{path}"
 
 
 @contextmanager
@@ -67,46 +49,12 @@ def open_container(path: Path) -> Any:
     """
     av = import_av()
     with reading(path):
-        # Titles in an old encoding are no reason to refuse the images.
-        container = av.open(file_url(path), options=_OPEN_OPTIONS, metadata_errors="replace")
+        container = av.open(str(path), options=_OPEN_OPTIONS)
     if not container.streams.video:
         container.close()
         raise ValueError(f"{path} has no video stream.")
+    container.streams.video[0].thread_type = "AUTO"
     return container
-
-
-def is_pipe(path: Path) -> bool:
-    """Whether what is at a path can be read once only: a pipe, a socket or a terminal.
-
-    Args:
-        path: An existing path.
-    """
-    mode = path.stat().st_mode
-    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISCHR(mode)
-
-
-@contextmanager
-def stored(path: Path) -> Iterator[Path]:
-    """Yields a file that can be read more than once: `path` itself, or a temporary copy of what comes out of a pipe.
-
-    Args:
-        path: A file, or a pipe such as `/dev/stdin`.
-
-    Raises:
-        ValueError: If it is a terminal, or nothing comes.
-    """
-    if not is_pipe(path):
-        yield path
-        return
-    with tempfile.NamedTemporaryFile(prefix="subband-") as copy:
-        with path.open("rb") as pipe:
-            if os.isatty(pipe.fileno()):
-                raise ValueError(f"{path} is a terminal; send a clip through a pipe or name a file.")
-            shutil.copyfileobj(pipe, copy, 1 << 20)
-        copy.flush()
-        if not copy.tell():
-            raise ValueError(f"{path} is empty (0 bytes).")
-        yield Path(copy.name)
 
 
 def repeats_chapters(container: Any, stream: Any) -> bool:

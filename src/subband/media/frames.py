@@ -14,6 +14,8 @@ import numpy as np
 MAX_FRAME_PIXELS = 8192 * 4320
 """Largest frame that is decoded (8K); larger ones are refused before their pixels are touched."""
 
+IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+
 _Reader = TypeVar("_Reader", bound="BaseReader")
 
 Size = tuple[int, int] | int | None
@@ -148,14 +150,7 @@ class ClipReader(Protocol):
 
     @property
     def info(self) -> VideoInfo:
-        """Exact facts; a video file is decoded for them, once for a file and process."""
-        ...
-
-    @property
-    def count(self) -> int:
-        """Number of frames as `frames` and `stream` number them: that of `info`, except in a video of more than 3000
-        frames that was not counted yet, where pictures count as the container lists them.
-        """
+        """Exact facts; a video file is walked once for them without decoding."""
         ...
 
     def frames(self, indices: range) -> Iterator[np.ndarray]:
@@ -242,21 +237,6 @@ def check_frame_size(path: Path, width: int, height: int) -> None:
         )
 
 
-def frame_rate(fps: float) -> Fraction:
-    """A rate as files store it: 29.97 is 30000/1001, and slow ones are not rounded to nothing.
-
-    Args:
-        fps: Frames per second, above 0.
-
-    Example:
-        >>> frame_rate(29.97003), frame_rate(0.0001)
-        (Fraction(30000, 1001), Fraction(1, 10000))
-    """
-    if fps < 1:
-        return 1 / Fraction(1 / fps).limit_denominator(1001)
-    return Fraction(fps).limit_denominator(1001)
-
-
 def same_shape(path: Path, shape: tuple[int, ...] | None, pixels: np.ndarray) -> tuple[int, ...]:
     """The shape of all frames of a clip.
 
@@ -270,7 +250,7 @@ def same_shape(path: Path, shape: tuple[int, ...] | None, pixels: np.ndarray) ->
     return pixels.shape
 
 
-def natural_key(file: Path) -> tuple[list[tuple[int, int | str]], str]:
-    """Key that sorts file names by the numbers in them, `frame2` before `frame10`; no two names are equal."""
-    parts = re.split(r"([0-9]+)", file.name.lower())
-    return [(0, int(part)) if index % 2 else (1, part) for index, part in enumerate(parts)], file.name
+def natural_key(file: Path) -> list[tuple[int, int | str]]:
+    """Key that sorts file names by the numbers in them, `frame2` before `frame10`."""
+    parts = re.split(r"(\d+)", file.name.lower())
+    return [(0, int(part)) if part.isdigit() else (1, part) for part in parts]

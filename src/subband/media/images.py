@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from subband.files import new_path, shown
-from subband.media.picture_files import find_pictures, warn_animated, warn_left_out
-from subband.media.pixels import read_pixels, save_png16
+from subband.files import new_path
+from subband.media.frames import IMAGE_SUFFIXES, natural_key
+from subband.media.pixels import decode, open_image, save_png16
 
 __all__ = [
     "ImageInfo",
@@ -28,6 +28,9 @@ __all__ = [
     "read_image",
     "write_image",
 ]
+
+READ_SUFFIXES = IMAGE_SUFFIXES | {".gif", ".jp2", ".pgm", ".ppm"}
+"""Names by which `list_images` finds photographs in a folder; a single file is recognized by its content."""
 
 _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     ".bmp": {},
@@ -48,7 +51,7 @@ class ImageInfo(NamedTuple):
     Attributes:
         path: The file.
         file_format: Pillow's name of the format, for example `PNG`.
-        bit_depth: 8, or 16 for files of more than 8 bits.
+        bit_depth: 8 or 16, the depth in which nothing of the file is lost.
         icc_profile: Color profile of the pixels, None for plain sRGB.
     """
 
@@ -77,12 +80,10 @@ def read_image(path: Path | str) -> LoadedImage:
 
     The rotation that cameras note in their files is applied. Gray files stay gray, also those with a palette of grays;
     other palettes and CMYK become red, green and blue (CMYK by its color profile, if it has one). Of an animation or a
-    file with several pages the first image counts. Damage in what is noted beside the pixels (EXIF, text, color
-    profile) does not matter.
+    file with several pages the first image counts.
 
     Args:
-        path: PNG, JPEG, TIFF, WebP, AVIF, BMP, GIF, JPEG 2000, QOI, TGA or PGM/PPM file, recognized by its content;
-            also HEIC and JPEG XL, with the package that a message names.
+        path: PNG, JPEG, TIFF, WebP, BMP, GIF, JPEG 2000 or PGM/PPM file, recognized by its content.
 
     Returns:
         The pixels, the opacity, and what else the file says.
@@ -99,7 +100,8 @@ def read_image(path: Path | str) -> LoadedImage:
         (torch.Size([1, 3, 4]), 16, None)
     """
     path = Path(path)
-    decoded = read_pixels(path)
+    with open_image(path) as image:
+        decoded = decode(image)
     values = torch.from_numpy(np.array(decoded.values.transpose(2, 0, 1), np.float32, order="C"))
     values /= decoded.white
     info = ImageInfo(path, decoded.file_format, 8 if decoded.white == 255 else 16, decoded.icc_profile)
@@ -201,13 +203,10 @@ def check_image_path(path: Path | str, *, bit_depth: int = 8, with_alpha: bool =
 
 
 def list_images(folder: Path | str) -> list[Path]:
-    """Photographs of a folder, in natural order of their names (`image2` before `image10`).
-
-    They are found by their suffixes, files with other suffixes by their content. One warning names what else is in the
-    folder, another the animated files, of which one image counts.
+    """Photographs of a folder by their suffixes, in natural order of their names (`image2` before `image10`).
 
     Args:
-        folder: Folder; those inside it are not searched, hidden files do not count.
+        folder: Folder; those inside it are not searched, hidden files are left out.
 
     Raises:
         FileNotFoundError: If there is no such folder.
@@ -221,13 +220,15 @@ def list_images(folder: Path | str) -> list[Path]:
         ['image2.png', 'image10.png']
     """
     folder = Path(folder)
-    found = find_pictures(folder)
-    if not found.files:
-        beside = f"; beside them it holds {found.summary()}" if found.summary() else ""
-        raise ValueError(f"{shown(folder)} holds no photographs (.jpg, .png, .tif, .webp and others){beside}.")
-    warn_left_out(folder, found)
-    warn_animated(found.files)
-    return found.files
+    if not folder.exists():
+        raise FileNotFoundError(f"{folder} does not exist.")
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is a file, not a folder of photographs.")
+    found = [path for path in folder.iterdir() if path.suffix.lower() in READ_SUFFIXES and path.name[0] != "."]
+    files = [path for path in found if path.is_file()]
+    if not files:
+        raise ValueError(f"{folder} holds no photographs ({', '.join(sorted(READ_SUFFIXES))}).")
+    return sorted(files, key=natural_key)
 
 
 def _save(path: Path, values: np.ndarray, icc_profile: bytes | None) -> None:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from fractions import Fraction
-from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from subband.files import shown
-from subband.media.containers import is_pipe
 from subband.media.frames import (
+    IMAGE_SUFFIXES,
     BaseReader,
     ClipDetails,
     ClipReader,
@@ -21,15 +20,14 @@ from subband.media.frames import (
     Size,
     VideoInfo,
     check_frame_size,
+    natural_key,
     scaled_size,
 )
-from subband.media.picture_files import find_pictures, warn_animated, warn_left_out
-from subband.media.pixels import as_frame, decode, image_errors, load_image, read_pixels, upright_size
+from subband.media.pixels import image_errors, load_image, open_image
 from subband.media.video_reader import VideoReader
 
-ANIMATION_SUFFIXES = frozenset({".apng", ".avif", ".avifs", ".gif", ".png", ".webp"})
+ANIMATION_SUFFIXES = frozenset({".apng", ".gif", ".png", ".webp"})
 
-_MAX_FOLDERS = 64  # whose lists of frames are kept
 _MILLISECOND = Fraction(1, 1000)
 _DEFAULT_DURATION = 100  # milliseconds of a frame whose file does not say, as browsers show it
 
@@ -38,8 +36,7 @@ def open_clip(path: Path | str) -> ClipReader:
     """Opens a clip once, for its facts and its frames.
 
     Args:
-        path: Folder of images, animated image (by suffix; a still one is a clip of one frame) or video file of any
-            suffix; a pipe such as `/dev/stdin` is read to its end as a video.
+        path: Folder of images, animated image (by suffix; a still one is a clip of one frame) or video file.
 
     Returns:
         A reader, to be used in a `with` block.
@@ -62,10 +59,7 @@ def open_clip(path: Path | str) -> ClipReader:
     if path.is_dir():
         return FolderReader(path)
     if not path.exists():
-        hint = " For standard input, give /dev/stdin." if str(path) == "-" else ""
-        raise FileNotFoundError(f"{path} does not exist.{hint}")
-    if is_pipe(path):
-        return VideoReader(path)
+        raise FileNotFoundError(f"{path} does not exist.")
     if path.stat().st_size == 0:
         raise ValueError(f"{path} is empty (0 bytes).")
     if path.suffix.lower() in ANIMATION_SUFFIXES:
@@ -83,11 +77,6 @@ class _ImageReader(BaseReader, ABC):
     details: ClipDetails
     info: VideoInfo
 
-    @property
-    def count(self) -> int:
-        """Number of frames."""
-        return self.info.num_frames
-
     @abstractmethod
     def _times(self) -> list[tuple[Fraction, Fraction]] | None:
         """Time and duration of every frame."""
@@ -97,12 +86,12 @@ class _ImageReader(BaseReader, ABC):
         """Frames of ascending indices, resized if a size is given."""
 
     def frames(self, indices: range) -> Iterator[np.ndarray]:
-        """Yields the frames of ascending `indices`, `(H, W, 3)` uint8; fewer when the clip ends early.
+        """Yields the frames of ascending `indices`, `(H, W, 3)` uint8.
 
         Raises:
             ValueError: If an image is damaged or has another size.
         """
-        yield from self._images(range(indices.start, min(indices.stop, self.count), indices.step), None)
+        yield from self._images(indices, None)
 
     def stream(self, start: Fraction | int | None = None, size: Size = None) -> Iterator[Frame]:
         """Yields frames with their times, one at a time.
@@ -148,8 +137,12 @@ class FolderReader(_ImageReader):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.files = _frames_of(path, path.stat().st_mtime_ns)
-        self.height, self.width = upright_size(self.files[0])
+        names = [file for file in path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES and file.name[0] != "."]
+        self.files = sorted(names, key=natural_key)
+        if not self.files:
+            raise ValueError(f"{path} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))}).")
+        with open_image(self.files[0]) as image:
+            self.width, self.height = image.size
         check_frame_size(self.files[0], self.width, self.height)
         self.fps = None
         count = len(self.files)
@@ -161,26 +154,16 @@ class FolderReader(_ImageReader):
 
     def _images(self, indices: range, size: tuple[int, int] | None) -> Iterator[np.ndarray]:
         for index in indices:
-            pixels = as_frame(read_pixels(self.files[index]))
-            height, width = pixels.shape[:2]
+            with open_image(self.files[index]) as image:
+                width, height = image.size
+                if (height, width) == (self.height, self.width):
+                    pixels = _pixels(image, size)
             if (height, width) != (self.height, self.width):
                 raise ValueError(
-                    f"{shown(self.files[index])} is {width} x {height} pixels but the first frame of its folder is "
+                    f"{self.files[index]} is {width} x {height} pixels but the first frame of its folder is "
                     f"{self.width} x {self.height}; all frames of a clip must have one size."
                 )
-            yield _resized(pixels, size)
-
-
-@lru_cache(maxsize=_MAX_FOLDERS)
-def _frames_of(path: Path, changed: int) -> list[Path]:
-    """Images of a folder, listed once as long as nothing is added or removed (`changed`)."""
-    found = find_pictures(path)
-    if not found.files:
-        beside = f"; beside them it holds {found.summary()}" if found.summary() else ""
-        raise ValueError(f"{shown(path)} holds no images (.jpg, .png, .tif, .webp and others){beside}.")
-    warn_left_out(path, found)
-    warn_animated(found.files)
-    return found.files
+            yield pixels
 
 
 class AnimationReader(_ImageReader):
@@ -198,10 +181,9 @@ class AnimationReader(_ImageReader):
         self._image = load_image(path)
         try:
             with image_errors(path):
-                self._hidden = int(getattr(self._image, "default_image", False))  # for viewers that show no animation
-                num_frames = max(getattr(self._image, "n_frames", 1) - self._hidden, 1)
-                milliseconds = self._milliseconds(0)
-                self.height, self.width = upright_size(path)
+                self.width, self.height = self._image.size
+                num_frames = getattr(self._image, "n_frames", 1)
+                milliseconds = self._image.info.get("duration", 0)
             check_frame_size(path, self.width, self.height)
         except BaseException:
             self.close()
@@ -217,34 +199,30 @@ class AnimationReader(_ImageReader):
         self._image.close()
 
     def _times(self) -> list[tuple[Fraction, Fraction]]:
+        durations = []
         with image_errors(self.path):
-            milliseconds = [self._milliseconds(index) or _DEFAULT_DURATION for index in range(self.info.num_frames)]
-        durations = [Fraction(round(each), 1000) for each in milliseconds]
+            for index in range(self.info.num_frames):
+                self._image.seek(index)
+                # WebP tells the duration of a frame only after its pixels.
+                if self._image.format == "WEBP":
+                    self._image.load()
+                milliseconds = self._image.info.get("duration", 0) or _DEFAULT_DURATION
+                durations.append(Fraction(round(milliseconds), 1000))
         return list(zip(accumulate([Fraction(0), *durations[:-1]]), durations, strict=True))
-
-    def _milliseconds(self, index: int) -> float:
-        """How long a frame is shown, 0 where the file does not say."""
-        self._image.seek(index + self._hidden)
-        # WebP and AVIF tell the duration of a frame only after its pixels.
-        if self._image.format in ("WEBP", "AVIF"):
-            self._image.load()
-        return self._image.info.get("duration", 0)
 
     def _images(self, indices: range, size: tuple[int, int] | None) -> Iterator[np.ndarray]:
         for index in indices:
-            if self.info.num_frames == 1 and not self._hidden:
-                pixels = as_frame(read_pixels(self.path))
-            else:
-                with image_errors(self.path):
-                    self._image.seek(index + self._hidden)
-                    pixels = as_frame(decode(self._image))
-            yield _resized(pixels, size)
+            with image_errors(self.path):
+                self._image.seek(index)
+                pixels = _pixels(self._image, size)
+            yield pixels
 
 
-def _resized(pixels: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
-    """`(H, W, 3)` uint8 of the wanted height and width."""
-    from PIL import Image
+def _pixels(image: Any, size: tuple[int, int] | None) -> np.ndarray:
+    """`(H, W, 3)` uint8 of an opened image."""
+    from PIL.Image import Resampling
 
-    if size is None or size == pixels.shape[:2]:
-        return pixels
-    return np.asarray(Image.fromarray(pixels).resize(size[::-1], Image.Resampling.BICUBIC))
+    converted = image.convert("RGB")
+    if size is not None and size != (image.height, image.width):
+        converted = converted.resize(size[::-1], Resampling.BICUBIC)
+    return np.asarray(converted)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from subband.files import new_path
-from subband.media.containers import file_url, import_av, open_container, reading, repeats_chapters
+from subband.media.containers import import_av, open_container, reading, repeats_chapters
 
 _COPIED = ("audio", "subtitle", "data", "attachment")
 _TRIED_PACKETS = 2000
@@ -55,7 +55,6 @@ class StreamCopier:
         for stream in self._container.streams:
             if stream.type in _COPIED and not repeats_chapters(self._container, stream):
                 self._add(stream, stream.index in unfit)
-        self._name_further_videos()
         self._copy_chapters()
         self._target.metadata.update(
             {key: value for key, value in self._container.metadata.items() if key.lower() not in _NOT_COPIED}
@@ -95,13 +94,6 @@ class StreamCopier:
                 copied.metadata[key] = stream.metadata[key]
         copied.disposition = stream.disposition.value  # as a number, which PyAV 17 wants
         self._streams[stream.index] = copied
-
-    def _name_further_videos(self) -> None:
-        covers = import_av().stream.Disposition.attached_pic
-        count = sum(not stream.disposition & covers for stream in self._container.streams.video)
-        if count > 1:
-            message = f"{self._path} has {count} video streams; the first is taken, the others are left out."
-            warnings.warn(message, stacklevel=2)
 
     def _copy_chapters(self) -> None:
         if not hasattr(self._container, "chapters"):
@@ -159,11 +151,8 @@ def join_pieces(
         ValueError: If a piece does not hold the frames it should.
     """
     av = import_av()
-    with (
-        new_path(path, overwrite=overwrite) as temporary,
-        av.open(file_url(temporary), "w", format=container_format) as out,
-    ):
-        with av.open(file_url(pieces[0].path)) as first:
+    with new_path(path, overwrite=overwrite) as temporary, av.open(str(temporary), "w", format=container_format) as out:
+        with av.open(str(pieces[0].path)) as first:
             stream = out.add_stream_from_template(first.streams.video[0], opaque=True)
             stream.time_base = time_base
             if rate := _mean_rate(pieces, time_base):
@@ -221,7 +210,7 @@ def _ranks(piece: Piece) -> list[int]:
 
 
 def _stored(path: Path) -> Iterator[Any]:
-    with import_av().open(file_url(path)) as container:
+    with import_av().open(str(path)) as container:
         yield from (packet for packet in container.demux(video=0) if packet.size)
 
 

@@ -6,7 +6,6 @@ only the frames that were asked for are kept, and output files appear complete o
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -28,10 +27,7 @@ _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
 def probe(path: Path | str) -> VideoInfo:
-    """Number of frames, size and rate of a clip.
-
-    The number is that of the frames that `read_clip` gives. A video file is decoded to count them, once for a file and
-    process.
+    """Number of frames, size and rate of a clip, without decoding it.
 
     Args:
         path: Video file, animated image or folder of images.
@@ -64,8 +60,7 @@ def read_clip(
         start: First frame; a negative number counts from the end, as in Python.
         num_frames: How many frames; None takes all to the end.
         stride: Distance between frames that are taken.
-        size: Height and width to resize to (bilinear, antialiased); None keeps the size, with a warning where pixels
-            are not square.
+        size: Height and width to resize to (bilinear, antialiased); None keeps the size.
         gray: Gives one channel, the BT.601 luma, instead of red, green and blue.
 
     Returns:
@@ -87,32 +82,17 @@ def read_clip(
         with open_clip(path) as reader:
             return read_clip(reader, start, num_frames, stride, size, gray)
     reader = path
-    _check_numbers(num_frames, stride)
-    # The length of the clip need not be known where both ends are given.
-    known = None if start < 0 or num_frames is None else start + (num_frames - 1) * stride + 1
-    length = reader.count if known is None else known
-    indices = _frame_indices(reader.path, length, start, num_frames, stride)
+    indices = _frame_indices(reader.path, reader.info, start, num_frames, stride)
     height, width = size or (reader.height, reader.width)
     if min(height, width) < 1:
         raise ValueError(f"size must be positive, got {height} x {width}.")
-    if reader.details.pixel_aspect != 1 and size is None:
-        aspect = reader.details.pixel_aspect
-        warnings.warn(
-            f"the pixels of {reader.path} are not square ({aspect.numerator}:{aspect.denominator}); frames come as "
-            f"stored, {width} x {height}; give a size to stretch them.",
-            stacklevel=2,
-        )
     values = len(indices) * (1 if gray else 3) * height * width
     if values > MAX_CLIP_VALUES:
         raise ValueError(
             f"{len(indices)} frames of {width} x {height} pixels of {reader.path} are more than {MAX_CLIP_VALUES} "
             "values; read fewer frames (num_frames, stride) or smaller ones (size), or stream them (open_clip)."
         )
-    clip = _read(reader, indices, (height, width), gray)
-    if len(clip) < len(indices):  # the clip is shorter, or than its container says
-        indices = _frame_indices(reader.path, reader.info.num_frames, start, num_frames, stride)
-        clip = clip if len(clip) == len(indices) and start >= 0 else _read(reader, indices, (height, width), gray)
-    return clip
+    return _read(reader, indices, (height, width), gray)
 
 
 def write_clip(path: Path | str, frames: Tensor, fps: float = 10, overwrite: bool = False) -> None:
@@ -162,37 +142,37 @@ def to_pixels(frames: Tensor) -> np.ndarray:
     return rearrange(rounded.expand(-1, 3, -1, -1), "t c h w -> t h w c").contiguous().numpy()
 
 
-def _check_numbers(num_frames: int | None, stride: int) -> None:
+def _frame_indices(path: Path, info: VideoInfo, start: int, num_frames: int | None, stride: int) -> range:
+    """The asked-for frame numbers, checked against the clip."""
     if stride < 1:
         raise ValueError(f"stride must be at least 1, got {stride}.")
-    if num_frames is not None and num_frames < 1:
-        raise ValueError(f"num_frames must be at least 1, got {num_frames}.")
-
-
-def _frame_indices(path: Path, length: int, start: int, num_frames: int | None, stride: int) -> range:
-    """The asked-for frame numbers, checked against the length of the clip."""
-    first = start + length if start < 0 else start
-    if not 0 <= first < length:
-        raise ValueError(f"start {start} lies outside {path}, which has {length} frames.")
+    first = start + info.num_frames if start < 0 else start
+    if not 0 <= first < info.num_frames:
+        raise ValueError(f"start {start} lies outside {path}, which has {info.num_frames} frames.")
     if num_frames is None:
-        return range(first, length, stride)
+        return range(first, info.num_frames, stride)
+    if num_frames < 1:
+        raise ValueError(f"num_frames must be at least 1, got {num_frames}.")
     indices = range(first, first + num_frames * stride, stride)
-    if indices[-1] >= length:
+    if indices[-1] >= info.num_frames:
         raise ValueError(
-            f"{path} has {length} frames, but {num_frames} frames from frame {first} with stride {stride} "
+            f"{path} has {info.num_frames} frames, but {num_frames} frames from frame {first} with stride {stride} "
             f"need {indices[-1] + 1}."
         )
     return indices
 
 
 def _read(reader: ClipReader, indices: range, size: tuple[int, int], gray: bool) -> Tensor:
-    """The frames, fewer where the clip ends early."""
     clip = torch.empty(len(indices), 1 if gray else 3, *size)
     count = 0
     for frame in reader.frames(indices):
         clip[count] = _to_tensor(frame, size, gray)
         count += 1
-    return clip[:count]
+    if count < len(indices):
+        raise ValueError(
+            f"{reader.path} is damaged or was cut off: only {count} of {len(indices)} frames could be decoded."
+        )
+    return clip
 
 
 def _to_tensor(frame: np.ndarray, size: tuple[int, int], gray: bool) -> Tensor:

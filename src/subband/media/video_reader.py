@@ -2,50 +2,42 @@
 
 from __future__ import annotations
 
-import warnings
-from bisect import bisect_left
 from collections.abc import Iterator
-from contextlib import ExitStack
 from fractions import Fraction
-from itertools import chain, islice, pairwise
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from subband.media.containers import reading, stored
-from subband.media.frame_index import RECORDS, FrameIndex, StreamFacts, checksum
-from subband.media.frame_source import FrameSource
-from subband.media.frames import BaseReader, Frame, Size, VideoInfo, check_frame_size, frame_rate, scaled_size
-from subband.media.orientation import find_turn
-from subband.media.stream_facts import clip_details, mean_rate
+from subband.media.containers import open_container, reading, repeats_chapters
+from subband.media.frames import (
+    BaseReader,
+    Chapter,
+    ClipDetails,
+    ColorTags,
+    Frame,
+    Size,
+    StreamInfo,
+    VideoInfo,
+    check_frame_size,
+    scaled_size,
+)
 
-COUNTED_FRAMES = 3000
-"""Clips of up to so many frames by their header are counted by decoding them, once, where frame numbers need it."""
-
-_READ_ALONG = 250  # a part that begins before this frame is read from the start, which costs what a usual jump costs
+# Containers whose packet times are the times of the frames; others are read from frame 0.
+_SEEKABLE = ("mov", "matroska")
+_DISPLAY_MATRIX_VALUES = 9
+_MOST_FPS = 240  # Matroska files without a rate claim one of 1000
 
 
 class VideoReader(BaseReader):
     """The first video stream of a file, opened once and decoded frame by frame.
 
-    The frames are those that the ffmpeg program shows: a picture that cannot be decoded is no frame, and neither are
-    pictures before the first from which decoding can begin, nor those that an edit list cuts off; a picture that the
-    decoder restores in part is one. A damaged clip is read with one warning that counts both. Frames have the same
-    numbers and pixels whether they are read from the start or jumped to.
-
-    Numbers are exact. The one exception: a clip of more than 3000 frames is not decoded only to jump into it, so there
-    pictures count as their container lists them, until `info` was asked for.
-
-    Rotation and mirroring that the file notes are applied; pixels that are not square stay so (`details.pixel_aspect`).
-    Time stamps are kept as they are, also where the rate varies. Frames come as 8-bit red, green and blue by the matrix
-    of the file, also those of 10-bit files; the curve of HDR footage stays as it is. Frames that change their size in
-    the middle are scaled to the first one's with a warning. Further video streams are listed in `details` only.
-
-    What was found out about a file is remembered by the process, as long as the file does not change.
+    Rotation and mirroring that the file notes are applied. Time stamps are kept as they are, also where the rate
+    varies. Frames come as 8-bit red, green and blue by the matrix of the file; the curve of HDR footage stays as it is.
 
     Args:
-        path: Video file; a pipe such as `/dev/stdin` is first read to its end, into a temporary file.
+        path: Video file.
 
     Attributes:
         path: The file.
@@ -55,7 +47,7 @@ class VideoReader(BaseReader):
         details: Time base, pixel aspect, color tags, further streams and chapters.
 
     Raises:
-        ValueError: If it is no video, holds no frames, or its frames are larger than 8192 x 4320 pixels.
+        ValueError: If it is damaged, no video, or its frames are larger than 8192 x 4320 pixels.
         ImportError: If PyAV is not installed.
 
     Example:
@@ -70,61 +62,50 @@ class VideoReader(BaseReader):
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        self._stack = ExitStack()
-        with ExitStack() as opened:
-            file = opened.enter_context(stored(self.path))
-            self._record = RECORDS.record(file)
-            self._source = FrameSource(file, self.path, one_thread=self._record.needs_one_thread)
-            opened.callback(self._source.close)
-            self._pending: Iterator[Any] | None = None  # for the first iteration, which needs no second decoding
-            if self._record.facts is None:
-                self._record.facts = self._look()
-            self._facts = self._record.facts
-            self._stack = opened.pop_all()
-        self.height, self.width, _, rate, self.details = self._facts
-        check_frame_size(self.path, self.width, self.height)  # the limit may have changed since the file was looked at
-        self.fps = float(rate) if rate else None
-        self._has_told = self._has_told_of_sizes = False
+        self._container = open_container(self.path)
+        try:
+            self._start()
+        except BaseException:
+            self.close()
+            raise
 
-    def _look(self) -> StreamFacts:
+    def _start(self) -> None:
         """Decodes two frames: the first tells rotation and color tags, both the rate if the header does not."""
-        stream = self._source.stream
+        stream = self._container.streams.video[0]
         check_frame_size(self.path, stream.width, stream.height)
-        decoded = self._source.whole()
+        self._turn_count = 0
+        self._scanned: list[Any] | None = None
+        decoded = self._decoded()
         begin = list(islice(decoded, 2))
         if not begin:
-            reason = "" if not self._source.damage.is_found else f": {self._source.damage.describe(self.path)[:-1]}"
-            raise ValueError(f"{self.path} holds no video frames that can be decoded{reason}.")
-        first, stream = begin[0], self._source.stream
-        self._pending = chain(begin, decoded)
-        turn = find_turn(first, stream, self.path)
-        size = (first.width, first.height) if turn.is_transposed else (first.height, first.width)
-        rate = mean_rate(stream, begin)
-        details = clip_details(self._source.container, stream, first, rate, is_transposed=turn.is_transposed)
-        return StreamFacts(*size, turn, rate, details)
+            raise ValueError(f"{self.path} holds no video frames.")
+        first = begin[0]
+        self._pending: Iterator[Any] | None = chain(begin, decoded)  # for the first iteration, which needs no seek
+        self._turn = _turn(first)
+        self.height, self.width = first.height, first.width
+        if self._turn.is_transposed:
+            self.height, self.width = self.width, self.height
+        rate = _rate(stream, begin)
+        self.fps = float(rate) if rate else None
+        self.details = _details(self._container, first, rate, self._turn.is_transposed)
 
     @property
     def info(self) -> VideoInfo:
-        """Exact facts. The clip is decoded for them, once for a file and process."""
-        index = self._index()
-        self._tell()
-        return VideoInfo(num_frames=index.count, height=self.height, width=self.width, fps=self.fps, kind="video")
-
-    @property
-    def count(self) -> int:
-        """Number of frames, by which they are numbered; see above for clips of more than 3000 frames."""
-        if self._record.index is not None or self._is_short:
-            return self._index().count
-        return self._source.stream.frames if self._listed() else self._stored_index().count
+        """Exact facts. The packets are walked once without decoding, which also shows whether the file was cut off."""
+        num_frames = len(self._times)
+        return VideoInfo(num_frames=num_frames, height=self.height, width=self.width, fps=self.fps, kind="video")
 
     def frames(self, indices: range) -> Iterator[np.ndarray]:
-        """Yields the frames of ascending `indices`, `(H, W, 3)` uint8; fewer when the clip ends early."""
+        """Yields the frames of ascending `indices`, `(H, W, 3)` uint8; fewer when the file ends early.
+
+        Raises:
+            ValueError: If the file is damaged.
+        """
         for index, frame in self._numbered_from(indices.start):
             if index in indices:
                 yield self._to_array(frame)
             if index >= indices[-1]:
-                break
-        self._tell()
+                return
 
     def stream(self, start: Fraction | int | None = None, size: Size = None) -> Iterator[Frame]:
         """Yields frames with their times, one at a time.
@@ -136,7 +117,7 @@ class VideoReader(BaseReader):
                 enlarged to.
 
         Raises:
-            ValueError: If `size` is not positive.
+            ValueError: If the file is damaged, or `size` is not positive.
         """
         size = None if size is None else scaled_size(self.height, self.width, size)
         if isinstance(start, int):
@@ -144,7 +125,6 @@ class VideoReader(BaseReader):
             yield from self._timed(frames, size)
         else:
             yield from self._timed(self._from(start), size, start)
-        self._tell()
 
     def __iter__(self) -> Iterator[Frame]:
         """All frames."""
@@ -152,185 +132,208 @@ class VideoReader(BaseReader):
 
     def close(self) -> None:
         """Closes the file."""
-        self._stack.close()
+        self._container.close()
 
     @property
-    def _is_short(self) -> bool:
-        return (self.details.about_frames or 0) <= COUNTED_FRAMES
+    def _times(self) -> list[Any]:
+        """Presentation times of all frames in order; a None in it: times are unknown and only the count is good."""
+        if self._scanned is None:
+            self._rewind()
+            with reading(self.path):
+                found = self._container.demux(video=0)
+                packets = [(packet.pts, packet.is_corrupt) for packet in found if packet.size and not packet.is_discard]
+            if not packets:
+                raise ValueError(f"{self.path} holds no video frames.")
+            if any(is_corrupt for _, is_corrupt in packets):
+                raise self._cut_off()
+            times = [time for time, _ in packets]
+            self._scanned = times if None in times else sorted(times)
+        return self._scanned
 
-    def _tell(self) -> None:
-        """Warns of damage, once."""
-        index = self._record.index
-        damage = self._source.damage if index is None else index.damage
-        if self._source.needs_one_thread:
-            self._record.needs_one_thread = True
-        if damage.is_found and not self._has_told:
-            self._has_told = True
-            warnings.warn(damage.describe(self.path), stacklevel=3)
+    def _cut_off(self) -> ValueError:
+        return ValueError(f"{self.path} is damaged or was cut off: its frames end before the file says so.")
 
-    def _index(self) -> FrameIndex:
-        """All frames, counted by decoding them."""
-        if self._record.index is None:
-            had_one_thread = self._source.needs_one_thread
-            index = self._counted()
-            if self._source.needs_one_thread and not had_one_thread:
-                index = self._counted()  # before damage is noticed, threads may have mended frames in another way
-            self._record.index, self._record.needs_one_thread = index, self._source.needs_one_thread
-            RECORDS.trim()
-        return self._record.index
+    @property
+    def _can_seek(self) -> bool:
+        return self._container.format.name.startswith(_SEEKABLE)
 
-    def _counted(self) -> FrameIndex:
-        index = FrameIndex()
-        times: list[Any] = []
-        for number, frame in enumerate(self._from_start()):
-            times.append(frame.pts)
-            index.checksums.append(checksum(frame))
-            if frame.key_frame:
-                index.entries.append(number)
-        index.count, index.damage = len(times), self._source.damage
-        _note_times(index, times)
-        return index
+    def _rewind(self) -> None:
+        """Back to the first packet."""
+        self._pending = None
+        self._turn_count += 1
+        if self._can_seek:
+            stream = self._container.streams.video[0]
+            with reading(self.path):
+                self._container.seek(min(stream.start_time or 0, 0), stream=stream, backward=True)
+        else:
+            self._container.close()
+            self._container = open_container(self.path)
 
-    def _stored_index(self) -> FrameIndex:
-        """All pictures, counted without decoding them."""
-        if self._record.stored is None:
-            index = FrameIndex()
-            self._pending = None
-            shown = [(packet.pts, packet.is_keyframe) for packet in self._source.packets() if not packet.is_discard]
-            index.count = len(shown)
-            _note_times(index, sorted(time for time, _ in shown) if all(time is not None for time, _ in shown) else [])
-            numbers = (index.number_at(time) for time, is_key in shown if is_key and index.times)
-            index.entries.extend(sorted(number for number in numbers if number is not None))
-            self._record.stored = index
-            RECORDS.trim()
-        return self._record.stored
+    def _decoded(self) -> Iterator[Any]:
+        """Frames from the present position on."""
+        turn = self._turn_count
+        with reading(self.path):
+            for packet in self._container.demux(video=0):
+                if packet.size and packet.is_corrupt and not packet.is_discard:
+                    raise self._cut_off()
+                for frame in packet.decode():
+                    if turn != self._turn_count:
+                        raise RuntimeError(f"{self.path} is iterated anew; one iteration of a reader runs at a time.")
+                    yield frame
 
     def _from_start(self) -> Iterator[Any]:
+        if self._pending is None:
+            self._rewind()
+            return self._decoded()
         pending, self._pending = self._pending, None
-        return self._source.whole() if pending is None else pending
+        return pending
 
     def _from(self, start: Fraction | None) -> Iterator[Any]:
         """Decoded frames from a key frame at or before a time on."""
         base = self.details.time_base
-        if start is not None and base is not None and self._source.can_seek:
-            if self._record.index is not None or self._record.needs_one_thread:
-                index = self._index()
-                number = bisect_left(index.times, start / base)
-                jumped = self._jump(index, number) if number else None
-                return self._from_start() if jumped is None else (frame for _, frame in jumped)
-            self._pending = None
-            landing = self._source.landing(int(start / base))
-            first = None if landing is None else next(landing.frames, None)
-            if landing is not None and first is not None and first.pts == landing.time:
-                return chain([first], landing.frames)
-        return self._from_start()
+        if start is None or base is None or not self._can_seek:
+            return self._from_start()
+        return self._sought(int(start / base)) or self._from_start()
+
+    def _sought(self, time: int) -> Iterator[Any] | None:
+        """Decoded frames from a frame at or before `time` on; None if the file does not let jump there."""
+        self._rewind()
+        with reading(self.path):
+            self._container.seek(time, stream=self._container.streams.video[0], backward=True)
+        decoded = self._decoded()
+        landed = next(decoded, None)
+        if landed is None or landed.pts is None or landed.pts > time:
+            return None
+        return chain([landed], decoded)
 
     def _numbered_from(self, start: int) -> Iterator[tuple[int, Any]]:
-        """Decoded frames with numbers, from a key frame at or before `start` where the file lets jump there."""
-        if start > 0 and self._source.can_seek:
-            if self._record.index is None and start <= _READ_ALONG:
-                jumped = None
-            elif self._record.index is not None or self._is_short:
-                jumped = self._jump(self._index(), start)
-            elif self._listed():
-                jumped = self._jump_by_list(start)
-            else:
-                jumped = self._jump(self._stored_index(), start)
-            if jumped is not None:
-                yield from jumped
-                return
+        """Decoded frames with numbers, from a key frame at or before `start` where the times allow to jump there."""
+        if start > 0:
+            times = self._times
+            if self._can_seek and start < len(times) and None not in times and len(set(times)) == len(times):
+                number = {time: index for index, time in enumerate(times)}
+                decoded = self._sought(times[start])
+                if decoded is not None:
+                    landed = next(decoded)
+                    if number.get(landed.pts, start + 1) <= start:
+                        yield from ((number.get(frame.pts, -1), frame) for frame in chain([landed], decoded))
+                        return
         yield from enumerate(self._from_start())
-
-    def _jump(self, index: FrameIndex, start: int) -> Iterator[tuple[int, Any]] | None:
-        """By an index, if what is found there is what decoding from the start gives."""
-        if start >= len(index.times):
-            return None
-        self._pending = None
-        for entry in index.entries_before(start):
-            landing = self._source.landing(index.times[entry])
-            number = None if landing is None else index.number_at(landing.time)
-            if landing is None or number is None:
-                continue
-            first = next(landing.frames, None)
-            if first is not None and first.pts == landing.time and index.agrees(number, first):
-                return self._as_from_start(index, enumerate(chain([first], landing.frames), number), start)
-        return None
-
-    def _as_from_start(
-        self, index: FrameIndex, jumped: Iterator[tuple[int, Any]], start: int
-    ) -> Iterator[tuple[int, Any]]:
-        """Numbered frames after a jump; once one is not what decoding from the start gives, that is done."""
-        for number, frame in jumped:
-            if number >= start and not index.agrees(number, frame):
-                self._source.reopen()
-                yield from islice(enumerate(self._from_start()), number, None)
-                return
-            yield number, frame
-
-    def _listed(self) -> bool:
-        """Whether the container lists every picture, and an edit list leaves out none of them."""
-        stream = self._source.stream
-        entries = stream.index_entries
-        is_full = stream.frames > 0 and len(entries) == stream.frames
-        return is_full and self._source.can_seek and not any(entry.is_discard for entry in entries[:_READ_ALONG])
-
-    def _jump_by_list(self, start: int) -> Iterator[tuple[int, Any]] | None:
-        """By the container's list, in the order of decoding: so many pictures as stand before a key frame have lower
-        numbers, and so have those after it that are shown before it.
-        """
-        self._pending = None
-        entries = self._source.stream.index_entries
-        target = entries[start].timestamp if start < len(entries) else -1
-        for _ in range(2):
-            landing = self._source.landing(target) if target > 0 else None
-            if landing is None or landing.decoding_time is None:
-                return None
-            place = entries.search_timestamp(landing.decoding_time, any_frame=True)
-            first = next(landing.frames, None)
-            number = place + landing.num_before()
-            is_there = first is not None and first.pts == landing.time
-            if is_there and number <= start and entries[place].timestamp == landing.decoding_time:
-                return enumerate(chain([first], landing.frames), number)
-            target = landing.decoding_time - 1
-        return None
 
     def _timed(
         self, frames: Iterator[Any], size: tuple[int, int] | None, start: Fraction | None = None
     ) -> Iterator[Frame]:
-        step = 1 / frame_rate(self.fps or 25)
-        base = self.details.time_base
+        step = Fraction(1) / Fraction(self.fps or 25).limit_denominator(1001)
         previous: Fraction | None = None
         for frame in frames:
-            time = None if frame.pts is None or base is None else frame.pts * base
+            time = None if frame.pts is None or frame.time_base is None else frame.pts * frame.time_base
             if previous is not None and (time is None or time <= previous):
                 time = previous + step  # some AVI files have times of decoding only
             time = self.details.start if time is None else time
             previous = time
             if start is None or time >= start:
-                duration = frame.duration * base if frame.duration and base else None
+                duration = frame.duration * frame.time_base if frame.duration and frame.time_base else None
                 yield Frame(self._to_array(frame, size), time, duration)
 
     def _to_array(self, frame: Any, size: tuple[int, int] | None = None) -> np.ndarray:
-        turn = self._facts.turn
-        target = size or (self.height, self.width)
-        stored_size = target[::-1] if turn.is_transposed else target
-        usual = (self.width, self.height) if turn.is_transposed else (self.height, self.width)
-        if (frame.height, frame.width) != usual and not self._has_told_of_sizes:
-            self._has_told_of_sizes = True
-            check_frame_size(self.path, frame.width, frame.height)
-            warnings.warn(
-                f"{self.path} changes its frame size in the middle; all frames are scaled to that of the first, "
-                f"{self.width} x {self.height}.",
-                stacklevel=3,
-            )
-        with reading(self.path):
-            if (frame.height, frame.width) != stored_size:
-                height, width = stored_size
-                frame = frame.reformat(width=width, height=height, format="rgb24", interpolation="BICUBIC")
-            return turn.apply(frame.to_ndarray(format="rgb24"))
+        turn = self._turn
+        stored = (self.width, self.height) if turn.is_transposed else (self.height, self.width)
+        if (frame.height, frame.width) != stored:
+            raise ValueError(f"{self.path} changes its frame size in the middle; re-encode it with one size.")
+        if size is not None and size != (self.height, self.width):
+            height, width = size[::-1] if turn.is_transposed else size
+            frame = frame.reformat(width=width, height=height, format="rgb24", interpolation="BICUBIC")
+        array = frame.to_ndarray(format="rgb24")
+        if turn.is_transposed:
+            array = array.swapaxes(0, 1)
+        array = array[:: -1 if turn.is_upside_down else 1, :: -1 if turn.is_mirrored else 1]
+        return np.ascontiguousarray(array)
 
 
-def _note_times(index: FrameIndex, times: list[Any]) -> None:
-    """Keeps times by which frames can be found."""
-    if None not in times and all(before < after for before, after in pairwise(times)):
-        index.times.extend(times)
+class _Turn(NamedTuple):
+    """How stored pixels become upright: first transposed, then flipped."""
+
+    is_transposed: bool
+    is_upside_down: bool
+    is_mirrored: bool
+
+
+def _turn(frame: Any) -> _Turn:
+    """By the display matrix of the file (ISO/IEC 14496-12), which maps stored (x, y) to (ax + cy, bx + dy).
+
+    Angles that are no quarter turns are left alone.
+    """
+    from av.sidedata.sidedata import Type
+
+    found = frame.side_data.get(Type.DISPLAYMATRIX)
+    if found is None:
+        return _Turn(False, False, False)
+    a, b, _, c, d = np.frombuffer(bytes(found), np.int32, count=_DISPLAY_MATRIX_VALUES)[:5].tolist()
+    if a == d == 0 and b and c:
+        return _Turn(True, b < 0, c < 0)
+    if b == c == 0 and a and d:
+        return _Turn(False, d < 0, a < 0)
+    return _Turn(False, False, False)
+
+
+def _rate(stream: Any, begin: list[Any]) -> Fraction | None:
+    """Frames per second by the header, or by two frames where the header has the unit of time in its place."""
+    rate = stream.average_rate or stream.guessed_rate
+    if not rate or rate <= _MOST_FPS or len(begin) < 2 or None in (begin[0].pts, begin[1].pts):
+        return rate
+    seconds = (begin[1].pts - begin[0].pts) * stream.time_base
+    return (1 / seconds).limit_denominator(1001) if seconds > 0 else rate
+
+
+def _details(container: Any, first: Any, rate: Fraction | None, is_transposed: bool) -> ClipDetails:
+    stream = container.streams.video[0]
+    aspect = Fraction(stream.sample_aspect_ratio or 1)
+    # Frames tell the first two since PyAV 17 only.
+    context = stream.codec_context
+    tags = (context.color_primaries, context.color_trc, first.colorspace, first.color_range)
+    colors = ColorTags(*(int(tag) for tag in tags))
+    return ClipDetails(
+        codec=stream.codec_context.name,
+        time_base=stream.time_base,
+        start=Fraction(container.start_time or 0, 1_000_000),
+        about_frames=_about_frames(container, rate),
+        pixel_aspect=1 / aspect if is_transposed and aspect else aspect or Fraction(1),
+        colors=colors,
+        streams=tuple(
+            _stream_info(other)
+            for other in container.streams
+            if other.index != stream.index and not repeats_chapters(container, other)
+        ),
+        chapters=chapters_of(container),
+    )
+
+
+def _about_frames(container: Any, rate: Fraction | None) -> int | None:
+    stream = container.streams.video[0]
+    if stream.frames:
+        return stream.frames
+    seconds = stream.duration * stream.time_base if stream.duration else Fraction(container.duration or 0, 1_000_000)
+    return round(seconds * rate) if seconds and rate else None
+
+
+def _stream_info(stream: Any) -> StreamInfo:
+    context = stream.codec_context
+    return StreamInfo(
+        index=stream.index,
+        kind=stream.type,
+        codec=None if context is None else context.name,
+        language=stream.metadata.get("language"),
+    )
+
+
+def chapters_of(container: Any) -> tuple[Chapter, ...]:
+    """Chapters of an opened container; none where the installed PyAV cannot read them."""
+    found = container.chapters() if hasattr(container, "chapters") else []
+    return tuple(
+        Chapter(
+            entry["start"] * entry["time_base"],
+            entry["end"] * entry["time_base"],
+            entry.get("metadata", {}).get("title", ""),
+        )
+        for entry in found
+    )

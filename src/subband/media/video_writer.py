@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from subband.files import new_path
-from subband.media.containers import file_url, import_av
-from subband.media.frames import ColorTags, frame_rate, same_shape
+from subband.media.containers import import_av
+from subband.media.frames import ColorTags, same_shape
 from subband.media.stream_copy import StreamCopier
 
 CODECS: dict[str, str] = {".mkv": "libx264", ".mov": "libx264", ".mp4": "libx264", ".webm": "libvpx-vp9"}
@@ -22,31 +22,11 @@ CODECS: dict[str, str] = {".mkv": "libx264", ".mov": "libx264", ".mp4": "libx264
 FORMATS = {".mkv": "matroska", ".mov": "mov", ".mp4": "mp4", ".webm": "webm"}
 VIDEO_SUFFIXES = frozenset(CODECS)
 
-FASTEST, SLOWEST = 1000, 1 / 3600
-"""Frames per second that are written."""
-
 _OPTIONS: dict[str, dict[str, str]] = {
     "libx264": {"crf": "14"},
     "libvpx-vp9": {"crf": "20", "b:v": "0", "cpu-used": "4", "row-mt": "1"},
 }
 _YUV_MATRICES = {1, 4, 5, 6, 7, 9}  # those of ITU-T H.273 that swscale computes
-
-
-def check_rate(path: Path, fps: float) -> None:
-    """Refuses a frame rate that players cannot be expected to show.
-
-    Args:
-        path: Where a clip shall be written.
-        fps: Frames per second.
-
-    Raises:
-        ValueError: If it is above 1000, or below one frame an hour.
-    """
-    if not SLOWEST <= fps <= FASTEST:
-        raise ValueError(
-            f"{path.name} cannot have {fps:.10g} frames per second: fps must be above 0, at least 1/3600 and at most "
-            f"{FASTEST}; a folder of images has no rate."
-        )
 
 
 class VideoWriter:
@@ -71,7 +51,7 @@ class VideoWriter:
         overwrite: Replaces an existing file.
 
     Raises:
-        ValueError: If the suffix is no video's, `time_base` is not positive, or `fps` is above 1000 or below 1/3600.
+        ValueError: If the suffix is no video's, or `fps` or `time_base` is not positive.
         ImportError: If PyAV is not installed.
 
     Example:
@@ -102,12 +82,11 @@ class VideoWriter:
         suffix = self.path.suffix.lower()
         if suffix not in CODECS:
             raise ValueError(f"{self.path.name} is no video that can be written ({', '.join(sorted(CODECS))}).")
-        check_rate(self.path, fps)
-        if time_base is not None and time_base <= 0:
-            raise ValueError(f"time_base must be above 0, got {time_base}.")
+        if not fps > 0 or (time_base is not None and time_base <= 0):
+            raise ValueError(f"fps and time_base must be above 0, got {fps} and {time_base}.")
         import_av()
         self._suffix = suffix
-        self._rate = frame_rate(fps)
+        self._rate = Fraction(fps).limit_denominator(1001)
         self._time_base = time_base or 1 / self._rate
         self._colors = colors
         self._pixel_aspect = pixel_aspect
@@ -125,7 +104,7 @@ class VideoWriter:
     def __enter__(self) -> VideoWriter:
         self._temporary = self._stack.enter_context(new_path(self.path, overwrite=self._overwrite))
         self._container = self._stack.enter_context(
-            import_av().open(file_url(self._temporary), "w", format=FORMATS[self._suffix])
+            import_av().open(str(self._temporary), "w", format=FORMATS[self._suffix])
         )
         return self
 

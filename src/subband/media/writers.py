@@ -14,7 +14,7 @@ import numpy as np
 
 from subband.files import new_path
 from subband.media.frames import same_shape
-from subband.media.video_writer import VIDEO_SUFFIXES, VideoWriter, check_rate
+from subband.media.video_writer import VIDEO_SUFFIXES, VideoWriter
 
 MAX_ANIMATION_VALUES = 2**28
 """Most numbers (`T * 3 * H * W`) of an animation or strip, which Pillow wants to have at once: 256 MiB."""
@@ -26,8 +26,6 @@ _ANIMATIONS: dict[str, dict[str, Any]] = {
 }
 _STRIP, _FOLDER = ".png", ""
 _SUFFIXES = {*VIDEO_SUFFIXES, *_ANIMATIONS, _STRIP, _FOLDER}
-_DEVICES = (Path("/dev"), Path("/dev/fd"), Path("/proc/self/fd"))
-_LONGEST = {".apng": 65, ".gif": 655, ".webp": 16777}  # whole seconds of a frame that the formats can note
 _SHORTEST = 20  # milliseconds; viewers slow down anything faster
 
 
@@ -79,7 +77,8 @@ def open_writer(path: Path | str, *, fps: float = 10, overwrite: bool = False, *
     """
     path = Path(path)
     check_clip_path(path)
-    check_clip_rate(path, fps)
+    if not 0 < fps <= 1000:
+        raise ValueError(f"fps must be above 0 and at most 1000, got {fps}.")
     suffix = path.suffix.lower()
     if suffix in VIDEO_SUFFIXES:
         return VideoWriter(path, fps=fps, overwrite=overwrite, **video_options)
@@ -100,34 +99,14 @@ def check_clip_path(path: Path | str) -> None:
 
     Raises:
         FileExistsError: If `path` is a folder with other files than numbered frames.
-        ValueError: If the suffix is unknown, or it is a device or pipe, such as `/dev/stdout`.
+        ValueError: If the suffix is unknown.
     """
     path = Path(path)
     if path.suffix.lower() not in _SUFFIXES:
         known = ", ".join(sorted(_SUFFIXES - {_STRIP, _FOLDER}))
         raise ValueError(f"{path.name} has no known suffix; use {known}, .png (a strip) or none (a folder of images).")
-    if path.parent in _DEVICES or (path.exists() and not (path.is_file() or path.is_dir())):
-        raise ValueError(
-            f"{path} is no place for a clip, which is written beside its name and moved there when it is complete; "
-            "name a file or folder."
-        )
     if path.is_dir() and any(not _is_numbered_frame(file) for file in path.iterdir()):
         raise FileExistsError(f"{path} is a folder with other files than numbered frames; choose another name.")
-
-
-def check_clip_rate(path: Path | str, fps: float) -> None:
-    """Refuses early a frame rate that cannot be written; strips and folders of images have none.
-
-    Args:
-        path: Where a clip shall be written.
-        fps: Frames per second.
-
-    Raises:
-        ValueError: If it is above 1000, below one frame an hour, or slower than the format can say.
-    """
-    if Path(path).suffix.lower() not in (_STRIP, _FOLDER):
-        check_rate(Path(path), fps)
-        _check_duration(Path(path), 1 / fps)
 
 
 _Writer = TypeVar("_Writer", bound="_ImageWriter")
@@ -202,11 +181,8 @@ class _CollectingWriter(_ImageWriter):
             raise ValueError(
                 f"{self.path.name} would hold more than {MAX_ANIMATION_VALUES} values; write a video instead (.mp4)."
             )
-        before = self._frames[-1][1] if self._frames else None
-        if time is not None and before is not None:
-            if time <= before:
-                raise ValueError(f"{self.path.name}: the times of frames must grow, {time} s comes too late.")
-            _check_duration(self.path, float(time - before))
+        if time is not None and self._frames and time <= (self._frames[-1][1] or Fraction(-1)):
+            raise ValueError(f"{self.path.name}: the times of frames must grow, {time} s comes too late.")
         self._frames.append((pixels.copy(), time, duration))
 
 
@@ -253,14 +229,6 @@ class AnimationWriter(_CollectingWriter):
         durations = [max(after - before, _SHORTEST) for before, after in pairwise(marks)]
         ending = max(round(1000 * last / step) * step, _SHORTEST) if last else (durations[-1] if durations else usual)
         return [*durations, ending]
-
-
-def _check_duration(path: Path, seconds: float) -> None:
-    longest = _LONGEST.get(path.suffix.lower())
-    if longest is not None and seconds > longest:
-        raise ValueError(
-            f"{path.name} cannot show a frame for {seconds:.0f} s, at most {longest} s; write a video (.mp4)."
-        )
 
 
 def _image(pixels: np.ndarray) -> Any:

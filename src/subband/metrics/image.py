@@ -10,8 +10,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from subband.transforms.arguments import check_real, common_dtype
-
 __all__ = ["combine_channels", "denormalize", "error_sums", "psnr", "psnr_legacy_uint8", "snr", "ssim"]
 
 _WINDOW = 7  # scikit-image's default
@@ -32,7 +30,6 @@ def psnr(pred: Tensor, target: Tensor, data_range: float = 1.0) -> Tensor:
         >>> psnr(torch.full((1, 4, 4), 0.1), torch.zeros(1, 4, 4))
         tensor(20.)
     """
-    pred, target = _pair(pred, target)
     error = (pred - target).square().mean((-3, -2, -1))
     return 10 * torch.log10(data_range**2 / error)
 
@@ -51,7 +48,6 @@ def snr(pred: Tensor, target: Tensor) -> Tensor:
         >>> snr(torch.full((1, 4, 4), 1.1), torch.ones(1, 4, 4)).round(decimals=3)
         tensor(20.)
     """
-    pred, target = _pair(pred, target)
     signal = target.square().mean((-3, -2, -1))
     return 10 * torch.log10(signal / (pred - target).square().mean((-3, -2, -1)))
 
@@ -79,7 +75,6 @@ def ssim(pred: Tensor, target: Tensor, data_range: float = 1.0) -> Tensor:
         >>> ssim(frames, frames)
         tensor([1., 1.])
     """
-    pred, target = _pair(pred, target)
     height, width = pred.shape[-2:]
     if min(height, width) < _WINDOW:
         raise ValueError(f"SSIM needs frames of at least {_WINDOW}x{_WINDOW} pixels, got {height}x{width}")
@@ -114,7 +109,6 @@ def psnr_legacy_uint8(pred: Tensor, target: Tensor) -> Tensor:
         >>> psnr_legacy_uint8(torch.full((1, 2, 2), 16 / 255 + 1e-3), torch.zeros(1, 2, 2))
         tensor(inf)
     """
-    pred, target = _pair(pred, target)
     bytes_p, bytes_t = ((255 * frames.clamp(0, 1)).to(torch.uint8) for frames in (pred, target))
     difference = bytes_p - bytes_t
     error = (difference * difference).to(torch.get_default_dtype()).mean((-3, -2, -1))
@@ -153,7 +147,6 @@ def error_sums(pred: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         >>> squared.item(), absolute.item()
         (1.0, 2.0)
     """
-    pred, target = _pair(pred, target)
     difference = pred - target
     return difference.square().sum((-2, -1)), difference.abs().sum((-2, -1))
 
@@ -181,15 +174,3 @@ def combine_channels(
         name: sums[..., list(channels)].sum(-1) / (len(channels) * num_pixels if spatial_norm else 1)
         for name, channels in groups.items()
     }
-
-
-def _pair(pred: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Both in one dtype, at least float32: squares of half precision are too coarse, those of bytes wrap around."""
-    check_real(pred, "pred")
-    check_real(target, "target")
-    if pred.shape != target.shape or pred.ndim < 3:
-        raise ValueError(
-            f"pred and target must be (..., C, H, W) alike, got {tuple(pred.shape)}, {tuple(target.shape)}"
-        )
-    dtype = torch.promote_types(common_dtype((pred, target)), torch.float32)
-    return pred.to(dtype), target.to(dtype)

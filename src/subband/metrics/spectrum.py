@@ -5,7 +5,6 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from subband.transforms import dwt2, radial_bins, radial_spectrum
-from subband.transforms.arguments import check_real
 
 __all__ = ["SubbandEnergy", "subband_energy"]
 
@@ -26,8 +25,7 @@ def subband_energy(frames: Tensor) -> Tensor:
         >>> subband_energy(torch.ones(2, 2)).tolist()
         [4.0, 0.0, 0.0, 0.0]
     """
-    check_real(frames, "frames")
-    return dwt2(frames.to(torch.promote_types(frames.dtype, torch.float32))).square().mean((-2, -1))
+    return dwt2(frames).square().mean((-2, -1))
 
 
 class SubbandEnergy(Metric):

@@ -295,8 +295,8 @@ class VideoPredictionMetrics(MetricCollection):
 
     Args:
         spec: Shape, range and normalization of the clips, see `FrameSpec`.
-        lpips_weights: File with torchvision's AlexNet weights. Without it `lpips` is `None`; also, with a warning,
-            without the package `lpips`, or for frames that are neither gray nor RGB in [0, 1].
+        lpips_weights: File with torchvision's AlexNet weights. Without it, or without the package `lpips`, or for
+            frames that are neither gray nor RGB, `lpips` is `None`.
 
     Shape:
         - pred, target: `(B, T, C, H, W)`
@@ -322,8 +322,8 @@ class VideoPredictionMetrics(MetricCollection):
             metrics |= {name: kind(spec) for name, kind in _IMAGE_SCORES.items()}
             if not _is_small(spec):
                 metrics |= {name: kind(spec) for name, kind in _WINDOW_SCORES.items()}
-        if lpips_weights is not None:
-            metrics |= _lpips_if_possible(spec, lpips_weights)
+            if lpips_weights is not None and spec.channels in (1, 3):
+                metrics |= _lpips_if_installed(spec, lpips_weights)
         # Groups would be formed by equal sums of the first batch, and equal sums may be a coincidence.
         super().__init__(metrics, compute_groups=False)  # type: ignore[arg-type]
         self.spec = spec
@@ -383,11 +383,7 @@ _WINDOW_SCORES: dict[str, type[FrameMetric]] = {"ssim": FrameSSIM, "ssim_openstl
 _ORDER = (*_ERRORS, "psnr", "snr", "ssim", "ssim_openstl", "psnr_legacy_uint8", "lpips")
 
 
-def _lpips_if_possible(spec: FrameSpec, weights: str | Path) -> dict[str, FrameMetric]:
-    if not _is_image(spec) or spec.channels not in (1, 3):
-        kind = f"{spec.channels} channels and data_range {spec.data_range}"
-        warnings.warn(f"LPIPS is left out: it needs gray or RGB frames in [0, 1], these have {kind}.", stacklevel=3)
-        return {}
+def _lpips_if_installed(spec: FrameSpec, weights: str | Path) -> dict[str, FrameMetric]:
     try:
         return {"lpips": FrameLPIPS(spec, weights)}
     except ModuleNotFoundError as error:

@@ -29,20 +29,24 @@ def save_model(
     model: nn.Module, folder: str | Path, *, metadata: Mapping[str, Any] | None = None, overwrite: bool = False
 ) -> Path:
     """See `subband.save_model`."""
+    config = getattr(model, "model_config", None)
+    if config is None:
+        raise ValueError("model has no model_config; save networks made by subband.create_model.")
     folder = Path(folder)
-    card = _card(model, metadata or {})
     if not overwrite and (folder / CONFIG_FILE).exists():
         raise FileExistsError(f"{folder} already holds a model; choose another folder or pass overwrite=True.")
     folder.mkdir(parents=True, exist_ok=True)
     state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+    card = {
+        "format_version": FORMAT_VERSION,
+        "subband_version": __version__,
+        "task": model_spec(config["name"]).task,
+        **config,
+        "metadata": dict(metadata or {}),
+    }
     write_atomically(folder / WEIGHTS_FILE, save(state))
-    write_atomically(folder / CONFIG_FILE, card)
+    write_atomically(folder / CONFIG_FILE, (json.dumps(card, indent=2) + "\n").encode())
     return folder
-
-
-def save_card(model: nn.Module, folder: Path, metadata: Mapping[str, Any]) -> None:
-    """Replace what is stored beside the weights of a network that `save_model` has written."""
-    write_atomically(folder / CONFIG_FILE, _card(model, metadata))
 
 
 def load_model(source: str | Path) -> nn.Module:
@@ -94,21 +98,6 @@ def read_card(folder: Path) -> dict[str, Any]:
 def model_of_card(card: Mapping[str, Any]) -> nn.Module:
     """The network that a card describes, with fresh weights."""
     return create_model(card["name"], **{key: _as_tuple(value) for key, value in card["args"].items()})
-
-
-def _card(model: nn.Module, metadata: Mapping[str, Any]) -> bytes:
-    """Contents of `config.json`."""
-    config = getattr(model, "model_config", None)
-    if config is None:
-        raise ValueError("model has no model_config; save networks made by subband.create_model.")
-    card = {
-        "format_version": FORMAT_VERSION,
-        "subband_version": __version__,
-        "task": model_spec(config["name"]).task,
-        **config,
-        "metadata": dict(metadata),
-    }
-    return (json.dumps(card, indent=2) + "\n").encode()
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:

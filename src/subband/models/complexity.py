@@ -35,8 +35,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from subband.models.arguments import Inputs, as_arguments
-
 MEGABYTE = 2**20
 
 aten = torch.ops.aten
@@ -87,20 +85,20 @@ class Complexity:
     threads: int
 
 
-def measure_complexity(model: nn.Module, inputs: Inputs, *, repeats: int = 3) -> Complexity:
+def measure_complexity(model: nn.Module, inputs: Tensor, *, repeats: int = 3) -> Complexity:
     """Measure a network on one batch; the network is left as it was.
 
     Counts and times are those of evaluation mode, `activation_mb` is that of training mode.
 
     Args:
-        model: Any network.
+        model: Any network that takes one tensor.
         inputs: What `model` takes, on the network's device.
         repeats: Timed passes, after one that is not timed.
 
     Raises:
         ValueError: If `repeats` is not positive.
     """
-    counts, device = count_macs(model, inputs), as_arguments(inputs)[0].device
+    counts = count_macs(model, inputs)
     return Complexity(
         params=count_parameters(model),
         macs=counts.macs,
@@ -109,7 +107,7 @@ def measure_complexity(model: nn.Module, inputs: Inputs, *, repeats: int = 3) ->
         activation_mb=activation_mb(model, inputs),
         peak_mb=peak_mb(model, inputs),
         ms=median_ms(model, inputs, repeats=repeats),
-        device=torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
+        device=torch.cuda.get_device_name(inputs.device) if inputs.is_cuda else str(inputs.device),
         threads=torch.get_num_threads(),
     )
 
@@ -119,11 +117,11 @@ def count_parameters(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def count_macs(model: nn.Module, inputs: Inputs) -> MacCounts:
+def count_macs(model: nn.Module, inputs: Tensor) -> MacCounts:
     """Count multiply-accumulates of one evaluation pass, by running it.
 
     Args:
-        model: Any network.
+        model: Any network that takes one tensor.
         inputs: What `model` takes.
 
     Example:
@@ -133,7 +131,7 @@ def count_macs(model: nn.Module, inputs: Inputs) -> MacCounts:
     counter = FlopCounterMode(display=False, custom_mapping=_OPERATIONS)
     # The fused attention kernels of CPU and MPS are unknown to FlopCounterMode, the products of the plain form are not.
     with _mode(model, training=False), _norms_apart(model), torch.no_grad(), sdpa_kernel(SDPBackend.MATH), counter:
-        model(*as_arguments(inputs))
+        model(inputs)
     totals = {name: sum(counts.values()) / 2 for name, counts in counter.get_flop_counts().items()}
     counts = counter.get_flop_counts().get("Global", {})
     fft = sum(counts.get(operator, 0) for operator in _FFT) / 2
@@ -144,7 +142,7 @@ def count_macs(model: nn.Module, inputs: Inputs) -> MacCounts:
     return MacCounts(macs=by_module[""] - fft - dwt, fft_macs=fft, dwt_macs=dwt, by_module=by_module)
 
 
-def activation_mb(model: nn.Module, inputs: Inputs) -> float:
+def activation_mb(model: nn.Module, inputs: Tensor) -> float:
     """Size of the tensors that a training pass keeps for the backward pass, weights excepted, in 2^20 bytes.
 
     A tensor kept by several operations counts once.
@@ -161,31 +159,30 @@ def activation_mb(model: nn.Module, inputs: Inputs) -> float:
     running = {name: value.clone() for name, value in model.named_buffers()}  # batch statistics move in training mode
     with _mode(model, training=True), torch.enable_grad():
         with torch.autograd.graph.saved_tensors_hooks(remember, lambda tensor: tensor):
-            model(*as_arguments(inputs))
+            model(inputs)
         with torch.no_grad():
             for name, buffer in model.named_buffers():
                 buffer.copy_(running[name])
     return sum(kept.values()) / MEGABYTE
 
 
-def peak_mb(model: nn.Module, inputs: Inputs) -> float:
+def peak_mb(model: nn.Module, inputs: Tensor) -> float:
     """Most memory that the tensors of one inference pass hold at one time, in 2^20 bytes.
 
     On CUDA the allocator's own figure, elsewhere the sum over live tensors. Weights and inputs are not included.
     """
     with _mode(model, training=False), torch.no_grad():
-        device = as_arguments(inputs)[0].device
-        if device.type == "cuda":
-            before = torch.cuda.memory_allocated(device)
-            torch.cuda.reset_peak_memory_stats(device)
-            model(*as_arguments(inputs))
-            return (torch.cuda.max_memory_allocated(device) - before) / MEGABYTE
-        with _LiveTensors(known=(*as_arguments(inputs), *model.parameters(), *model.buffers())) as live:
-            model(*as_arguments(inputs))
+        if inputs.is_cuda:
+            before = torch.cuda.memory_allocated(inputs.device)
+            torch.cuda.reset_peak_memory_stats(inputs.device)
+            model(inputs)
+            return (torch.cuda.max_memory_allocated(inputs.device) - before) / MEGABYTE
+        with _LiveTensors(known=(inputs, *model.parameters(), *model.buffers())) as live:
+            model(inputs)
         return live.peak / MEGABYTE
 
 
-def median_ms(model: nn.Module, inputs: Inputs, *, repeats: int = 3) -> float:
+def median_ms(model: nn.Module, inputs: Tensor, *, repeats: int = 3) -> float:
     """Median wall time of an inference pass in milliseconds, after one pass that is not timed.
 
     Raises:
@@ -193,27 +190,15 @@ def median_ms(model: nn.Module, inputs: Inputs, *, repeats: int = 3) -> float:
     """
     if repeats < 1:
         raise ValueError(f"repeats must be at least 1, got {repeats}.")
-    times, device = [], as_arguments(inputs)[0].device
+    times = []
     with _mode(model, training=False), torch.inference_mode():
         for _ in range(repeats + 1):
-            synchronize(device)
+            _synchronize(inputs.device)
             start = time.perf_counter()
-            model(*as_arguments(inputs))
-            synchronize(device)
+            model(inputs)
+            _synchronize(inputs.device)
             times.append(time.perf_counter() - start)
     return 1000 * statistics.median(times[1:])
-
-
-def synchronize(device: torch.device) -> None:
-    """Wait until a device has done all that it was told; the clock says nothing about a GPU before.
-
-    Args:
-        device: Any; a CPU is never behind.
-    """
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    elif device.type == "mps":
-        torch.mps.synchronize()
 
 
 @contextmanager
@@ -250,6 +235,11 @@ def _mode(model: nn.Module, *, training: bool) -> Iterator[None]:
             parameter.requires_grad_(True)
         for module, was_training in before.items():
             module.training = was_training
+
+
+def _synchronize(device: torch.device) -> None:
+    if device.type in ("cuda", "mps"):
+        getattr(torch, device.type).synchronize()
 
 
 class _LiveTensors(TorchDispatchMode):

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from subband.data.labelled.imagenet_names import NUM_IMAGENET_CLASSES, imagenet_names
 from subband.data.labelled.preprocessing import Preprocessing
 from subband.device import pick_device
-from subband.files import shown
 from subband.models.checkpoint import find_model_folder, load_model, model_of_card, read_card
 from subband.models.preprocessing import published_preprocessing
 from subband.models.protocols.classifier import Classifier
@@ -176,7 +175,7 @@ class ImageClassifier:
         try:
             return self.prepare(image)
         except ValueError as error:
-            raise ValueError(f"{shown(file)}: {error}") from None
+            raise ValueError(f"{file}: {error}") from None
 
 
 def read_preprocessing(source: str | Path) -> Preprocessing:

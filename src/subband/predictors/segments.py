@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from subband.files import write_atomically
-from subband.media.frames import Frame, frame_rate
+from subband.media.frames import Frame
 from subband.media.sources import FolderReader
 from subband.media.stream_copy import Piece, join_pieces
 from subband.media.video_writer import CODECS, FORMATS, VIDEO_SUFFIXES, VideoWriter
@@ -189,7 +189,7 @@ class SegmentWriter:
     def __init__(self, writer: VideoWriter | FolderWriter, time_base: Fraction, fps: float, first: int) -> None:
         self._writer = writer
         self._time_base = time_base
-        self._rate = frame_rate(fps)
+        self._rate = Fraction(fps).limit_denominator(1001)
         self._first = first
         self.times: list[int] = []
 

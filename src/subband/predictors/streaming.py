@@ -17,12 +17,11 @@ import torch
 from torch import Tensor
 
 from subband.files import check_new_path
-from subband.media.containers import is_pipe
-from subband.media.frames import ClipReader, Frame, Size, frame_rate
+from subband.media.frames import ClipReader, Frame, Size
 from subband.media.sources import open_clip
 from subband.media.video import to_pixels
 from subband.media.video_writer import VIDEO_SUFFIXES
-from subband.media.writers import check_clip_path, check_clip_rate
+from subband.media.writers import check_clip_path
 from subband.predictors.progress import Progress
 from subband.predictors.segments import VideoStyle, WorkFolder
 from subband.predictors.windows import Restart, Window, cut_windows
@@ -77,8 +76,8 @@ def stream_clip(
     Raises:
         FileExistsError: If there is an output and `overwrite` is False.
         FileNotFoundError: If there is no source, or no folder for the output.
-        ValueError: If the clip cannot be read or is a pipe, an argument or the rate is out of range, `process` returns
-            another number of frames, or there is an unfinished job with other settings.
+        ValueError: If the clip cannot be read, an argument is out of range, `process` returns another number of frames,
+            or there is an unfinished job with other settings.
         ImportError: If a video is read or written and PyAV is not installed.
 
     Example:
@@ -108,8 +107,6 @@ def _check(source: Path, target: Path, window: int, overlap: int, segment_frames
         raise ValueError(f"overlap must be at least 0 and below window, got {overlap} and {window}.")
     if segment_frames < 1:
         raise ValueError(f"segment_frames must be at least 1, got {segment_frames}.")
-    if source.exists() and is_pipe(source):
-        raise ValueError(f"{source} is a pipe, but a job that may go on later reads its clip again; save it to a file.")
     if target.exists() and source.exists() and target.samefile(source):
         raise ValueError(f"{target} is the clip itself; choose another name for the result.")
     check_new_path(target, overwrite=overwrite)
@@ -125,9 +122,8 @@ def _style(reader: ClipReader, target: Path, fps: float, options: Mapping[str, s
     details = reader.details
     is_video = reader.details.codec is not None
     rate = reader.fps or fps
-    check_clip_rate(target, rate)
     return VideoStyle(
-        time_base=details.time_base or 1 / frame_rate(rate),
+        time_base=details.time_base or 1 / Fraction(rate).limit_denominator(1001),
         fps=rate,
         options={
             "options": options,

@@ -14,8 +14,7 @@ from torch.nn import functional as F
 from subband.data.spec import ClipSpec
 from subband.device import pick_device
 from subband.media.frames import working_size
-from subband.media.sources import open_clip
-from subband.media.video import read_clip
+from subband.media.video import probe, read_clip
 from subband.models.checkpoint import load_model
 from subband.models.protocols.video import VideoModel
 from subband.predictors.inputs import FrameInput, as_frames
@@ -170,11 +169,11 @@ class VideoPredictor:
         """The frames as a tensor; of a file only as many of the last ones as are wanted."""
         if not isinstance(frames, str | Path):
             return as_frames(frames)
-        with open_clip(frames) as reader:
-            if reader.count < wanted:
-                raise ValueError(f"{frames} has {reader.count} frames, but {wanted} are needed.")
-            size = working_size(reader.height, reader.width, self.max_side)
-            return read_clip(reader, -wanted, wanted, size=size)
+        info = probe(frames)
+        if info.num_frames < wanted:
+            raise ValueError(f"{frames} has {info.num_frames} frames, but {wanted} are needed.")
+        size = working_size(info.height, info.width, self.max_side)
+        return read_clip(frames, info.num_frames - wanted, wanted, size=size)
 
     def _resize(self, frames: Tensor) -> Tensor:
         height, width = frames.shape[-2:]

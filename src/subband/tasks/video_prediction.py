@@ -152,7 +152,7 @@ class VideoPredictionTask(Task):
         facts = {
             "name": recipe.data.name,
             "split": "test",
-            "sequences": len(data.test) - len(loader.left_out),
+            "sequences": len(data.test),
             "in_frames": spec.in_frames,
             "out_frames": spec.out_frames,
             "channels": spec.channels,

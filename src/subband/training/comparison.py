@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from subband.config import RecipeConfig, load_recipe, merge
-from subband.training.loop import RunFiles, finished_scores, train
-from subband.training.resume import changed_settings
+from subband.config import RecipeConfig, build_recipe, load_recipe, merge, read_recipe
+from subband.training.loop import CONFIG_FILE, RunFiles, finished_scores, train
 
 __all__ = ["Entry", "mean_and_spread", "run_folder", "train_entries"]
 
@@ -98,8 +97,12 @@ def mean_and_spread(values: Sequence[float | None], num_digits: int) -> str:
 
 
 def _check_settings(folder: Path, recipe: RecipeConfig) -> None:
-    changed = changed_settings(recipe, RunFiles(folder)).keys() - {"trainer.device"}
-    if changed:
+    path = folder / CONFIG_FILE
+    if not path.is_file():
+        return
+    known = build_recipe(read_recipe(path), str(path))
+    known.trainer.device = recipe.trainer.device  # the one thing that may change between runs
+    if known != recipe:
         raise ValueError(
             f"{folder} holds a run with other settings; choose another folder for the runs, or remove that one."
         )

@@ -12,8 +12,8 @@ import numpy as np
 
 from subband.environment import describe_environment
 from subband.files import write_atomically
-from subband.training.run_files import SCORES_FILE
 
+SCORES_FILE = "scores.json"
 SAMPLES_FILE = "samples.npz"
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 import shutil
 import time
 import warnings
@@ -20,27 +18,14 @@ from subband.config import RecipeConfig, recipe_text, stage_recipes
 from subband.data.loader import SampleLoader
 from subband.files import write_atomically
 from subband.models.checkpoint import CONFIG_FILE as MODEL_CARD
-from subband.models.checkpoint import load_model, save_card, save_model
+from subband.models.checkpoint import load_model, save_model
 from subband.tasks import task_class
 from subband.training.evaluation import SCORES_FILE, write_evaluation
 from subband.training.module import TrainingModule
-from subband.training.options import check_evaluation
-from subband.training.resume import (
-    RunState,
-    changed_settings,
-    check_length,
-    check_settings,
-    config_text,
-    read_state,
-    record_changes,
-    remove_leavings,
-)
 from subband.training.run_files import CONFIG_FILE, MODEL_FOLDER, STAGES_FOLDER, RunFiles, is_first_process
 from subband.training.start import start_from
 from subband.training.task import Task
 from subband.training.trainer import build_trainer, check_machine, pick_training_device, read_history
-
-_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 
 
 class Loaders(LightningDataModule):
@@ -107,7 +92,7 @@ def make_folder(files: RunFiles, recipe: RecipeConfig) -> None:
         if files.folder.exists():
             shutil.rmtree(files.folder)
         files.last.parent.mkdir(parents=True)
-        write_atomically(files.config, config_text(recipe).encode())
+        write_atomically(files.config, recipe_text(recipe).encode())
 
 
 def train(
@@ -126,25 +111,19 @@ def train(
         folder: Run folder to make; afterwards it holds `config.yaml`, `metrics.csv`, `checkpoints/`, `model/`,
             `scores.json` and `samples.npz`. Stages before the last one are run folders inside `stages/`.
         overwrite: Replace an existing run.
-        resume: Go on with the run in `folder`; gives the losses an uninterrupted run would have given. A run that has
-            ended is left as it is, with a warning that says so.
+        resume: Go on with the run in `folder`; gives the losses an uninterrupted run would have given.
         progress: Show a progress bar.
-        resume_command: What to tell the user after Ctrl-C, SIGTERM, or when the disk is full.
+        resume_command: What to tell the user after Ctrl-C.
 
     Returns:
         The contents of `scores.json`; None in processes other than the first.
 
     Raises:
         FileExistsError: If the folder holds a run.
-        ValueError: If the recipe does not fit together or wants more GPUs than there are, training diverges, or a run
-            is resumed with settings that would make it another one.
-        TrainingInterrupted: After Ctrl-C or SIGTERM; the state of the run is saved.
-        OSError: If the disk is full; the message says what is safe.
+        ValueError: If the recipe does not fit together or wants more GPUs than there are, or the loss becomes NaN.
     """
     files = check_folder(Path(folder), overwrite=overwrite, resume=resume)
     stages = stage_recipes(recipe)
-    if resume:
-        check_settings(recipe, files)
     for stage in stages.values():
         check_machine(stage)
     if len(stages) > 1:
@@ -154,13 +133,13 @@ def train(
     previous: nn.Module | None = None
     for name in earlier:
         own = files.stage(name)
-        if not (resume and own.is_complete()):
-            run = _Run(stages[name], own, progress, resume_command, stages[name])
+        if not (resume and (own.folder / MODEL_FOLDER / MODEL_CARD).is_file()):
+            run = _Run(stages[name], own, progress, resume_command)
             run.fit(previous, prepare=prepare, resume=resume and own.last.is_file())
             _wait_for(own.folder / MODEL_FOLDER / MODEL_CARD)
             prepare = None
         previous = load_model(own.folder)
-    run = _Run(stages[last], files, progress, resume_command, recipe)
+    run = _Run(stages[last], files, progress, resume_command)
     return run.fit(previous, prepare=prepare, resume=resume and (not earlier or files.last.is_file()))
 
 
@@ -188,7 +167,6 @@ class _Run(NamedTuple):
     files: RunFiles
     progress: bool
     resume_command: str
-    config: RecipeConfig  # what `config.yaml` holds: of the last stage the recipe with all of them
 
     def fit(
         self, previous: nn.Module | None, *, prepare: Callable[[], None] | None, resume: bool
@@ -203,37 +181,20 @@ class _Run(NamedTuple):
         Returns:
             The contents of `scores.json`; None in processes other than the first.
         """
-        try:
-            state = read_state(self.files) if resume else None
-            if state is None or state.end(self.recipe) is None:
-                return self._train(previous, prepare, state)
-            return self._end(previous, state)
-        except OSError as error:
-            if error.errno not in _NO_SPACE:
-                raise
-            place = error.filename or self.files.folder
-            then = f"go on with: {self.resume_command}" if self.files.last.is_file() else "start again."
-            raise OSError(f"{place}: {error.strerror}; {self.files.what_is_safe()}; make room and {then}") from error
-
-    def _train(
-        self, previous: nn.Module | None, prepare: Callable[[], None] | None, state: RunState | None
-    ) -> dict[str, Any] | None:
         recipe, files = self.recipe, self.files
-        if state is not None:
-            check_length(recipe, files, state)
-        data, task = self._build(previous, state is not None)
+        data, task = self._build(previous, resume)
         loaders = Loaders(recipe, data, task.collate)
-        history = read_history(files, state.steps) if state is not None else []
+        history = read_history(files) if resume else []
         trainer = build_trainer(task, files, self.progress, self.resume_command, history=history)
         if prepare is not None:
             prepare()
         if is_first_process():
             files.last.parent.mkdir(parents=True, exist_ok=True)
-            self._note(state)
-        module = TrainingModule(task, files)
+            if not files.config.exists():
+                write_atomically(files.config, recipe_text(recipe).encode())
+        module = TrainingModule(task)
         started = time.perf_counter()
-        checkpoint = None if state is None else files.last
-        trainer.fit(module, datamodule=loaders, ckpt_path=checkpoint, weights_only=True)
+        trainer.fit(module, datamodule=loaders, ckpt_path=files.last if resume else None, weights_only=True)
         seconds = time.perf_counter() - started
         steps = module.steps
         is_first = trainer.is_global_zero
@@ -242,78 +203,41 @@ class _Run(NamedTuple):
         if not is_first:
             return None
         _load_best(module, files)
-        facts = {"train_seconds": round(seconds, 1) if state is None else None, "steps": steps, "seed": recipe.seed}
+        facts = {"train_seconds": None if resume else round(seconds, 1), "steps": steps, "seed": recipe.seed}
         return self._finish(task, data, facts)
 
-    def _note(self, state: RunState | None) -> None:
-        """Write down the settings of this part of the run, and say what a new length means."""
-        length = changed_settings(self.config, self.files).get("trainer.epochs")
-        schedule, steps = self.recipe.optim.schedule, 0 if state is None else state.steps
-        if state is not None:
-            remove_leavings(self.files)
-            # Scores of a run that was shorter are not those of the run that goes on now.
-            (self.files.folder / SCORES_FILE).unlink(missing_ok=True)
-        if state is not None and length is not None and schedule in ("onecycle", "cosine"):
-            warnings.warn(
-                f"optim.schedule {schedule} is laid out anew over {length[1]} epochs, not {length[0]}; the learning "
-                f"rate goes on where the new one is after step {steps}.",
-                stacklevel=2,
-            )
-        record_changes(self.config, self.files, steps)
-
-    def _end(self, previous: nn.Module | None, state: RunState) -> dict[str, Any] | None:
-        """What is left of a run that is trained: nothing, or what came after training."""
-        recipe, files = self.recipe, self.files
-        if not is_first_process():
-            return None
-        check_length(recipe, files, state)
-        scores = finished_scores(files.folder)
-        if scores is not None and files.is_complete():
-            warnings.warn(f"nothing to resume in {files.folder}: {state.end(recipe)}.", stacklevel=2)
-            return scores
-        record_changes(self.config, files, state.steps)
-        data, task = self._build(previous, is_resumed=True)
-        _load_best(TrainingModule(task, files), files)
-        return self._finish(task, data, {"train_seconds": None, "steps": state.steps, "seed": recipe.seed})
-
-    def _build(self, previous: nn.Module | None, is_resumed: bool) -> tuple[Any, Task]:
+    def _build(self, previous: nn.Module | None, resume: bool) -> tuple[Any, Task]:
         """The data, and the task with its network: fresh, or with the weights the recipe or the last stage gives it."""
         recipe = self.recipe
         task_type = task_class(recipe.task)
         data = task_type.build_data(recipe)
         torch.manual_seed(recipe.seed)
         model = task_type.build_model(recipe, data.spec)
-        if not is_resumed and previous is not None:
+        if not resume and previous is not None:
             task_type.start_stage(model, previous)
-        elif not is_resumed and recipe.model.weights is not None:
+        elif not resume and recipe.model.weights is not None:
             start_from(model, recipe.model.weights)
         task = task_type(recipe, model, data.spec)
         task.teacher = task_type.build_teacher(recipe, previous)
         return data, task
 
     def _finish(self, task: Task, data: Any, facts: dict[str, Any]) -> dict[str, Any]:
-        """Save the weights, then score them: what is wrong with the test set costs no training."""
         recipe, folder = self.recipe, self.files.folder
-        metadata = {**task.model_metadata(data.spec), "recipe": recipe_text(recipe), "training": facts}
-        save_model(task.model.eval(), folder / MODEL_FOLDER, metadata=metadata, overwrite=True)
-        try:
-            scores = score(recipe, task.model, data, folder, facts)
-        except (ValueError, TypeError) as error:
-            raise type(error)(
-                f"the trained weights are safe in {folder / MODEL_FOLDER}, but could not be scored: "
-                f"{str(error).rstrip('.')}; then go on with: {self.resume_command}"
-            ) from error
-        metadata |= {"scores": scores["rows"][0]["metrics"], "environment": scores["environment"]}
-        save_card(task.model, folder / MODEL_FOLDER, metadata)
+        scores = score(recipe, task.model.eval(), data, folder, facts)
+        metadata = {
+            **task.model_metadata(data.spec),
+            "recipe": recipe_text(recipe),
+            "training": facts,
+            "scores": scores["rows"][0]["metrics"],
+            "environment": scores["environment"],
+        }
+        save_model(task.model, folder / MODEL_FOLDER, metadata=metadata, overwrite=True)
         return scores
 
 
 def _wait_for(path: Path) -> None:
     """Hold the other processes until the first has saved the weights that the next stage starts from."""
-    parent = os.getppid()
     while not (is_first_process() or path.is_file()):
-        if os.getppid() != parent:
-            raise SystemExit(1)  # the first process has ended without them
         time.sleep(0.1)
 
 
@@ -335,34 +259,21 @@ def score(
     return scores
 
 
-def evaluate(
-    recipe: RecipeConfig,
-    source: str | Path,
-    folder: Path,
-    *,
-    finish: Callable[[RecipeConfig, nn.Module, Any, dict[str, Any]], None] | None = None,
-) -> dict[str, Any]:
+def evaluate(recipe: RecipeConfig, source: str | Path, folder: Path) -> dict[str, Any]:
     """Score saved weights on the test set of a recipe.
 
     Args:
         recipe: Says the data and how it is measured.
         source: Whatever `subband.load_model` takes.
         folder: Where `scores.json` and `samples.npz` go.
-        finish: What else to do with them: it is given the recipe of the last stage, the network, the data and the
-            scores.
     """
     recipe = list(stage_recipes(recipe).values())[-1]
-    task_type = task_class(recipe.task)
-    check_evaluation(recipe, task_type.metrics)
     model = load_model(source)
-    data = task_type.build_data(recipe)
+    data = task_class(recipe.task).build_data(recipe)
     metadata: Any = model.metadata
     facts = metadata.get("training", {})
     folder.mkdir(parents=True, exist_ok=True)
-    scores = score(recipe, model, data, folder, facts, name=Path(source).resolve().name)
-    if finish is not None:
-        finish(recipe, model, data, scores)
-    return scores
+    return score(recipe, model, data, folder, facts, name=Path(source).resolve().name)
 
 
 def finished_scores(folder: str | Path) -> dict[str, Any] | None:

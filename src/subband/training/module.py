@@ -9,10 +9,12 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
-from subband.training.checkpoints import divergence
-from subband.training.run_files import RunFiles
-from subband.training.schedule import build_optimizer, build_schedule, drop_path_rate, forget_length, set_rates
+from subband.training.schedule import build_optimizer, build_schedule, drop_path_rate
 from subband.training.task import Task
+
+
+class DivergenceError(ValueError):
+    """The loss is no longer a number."""
 
 
 class TrainingModule(LightningModule):
@@ -23,17 +25,11 @@ class TrainingModule(LightningModule):
 
     Args:
         task: What to train.
-        files: Where the run is.
-
-    Attributes:
-        newest_loss: Loss of the newest batch, without its graph.
     """
 
-    def __init__(self, task: Task, files: RunFiles) -> None:
+    def __init__(self, task: Task) -> None:
         super().__init__()
         self.task = task
-        self.files = files
-        self.newest_loss: Tensor | None = None
         self.recipe = task.recipe
         self.model = task.model
         self.part_names = list(task.parts())
@@ -87,16 +83,6 @@ class TrainingModule(LightningModule):
         if self.recipe.trainer.compile:
             self.task.compile_network()
 
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take up the place in the schedules, not their length, which the recipe says."""
-        for state in checkpoint["lr_schedulers"]:
-            forget_length(state)
-
-    def on_train_start(self) -> None:
-        """Give the first step after a resumption the rate of the recipe's schedule."""
-        for config in self.trainer.lr_scheduler_configs:
-            set_rates(config.scheduler)
-
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Log the means of the batch as `val_NAME`."""
         size = self.task.batch_size(batch)
@@ -140,8 +126,10 @@ class TrainingModule(LightningModule):
         loss = torch.stack(list(terms.values())).sum()
         if self.steps % self.recipe.trainer.log_every_steps == 0 and not torch.isfinite(loss):
             names = ", ".join(f"{name} {value.item():.4g}" for name, value in terms.items())
-            raise divergence(f"the loss is not a number at step {self.steps} ({names})", self.files)
-        self.newest_loss = loss.detach()
+            raise DivergenceError(
+                f"the loss is not a number at step {self.steps} ({names}); the last checkpoint is intact: lower "
+                "optim.lr, set optim.grad_clip, or train with trainer.precision=32."
+            )
         is_first = part == self.part_names[0]
         self.log("train_loss" if is_first else f"train_loss_{part}", loss.detach(), prog_bar=is_first)
         if len(terms) > 1:

@@ -9,28 +9,17 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_type_hints
 
 from subband.config import DropPathConfig, OptimConfig, RecipeConfig, TrainerConfig
 from subband.device import pick_device
-from subband.metrics.descriptors import MetricInfo
 
-__all__ = ["RULES", "OptionRule", "check_evaluation", "check_options"]
+__all__ = ["RULES", "OptionRule", "check_options"]
 
 SECTIONS = {"optim": OptimConfig, "drop_path": DropPathConfig, "trainer": TrainerConfig}
 UNSET, SET = "unset", "set"
-_COUNTS = (  # of TrainerConfig
-    "epochs",
-    "num_devices",
-    "num_nodes",
-    "accumulate",
-    "val_every_epochs",
-    "early_stop",
-    "checkpoint_every_steps",
-    "log_every_steps",
-)
 _INDEX = re.compile(r"(\w+)\[(\d+)\]")
 
 
@@ -110,10 +99,6 @@ def check_options(recipe: RecipeConfig) -> None:
         ValueError: If the run would be another one than the recipe asks for.
     """
     optim = recipe.optim
-    for name in _COUNTS:
-        value = getattr(recipe.trainer, name)
-        if value is not None and value < 1:
-            raise ValueError(f"trainer.{name} must be at least 1, got {value}.")
     if optim.step_epochs <= 0 or optim.step_factor <= 0:
         raise ValueError(
             f"optim.step_epochs and step_factor must be positive, got {optim.step_epochs} and {optim.step_factor}."
@@ -126,20 +111,6 @@ def check_options(recipe: RecipeConfig) -> None:
         warnings.warn(next(rule for rule in idle if rule.option == option).message(recipe), stacklevel=2)
     for sentence in _beyond_the_end(recipe):
         warnings.warn(sentence, stacklevel=2)
-
-
-def check_evaluation(recipe: RecipeConfig, metrics: Iterable[MetricInfo]) -> None:
-    """Warn about weights of a metric that the task does not have.
-
-    Args:
-        recipe: The recipe.
-        metrics: Metrics of its task.
-    """
-    if recipe.evaluation.lpips_weights is not None and "lpips" not in {item.key for item in metrics}:
-        warnings.warn(
-            f"evaluation.lpips_weights has no effect for {recipe.task}, which has no LPIPS; leave it at null.",
-            stacklevel=2,
-        )
 
 
 def cases_of(selector: str) -> tuple[str, ...]:
@@ -178,8 +149,6 @@ def _beyond_the_end(recipe: RecipeConfig) -> Iterator[str]:
         yield f"optim.step_epochs is {optim.step_epochs:g} and {end}: the rate never falls."
     if drop_path.mode != "standard" and drop_path.cutoff_epochs >= trainer.epochs:
         yield f"drop_path.cutoff_epochs is {drop_path.cutoff_epochs} and {end}: mode {drop_path.mode} never switches."
-    if trainer.early_stop is not None and trainer.early_stop >= trainer.epochs // trainer.val_every_epochs:
-        yield f"trainer.early_stop is {trainer.early_stop} and {end}: there are too few validations to stop after."
     if trainer.val_every_epochs > trainer.epochs:
         yield f"trainer.val_every_epochs is {trainer.val_every_epochs} and {end}: the last weights count as the best."
 

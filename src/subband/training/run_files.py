@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 CONFIG_FILE = "config.yaml"
-SCORES_FILE = "scores.json"
 MODEL_FOLDER = "model"
 STAGES_FOLDER = "stages"
 
@@ -31,14 +30,6 @@ class RunFiles(NamedTuple):
     def best(self) -> Path:
         """State that `trainer.monitor` found best."""
         return self.folder / "checkpoints" / "best.ckpt"
-
-    def what_is_safe(self) -> str:
-        """The part of a message that says what is not lost."""
-        return f"{self.last} is intact" if self.last.is_file() else "nothing had been saved yet"
-
-    def is_complete(self) -> bool:
-        """Whether the weights are saved and scored."""
-        return all((self.folder / name).is_file() for name in (f"{MODEL_FOLDER}/config.json", SCORES_FILE))
 
     def stage(self, name: str) -> RunFiles:
         """The run folder of a stage before the last."""

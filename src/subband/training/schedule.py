@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
-from typing import Any
 
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
@@ -54,21 +52,6 @@ def build_schedule(optimizer: Optimizer, config: OptimConfig, num_steps: int, st
 
     # A rate of zero has no factor; every schedule of it is constant.
     return LambdaLR(optimizer, factor if config.lr else lambda step: 1.0)
-
-
-def forget_length(state: dict[str, Any]) -> None:
-    """Take out of the saved state of a schedule how long it is: a resumed run has the length that its recipe says."""
-    for key in ("total_steps", "_schedule_phases"):
-        state.pop(key, None)
-
-
-def set_rates(schedule: LRScheduler) -> None:
-    """Give the optimizer the rates of a schedule at the step where it is; the same again where nothing has changed."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # PyTorch expects the question inside of step() only
-        rates = schedule.get_lr()
-    for group, rate in zip(schedule.optimizer.param_groups, rates, strict=True):
-        group["lr"] = rate
 
 
 def rate_at(config: OptimConfig, epoch: float, num_epochs: float) -> float:

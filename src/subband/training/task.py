@@ -15,11 +15,10 @@ from subband.config import DropPathConfig, OptimConfig, RecipeConfig
 from subband.data.loader import stack_samples
 from subband.data.registry import build_data
 from subband.metrics.descriptors import MetricInfo
-from subband.models.arguments import Inputs
 from subband.models.checkpoint import load_model
 from subband.models.registry import model_spec
 from subband.training.evaluation import Evaluation
-from subband.training.options import check_evaluation, check_options
+from subband.training.options import check_options
 
 if TYPE_CHECKING:
     from subband.visual.report.task_report import TaskReport
@@ -78,7 +77,6 @@ class Task(ABC):
         if recipe.model.teacher is not None and not self.uses_teacher:
             raise ValueError(f"model.teacher is set, but no loss of {recipe.task} asks a teacher.")
         check_options(recipe)
-        check_evaluation(recipe, self.metrics)
         check_drop_path(recipe.drop_path, model)
         self.recipe = recipe
         self.model: Any = model
@@ -134,8 +132,8 @@ class Task(ABC):
 
     @staticmethod
     @abstractmethod
-    def example_input(model: Any, *, batch: int, height: int | None, width: int | None) -> Inputs:
-        """What `model` is called with, random in [0, 1], the same in every run: a tensor, or a tuple of arguments.
+    def example_input(model: Any, *, batch: int, height: int | None, width: int | None) -> Tensor:
+        """Random input in [0, 1] of the shape that `model` is called with, the same in every run.
 
         Args:
             model: Network of this task.

@@ -10,13 +10,18 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor, RichProgressBar
+from lightning.pytorch.callbacks import (
+    EarlyStopping,
+    EMAWeightAveraging,
+    LearningRateMonitor,
+    ModelCheckpoint,
+    RichProgressBar,
+)
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from subband.config import RecipeConfig, TrainerConfig
 from subband.device import pick_device
-from subband.training.callbacks import SaveLast
-from subband.training.checkpoints import AtomicCheckpointIO, AveragedWeights, BestCheckpoint, FiniteWeights
+from subband.training.callbacks import AtomicCheckpointIO, SaveLast
 from subband.training.run_files import RunFiles, is_first_process
 from subband.training.task import Task
 
@@ -90,18 +95,27 @@ def check_machine(recipe: RecipeConfig) -> None:
 def _callbacks(task: Task, files: RunFiles, progress: bool, resume_command: str) -> list[Callback]:
     config = task.recipe.trainer
     better: Any = task.monitors()[config.monitor]
-    callbacks: list[Callback] = [LearningRateMonitor("step")]
+    best = ModelCheckpoint(
+        files.best.parent,
+        "best",
+        monitor=config.monitor,
+        mode=better,
+        save_last=True,
+        enable_version_counter=False,
+        auto_insert_metric_name=False,
+    )
+    callbacks: list[Callback] = [
+        best,
+        LearningRateMonitor("step"),
+    ]
     if config.ema_decay is not None:
-        callbacks.append(AveragedWeights(config.ema_decay))
-    callbacks.append(FiniteWeights(config.monitor, better, files))
+        callbacks.append(EMAWeightAveraging(decay=config.ema_decay))
     if config.early_stop is not None:
-        # FiniteWeights ends a run that has diverged, and an infinitely good score is none.
-        callbacks.append(EarlyStopping(config.monitor, mode=better, patience=config.early_stop, check_finite=False))
+        callbacks.append(EarlyStopping(config.monitor, mode=better, patience=config.early_stop))
     if progress:
         callbacks.append(RichProgressBar())
     # Last, so that what it saves includes what the others did in this step.
-    last = SaveLast(files.last, config.checkpoint_every_steps, config.val_every_epochs, resume_command)
-    return [*callbacks, BestCheckpoint(files.best, config.monitor, better), last]
+    return [*callbacks, SaveLast(files.last, config.checkpoint_every_steps, resume_command)]
 
 
 def _loggers(config: TrainerConfig, folder: Path, history: list[dict[str, Any]]) -> list[Logger]:
@@ -114,11 +128,13 @@ def _loggers(config: TrainerConfig, folder: Path, history: list[dict[str, Any]])
     return loggers
 
 
-def read_history(files: RunFiles, step: int) -> list[dict[str, Any]]:
-    """Rows of `metrics.csv` from before the step that training goes on from."""
+def read_history(files: RunFiles) -> list[dict[str, Any]]:
+    """Rows of `metrics.csv` from before the state that training goes on from."""
     path = files.folder / "metrics.csv"
     if not is_first_process() or not path.is_file():
         return []
+    state = torch.load(files.last, map_location="cpu", weights_only=True)
+    step = state["global_step"] // len(state["optimizer_states"])
     with open(path, newline="") as file:
         rows = [{key: value for key, value in row.items() if value} for row in csv.DictReader(file)]
     return [row for row in rows if int(row["step"]) < step]

@@ -3,22 +3,19 @@
 from subband.transforms.block_dct import block_dct2, block_frequencies, block_idct2, zigzag_order
 from subband.transforms.coefficient_arrays import from_array, from_vector, to_array, to_vector
 from subband.transforms.coeffs import Coeffs
-from subband.transforms.cwt import central_frequency, cwt, frequency2scale, scale2frequency
+from subband.transforms.cwt import central_frequency, cwt, scale2frequency
 from subband.transforms.dct import dct, dct2, dctn, idct, idct2, idctn
 from subband.transforms.details import Details
 from subband.transforms.dtcwt import DTCWTCoeffs, dtcwt2, idtcwt2
 from subband.transforms.dwt import dwt, dwt2, dwtn, idwt, idwt2, idwtn
-from subband.transforms.filter_design import orthogonal_filter_bank, qmf
 from subband.transforms.filters import FilterBank, Wavelet, WaveletLike
 from subband.transforms.fourier import fourier_filter, irfft2, irfft2_parts, irfftn, rfft2, rfft2_parts, rfftn
 from subband.transforms.fully_separable import SeparableCoeffs, fswavedecn, fswaverecn
-from subband.transforms.lengths import dwt_coeff_len, dwt_max_level, dwtn_max_level, wavedecn_shapes, wavedecn_size
+from subband.transforms.lengths import dwt_coeff_len, dwt_max_level, wavedecn_shapes
 from subband.transforms.multilevel import wavedec, wavedec2, wavedec3, wavedecn, waverec, waverec2, waverec3, waverecn
-from subband.transforms.multiresolution import imra, imra2, imran, mra, mra2, mran
 from subband.transforms.packets import iwavelet_packet, packet_paths, wavelet_packet
 from subband.transforms.padding import MODES, BoundaryMode, crop, extend, pad, pad_to_multiple
 from subband.transforms.polar import amplitude, from_amplitude_phase, phase, phasor
-from subband.transforms.single_band import downcoef, upcoef
 from subband.transforms.spectrum import (
     half_spectrum_weights,
     radial_bins,
@@ -27,7 +24,6 @@ from subband.transforms.spectrum import (
     spectral_energy,
 )
 from subband.transforms.stationary import iswt, iswt2, iswtn, swt, swt2, swt_max_level, swtn
-from subband.transforms.thresholding import threshold, threshold_firm
 
 __all__ = [
     "MODES",
@@ -49,17 +45,14 @@ __all__ = [
     "dct",
     "dct2",
     "dctn",
-    "downcoef",
     "dtcwt2",
     "dwt",
     "dwt2",
     "dwt_coeff_len",
     "dwt_max_level",
     "dwtn",
-    "dwtn_max_level",
     "extend",
     "fourier_filter",
-    "frequency2scale",
     "from_amplitude_phase",
     "from_array",
     "from_vector",
@@ -73,9 +66,6 @@ __all__ = [
     "idwt",
     "idwt2",
     "idwtn",
-    "imra",
-    "imra2",
-    "imran",
     "irfft2",
     "irfft2_parts",
     "irfftn",
@@ -83,16 +73,11 @@ __all__ = [
     "iswt2",
     "iswtn",
     "iwavelet_packet",
-    "mra",
-    "mra2",
-    "mran",
-    "orthogonal_filter_bank",
     "packet_paths",
     "pad",
     "pad_to_multiple",
     "phase",
     "phasor",
-    "qmf",
     "radial_bins",
     "radial_frequency",
     "radial_spectrum",
@@ -105,17 +90,13 @@ __all__ = [
     "swt2",
     "swt_max_level",
     "swtn",
-    "threshold",
-    "threshold_firm",
     "to_array",
     "to_vector",
-    "upcoef",
     "wavedec",
     "wavedec2",
     "wavedec3",
     "wavedecn",
     "wavedecn_shapes",
-    "wavedecn_size",
     "wavelet_packet",
     "waverec",
     "waverec2",

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from subband.transforms._circular import CircularAnalysis, CircularSynthesis, circular
-from subband.transforms.arguments import check_dtype, common_dtype, integer, negative_axes
+from subband.transforms.arguments import check_dtype, negative_axes
 from subband.transforms.filters import FilterBank, WaveletLike, filter_banks
 
 __all__ = ["decompose", "reconstruct", "swt_max_level"]
@@ -29,7 +29,6 @@ def swt_max_level(input_len: int) -> int:
         >>> swt_max_level(224), swt_max_level(12), swt_max_level(7)
         (5, 2, 0)
     """
-    input_len = integer(input_len, "input_len")
     if input_len < 1:
         raise ValueError(f"input_len must be at least 1, got {input_len}")
     return (input_len & -input_len).bit_length() - 1
@@ -39,15 +38,13 @@ def decompose(
     x: Tensor, wavelet: WaveletLike, level: int | None, start_level: int, axes: Sequence[int] | None, norm: bool
 ) -> tuple[Tensor, list[dict[str, Tensor]]]:
     """The coarsest approximation and all bands of every level, coarsest first."""
-    check_dtype(x, "data")
+    check_dtype(x, "x")
     axes = negative_axes(axes, x.ndim)
     banks = filter_banks(wavelet, len(axes))
-    start_level = integer(start_level, "start_level")
     if start_level < 0:
         raise ValueError(f"start_level must not be negative, got {start_level}")
     if level is None:
         level = min(swt_max_level(x.shape[axis]) for axis in axes) - start_level
-    level = integer(level, "level")
     if level < 1:
         raise ValueError(f"level must be at least 1, got {level} for the shape {tuple(x.shape)}")
     _check_lengths(x, axes, start_level + level)
@@ -55,7 +52,7 @@ def decompose(
         _warn_unless_orthogonal(banks)
     factor = math.sqrt(0.5) if norm else 1.0
     filters = tuple((_correlated(bank.dec_lo, factor), _correlated(bank.dec_hi, factor)) for bank in banks)
-    keys, approx = _keys(len(axes)), x.to(torch.promote_types(x.dtype, torch.float32))
+    keys, approx = _keys(len(axes)), x.to(_working_dtype(x))
     levels: list[dict[str, Tensor]] = []
     for number in range(start_level, start_level + level):
         analysis = CircularAnalysis(filters, axes, 1 << number)
@@ -71,26 +68,28 @@ def reconstruct(coeffs: Sequence[Any], wavelet: WaveletLike, axes: Sequence[int]
     tensors = [band for bands in ({"": approx}, *levels) for band in bands.values() if band is not None]
     if not tensors:
         raise ValueError("coeffs must hold at least one tensor")
-    for tensor in tensors:
-        check_dtype(tensor, "tensors in coeffs")
     like, axes = tensors[0], negative_axes(axes, tensors[0].ndim)
-    keys, dtype = _keys(len(axes)), common_dtype(tensors)
+    keys = _keys(len(axes))
     for number, bands in zip(range(len(levels), 0, -1), levels, strict=True):
         _check_bands(bands, keys, like, number)
     _check_lengths(like, axes, len(levels))
     factor = 0.5 * math.sqrt(2) if norm else 0.5
     banks = filter_banks(wavelet, len(axes))
     filters = tuple((_correlated(bank.rec_lo, factor), _correlated(bank.rec_hi, factor)) for bank in banks)
-    precise = torch.promote_types(dtype, torch.float32)
-    signal = _or_zeros(approx, like, precise)
+    signal = _or_zeros(approx, like)
     for number, bands in zip(reversed(range(len(levels))), levels, strict=True):
-        details = [_or_zeros(bands.get(key), like, precise) for key in keys[1:]]
+        details = [_or_zeros(bands.get(key), like) for key in keys[1:]]
         signal = circular(CircularSynthesis(filters, axes, 1 << number), signal, *details)
-    return signal.to(dtype)
+    return signal.to(like.dtype)
 
 
 def _keys(num_axes: int) -> list[str]:
     return ["".join(letters) for letters in product("ad", repeat=num_axes)]
+
+
+def _working_dtype(x: Tensor) -> torch.dtype:
+    """Half precision is kept in float32 over all levels."""
+    return torch.float32 if x.dtype in (torch.float16, torch.bfloat16) else x.dtype
 
 
 def _correlated(taps: Any, factor: float) -> Any:
@@ -98,7 +97,8 @@ def _correlated(taps: Any, factor: float) -> Any:
     return factor * taps.flip(0) if isinstance(taps, Tensor) else tuple(factor * tap for tap in reversed(taps))
 
 
-def _or_zeros(band: Tensor | None, like: Tensor, dtype: torch.dtype) -> Tensor:
+def _or_zeros(band: Tensor | None, like: Tensor) -> Tensor:
+    dtype = _working_dtype(like)
     return torch.zeros_like(like, dtype=dtype) if band is None else band.to(dtype)
 
 
@@ -117,17 +117,12 @@ def _warn_unless_orthogonal(banks: tuple[FilterBank, ...]) -> None:
 
 def _levels(coeffs: Sequence[Any]) -> tuple[Tensor | None, list[Mapping[str, Tensor | None]]]:
     """The coarsest approximation and the bands of every level."""
-    if not isinstance(coeffs, list | tuple):
-        raise TypeError(f"coeffs must be a list with a dictionary per level, got {type(coeffs).__name__}")
     if not coeffs:
         raise ValueError("coeffs must hold at least one level")
-    approx, levels = coeffs[0], coeffs[1:]
-    if isinstance(approx, Mapping):
-        approx, levels = next((band for key, band in approx.items() if "d" not in key), None), coeffs
-    for item in levels:
-        if not isinstance(item, Mapping):
-            raise TypeError(f"coeffs must be a list with a dictionary per level, got a level of {type(item).__name__}")
-    return approx, list(levels)
+    if not isinstance(coeffs[0], Mapping):
+        return coeffs[0], list(coeffs[1:])
+    approx = next((band for key, band in coeffs[0].items() if "d" not in key), None)
+    return approx, list(coeffs)
 
 
 def _check_bands(bands: Mapping[str, Tensor | None], keys: list[str], like: Tensor, level: int) -> None:
@@ -136,8 +131,11 @@ def _check_bands(bands: Mapping[str, Tensor | None], keys: list[str], like: Tens
             raise ValueError(
                 f"coeffs must have keys of {len(keys[0])} letters 'a' and 'd', got {key!r} at level {level}"
             )
-        if band is not None and band.shape != like.shape:
+        if band is None:
+            continue
+        check_dtype(band, "coeffs")
+        if band.shape != like.shape or band.dtype != like.dtype:
             raise ValueError(
-                f"coeffs must agree in shape, got {tuple(band.shape)} for {key!r} at level {level} and "
-                f"{tuple(like.shape)}"
+                f"coeffs must agree in shape and dtype, got {tuple(band.shape)}, {band.dtype} for {key!r} at level "
+                f"{level} and {tuple(like.shape)}, {like.dtype}"
             )

@@ -3,12 +3,7 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import torch
-
-__all__ = ["constant_result", "is_exporting"]
-
-# PyTorch 2.6 does not tell exporting from compiling; what an exported graph needs does no harm in a compiled one.
-is_exporting = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)
+__all__ = ["constant_result"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 

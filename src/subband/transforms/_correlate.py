@@ -16,8 +16,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from subband.transforms._linear import is_traced
-
 __all__ = ["BlockFilter", "RowFilter", "correlate", "filtered_length", "shifted_sum"]
 
 Taps = Sequence[float]
@@ -54,7 +52,7 @@ def correlate(x: Tensor, filters: Sequence[Taps], axis: int, *, stride: int = 1,
         >>> correlate(torch.tensor([1.0, 2.0, 4.0]), [(1.0, 1.0), (-1.0, 1.0)], -1)
         [tensor([3., 6.]), tensor([1., 2.])]
     """
-    if is_traced(x) or x.device.type != "cpu" or not x.numel():
+    if torch.compiler.is_compiling() or x.device.type != "cpu" or not x.numel():
         return [shifted_sum(x, taps, axis, stride=stride, dilation=dilation) for taps in filters]
     if x.is_complex():
         parts = correlate(torch.view_as_real(x), filters, axis - 1, stride=stride, dilation=dilation)

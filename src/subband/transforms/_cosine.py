@@ -15,11 +15,10 @@ import torch
 from torch import Tensor
 
 from subband.transforms._linear import LinearMap, apply
-from subband.transforms._product import from_left, from_right
 
-__all__ = ["LONGEST_MATRIX", "Scale", "cosine_matrix", "cosine_sums", "precise_dtype"]
+__all__ = ["Scale", "cosine_matrix", "cosine_sums"]
 
-LONGEST_MATRIX = 128
+_LONGEST_MATRIX = 128
 _CHUNK = 2**18  # elements; the passes over one chunk stay in the cache of a core
 
 
@@ -49,7 +48,7 @@ def cosine_matrix(length: int, scale: Scale, like: Tensor) -> Tensor:
     """
     index = torch.arange(length, device=like.device)
     steps = index[:, None] * (2 * index + 1) % (4 * length)  # of pi / 2n; small numbers have exact cosines
-    matrix = torch.cos(steps.to(precise_dtype(like)) * (math.pi / (2 * length)))
+    matrix = torch.cos(steps.to(_precise(like)) * (math.pi / (2 * length)))
     return (_factors(length, length, scale, like)[:, None] * matrix).to(like.dtype)
 
 
@@ -69,7 +68,7 @@ def cosine_sums(x: Tensor, kind: int, scale: Scale, axes: tuple[int, ...]) -> Te
         >>> cosine_sums(torch.tensor([1.0, 1.0]), 2, Scale(2.0, 2.0, 0.0), (-1,)).round(decimals=4)
         tensor([4., 0.])
     """
-    long = [axis for axis in axes if x.shape[axis] > LONGEST_MATRIX]
+    long = [axis for axis in axes if x.shape[axis] > _LONGEST_MATRIX]
     for axis in axes:
         if axis not in long:
             matrix = cosine_matrix(x.shape[axis], scale, x)
@@ -83,13 +82,13 @@ def cosine_sums(x: Tensor, kind: int, scale: Scale, axes: tuple[int, ...]) -> Te
 
 def _multiply(x: Tensor, matrix: Tensor, axis: int) -> Tensor:
     if axis == -1:
-        return from_right(x, matrix.mT)
+        return x @ matrix.mT
     if axis == -2:
-        return from_left(matrix, x)
-    return from_left(matrix, x.flatten(axis + 1)).unflatten(-1, x.shape[axis + 1 :])
+        return matrix @ x
+    return (matrix @ x.flatten(axis + 1)).unflatten(-1, x.shape[axis + 1 :])
 
 
-def precise_dtype(like: Tensor) -> torch.dtype:
+def _precise(like: Tensor) -> torch.dtype:
     """Dtype for tables of factors; Apple's devices have no float64."""
     return torch.float32 if like.device.type == "mps" else torch.float64
 
@@ -97,7 +96,7 @@ def precise_dtype(like: Tensor) -> torch.dtype:
 def _factors(count: int, length: int, scale: Scale, like: Tensor) -> Tensor:
     """The first `count` factors `c_k` of a transform of `length` samples."""
     power = length**scale.power
-    factors = torch.full((count,), scale.rest * power, dtype=precise_dtype(like), device=like.device)
+    factors = torch.full((count,), scale.rest * power, dtype=_precise(like), device=like.device)
     factors[0] = scale.first * power
     return factors
 

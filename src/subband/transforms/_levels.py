@@ -9,12 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from subband.transforms.arguments import Names, check_dtype, check_tensor, common_dtype, integers, negative_axes
+from subband.transforms.arguments import Names, check_dtype, negative_axes
 from subband.transforms.details import DETAIL_KEYS_2D, Details
 from subband.transforms.dwt import idwtn
 from subband.transforms.filters import FilterBank, WaveletLike, filter_banks
 
 __all__ = ["detail_bands", "first_band", "merge_levels", "split_levels"]
+
+_HALF = (torch.float16, torch.bfloat16)
 
 
 def detail_bands(item: Any) -> dict[str, Tensor]:
@@ -25,7 +27,6 @@ def detail_bands(item: Any) -> dict[str, Tensor]:
 
     Raises:
         TypeError: If `item` is anything else.
-        ValueError: If there are more or fewer than three bands in a tuple.
 
     Example:
         >>> band = torch.ones(2)
@@ -39,13 +40,9 @@ def detail_bands(item: Any) -> dict[str, Tensor]:
     pairs: Iterable[tuple[str, Tensor | None]]
     if isinstance(item, (Details, Mapping)):
         pairs = item.items()
-    elif isinstance(item, (tuple, list)):
-        if len(item) != 3:
-            raise ValueError(f"details must be three bands (cH, cV, cD) per level or None, got {len(item)} bands")
+    elif isinstance(item, (tuple, list)) and len(item) == 3:
         pairs = zip(DETAIL_KEYS_2D, item, strict=True)
     else:
-        if hasattr(item, "__array_interface__"):
-            check_tensor(item, "details")
         raise TypeError(f"details must be a tensor, a tuple (cH, cV, cD), a mapping or None, got {type(item).__name__}")
     return {key: band for key, band in pairs if band is not None}
 
@@ -66,12 +63,8 @@ def split_levels(coeffs: Iterable[Any]) -> tuple[Tensor | None, list[dict[str, T
     """
     approx, *details = coeffs
     if approx is not None:
-        check_dtype(approx, "the approximation in coeffs")
-    levels = [detail_bands(item) for item in details]
-    for bands in levels:
-        for key, band in bands.items():
-            check_dtype(band, f"band {key!r} in coeffs")
-    return approx, levels
+        check_dtype(approx, "coeffs")
+    return approx, [detail_bands(item) for item in details]
 
 
 def first_band(approx: Tensor | None, levels: Sequence[Mapping[str, Tensor]]) -> Tensor:
@@ -116,7 +109,7 @@ def merge_levels(
         known_sizes: The same for every level, the coarsest first.
 
     Returns:
-        The signal, in the common dtype of the bands; half precision is kept in float32 until the last level is done.
+        The signal, in the dtype of the bands; half precision is kept in float32 until the last level is done.
 
     Raises:
         ValueError: If bands are missing or do not fit, or the wavelet is missing.
@@ -127,24 +120,20 @@ def merge_levels(
         [1.0, 1.0, 1.0, 1.0]
     """
     band = first_band(approx, levels)
-    dtype = common_dtype([item for bands in levels for item in bands.values()] + ([] if approx is None else [approx]))
     axes = negative_axes(axes, band.ndim)
     if wavelet is None and levels:
         raise ValueError("wavelet must be given for coefficients that do not remember one with fixed taps")
     sizes: list[Sequence[int | None] | None] = [None] * len(levels) if known_sizes is None else list(known_sizes)
     if size is not None:
-        size = integers(size, "size")
+        size = (size,) if isinstance(size, int) else tuple(size)
         if not levels:
             return _crop(band, axes, size, 0)
         sizes[-1] = size
     banks = filter_banks(wavelet, len(axes)) if wavelet is not None and levels else ()
-    precise = torch.promote_types(dtype, torch.float32)
-    levels = [{key: item.to(precise) for key, item in bands.items()} for bands in levels]
-    approx = None if approx is None else approx.to(precise)
     for index, (item, kept) in enumerate(zip(levels, sizes, strict=True)):
         approx = _one_level(approx, item, (banks, mode, axes), kept, len(levels) - index)
     assert approx is not None
-    return approx.to(dtype)
+    return approx.to(band.dtype) if band.dtype in _HALF else approx
 
 
 def _one_level(
@@ -158,13 +147,15 @@ def _one_level(
     axes = options[2]
     if approx is None and not bands:
         return None
-    for key in bands:
+    for key, band in bands.items():
         if len(key) != len(axes) or set(key) - {"a", "d"} or "d" not in key:
             raise ValueError(f"details must have keys of {len(axes)} letters with a 'd', got {key!r} at level {level}")
+        if band.dtype in _HALF:
+            bands = {**bands, key: band.float()}
     if approx is not None and bands:
         approx = _match(approx, bands, axes, level)
     if approx is not None:
-        bands = {**bands, "a" * len(axes): approx}
+        bands = {**bands, "a" * len(axes): approx.float() if approx.dtype in _HALF else approx}
     return _crop(idwtn(bands, *options), axes, size, level)
 
 

@@ -14,9 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from subband.transforms.arguments import without_autocast
-
-__all__ = ["LinearMap", "apply", "is_traced"]
+__all__ = ["LinearMap", "apply"]
 
 Tensors = Tensor | tuple[Tensor, ...]
 
@@ -45,21 +43,6 @@ class LinearMap(ABC):
         """
 
 
-def is_traced(x: Tensor) -> bool:
-    """Whether somebody records what is computed, for sizes that may differ: only plain expressions are of use then.
-
-    Args:
-        x: An argument of the computation.
-
-    Example:
-        >>> is_traced(torch.ones(3))
-        False
-    """
-    if torch.compiler.is_compiling() or torch.jit.is_tracing():
-        return True
-    return any(type(length) is not int for length in x.shape)
-
-
 def apply(linear_map: LinearMap, *tensors: Tensor) -> Any:
     """Compute a linear map such that it can be differentiated, batched and compiled.
 
@@ -70,12 +53,8 @@ def apply(linear_map: LinearMap, *tensors: Tensor) -> Any:
     Returns:
         What `linear_map` returns.
     """
-    if not is_traced(tensors[0]):
-        # The functional transforms need a function with a separate context, which costs more than a small transform.
-        function = _Functional if torch._C._are_functorch_transforms_active() else _Eager
-        return function.apply(linear_map, *tensors)
-    if not torch.compiler.is_compiling():  # other tracers take the derivatives of what they have seen
-        return linear_map.traced(*tensors)
+    if not torch.compiler.is_compiling():
+        return _Eager.apply(linear_map, *tensors)
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
         return _Traced.apply(linear_map, *tensors)
     # Without gradients the compiler inlines `forward` and takes the first of several tensors for its context.
@@ -102,30 +81,21 @@ class _Traced(torch.autograd.Function):
         return (None, *((result,) if isinstance(result, Tensor) else result))
 
 
-class _Eager(torch.autograd.Function):
+class _Eager(_Traced):
+    generate_vmap_rule = False
+
     @staticmethod
-    def forward(ctx: Any, linear_map: LinearMap, *tensors: Tensor) -> Tensors:
-        ctx.linear_map, ctx.shapes = linear_map, tuple(tensor.shape for tensor in tensors)
-        return linear_map.eager(*map(_resolved, tensors))
+    def forward(linear_map: LinearMap, *tensors: Tensor) -> Tensors:
+        return linear_map.eager(*tensors)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        with without_autocast(grads[0].device):
-            result = apply(ctx.linear_map.adjoint(*ctx.shapes), *grads)
+        result = apply(ctx.linear_map.adjoint(*ctx.shapes), *grads)
         return (None, *((result,) if isinstance(result, Tensor) else result))
 
     @staticmethod
     def jvp(ctx: Any, _: None, *tangents: Tensor) -> Tensors:
         return apply(ctx.linear_map, *tangents)
-
-
-class _Functional(_Traced):
-    generate_vmap_rule = False
-    backward, jvp = _Eager.backward, _Eager.jvp
-
-    @staticmethod
-    def forward(linear_map: LinearMap, *tensors: Tensor) -> Tensors:
-        return linear_map.eager(*map(_resolved, tensors))
 
     @staticmethod
     def vmap(info: Any, in_dims: Sequence[int | None], linear_map: LinearMap, *tensors: Tensor) -> Any:
@@ -135,8 +105,3 @@ class _Functional(_Traced):
         ]
         result = apply(linear_map, *moved)
         return result, 0 if isinstance(result, Tensor) else (0,) * len(result)
-
-
-def _resolved(x: Tensor) -> Tensor:
-    """The tensor itself in memory in place of a view that conjugates or negates while it is read."""
-    return x.resolve_conj().resolve_neg() if x.is_conj() or x.is_neg() else x

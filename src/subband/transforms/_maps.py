@@ -9,9 +9,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from subband.transforms import _filter_bank, _small, separable
+from subband.transforms import _filter_bank, separable
 from subband.transforms._filter_bank import Axis
-from subband.transforms._linear import LinearMap, Tensors, apply, is_traced
+from subband.transforms._linear import LinearMap, Tensors, apply
 
 __all__ = ["analysis", "synthesis"]
 
@@ -29,8 +29,6 @@ def analysis(x: Tensor, axes: tuple[Axis, ...], stack: int | None) -> Tensors:
     """
     if any(axis.bank.is_learnable for axis in axes):
         return _plain_analysis(x, axes, stack)
-    if not is_traced(x) and _small.is_small(x, axes, _num_coefficients(x, axes)):
-        return _small.analysis(x, axes, stack)
     return apply(_Analysis(axes, stack), x)
 
 
@@ -44,18 +42,7 @@ def synthesis(bands: Sequence[Tensor], axes: tuple[Axis, ...], stack: int | None
     """
     if any(axis.bank.is_learnable for axis in axes):
         return _plain_synthesis(_separate(bands, stack), axes)
-    num_values = bands[0].numel() * (len(bands) if stack is None else 1)
-    if not is_traced(bands[0]) and _small.is_small(bands[0], axes, num_values):
-        return _small.synthesis(bands, axes, stack)
     return apply(_Synthesis(axes, stack), *bands)
-
-
-def _num_coefficients(x: Tensor, axes: tuple[Axis, ...]) -> int:
-    number = x.numel()
-    for axis, bank, mode in axes:
-        length = x.shape[axis]
-        number = number // length * 2 * _filter_bank.band_length(length, len(bank.dec_lo), mode)
-    return number
 
 
 @dataclass(frozen=True)

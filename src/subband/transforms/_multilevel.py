@@ -8,25 +8,21 @@ from torch import Tensor
 
 from subband.transforms._levels import first_band, merge_levels, split_levels
 from subband.transforms._static import static_wavelet
-from subband.transforms.arguments import Names, check_dtype, negative_axes
+from subband.transforms.arguments import Names, check_dtype, negative_axes, per_axis
 from subband.transforms.coeffs import Coeffs
 from subband.transforms.details import Details
 from subband.transforms.dwt import dwtn
 from subband.transforms.filters import WaveletLike, filter_banks
 from subband.transforms.lengths import check_level
-from subband.transforms.padding import boundary_modes
+from subband.transforms.padding import check_mode
 
 __all__ = ["decompose", "parse", "reconstruct", "transformed_axes"]
 
+_HALF = (torch.float16, torch.bfloat16)
+
 
 def decompose(
-    x: Tensor,
-    wavelet: WaveletLike,
-    mode: Names,
-    level: int | None,
-    axes: int | Sequence[int] | None,
-    *,
-    bare: bool = False,
+    x: Tensor, wavelet: WaveletLike, mode: Names, level: int | None, axes: Sequence[int] | None, *, bare: bool = False
 ) -> Coeffs:
     """Several levels over any axes.
 
@@ -41,12 +37,14 @@ def decompose(
     Returns:
         The coefficients; half precision is kept in float32 until the last level is done.
     """
-    check_dtype(x, "data")
+    check_dtype(x, "x")
     axes = negative_axes(axes, x.ndim)
     banks = filter_banks(wavelet, len(axes))
-    modes = boundary_modes(mode, len(axes))
+    modes = per_axis(mode, len(axes), "mode")
+    for name in modes:
+        check_mode(name)
     level = check_level([x.shape[axis] for axis in axes], [len(bank.dec_lo) for bank in banks], level)
-    approx = x.to(torch.promote_types(x.dtype, torch.float32)) if level else x
+    approx = x.float() if x.dtype in _HALF and level else x
     details: list[Any] = []
     sizes: list[tuple[int, ...]] = []
     for _ in range(level):
@@ -54,7 +52,7 @@ def decompose(
         bands = dwtn(approx, banks, modes, axes)
         approx = bands.pop("a" * len(axes))
         details.append(bands["d"] if bare else Details(bands))
-    remembered = static_wavelet(wavelet, banks), modes[0] if isinstance(mode, str) else modes, axes, tuple(sizes[::-1])
+    remembered = static_wavelet(wavelet, banks), mode if isinstance(mode, str) else modes, axes, tuple(sizes[::-1])
     coeffs = Coeffs(approx, tuple(details[::-1]), *remembered)
     return coeffs if approx.dtype == x.dtype else coeffs.to(x.dtype)
 
@@ -63,7 +61,7 @@ def reconstruct(
     coeffs: Any,
     wavelet: WaveletLike | None,
     mode: Names | None,
-    axes: int | Sequence[int] | None,
+    axes: Sequence[int] | None,
     size: int | Sequence[int] | None,
 ) -> Tensor:
     """Inverse of `decompose`, of a container or of PyWavelets' plain structure.
@@ -108,15 +106,12 @@ def parse(coeffs: Any) -> tuple[Tensor | None, list[dict[str, Tensor]]]:
         ([], ['d'])
     """
     if not isinstance(coeffs, (Coeffs, list, tuple)) or not len(coeffs):
-        raise TypeError(
-            f"coeffs must be Coeffs or a non-empty list or tuple of the approximation and the details, "
-            f"got {type(coeffs).__name__}"
-        )
+        raise TypeError(f"coeffs must be Coeffs or a non-empty list or tuple, got {type(coeffs).__name__}")
     return split_levels(coeffs)
 
 
 def transformed_axes(
-    axes: int | Sequence[int] | None, coeffs: Any, levels: list[dict[str, Tensor]], ndim: int
+    axes: Sequence[int] | None, coeffs: Any, levels: list[dict[str, Tensor]], ndim: int
 ) -> tuple[int, ...]:
     """The axes given, else those remembered, else the last ones, as many as a key has letters.
 

@@ -13,7 +13,7 @@ StaticWavelet: TypeAlias = str | FilterBank | tuple[str | FilterBank, ...] | Non
 
 
 def static_wavelet(wavelet: WaveletLike, banks: tuple[FilterBank, ...]) -> StaticWavelet:
-    """What a container can remember of a wavelet: names in lower case, anything else by its taps, learnable taps not.
+    """What a container can remember of a wavelet: names as they are, anything else by its taps, learnable taps not.
 
     Args:
         wavelet: What the user gave.
@@ -25,9 +25,9 @@ def static_wavelet(wavelet: WaveletLike, banks: tuple[FilterBank, ...]) -> Stati
         ('db2', ('haar', 'db2'))
     """
     if isinstance(wavelet, str):
-        return wavelet.lower()
+        return wavelet
     if isinstance(wavelet, Sequence) and all(isinstance(item, str) for item in wavelet):
-        return tuple(item.lower() for item in wavelet)
+        return tuple(wavelet)
     return None if any(bank.is_learnable for bank in banks) else banks
 
 

@@ -16,8 +16,7 @@ from torch.nn import functional as F
 from subband.transforms._cosine import Scale, cosine_matrix
 from subband.transforms._linear import LinearMap, apply
 from subband.transforms._parts import on_parts
-from subband.transforms._product import from_left, from_right
-from subband.transforms.arguments import check_dtype, height_and_width, in_float32, integer, integers
+from subband.transforms.arguments import check_dtype, in_float32
 from subband.transforms.padding import crop, pad_to_multiple
 
 __all__ = ["BlockLayout", "BlockOrder", "block_dct2", "block_frequencies", "block_idct2", "zigzag_order"]
@@ -49,8 +48,7 @@ def zigzag_order(block: int = 8) -> tuple[int, ...]:
         row, column = divmod(index, block)
         return row + column, row if (row + column) % 2 else column
 
-    block = _check_block(block)
-    return tuple(sorted(range(block**2), key=place))
+    return tuple(sorted(range(_check_block(block) ** 2), key=place))
 
 
 def block_frequencies(block: int = 8, order: BlockOrder = "raster", keep: Sequence[int] | None = None) -> list[int]:
@@ -76,10 +74,9 @@ def block_frequencies(block: int = 8, order: BlockOrder = "raster", keep: Sequen
     indices = zigzag_order(block) if order == "zigzag" else range(_check_block(block) ** 2)
     if keep is None:
         return list(indices)
-    places = integers(keep, "keep")
-    if not places or len(set(places)) != len(places) or not all(0 <= place < len(indices) for place in places):
-        raise ValueError(f"keep must be different places between 0 and {len(indices) - 1}, got {list(places)}")
-    return [indices[place] for place in places]
+    if not keep or len(set(keep)) != len(keep) or not all(0 <= place < len(indices) for place in keep):
+        raise ValueError(f"keep must be different places between 0 and {len(indices) - 1}, got {list(keep)}")
+    return [indices[place] for place in keep]
 
 
 def block_dct2(
@@ -121,7 +118,7 @@ def block_dct2(
         torch.Size([1, 30, 2, 3])
     """
     check_dtype(x, "x")
-    block = _check(x, block, layout, order, keep)
+    _check(x, block, layout, order, keep)
     if pad not in (None, "replicate"):
         raise ValueError(f"pad must be 'replicate' or None, got {pad!r}")
     height, width = x.shape[-2:]
@@ -144,7 +141,7 @@ def block_idct2(
     layout: BlockLayout = "spatial",
     order: BlockOrder = "raster",
     keep: Sequence[int] | None = None,
-    size: Sequence[int] | None = None,
+    size: tuple[int, int] | None = None,
 ) -> Tensor:
     """Inverse of `block_dct2`.
 
@@ -171,7 +168,7 @@ def block_idct2(
         (torch.Size([2, 192, 3, 4]), True)
     """
     check_dtype(coeffs, "coeffs")
-    block = _check(coeffs, block, layout, order, keep)
+    _check(coeffs, block, layout, order, keep)
     if layout == "spatial":
         if coeffs.shape[-2] % block or coeffs.shape[-1] % block:
             raise ValueError(f"coeffs must have sides that are multiples of {block}, got {tuple(coeffs.shape)}")
@@ -187,14 +184,13 @@ def block_idct2(
 
 
 def _check_block(block: int) -> int:
-    if isinstance(block, bool) or not hasattr(block, "__index__") or (number := integer(block, "block")) < 1:
-        raise ValueError(f"block must be a positive integer, got {block!r:.60}")
-    return number
+    if not isinstance(block, int) or isinstance(block, bool) or block < 1:
+        raise ValueError(f"block must be a positive integer, got {block!r}")
+    return block
 
 
-def _check(x: Tensor, block: int, layout: str, order: str, keep: Sequence[int] | None) -> int:
-    """The side of the blocks; refuses options that do not fit together."""
-    block = _check_block(block)
+def _check(x: Tensor, block: int, layout: str, order: str, keep: Sequence[int] | None) -> None:
+    _check_block(block)
     if layout not in ("spatial", "channels"):
         raise ValueError(f"layout must be 'spatial' or 'channels', got {layout!r}")
     if layout == "spatial" and (order != "raster" or keep is not None):
@@ -202,7 +198,6 @@ def _check(x: Tensor, block: int, layout: str, order: str, keep: Sequence[int] |
     num_axes = 2 if layout == "spatial" else 3
     if x.ndim < num_axes:
         raise ValueError(f"layout={layout!r} needs at least {num_axes} axes, got shape {tuple(x.shape)}")
-    return block
 
 
 def _run(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
@@ -212,10 +207,10 @@ def _run(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 def _to_spatial(x: Tensor, matrix: Tensor) -> Tensor:
     """`matrix` times every block times its transpose."""
     block, (height, width) = len(matrix), x.shape[-2:]
-    rows = from_left(matrix, x.reshape(*x.shape[:-2], height // block, block, width))
+    rows = matrix @ x.reshape(*x.shape[:-2], height // block, block, width)
     if width // block % 2 == 0:
         matrix = torch.block_diag(matrix, matrix)  # one product for two blocks keeps the processor busier
-    return from_right(rows.unflatten(-1, (-1, len(matrix))), matrix.mT).reshape(x.shape)
+    return (rows.unflatten(-1, (-1, len(matrix))) @ matrix.mT).reshape(x.shape)
 
 
 @dataclass(frozen=True)
@@ -237,9 +232,7 @@ class _Channels(LinearMap):
         if self.is_inverse:
             blocks = filters.flatten(1).mT @ x.reshape(*batch, channels // count, count, height * width)
             return F.pixel_shuffle(blocks.unflatten(-1, (height, width)), block).squeeze(-3)
-        images = x.reshape(-1, 1, height, width)
-        is_on_cpu = x.device.type == "cpu"
-        coeffs = F.conv2d(images, filters, stride=block) if is_on_cpu else _products(images, filters, block)
+        coeffs = F.conv2d(x.reshape(-1, 1, height, width), filters, stride=block)
         return coeffs.view(*batch, channels * count, height // block, width // block)
 
     def traced(self, *tensors: Tensor) -> Tensor:
@@ -257,23 +250,10 @@ class _Channels(LinearMap):
         return products.index_select(0, torch.tensor(self.frequencies, device=like.device))
 
 
-def _crop(x: Tensor, size: Sequence[int], block: int) -> Tensor:
-    size = height_and_width(size)
+def _crop(x: Tensor, size: tuple[int, int], block: int) -> Tensor:
     padded = tuple(-(-side // block) * block for side in size)
     if padded != tuple(x.shape[-2:]):
         raise ValueError(
             f"size {size[0]}x{size[1]} does not fit blocks of {block} that make {x.shape[-2]}x{x.shape[-1]} pixels"
         )
     return crop(x, size)
-
-
-def _products(images: Tensor, filters: Tensor, block: int) -> Tensor:
-    """`F.conv2d(images, filters, stride=block)` as a matrix product.
-
-    CUDA rounds the factors of a convolution to 10 bits (TF32) unless told otherwise, those of a product only if told
-    so.
-    """
-    count, height, width = len(images), images.shape[-2] // block, images.shape[-1] // block
-    blocks = images.reshape(count, height, block, width, block).permute(0, 2, 4, 1, 3)
-    products = filters.flatten(1) @ blocks.reshape(count, block * block, height * width)
-    return products.reshape(count, len(filters), height, width)

@@ -17,18 +17,15 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from subband.transforms._container import Container, iterate, join_replicas, register_container
 from subband.transforms._levels import merge_levels, split_levels
 from subband.transforms._static import StaticWavelet, from_json, plain_sizes, to_json
-from subband.transforms.arguments import integer
 from subband.transforms.details import Details, shape_of
-from subband.transforms.filters import FilterBank
 
 __all__ = ["Coeffs"]
 
 
-@dataclass(eq=False, repr=False)
-class Coeffs(Container):
+@dataclass(frozen=True, eq=False, repr=False)
+class Coeffs:
     """Coefficients of a multi-level transform, coarsest first.
 
     Length, iteration, indexing and unpacking are those of the list `[approx, details_n, ..., details_1]` that
@@ -53,14 +50,11 @@ class Coeffs(Container):
     """
 
     approx: Tensor
-    details: tuple[Any, ...] = ()
-    wavelet: StaticWavelet = None
-    mode: str | tuple[str, ...] = "symmetric"
-    axes: tuple[int, ...] = (-1,)
-    sizes: tuple[tuple[int | None, ...], ...] = ()
-
-    def __post_init__(self) -> None:
-        join_replicas(self, self.approx)
+    details: tuple[Any, ...]
+    wavelet: StaticWavelet
+    mode: str | tuple[str, ...]
+    axes: tuple[int, ...]
+    sizes: tuple[tuple[int | None, ...], ...]
 
     @property
     def level(self) -> int:
@@ -71,7 +65,7 @@ class Coeffs(Container):
         return 1 + len(self.details)
 
     def __iter__(self) -> Iterator[Any]:
-        return iterate(self, (self.approx, *self.details))
+        return iter((self.approx, *self.details))
 
     def __getitem__(self, index: Any) -> Any:
         return (self.approx, *self.details)[index]
@@ -107,6 +101,30 @@ class Coeffs(Container):
         """
         return replace(self.map(function), approx=function(self.approx))
 
+    def to(self, *args: Any, **kwargs: Any) -> "Coeffs":
+        """Convert every band, with the arguments of `torch.Tensor.to`.
+
+        Args:
+            args: Device, dtype or tensor.
+            kwargs: Further options of `torch.Tensor.to`.
+
+        Example:
+            >>> from subband.transforms import wavedec
+            >>> wavedec(torch.rand(4)).to(torch.bfloat16).approx.dtype
+            torch.bfloat16
+        """
+        return self.map_all(lambda band: band.to(*args, **kwargs))
+
+    def detach(self) -> "Coeffs":
+        """The same coefficients outside the graph of gradients.
+
+        Example:
+            >>> from subband.transforms import wavedec
+            >>> wavedec(torch.rand(4, requires_grad=True)).detach().approx.requires_grad
+            False
+        """
+        return self.map_all(torch.Tensor.detach)
+
     def stacked(self, level: int, stack: int | None = None) -> Tensor:
         """The detail bands of one level in one tensor.
 
@@ -127,7 +145,6 @@ class Coeffs(Container):
             >>> wavedec2(torch.rand(2, 3, 16, 16), level=2).stacked(1).shape
             torch.Size([2, 3, 3, 8, 8])
         """
-        level = integer(level, "level")
         if not 1 <= level <= self.level:
             raise ValueError(f"level must lie within 1 and {self.level}, got {level}")
         item = self.details[-level]
@@ -195,9 +212,17 @@ def _unflatten_coeffs(children: Iterable[Any], context: tuple[Any, ...]) -> Coef
     return Coeffs(approx, details, *context)
 
 
-def _keys(_: Coeffs) -> list[Any]:
-    return [pytree.GetAttrKey("approx"), pytree.GetAttrKey("details")]
+def _flatten_coeffs_with_keys(coeffs: Coeffs) -> tuple[list[Any], tuple[Any, ...]]:
+    children = [(pytree.GetAttrKey("approx"), coeffs.approx), (pytree.GetAttrKey("details"), coeffs.details)]
+    return children, _context(coeffs)
 
 
-register_container(Coeffs, _flatten_coeffs, _unflatten_coeffs, _keys, to_json, from_json)
-torch.serialization.add_safe_globals([FilterBank])
+pytree.register_pytree_node(
+    Coeffs,
+    _flatten_coeffs,
+    _unflatten_coeffs,
+    serialized_type_name="subband.transforms.Coeffs",
+    to_dumpable_context=to_json,
+    from_dumpable_context=from_json,
+    flatten_with_keys_fn=_flatten_coeffs_with_keys,
+)

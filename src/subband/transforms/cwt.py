@@ -15,22 +15,21 @@ from torch import Tensor
 from torch.nn import functional
 
 from subband.transforms._compiling import constant_result
-from subband.transforms.arguments import check_dtype, exactly, in_float32, integer, negative_axes
+from subband.transforms.arguments import check_dtype, in_float32, negative_axes
 
 if TYPE_CHECKING:
     import pywt
 
-__all__ = ["central_frequency", "cwt", "frequency2scale", "scale2frequency"]
+__all__ = ["central_frequency", "cwt", "scale2frequency"]
 
 ContinuousWaveletLike: TypeAlias = "str | pywt.ContinuousWavelet"
-AnyWaveletLike: TypeAlias = "str | pywt.ContinuousWavelet | pywt.Wavelet"
 Lags = tuple[Tensor, int]  # taps of all scales (S, K), and the column of lag 0
 
 _CHUNK = 1 << 18  # spectrum values worked on at a time: what a core keeps in its own cache
 
 
 def cwt(
-    data: Tensor,
+    x: Tensor,
     scales: float | Iterable[float],
     wavelet: ContinuousWaveletLike,
     sampling_period: float = 1.0,
@@ -42,11 +41,11 @@ def cwt(
     """Continuous wavelet transform along one axis.
 
     Equal to `pywt.cwt` in float64. In float32 it is closer to the float64 result than PyWavelets, which also samples
-    the wavelet in single precision. Gradients flow to `data`, not to the scales: a scale picks entries from a table of
-    the integrated wavelet, so the result is a step function of it.
+    the wavelet in single precision. Gradients flow to `x`, not to the scales: a scale picks entries from a table of the
+    integrated wavelet, so the result is a step function of it.
 
     Args:
-        data: Signals, any shape, any range; real or complex.
+        x: Signals, any shape, any range; real or complex.
         scales: S positive scales; a larger scale is a lower frequency.
         wavelet: `mexh`, `morl`, `gaus1` to `gaus8`, `cgau1` to `cgau8`, `cmorB-C`, `shanB-C` or `fbspM-B-C` with
             bandwidth B, center frequency C and order M as numbers, such as `cmor1.5-1.0`; or a
@@ -58,14 +57,14 @@ def cwt(
         precision: The wavelet is tabulated at `2**precision` points.
 
     Returns:
-        coefficients: `(S, *data.shape)`; complex for complex wavelets (complex64 for half precision) or complex
-            `data`, otherwise in the dtype of `data`.
+        coefficients: `(S, *x.shape)`; complex for complex wavelets (complex64 for half precision) or complex `x`,
+            otherwise in the dtype of `x`.
         frequencies: Center frequency of every scale in cycles per unit of `sampling_period`, `(S,)`.
 
     Raises:
         ValueError: If a scale is not positive, too small to sample the wavelet twice, or asks for a gradient, if
             `wavelet` is not a continuous wavelet, `method` is unknown, or the axis is empty.
-        TypeError: If `data` is no tensor, or neither floating nor complex.
+        TypeError: If `x` is an integer tensor.
 
     Example:
         >>> time = torch.arange(256) / 256
@@ -78,34 +77,34 @@ def cwt(
 
     Source: Torrence and Compo, A Practical Guide to Wavelet Analysis, BAMS 79, 1998; discretized as in PyWavelets.
     """
-    check_dtype(data, "data")
+    check_dtype(x, "x")
     if method not in ("fft", "conv"):
         raise ValueError(f"method must be fft or conv, got {method!r}")
-    (axis,) = negative_axes(exactly(1, axis, "axis"), data.ndim, "axis")
-    if data.shape[axis] == 0:
-        raise ValueError(f"data must have at least one sample along axis {axis}, got shape {tuple(data.shape)}")
+    (axis,) = negative_axes((axis,), x.ndim, "axis")
+    if x.shape[axis] == 0:
+        raise ValueError(f"x must have at least one sample along axis {axis}, got shape {tuple(x.shape)}")
     numbers = _check_scales(scales)
-    signal = data.to(torch.promote_types(data.dtype, torch.float32)).movedim(axis, -1)
-    precision = integer(precision, "precision")
+    half = x.dtype in (torch.float16, torch.bfloat16)
+    signal = (x.float() if half else x).movedim(axis, -1)
     taps, center = _lags(wavelet, numbers, precision)
     transform = _by_fft if method == "fft" else _by_convolution
     coefficients = in_float32(transform, signal, taps=taps, center=center)
-    if not coefficients.is_complex():
-        coefficients = coefficients.to(data.dtype)
+    if half and not coefficients.is_complex():
+        coefficients = coefficients.to(x.dtype)
     frequency = central_frequency(wavelet, precision) / sampling_period
-    frequencies = torch.tensor([frequency / s for s in numbers], dtype=signal.real.dtype, device=data.device)
+    frequencies = torch.tensor([frequency / s for s in numbers], dtype=signal.real.dtype, device=x.device)
     return coefficients.movedim(-1, axis), frequencies
 
 
-def central_frequency(wavelet: AnyWaveletLike, precision: int = 8) -> float:
-    """Frequency at which the spectrum of a wavelet is largest, in cycles per sample at scale 1.
+def central_frequency(wavelet: ContinuousWaveletLike, precision: int = 8) -> float:
+    """Frequency at which the spectrum of a continuous wavelet is largest, in cycles per sample at scale 1.
 
     Args:
-        wavelet: As in `cwt`, or the name of a discrete wavelet or a `pywt.Wavelet`.
+        wavelet: As in `cwt`.
         precision: The wavelet is tabulated at `2**precision` points.
 
     Raises:
-        ValueError: If `wavelet` is unknown.
+        ValueError: If `wavelet` is not a continuous wavelet.
 
     Example:
         >>> central_frequency("morl"), central_frequency("cmor1.5-2.0")
@@ -114,11 +113,11 @@ def central_frequency(wavelet: AnyWaveletLike, precision: int = 8) -> float:
     return _central_frequency_of_name(wavelet, precision) if isinstance(wavelet, str) else _center(wavelet, precision)
 
 
-def scale2frequency(wavelet: AnyWaveletLike, scale: float | Tensor, precision: int = 8) -> Any:
-    """Frequency, in cycles per sample, that a scale of a wavelet responds to.
+def scale2frequency(wavelet: ContinuousWaveletLike, scale: float | Tensor, precision: int = 8) -> Any:
+    """Frequency, in cycles per sample, that a scale of a continuous wavelet responds to.
 
     Args:
-        wavelet: As in `central_frequency`.
+        wavelet: As in `cwt`.
         scale: A positive number, or a tensor of them.
         precision: The wavelet is tabulated at `2**precision` points.
 
@@ -126,7 +125,7 @@ def scale2frequency(wavelet: AnyWaveletLike, scale: float | Tensor, precision: i
         A number for a number, a tensor of the same shape for a tensor.
 
     Raises:
-        ValueError: If `wavelet` is unknown.
+        ValueError: If `wavelet` is not a continuous wavelet.
 
     Example:
         >>> scale2frequency("morl", 2.0), scale2frequency("mexh", torch.tensor([1.0, 4.0]))
@@ -135,32 +134,9 @@ def scale2frequency(wavelet: AnyWaveletLike, scale: float | Tensor, precision: i
     return central_frequency(wavelet, precision) / scale
 
 
-def frequency2scale(wavelet: AnyWaveletLike, freq: float | Tensor, precision: int = 8) -> Any:
-    """Scale of a wavelet that responds to a frequency; the inverse of `scale2frequency`.
-
-    Args:
-        wavelet: As in `central_frequency`.
-        freq: A positive frequency in cycles per sample, or a tensor of them.
-        precision: The wavelet is tabulated at `2**precision` points.
-
-    Returns:
-        A number for a number, a tensor of the same shape for a tensor.
-
-    Raises:
-        ValueError: If `wavelet` is unknown.
-
-    Example:
-        >>> frequency2scale("morl", 0.40625), frequency2scale("mexh", torch.tensor([0.25, 0.0625]))
-        (2.0, tensor([1., 4.]))
-    """
-    return central_frequency(wavelet, precision) / freq
-
-
 def _check_scales(scales: float | Iterable[float]) -> tuple[float, ...]:
     if isinstance(scales, Tensor) and scales.requires_grad:
         raise ValueError("scales must not require a gradient: the transform is a step function of them; use .detach()")
-    if hasattr(scales, "tolist"):  # an array or a tensor
-        scales = scales.tolist()
     numbers = tuple(float(s) for s in scales) if isinstance(scales, Iterable) else (float(scales),)
     if not numbers or not all(s > 0 and math.isfinite(s) for s in numbers):
         raise ValueError(f"scales must be one or more positive numbers, got {numbers}")
@@ -239,12 +215,10 @@ def _cached_center(wavelet: str, precision: int) -> float:
     return _center(wavelet, precision)
 
 
-def _center(wavelet: AnyWaveletLike, precision: int) -> float:
+def _center(wavelet: ContinuousWaveletLike, precision: int) -> float:
     import pywt
 
-    if isinstance(wavelet, str) and wavelet in pywt.wavelist(kind="discrete"):
-        wavelet = pywt.Wavelet(wavelet)
-    return float(pywt.central_frequency(wavelet if isinstance(wavelet, pywt.Wavelet) else _resolve(wavelet), precision))
+    return float(pywt.central_frequency(_resolve(wavelet), precision))
 
 
 def _sample(wavelet: ContinuousWaveletLike, scales: tuple[float, ...], precision: int) -> Lags:

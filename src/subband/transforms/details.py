@@ -12,7 +12,6 @@ import torch  # noqa: F401  the examples below use it
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from subband.transforms._container import Container, iterate, join_replicas, register_container
 from subband.transforms._static import from_json, to_json
 
 __all__ = ["DETAIL_KEYS_2D", "Details", "shape_of"]
@@ -20,8 +19,8 @@ __all__ = ["DETAIL_KEYS_2D", "Details", "shape_of"]
 DETAIL_KEYS_2D = ("da", "ad", "dd")  # the order of PyWavelets' tuples: cH, cV, cD
 
 
-@dataclass(eq=False, repr=False)
-class Details(Container):
+@dataclass(frozen=True, eq=False, repr=False)
+class Details:
     """The detail bands of one level, by key.
 
     A key has one letter per axis, `a` for low-pass and `d` for high-pass. With two axes the bands are iterated, counted
@@ -39,9 +38,6 @@ class Details(Container):
     """
 
     bands: dict[str, Tensor]
-
-    def __post_init__(self) -> None:
-        join_replicas(self, self.bands)
 
     @property
     def is_2d(self) -> bool:
@@ -64,7 +60,7 @@ class Details(Container):
         return self.bands["dd"]
 
     def __iter__(self) -> Iterator[Any]:
-        return iterate(self, [self.bands[key] for key in DETAIL_KEYS_2D] if self.is_2d else self.bands)
+        return iter([self.bands[key] for key in DETAIL_KEYS_2D] if self.is_2d else self.bands)
 
     def __len__(self) -> int:
         return len(self.bands)
@@ -73,7 +69,7 @@ class Details(Container):
         return key in self.bands
 
     def __getitem__(self, key: str | int) -> Tensor:
-        return self.bands[key if isinstance(key, str) or not self.is_2d else DETAIL_KEYS_2D[key]]  # type: ignore[index]
+        return self.bands[DETAIL_KEYS_2D[key] if isinstance(key, int) and self.is_2d else key]  # type: ignore[index]
 
     def __repr__(self) -> str:
         return "{" + ", ".join(f"{key}: {shape_of(band)}" for key, band in self.bands.items()) + "}"
@@ -124,8 +120,16 @@ def _unflatten_details(bands: Iterable[Any], keys: Iterable[str]) -> Details:
     return Details(dict(zip(keys, bands, strict=True)))
 
 
-def _keys(details: Details) -> list[Any]:
-    return [pytree.MappingKey(key) for key in details.bands]
+def _flatten_details_with_keys(details: Details) -> tuple[list[Any], tuple[str, ...]]:
+    return [(pytree.MappingKey(key), band) for key, band in details.bands.items()], tuple(details.bands)
 
 
-register_container(Details, _flatten_details, _unflatten_details, _keys, to_json, from_json)
+pytree.register_pytree_node(
+    Details,
+    _flatten_details,
+    _unflatten_details,
+    serialized_type_name="subband.transforms.Details",
+    to_dumpable_context=to_json,
+    from_dumpable_context=from_json,
+    flatten_with_keys_fn=_flatten_details_with_keys,
+)

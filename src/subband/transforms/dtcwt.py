@@ -9,7 +9,7 @@ Kingsbury, The dual-tree complex wavelet transform, IEEE Signal Processing Magaz
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,24 +17,21 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from subband.transforms._container import Container, iterate, join_replicas, register_container
 from subband.transforms._dtcwt_axis import MergeFirst, MergeTrees, SplitFirst, SplitTrees, interleave
 from subband.transforms._linear import LinearMap, apply
-from subband.transforms.arguments import check_dtype, check_tensor, in_float32, integer, without_autocast
-from subband.transforms.details import shape_of
+from subband.transforms.arguments import check_dtype, in_float32
 from subband.transforms.dtcwt_filters import FirstLevel, LaterLevels, first_level, later_levels
 from subband.transforms.padding import crop, extend
 
 __all__ = ["DTCWTCoeffs", "dtcwt2", "idtcwt2"]
 
 _S = math.sqrt(0.5)
+_HALF = (torch.float16, torch.bfloat16)
 
 
-@dataclass(eq=False, repr=False)
-class DTCWTCoeffs(Container):
+@dataclass(frozen=True, eq=False)
+class DTCWTCoeffs:
     """Coefficients of a dual-tree complex wavelet transform; a pytree whose leaves are the tensors.
-
-    They unpack as the pair `low, highs`.
 
     Coefficients made elsewhere fit in: `yl` and `yh` of pytorch_wavelets are `low` and `torch.view_as_real` of every
     entry of `highs`; the highpasses of the NumPy package `dtcwt` have the six directions last, `(h, w, 6)`, instead of
@@ -51,20 +48,10 @@ class DTCWTCoeffs(Container):
     """
 
     low: Tensor
-    highs: tuple[Tensor, ...] = ()
+    highs: tuple[Tensor, ...]
     size: tuple[int, int] | None = None
     biort: str = "near_sym_a"
     qshift: str = "qshift_a"
-
-    def __post_init__(self) -> None:
-        join_replicas(self, self.low)
-
-    def __iter__(self) -> Iterator[Any]:
-        return iterate(self, (self.low, self.highs))
-
-    def __repr__(self) -> str:
-        highs = "".join(f", {shape_of(high)}" for high in self.highs)
-        return f"DTCWTCoeffs({shape_of(self.low)}{highs}, size={self.size}, {self.biort!r}, {self.qshift!r})"
 
     def map(self, function: Callable[[Tensor], Tensor]) -> "DTCWTCoeffs":
         """Apply a function to the complex bands of every level and leave the low-pass image alone.
@@ -112,29 +99,26 @@ def dtcwt2(x: Tensor, level: int = 3, biort: str = "near_sym_a", qshift: str = "
         True
     """
     _check_image(x)
-    level = integer(level, "level")
     if level < 0:
         raise ValueError(f"level must not be negative, got {level}")
-    signal = x.to(torch.promote_types(x.dtype, torch.float32))
+    signal = x.float() if x.dtype in _HALF else x
     low, highs = in_float32(_analyze, signal, first=first_level(biort), later=later_levels(qshift), level=level)
     return DTCWTCoeffs(low.to(x.dtype), tuple(highs), (x.shape[-2], x.shape[-1]), biort, qshift)
 
 
-def idtcwt2(coeffs: DTCWTCoeffs | tuple[Tensor, Sequence[Tensor]]) -> Tensor:
+def idtcwt2(coeffs: DTCWTCoeffs) -> Tensor:
     """Inverse dual-tree complex wavelet transform.
 
     Args:
-        coeffs: What `dtcwt2` returns, or bands made elsewhere; also a pair of the low-pass image and the bands of all
-            levels, the finest first, which then belong to the default filters and an image of even sides.
+        coeffs: What `dtcwt2` returns, or bands made elsewhere.
 
     Returns:
-        Images, `(..., H, W)` with `coeffs.size` rows and columns, in the dtype of `coeffs.low`, or in double precision
-        if a band has it.
+        Images, `(..., H, W)` with `coeffs.size` rows and columns, in the dtype of `coeffs.low`.
 
     Raises:
         ValueError: If a filter name is unknown, the bands of two levels do not fit together, or `coeffs.size` is larger
             than the image.
-        TypeError: If `coeffs` is something else, `coeffs.low` is complex or integer, or a band is not complex.
+        TypeError: If `coeffs.low` is complex or integer, or a band is not complex.
 
     Example:
         >>> image = torch.rand(2, 3, 33, 20)
@@ -142,18 +126,12 @@ def idtcwt2(coeffs: DTCWTCoeffs | tuple[Tensor, Sequence[Tensor]]) -> Tensor:
         >>> denoised.shape
         torch.Size([2, 3, 33, 20])
     """
-    coeffs = _parsed(coeffs)
     _check_real(coeffs.low, "coeffs.low")
     _check_bands(coeffs.highs)
-    single = torch.promote_types(coeffs.low.dtype, torch.float32)
-    dtype = single
-    for high in coeffs.highs:
-        dtype = torch.promote_types(dtype, high.real.dtype)
-    low, highs = coeffs.low.to(dtype), [high.to(torch.promote_types(dtype, torch.complex64)) for high in coeffs.highs]
-    with without_autocast(low.device):
-        image = _synthesize(low, *highs, first=first_level(coeffs.biort), later=later_levels(coeffs.qshift))
-    image = image if coeffs.size is None else crop(image, coeffs.size)
-    return image.to(coeffs.low.dtype) if dtype == single else image
+    low = coeffs.low.float() if coeffs.low.dtype in _HALF else coeffs.low
+    first, later = first_level(coeffs.biort), later_levels(coeffs.qshift)
+    image = in_float32(_synthesize, low, *coeffs.highs, first=first, later=later)
+    return (image if coeffs.size is None else crop(image, coeffs.size)).to(coeffs.low.dtype)
 
 
 def _analyze(x: Tensor, *, first: FirstLevel, later: LaterLevels, level: int) -> tuple[Tensor, list[Tensor]]:
@@ -238,24 +216,10 @@ def _check_image(x: Tensor) -> None:
         raise ValueError(f"x must be (..., H, W) with at least one pixel, got {tuple(x.shape)}")
 
 
-def _parsed(coeffs: Any) -> DTCWTCoeffs:
-    """Coefficients from what the user gave."""
-    if isinstance(coeffs, DTCWTCoeffs):
-        return coeffs
-    if not isinstance(coeffs, tuple | list) or len(coeffs) != 2 or not isinstance(coeffs[1], tuple | list):
-        kind = type(coeffs).__name__
-        raise TypeError(f"coeffs must be DTCWTCoeffs or a pair of the low-pass image and a list of bands, got {kind}")
-    return DTCWTCoeffs(coeffs[0], tuple(coeffs[1]))
-
-
 def _check_bands(highs: Iterable[Tensor]) -> None:
     for number, high in enumerate(highs, 1):
-        check_tensor(high, f"coeffs.highs of level {number}")
         if not high.is_complex():
-            raise TypeError(
-                f"coeffs.highs of level {number} must be complex, got {high.dtype}; "
-                "torch.view_as_complex joins real and imaginary parts"
-            )
+            raise TypeError(f"coeffs.highs of level {number} must be complex, got {high.dtype}")
         if high.ndim < 3 or high.shape[-3] != 6:
             raise ValueError(f"coeffs.highs of level {number} must be (..., 6, h, w), got {tuple(high.shape)}")
 
@@ -267,19 +231,21 @@ def _flatten(coeffs: DTCWTCoeffs) -> tuple[list[Any], tuple[Any, ...]]:
     return [coeffs.low, coeffs.highs], (size, coeffs.biort, coeffs.qshift)
 
 
-def _keys(_: DTCWTCoeffs) -> list[Any]:
-    return [pytree.GetAttrKey("low"), pytree.GetAttrKey("highs")]
+def _flatten_with_keys(coeffs: DTCWTCoeffs) -> tuple[list[Any], tuple[Any, ...]]:
+    leaves, context = _flatten(coeffs)
+    return list(zip((pytree.GetAttrKey("low"), pytree.GetAttrKey("highs")), leaves, strict=True)), context
 
 
 def _unflatten(leaves: Iterable[Any], context: tuple[Any, ...]) -> DTCWTCoeffs:
     return DTCWTCoeffs(*leaves, *context)
 
 
-register_container(
+pytree.register_pytree_node(
     DTCWTCoeffs,
     _flatten,
     _unflatten,
-    _keys,
-    to_json=lambda context: [context[0] and list(context[0]), *context[1:]],
-    from_json=lambda context: (context[0] and tuple(context[0]), *context[1:]),
+    serialized_type_name="subband.transforms.DTCWTCoeffs",
+    to_dumpable_context=lambda context: [context[0] and list(context[0]), *context[1:]],
+    from_dumpable_context=lambda context: (context[0] and tuple(context[0]), *context[1:]),
+    flatten_with_keys_fn=_flatten_with_keys,
 )

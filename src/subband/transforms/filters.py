@@ -10,12 +10,9 @@ import difflib
 import math
 from collections.abc import Sequence
 from functools import cache
-from numbers import Real
 from typing import Any, NamedTuple, TypeAlias
 
-import torch
 from torch import Tensor
-from torch.nn import functional
 
 from subband.transforms._compiling import constant_result
 
@@ -50,9 +47,6 @@ class FilterBank(NamedTuple):
         """Filter length L."""
         return len(self.dec_lo)
 
-    def __repr__(self) -> str:
-        return f"FilterBank({self.num_taps} taps)"
-
     def time_reversed(self) -> FilterBank:
         """The bank whose synthesis is the transposed analysis of this one, and the other way round."""
         lo, hi, rec_lo, rec_hi = (taps[::-1] for taps in self)
@@ -63,9 +57,8 @@ class Wavelet:
     """A named filter bank, found by its PyWavelets name or made of four lists of taps.
 
     Args:
-        name: PyWavelets name in lower or upper case, or any name when `filter_bank` is given.
-        filter_bank: `(dec_lo, dec_hi, rec_lo, rec_hi)`, lists or arrays of numbers, or an object that has these as its
-            `filter_bank`; all of the same length. As in PyWavelets, an odd length gets a zero at the end.
+        name: PyWavelets name, or any name when `filter_bank` is given.
+        filter_bank: `(dec_lo, dec_hi, rec_lo, rec_hi)`, each with the same even number of taps.
 
     Attributes:
         name: As given.
@@ -82,11 +75,9 @@ class Wavelet:
         (1.0, -1.0)
     """
 
-    def __init__(self, name: str = "", filter_bank: Any = None) -> None:
-        if not isinstance(name, str):
-            raise TypeError(f"name must be a name, got {type(name).__name__}; taps are given as filter_bank=")
+    def __init__(self, name: str, filter_bank: Sequence[Sequence[float]] | None = None) -> None:
         self.name = name
-        self.filter_bank = _resolve_one(name if filter_bank is None else filter_bank)
+        self.filter_bank = filter_banks(name, 1)[0] if filter_bank is None else _bank_of_taps(filter_bank)
 
     @property
     def dec_lo(self) -> tuple[float, ...]:
@@ -142,8 +133,8 @@ def filter_banks(wavelet: WaveletLike, num_axes: int) -> tuple[FilterBank, ...]:
     Haar needs no lookup; all other names are read from PyWavelets, which is imported on first use.
 
     Args:
-        wavelet: A PyWavelets name in lower or upper case, a `Wavelet`, a `pywt.Wavelet`, four lists, arrays or 1-D
-            tensors of taps `(dec_lo, dec_hi, rec_lo, rec_hi)`, or a sequence of these with one per axis.
+        wavelet: A PyWavelets name, a `Wavelet`, a `pywt.Wavelet`, four lists or 1-D tensors of taps
+            `(dec_lo, dec_hi, rec_lo, rec_hi)`, or a sequence of these with one per axis.
         num_axes: Number of transformed axes.
 
     Raises:
@@ -156,77 +147,50 @@ def filter_banks(wavelet: WaveletLike, num_axes: int) -> tuple[FilterBank, ...]:
         [2, 4]
     """
     if _is_one(wavelet):
-        return (_resolve_one(wavelet),) * num_axes
-    wavelets = _rows(wavelet)
-    if len(wavelets) != num_axes:
-        raise ValueError(f"wavelet must be one wavelet or one per axis ({num_axes}), got {len(wavelets)}")
-    return tuple(map(_resolve_one, wavelets))
+        return _resolve((wavelet,)) * num_axes
+    if not isinstance(wavelet, Sequence):
+        raise TypeError(f"wavelet must be a name, a Wavelet or four lists of taps, got {type(wavelet).__name__}")
+    if len(wavelet) != num_axes:
+        raise ValueError(f"wavelet must be one wavelet or one per axis ({num_axes}), got {len(wavelet)}")
+    return _resolve(tuple(wavelet))
 
 
 def _is_one(wavelet: WaveletLike) -> bool:
     """Whether this is a single wavelet rather than one per axis."""
     if isinstance(wavelet, str | FilterBank) or hasattr(wavelet, "filter_bank"):
         return True
-    rows = _rows(wavelet)
-    return len(rows) == 4 and all(map(_is_taps, rows))
-
-
-def _rows(wavelet: WaveletLike) -> Sequence[Any]:
-    """The entries of a sequence, or the rows of an array or a tensor."""
-    if isinstance(wavelet, Sequence) and not isinstance(wavelet, str):
-        return wavelet
-    rows: Any = wavelet
-    if getattr(rows, "ndim", 0):
-        return list(rows)
-    raise TypeError(f"wavelet must be a name, a Wavelet or four lists of taps, got {type(wavelet).__name__}")
+    return isinstance(wavelet, Sequence) and len(wavelet) == 4 and all(map(_is_taps, wavelet))
 
 
 def _is_taps(value: Any) -> bool:
-    """Whether this is a list, an array or a tensor of numbers."""
     if isinstance(value, Tensor):
         return True
-    if hasattr(value, "tolist"):
-        value = value.tolist()
-    return (
-        isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(t, Real | Tensor) for t in value)
-    )
+    return isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(t, int | float) for t in value)
+
+
+def _resolve(wavelets: tuple[WaveletLike, ...]) -> tuple[FilterBank, ...]:
+    return tuple(_resolve_one(wavelet) for wavelet in wavelets)
 
 
 def _resolve_one(wavelet: WaveletLike) -> FilterBank:
-    if isinstance(wavelet, str):
-        name = wavelet.lower()
-        return HAAR if name in _HAAR_NAMES else FilterBank(*_lookup(name))
-    if isinstance(wavelet, FilterBank) and all(isinstance(taps, tuple | Tensor) for taps in wavelet):
+    if isinstance(wavelet, FilterBank):
         return wavelet
-    return _bank_of_taps(_rows(getattr(wavelet, "filter_bank", wavelet)))
+    if isinstance(wavelet, str):
+        return HAAR if wavelet in _HAAR_NAMES else FilterBank(*_lookup(wavelet))
+    return _bank_of_taps(getattr(wavelet, "filter_bank", wavelet))
 
 
-def _bank_of_taps(filters: Sequence[Any]) -> FilterBank:
-    if len(filters) != 4 or not all(map(_is_taps, filters)):
+def _bank_of_taps(filters: Any) -> FilterBank:
+    if not isinstance(filters, Sequence) or len(filters) != 4:
         raise ValueError("a filter bank must be four lists of taps: dec_lo, dec_hi, rec_lo, rec_hi")
-    filters = [_joined(taps) for taps in filters]
+    lengths = [len(taps) for taps in filters]
+    if len(set(lengths)) > 1 or lengths[0] % 2 or lengths[0] == 0:
+        raise ValueError(f"the four filters must have the same even number of taps (fill up with zeros), got {lengths}")
     learnable = any(isinstance(taps, Tensor) for taps in filters)
     for name, taps in zip(_FILTERS, filters, strict=True):
         if learnable and not (isinstance(taps, Tensor) and taps.ndim == 1):
             raise ValueError(f"{name} must be a 1-D tensor, as the other filters are tensors")
-        if len(taps) == 0:
-            raise ValueError(f"{name} must have at least one tap, got none")
-    lengths = [len(taps) for taps in filters]
-    if len(set(lengths)) > 1:
-        raise ValueError(
-            f"the four filters must have the same number of taps, got {lengths}; fill them up with zeros "
-            "such that their delays fit, as in bior4.4"
-        )
-    missing = lengths[0] % 2
-    if learnable:
-        return FilterBank(*(functional.pad(taps, (0, missing)) for taps in filters))
-    return FilterBank(*((*map(float, taps), *(0.0,) * missing) for taps in filters))
-
-
-def _joined(taps: Any) -> Any:
-    """A list of numbers that are tensors as one tensor, which keeps their gradients."""
-    is_list = not isinstance(taps, Tensor) and any(isinstance(tap, Tensor) for tap in taps)
-    return torch.stack([torch.as_tensor(tap) for tap in taps]) if is_list else taps
+    return FilterBank(*filters) if learnable else FilterBank(*(tuple(map(float, taps)) for taps in filters))
 
 
 # The name decides the result, so the taps become constants of a compiled graph. They are plain tuples there, since the

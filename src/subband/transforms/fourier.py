@@ -12,16 +12,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from subband.transforms._product import from_left, from_right
-from subband.transforms.arguments import (
-    check_complex,
-    check_real,
-    exactly,
-    height_and_width,
-    in_float32,
-    integers,
-    negative_axes,
-)
+from subband.transforms._parts import check_complex, check_real
+from subband.transforms.arguments import in_float32, negative_axes
 from subband.transforms.spectrum import half_spectrum_weights
 
 __all__ = [
@@ -133,12 +125,11 @@ def irfftn(spectrum: Tensor, size: Sequence[int], axes: Sequence[int] | None = N
     """
     check_complex(spectrum, "spectrum")
     *outer, last = negative_axes(axes, spectrum.ndim)
-    size = integers(size, "size")
     if len(size) != len(outer) + 1:
-        raise ValueError(f"size must have one length per axis ({len(outer) + 1}), got {size}")
+        raise ValueError(f"size must have one length per axis ({len(outer) + 1}), got {tuple(size)}")
     shape = tuple(spectrum.shape[axis] for axis in (*outer, last))
     if size[-1] < 1 or shape != (*size[:-1], size[-1] // 2 + 1):
-        raise ValueError(f"size {size} does not belong to a half spectrum of {shape}")
+        raise ValueError(f"size {tuple(size)} does not belong to a half spectrum of {shape}")
     if spectrum.numel() == 0:
         index = torch.zeros(size[-1], dtype=torch.long, device=spectrum.device)
         return spectrum.real.index_select(last, index)
@@ -168,8 +159,6 @@ def rfft2_parts(x: Tensor) -> Tensor:
         True
     """
     check_real(x, "x")
-    if x.ndim < 2:
-        raise ValueError(f"x must be (..., H, W), got shape {tuple(x.shape)}")
     _check_matrix_size(x.shape[-2], x.shape[-1])
     return in_float32(_parts_by_matrix, x)
 
@@ -194,10 +183,9 @@ def irfft2_parts(parts: Tensor, size: tuple[int, int]) -> Tensor:
         True
     """
     check_real(parts, "parts")
-    size = height_and_width(size)
     _check_matrix_size(*size)
     if parts.ndim < 3 or tuple(parts.shape[-3:]) != (size[0], size[1] // 2 + 1, 2):
-        raise ValueError(f"size {size} does not belong to parts of a half spectrum of {tuple(parts.shape)}")
+        raise ValueError(f"size {tuple(size)} does not belong to parts of a half spectrum of {tuple(parts.shape)}")
     return in_float32(_image_by_matrix, parts, width=size[1])
 
 
@@ -205,7 +193,7 @@ def fourier_filter(
     x: Tensor,
     weight: Tensor,
     *,
-    axes: Sequence[int] = (-2, -1),
+    axes: tuple[int, int] = (-2, -1),
     method: Literal["fft", "matrix"] = "fft",
 ) -> Tensor:
     """Multiply the spectrum of images by a filter: a circular convolution as large as the image.
@@ -235,7 +223,7 @@ def fourier_filter(
     check_real(weight, "weight")
     if method not in ("fft", "matrix"):
         raise ValueError(f"method must be 'fft' or 'matrix', got {method!r}")
-    rows, columns = negative_axes(exactly(2, axes), x.ndim)
+    rows, columns = negative_axes(axes, x.ndim)
     half = list(x.shape)
     half[columns] = half[columns] // 2 + 1
     if weight.shape[-1:] != (2,) or not _broadcasts(weight.shape[:-1], half):
@@ -255,7 +243,7 @@ def _broadcasts(shape: Sequence[int], target: Sequence[int]) -> bool:
 
 
 def _filter_by_fft(x: Tensor, weight: Tensor, axes: tuple[int, int]) -> Tensor:
-    spectrum = rfftn(x, axes) * torch.view_as_complex(weight.contiguous().resolve_neg())
+    spectrum = rfftn(x, axes) * torch.view_as_complex(weight.contiguous())
     return irfftn(spectrum, (x.shape[axes[0]], x.shape[axes[1]]), axes)
 
 
@@ -281,22 +269,15 @@ def _waves(frequencies: int, length: int, like: Tensor) -> tuple[Tensor, Tensor]
 def _parts_by_matrix(x: Tensor) -> Tensor:
     height, width = x.shape[-2:]
     cosine, sine = _waves(width // 2 + 1, width, x)
-    real, minus_imag = from_right(x, cosine.mT), from_right(x, sine.mT)
+    real, minus_imag = x @ cosine.mT, x @ sine.mT
     cosine, sine = _waves(height, height, x)
-    parts = [
-        from_left(cosine, real) - from_left(sine, minus_imag),
-        -(from_left(cosine, minus_imag) + from_left(sine, real)),
-    ]
-    return torch.stack(parts, -1)
+    return torch.stack([cosine @ real - sine @ minus_imag, -(cosine @ minus_imag + sine @ real)], -1)
 
 
 def _image_by_matrix(parts: Tensor, *, width: int) -> Tensor:
     real, imag = parts.unbind(-1)
     cosine, sine = _waves(real.shape[-2], real.shape[-2], parts)
-    real, imag = (
-        from_left(cosine, real) - from_left(sine, imag),
-        from_left(cosine, imag) + from_left(sine, real),
-    )
+    real, imag = cosine @ real - sine @ imag, cosine @ imag + sine @ real
     cosine, sine = _waves(real.shape[-1], width, parts)
     weights = half_spectrum_weights(width, parts)[:, None]
-    return from_right(real, weights * cosine) - from_right(imag, weights * sine)
+    return real @ (weights * cosine) - imag @ (weights * sine)

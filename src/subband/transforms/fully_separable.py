@@ -5,7 +5,7 @@ bands of every combination of levels, one per axis. Other names are tensor-produ
 transform (DeVore, Konyagin and Temlyakov, "Hyperbolic wavelet approximation", Constructive Approximation 14, 1998).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
@@ -14,18 +14,18 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from subband.transforms._container import Container, iterate, join_replicas, register_container
 from subband.transforms._multilevel import decompose, reconstruct
 from subband.transforms._static import from_json, plain_sizes, static_wavelet, to_json
-from subband.transforms.arguments import Names, check_dtype, integers, negative_axes
+from subband.transforms.arguments import Names, check_dtype, negative_axes, per_axis
 from subband.transforms.filters import FilterBank, WaveletLike, filter_banks
-from subband.transforms.padding import boundary_modes
 
 __all__ = ["SeparableCoeffs", "fswavedecn", "fswaverecn"]
 
+_HALF = (torch.float16, torch.bfloat16)
 
-@dataclass(eq=False, repr=False)
-class SeparableCoeffs(Container):
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SeparableCoeffs:
     """Result of `fswavedecn`.
 
     Along every transformed axis the coefficients of all levels follow each other in `array`, coarsest first. Bands are
@@ -47,17 +47,11 @@ class SeparableCoeffs(Container):
     """
 
     array: Tensor
-    wavelets: tuple[str | FilterBank, ...] | None = None
-    modes: tuple[str, ...] = ()
-    axes: tuple[int, ...] = ()
-    sizes: tuple[tuple[int | None, ...], ...] = ()
-    lengths: tuple[tuple[int, ...], ...] = ()
-
-    def __post_init__(self) -> None:
-        join_replicas(self, self.array)
-
-    def __iter__(self) -> Iterator[Tensor]:
-        return iterate(self, (self.approx, *(self[key] for key in self.detail_keys())))
+    wavelets: tuple[str | FilterBank, ...] | None
+    modes: tuple[str, ...]
+    axes: tuple[int, ...]
+    sizes: tuple[tuple[int | None, ...], ...]
+    lengths: tuple[tuple[int, ...], ...]
 
     @property
     def levels(self) -> tuple[int, ...]:
@@ -79,7 +73,7 @@ class SeparableCoeffs(Container):
         return list(product(*(range(level + 1) for level in self.levels)))[1:]
 
     def __getitem__(self, key: int | tuple[int, ...]) -> Tensor:
-        key = integers(key, "key")
+        key = (key,) if isinstance(key, int) else key
         if len(key) != len(self.axes) or not all(0 <= i <= level for i, level in zip(key, self.levels, strict=True)):
             raise KeyError(f"key must be one number per axis up to {self.levels}, got {key}")
         band = self.array
@@ -115,7 +109,7 @@ class SeparableCoeffs(Container):
 
 
 def fswavedecn(
-    data: Tensor,
+    x: Tensor,
     wavelet: WaveletLike = "haar",
     mode: Names = "symmetric",
     levels: int | Sequence[int | None] | None = None,
@@ -124,7 +118,7 @@ def fswavedecn(
     """Fully separable wavelet transform: all levels along one axis, then all levels along the next.
 
     Args:
-        data: Any shape, floating or complex, any range.
+        x: Any shape, floating or complex, any range.
         wavelet: Wavelet, or one per axis.
         mode: Boundary mode, or one per axis.
         levels: Number of levels, or one per axis; `dwt_max_level` of an axis where it is `None`.
@@ -134,7 +128,7 @@ def fswavedecn(
         The coefficients.
 
     Raises:
-        TypeError: If `data` is no tensor, or neither floating nor complex.
+        TypeError: If `x` is neither floating nor complex.
         ValueError: If a name or axis is unknown, an axis is repeated or empty, a level is negative, or there are not as
             many levels as axes.
 
@@ -145,16 +139,14 @@ def fswavedecn(
         >>> fswavedecn(torch.rand(3, 32, 32), "db2", levels=(1, 3), axes=(-2, -1)).array.shape
         torch.Size([3, 34, 39])
     """
-    check_dtype(data, "data")
-    axes = negative_axes(axes, data.ndim)
+    check_dtype(x, "x")
+    axes = negative_axes((axes,) if isinstance(axes, int) else axes, x.ndim)
     banks = filter_banks(wavelet, len(axes))
-    modes = boundary_modes(mode, len(axes))
-    given: Any = levels
-    given = given.tolist() if hasattr(given, "tolist") else given  # an array or a tensor
-    numbers = list(given) if isinstance(given, Sequence) else [given] * len(axes)
+    modes = per_axis(mode, len(axes), "mode")
+    numbers = [levels] * len(axes) if levels is None or isinstance(levels, int) else list(levels)
     if len(numbers) != len(axes):
         raise ValueError(f"levels must be one number or one per axis ({len(axes)}), got {len(numbers)}")
-    array = data.to(torch.promote_types(data.dtype, torch.float32))
+    array = x.float() if x.dtype in _HALF else x
     sizes, lengths = [], []
     for axis, bank, name, level in zip(axes, banks, modes, numbers, strict=True):
         coeffs = decompose(array, bank, name, level, (axis,), bare=True)
@@ -163,32 +155,27 @@ def fswavedecn(
         array = torch.cat(tuple(coeffs), axis)
     names = static_wavelet(wavelet, banks)
     wavelets = (names,) * len(axes) if isinstance(names, str) else names
-    return SeparableCoeffs(array.to(data.dtype), wavelets, modes, axes, tuple(sizes), tuple(lengths))
+    return SeparableCoeffs(array.to(x.dtype), wavelets, modes, axes, tuple(sizes), tuple(lengths))
 
 
-def fswaverecn(fswavedecn_result: SeparableCoeffs, *, wavelet: WaveletLike | None = None) -> Tensor:
+def fswaverecn(coeffs: SeparableCoeffs, wavelet: WaveletLike | None = None) -> Tensor:
     """Inverse of `fswavedecn`.
 
     Args:
-        fswavedecn_result: What `fswavedecn` returned, named as in PyWavelets.
+        coeffs: Result of `fswavedecn`.
         wavelet: Wavelet, or one per axis; the remembered one if not given. Must be given for learnable taps.
 
     Returns:
         The signal in its original size.
 
     Raises:
-        TypeError: If `fswavedecn_result` is something else.
-        ValueError: If the wavelet is neither given nor remembered, or `array` has another shape than it had.
+        ValueError: If the wavelet is neither given nor remembered, or `coeffs.array` has another shape than it had.
 
     Example:
         >>> x = torch.rand(5, 20, 21)
         >>> torch.allclose(fswaverecn(fswavedecn(x, "db2", axes=(1, 2))), x, atol=1e-5)
         True
     """
-    coeffs = fswavedecn_result
-    if not isinstance(coeffs, SeparableCoeffs):
-        raise TypeError(f"fswavedecn_result must be what fswavedecn returns, got {type(coeffs).__name__}")
-    check_dtype(coeffs.array, "fswavedecn_result.array")
     if wavelet is None:
         wavelet = coeffs.wavelets
     if wavelet is None:
@@ -196,7 +183,7 @@ def fswaverecn(fswavedecn_result: SeparableCoeffs, *, wavelet: WaveletLike | Non
     shape = [coeffs.array.shape[axis] for axis in coeffs.axes]
     if shape != [sum(lengths) for lengths in coeffs.lengths]:
         raise ValueError(f"coeffs.array must fit coeffs.lengths, got {shape} samples along the axes {coeffs.axes}")
-    array = coeffs.array.to(torch.promote_types(coeffs.array.dtype, torch.float32))
+    array = coeffs.array.float() if coeffs.array.dtype in _HALF else coeffs.array
     banks = filter_banks(wavelet, len(coeffs.axes))
     for axis, bank, mode, sizes, lengths in zip(
         coeffs.axes, banks, coeffs.modes, coeffs.sizes, coeffs.lengths, strict=True
@@ -219,8 +206,17 @@ def _unflatten(children: Iterable[Any], context: tuple[Any, ...]) -> SeparableCo
     return SeparableCoeffs(array, *context)
 
 
-def _keys(_: SeparableCoeffs) -> list[Any]:
-    return [pytree.GetAttrKey("array")]
+def _flatten_with_keys(coeffs: SeparableCoeffs) -> tuple[list[Any], tuple[Any, ...]]:
+    children, context = _flatten(coeffs)
+    return [(pytree.GetAttrKey("array"), children[0])], context
 
 
-register_container(SeparableCoeffs, _flatten, _unflatten, _keys, to_json, from_json)
+pytree.register_pytree_node(
+    SeparableCoeffs,
+    _flatten,
+    _unflatten,
+    serialized_type_name="subband.transforms.SeparableCoeffs",
+    to_dumpable_context=to_json,
+    from_dumpable_context=from_json,
+    flatten_with_keys_fn=_flatten_with_keys,
+)

@@ -1,6 +1,5 @@
 """Numbers of levels and shapes of bands, in plain integers."""
 
-import math
 import warnings
 from collections.abc import Sequence
 from itertools import product
@@ -9,11 +8,11 @@ from typing import Any
 import torch
 
 from subband.transforms._filter_bank import band_length
-from subband.transforms.arguments import Names, integer, integers, negative_axes
+from subband.transforms.arguments import Names, negative_axes, per_axis
 from subband.transforms.filters import WaveletLike, filter_banks
-from subband.transforms.padding import boundary_mode, boundary_modes
+from subband.transforms.padding import check_mode
 
-__all__ = ["check_level", "dwt_coeff_len", "dwt_max_level", "dwtn_max_level", "wavedecn_shapes", "wavedecn_size"]
+__all__ = ["check_level", "dwt_coeff_len", "dwt_max_level", "wavedecn_shapes"]
 
 
 def dwt_max_level(data_len: int, filter_len: int | WaveletLike) -> int:
@@ -32,37 +31,13 @@ def dwt_max_level(data_len: int, filter_len: int | WaveletLike) -> int:
         >>> dwt_max_level(224, "haar"), dwt_max_level(224, "db5"), dwt_max_level(224, 10), dwt_max_level(5, 10)
         (7, 4, 4, 0)
     """
-    data_len = integer(data_len, "data_len")
-    if hasattr(filter_len, "__index__") and not getattr(filter_len, "ndim", 0):
-        num_taps = integer(filter_len, "filter_len")
-    else:
-        num_taps = filter_banks(filter_len, 1)[0].num_taps
+    num_taps = filter_len if isinstance(filter_len, int) else len(filter_banks(filter_len, 1)[0].dec_lo)
     if num_taps < 2:
         raise ValueError(f"filter_len must be at least 2, got {num_taps}")
     level = 0
     while (num_taps - 1) << (level + 1) <= data_len:
         level += 1
     return level
-
-
-def dwtn_max_level(shape: Sequence[int], wavelet: WaveletLike, axes: int | Sequence[int] | None = None) -> int:
-    """Smallest `dwt_max_level` over several axes: the levels that `wavedecn` takes if not told otherwise.
-
-    Args:
-        shape: Shape of the signal.
-        wavelet: Wavelet, or one per axis.
-        axes: Axes to transform; all if not given.
-
-    Raises:
-        ValueError: If a wavelet or axis is unknown, or an axis is repeated.
-
-    Example:
-        >>> dwtn_max_level((64, 32), "db2"), dwtn_max_level((64, 32), "db2", axes=0)
-        (3, 4)
-    """
-    axes = negative_axes((axes,) if isinstance(axes, int) else axes, len(shape))
-    banks = filter_banks(wavelet, len(axes))
-    return min(dwt_max_level(shape[axis], bank.num_taps) for axis, bank in zip(axes, banks, strict=True))
 
 
 def dwt_coeff_len(data_len: int, filter_len: int, mode: str = "symmetric") -> int:
@@ -80,8 +55,7 @@ def dwt_coeff_len(data_len: int, filter_len: int, mode: str = "symmetric") -> in
         >>> dwt_coeff_len(13, 8), dwt_coeff_len(13, 8, "periodization")
         (10, 7)
     """
-    mode = boundary_mode(mode)
-    data_len, filter_len = integer(data_len, "data_len"), integer(filter_len, "filter_len")
+    check_mode(mode)
     if data_len < 1 or filter_len < 1:
         raise ValueError(f"data_len and filter_len must be at least 1, got {data_len} and {filter_len}")
     return band_length(data_len, filter_len, mode)
@@ -96,7 +70,6 @@ def check_level(lengths: Sequence[int], filter_lens: Sequence[int], level: int |
         level: Wanted level, or `None` for the largest useful one.
 
     Raises:
-        TypeError: If `level` is no integer.
         ValueError: If `level` is negative.
 
     Example:
@@ -105,7 +78,6 @@ def check_level(lengths: Sequence[int], filter_lens: Sequence[int], level: int |
     """
     if level is None:
         return min(dwt_max_level(n, taps) for n, taps in zip(lengths, filter_lens, strict=True))
-    level = integer(level, "level")
     if level < 0:
         raise ValueError(f"level must not be negative, got {level}")
     if torch.compiler.is_compiling():  # a warning would break the graph
@@ -141,10 +113,9 @@ def wavedecn_shapes(
         >>> wavedecn_shapes((64, 32), "db2", level=3, axes=(0,))
         [(10, 32), {'d': (10, 32)}, {'d': (18, 32)}, {'d': (33, 32)}]
     """
-    shape = integers(shape, "shape")
-    axes = negative_axes(axes, len(shape))
+    axes = negative_axes((axes,) if isinstance(axes, int) else axes, len(shape))
     filter_lens = [len(bank.dec_lo) for bank in filter_banks(wavelet, len(axes))]
-    modes = boundary_modes(mode, len(axes))
+    modes = per_axis(mode, len(axes), "mode")
     sizes = list(shape)
     shapes: list[Any] = []
     for _ in range(check_level([shape[axis] for axis in axes], filter_lens, level)):
@@ -153,23 +124,3 @@ def wavedecn_shapes(
         keys = ["".join(letters) for letters in product("ad", repeat=len(axes))]
         shapes.append({key: tuple(sizes) for key in keys[1:]})
     return [tuple(sizes), *reversed(shapes)]
-
-
-def wavedecn_size(shapes: Sequence[Any]) -> int:
-    """Number of coefficients of a multi-level transform.
-
-    Args:
-        shapes: What `wavedecn_shapes` returns, or the coefficients of `wavedecn` themselves.
-
-    Raises:
-        ValueError: If a band is missing.
-
-    Example:
-        >>> wavedecn_size(wavedecn_shapes((64, 32), "db2", "periodization"))
-        2048
-    """
-    approx, *details = shapes
-    bands = [approx, *(band for level in details for band in level.values())]
-    if any(band is None for band in bands):
-        raise ValueError("shapes must hold every band")
-    return sum(math.prod(band.shape if isinstance(band, torch.Tensor) else band) for band in bands)

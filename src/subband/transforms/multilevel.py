@@ -12,7 +12,7 @@ import torch  # noqa: F401  the examples below use it
 from torch import Tensor
 
 from subband.transforms._multilevel import decompose, reconstruct
-from subband.transforms.arguments import Names, exactly
+from subband.transforms.arguments import Names
 from subband.transforms.coeffs import Coeffs
 from subband.transforms.filters import WaveletLike
 
@@ -20,12 +20,12 @@ __all__ = ["wavedec", "wavedec2", "wavedec3", "wavedecn", "waverec", "waverec2",
 
 
 def wavedec(
-    data: Tensor, wavelet: WaveletLike = "haar", mode: str = "symmetric", level: int | None = None, axis: int = -1
+    x: Tensor, wavelet: WaveletLike = "haar", mode: str = "symmetric", level: int | None = None, axis: int = -1
 ) -> Coeffs:
     """Wavelet transform over several levels along one axis.
 
     Args:
-        data: Any shape, floating or complex, any range. Half precision is computed in float32.
+        x: Any shape, floating or complex, any range. Half precision is computed in float32.
         wavelet: Wavelet.
         mode: Boundary mode, one of `subband.transforms.MODES`.
         level: Number of levels; `dwt_max_level` of the axis if not given. 0 returns the signal itself.
@@ -35,7 +35,7 @@ def wavedec(
         `approx, detail_n, ..., detail_1`, coarsest first; the details are tensors.
 
     Raises:
-        TypeError: If `data` is no tensor, or neither floating nor complex.
+        TypeError: If `x` is neither floating nor complex.
         ValueError: If `wavelet`, `mode` or `axis` is unknown, `level` is negative, or the axis is empty.
 
     Warns:
@@ -46,11 +46,11 @@ def wavedec(
         >>> [band.round(decimals=4).tolist() for band in (approx, coarse, fine)]
         [[4.0], [2.0], [1.414..., 0.0]]
     """
-    return decompose(data, wavelet, mode, level, exactly(1, axis, "axis"), bare=True)
+    return decompose(x, wavelet, mode, level, (axis,), bare=True)
 
 
 def wavedec2(
-    data: Tensor,
+    x: Tensor,
     wavelet: WaveletLike = "haar",
     mode: Names = "symmetric",
     level: int | None = None,
@@ -59,7 +59,7 @@ def wavedec2(
     """Wavelet transform over several levels along two axes.
 
     Args:
-        data: Images, `(..., H, W)` with the default axes, floating or complex, any range.
+        x: Images, `(..., H, W)` with the default axes, floating or complex, any range.
         wavelet: Wavelet, or one per axis.
         mode: Boundary mode, or one per axis.
         level: Number of levels; the smaller `dwt_max_level` of the two axes if not given.
@@ -69,7 +69,7 @@ def wavedec2(
         `approx, details_n, ..., details_1`, coarsest first; details unpack as `(cH, cV, cD)`, see `Details`.
 
     Raises:
-        TypeError: If `data` is no tensor, or neither floating nor complex.
+        TypeError: If `x` is neither floating nor complex.
         ValueError: If a name or axis is unknown, an axis is repeated or empty, or `level` is negative.
 
     Warns:
@@ -80,11 +80,11 @@ def wavedec2(
         >>> approx.shape, [item.d.shape[-2:] for item in details]
         (torch.Size([2, 3, 10, 14]), [torch.Size([10, 14]), torch.Size([17, 25])])
     """
-    return decompose(data, wavelet, mode, level, exactly(2, axes))
+    return decompose(x, wavelet, mode, level, _exactly(2, axes))
 
 
 def wavedec3(
-    data: Tensor,
+    x: Tensor,
     wavelet: WaveletLike = "haar",
     mode: Names = "symmetric",
     level: int | None = None,
@@ -93,7 +93,7 @@ def wavedec3(
     """Wavelet transform over several levels along three axes.
 
     Args:
-        data: Clips or volumes, `(..., T, H, W)` with the default axes, floating or complex, any range.
+        x: Clips or volumes, `(..., T, H, W)` with the default axes, floating or complex, any range.
         wavelet: Wavelet, or one per axis.
         mode: Boundary mode, or one per axis.
         level: Number of levels; the smallest `dwt_max_level` of the three axes if not given.
@@ -103,7 +103,7 @@ def wavedec3(
         `approx, details_n, ..., details_1`, coarsest first; details are mappings with the keys `aad` to `ddd`.
 
     Raises:
-        TypeError: If `data` is no tensor, or neither floating nor complex.
+        TypeError: If `x` is neither floating nor complex.
         ValueError: If a name or axis is unknown, an axis is repeated or empty, or `level` is negative.
 
     Warns:
@@ -114,11 +114,11 @@ def wavedec3(
         >>> coeffs.approx.shape, list(coeffs[1])
         (torch.Size([2, 2, 4, 4]), ['aad', 'ada', 'add', 'daa', 'dad', 'dda', 'ddd'])
     """
-    return decompose(data, wavelet, mode, level, exactly(3, axes))
+    return decompose(x, wavelet, mode, level, _exactly(3, axes))
 
 
 def wavedecn(
-    data: Tensor,
+    x: Tensor,
     wavelet: WaveletLike = "haar",
     mode: Names = "symmetric",
     level: int | None = None,
@@ -127,7 +127,7 @@ def wavedecn(
     """Wavelet transform over several levels along any axes.
 
     Args:
-        data: Any shape, floating or complex, any range.
+        x: Any shape, floating or complex, any range.
         wavelet: Wavelet, or one per axis.
         mode: Boundary mode, or one per axis.
         level: Number of levels; the smallest `dwt_max_level` of the axes if not given.
@@ -137,7 +137,7 @@ def wavedecn(
         `approx, details_n, ..., details_1`, coarsest first; letter i of a key belongs to `axes[i]`.
 
     Raises:
-        TypeError: If `data` is no tensor, or neither floating nor complex.
+        TypeError: If `x` is neither floating nor complex.
         ValueError: If a name or axis is unknown, an axis is repeated or empty, or `level` is negative.
 
     Warns:
@@ -148,7 +148,7 @@ def wavedecn(
         >>> {key: tuple(band.shape) for key, band in coeffs[1].items()}
         {'ad': (5, 9, 3, 8), 'da': (5, 9, 3, 8), 'dd': (5, 9, 3, 8)}
     """
-    return decompose(data, wavelet, mode, level, axes)
+    return decompose(x, wavelet, mode, level, (axes,) if isinstance(axes, int) else axes)
 
 
 def waverec(
@@ -156,7 +156,6 @@ def waverec(
     wavelet: WaveletLike | None = None,
     mode: str | None = None,
     axis: int | None = None,
-    *,
     size: int | None = None,
 ) -> Tensor:
     """Inverse of `wavedec`.
@@ -184,8 +183,7 @@ def waverec(
         >>> waverec(coeffs).shape, waverec(coeffs.to_list(), "db2").shape
         (torch.Size([3, 21]), torch.Size([3, 22]))
     """
-    axes = None if axis is None else exactly(1, axis, "axis")
-    return reconstruct(coeffs, wavelet, mode, _default((-1,), axes, coeffs), size)
+    return reconstruct(coeffs, wavelet, mode, _default((-1,), (axis,) if axis is not None else None, coeffs), size)
 
 
 def waverec2(
@@ -193,7 +191,6 @@ def waverec2(
     wavelet: WaveletLike | None = None,
     mode: Names | None = None,
     axes: Sequence[int] | None = None,
-    *,
     size: Sequence[int] | None = None,
 ) -> Tensor:
     """Inverse of `wavedec2`.
@@ -219,7 +216,7 @@ def waverec2(
         >>> torch.allclose(waverec2(wavedec2(x, "bior2.2", level=2)), x, atol=1e-5)
         True
     """
-    axes = None if axes is None else exactly(2, axes)
+    axes = None if axes is None else _exactly(2, axes)
     return reconstruct(coeffs, wavelet, mode, _default((-2, -1), axes, coeffs), size)
 
 
@@ -228,7 +225,6 @@ def waverec3(
     wavelet: WaveletLike | None = None,
     mode: Names | None = None,
     axes: Sequence[int] | None = None,
-    *,
     size: Sequence[int] | None = None,
 ) -> Tensor:
     """Inverse of `wavedec3`.
@@ -253,7 +249,7 @@ def waverec3(
         >>> torch.allclose(waverec3(wavedec3(x, level=2)), x, atol=1e-6)
         True
     """
-    axes = None if axes is None else exactly(3, axes)
+    axes = None if axes is None else _exactly(3, axes)
     return reconstruct(coeffs, wavelet, mode, _default((-3, -2, -1), axes, coeffs), size)
 
 
@@ -262,7 +258,6 @@ def waverecn(
     wavelet: WaveletLike | None = None,
     mode: Names | None = None,
     axes: int | Sequence[int] | None = None,
-    *,
     size: int | Sequence[int] | None = None,
 ) -> Tensor:
     """Inverse of `wavedecn`, and of every other transform that returns a `Coeffs`.
@@ -288,7 +283,13 @@ def waverecn(
         >>> torch.allclose(waverecn(wavedecn(x, "db3", level=1, axes=(2, 0))), x, atol=1e-5)
         True
     """
-    return reconstruct(coeffs, wavelet, mode, axes, size)
+    return reconstruct(coeffs, wavelet, mode, (axes,) if isinstance(axes, int) else axes, size)
+
+
+def _exactly(num_axes: int, axes: Sequence[int]) -> tuple[int, ...]:
+    if len(axes) != num_axes:
+        raise ValueError(f"axes must be {num_axes} numbers, got {tuple(axes)}")
+    return tuple(axes)
 
 
 def _default(default: tuple[int, ...], axes: tuple[int, ...] | None, coeffs: Any) -> tuple[int, ...] | None:

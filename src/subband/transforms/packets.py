@@ -28,11 +28,11 @@ from torch import Tensor
 
 from subband.transforms._compiling import constant_result
 from subband.transforms._filter_bank import band_length
-from subband.transforms.arguments import Names, check_dtype, in_float32, integer, integers, negative_axes
+from subband.transforms.arguments import Names, check_dtype, in_float32, negative_axes, per_axis
 from subband.transforms.dwt import dwtn, idwtn
 from subband.transforms.filters import FilterBank, WaveletLike, filter_banks
 from subband.transforms.lengths import check_level
-from subband.transforms.padding import boundary_modes
+from subband.transforms.padding import check_mode
 
 __all__ = ["iwavelet_packet", "packet_paths", "wavelet_packet"]
 
@@ -42,7 +42,7 @@ _LETTERS = {1: ("a", "d"), 2: ("a", "h", "v", "d")}
 
 
 def wavelet_packet(
-    data: Tensor,
+    x: Tensor,
     wavelet: WaveletLike = "haar",
     level: int = 1,
     order: PacketOrder = "freq",
@@ -55,7 +55,7 @@ def wavelet_packet(
     mode `smooth`, this function to `symmetric`.
 
     Args:
-        data: Any shape, floating or complex, any range. Half precision is computed in float32.
+        x: Any shape, floating or complex, any range. Half precision is computed in float32.
         wavelet: Wavelet, or one per axis.
         level: Depth L of the nodes in the tree; 0 is the signal itself.
         order: `freq` for a grid of nodes with one axis per transformed axis, both from low to high frequency, or
@@ -64,11 +64,11 @@ def wavelet_packet(
         mode: Boundary mode, or one per axis, see `subband.transforms.MODES`.
 
     Returns:
-        `data` with every transformed axis as short as the bands of level L, and with new axes in front of the outermost
+        `x` with every transformed axis as short as the bands of level L, and with new axes in front of the outermost
         transformed one: n axes of length `2^L` in frequency order, one of length `2^(n L)` in natural order.
 
     Raises:
-        TypeError: If `data` is no tensor, or neither floating nor complex.
+        TypeError: If `x` is neither floating nor complex.
         ValueError: If a name or axis is unknown, an axis is repeated or empty, or `level` is negative.
 
     Warns:
@@ -83,16 +83,15 @@ def wavelet_packet(
         >>> wavelet_packet(chirp, "db8", level=2, axes=(-1,), mode="periodization").square().sum(-1).argmax()
         tensor(1)
     """
-    check_dtype(data, "data")
+    check_dtype(x, "x")
     _check_order(order)
-    axes = negative_axes(axes, data.ndim)
+    axes = negative_axes(axes, x.ndim)
     options, stack = _Options.of(wavelet, mode, axes), min(axes) - 1
-    level = integer(level, "level")
-    _check_level(data, options, level)
-    nodes = in_float32(_analysis, data, options=options, level=level, stack=stack)
+    _check_level(x, options, level)
+    nodes = in_float32(_analysis, x, options=options, level=level, stack=stack)
     if order == "natural":
         return nodes
-    positions = torch.tensor(_natural_positions(level, len(axes)), device=data.device)
+    positions = torch.tensor(_natural_positions(level, len(axes)), device=x.device)
     return nodes.index_select(stack, positions).unflatten(stack, (1 << level,) * len(axes))
 
 
@@ -102,8 +101,7 @@ def iwavelet_packet(
     order: PacketOrder = "freq",
     axes: Sequence[int] = (-2, -1),
     mode: Names = "symmetric",
-    *,
-    size: int | Sequence[int] | None = None,
+    size: Sequence[int] | None = None,
 ) -> Tensor:
     """Inverse of `wavelet_packet`.
 
@@ -121,7 +119,7 @@ def iwavelet_packet(
         The signal.
 
     Raises:
-        TypeError: If `coeffs` is no tensor, or neither floating nor complex.
+        TypeError: If `coeffs` is neither floating nor complex.
         ValueError: If the number of nodes is impossible, `size` does not fit, or a name or axis is unknown.
 
     Example:
@@ -132,12 +130,11 @@ def iwavelet_packet(
     """
     check_dtype(coeffs, "coeffs")
     _check_order(order)
-    axes = integers(axes, "axes")
     num_new = len(axes) if order == "freq" else 1
     axes = negative_axes(axes, coeffs.ndim - num_new)
     options, stack = _Options.of(wavelet, mode, axes), min(axes) - 1
     level = _level_of(coeffs.shape[min(axes) - num_new : min(axes)], len(axes), order)
-    sizes = _sizes(None if size is None else integers(size, "size"), coeffs.shape, level, options)
+    sizes = _sizes(size, coeffs.shape, level, options)
     if order == "freq":
         coeffs = coeffs.flatten(min(axes) - num_new, stack)
         places = sorted(range(coeffs.shape[stack]), key=_natural_positions(level, len(axes)).__getitem__)
@@ -163,7 +160,6 @@ def packet_paths(level: int, num_axes: int = 2, order: PacketOrder = "freq") -> 
         [['a', 'v'], ['h', 'd']]
     """
     _check_order(order)
-    level, num_axes = integer(level, "level"), integer(num_axes, "num_axes")
     if level < 0:
         raise ValueError(f"level must not be negative, got {level}")
     if num_axes < 1:
@@ -187,7 +183,9 @@ class _Options(NamedTuple):
 
     @classmethod
     def of(cls, wavelet: WaveletLike, mode: Names, axes: tuple[int, ...]) -> "_Options":
-        banks, modes = filter_banks(wavelet, len(axes)), boundary_modes(mode, len(axes))
+        banks, modes = filter_banks(wavelet, len(axes)), per_axis(mode, len(axes), "mode")
+        for name in modes:
+            check_mode(name)
         return cls(_turned(banks), _turned(modes), _turned(axes))
 
 
@@ -223,7 +221,7 @@ def _synthesis(nodes: Tensor, *, options: _Options, sizes: list[Any], stack: int
     return nodes.squeeze(stack)
 
 
-def _sizes(size: tuple[int, ...] | None, shape: Sequence[int], level: int, options: _Options) -> list[Any]:
+def _sizes(size: Sequence[int] | None, shape: Sequence[int], level: int, options: _Options) -> list[Any]:
     """Samples along the axes of `options` before every level; nothing is known without `size`."""
     if size is None:
         return [None] * level
@@ -235,14 +233,14 @@ def _sizes(size: tuple[int, ...] | None, shape: Sequence[int], level: int, optio
         sizes.append(tuple(band_length(length, bank.num_taps, mode) for length, bank, mode in taken))
     expected, given = _turned(sizes.pop()), _turned([shape[axis] for axis in options.axes])
     if expected != given:
-        raise ValueError(f"size {size} belongs to nodes of size {expected} at level {level}, got {given}")
+        raise ValueError(f"size {tuple(size)} belongs to nodes of size {expected} at level {level}, got {given}")
     return sizes
 
 
 def _level_of(counts: Sequence[int], num_axes: int, order: str) -> int:
     """Level of a number of nodes, given one number per new axis."""
     bits = 1 if order == "freq" else num_axes  # of a number of nodes, per level
-    level = max(int(counts[0]).bit_length() - 1, 0) // bits  # a plain number for tracers, too
+    level = max(counts[0].bit_length() - 1, 0) // bits
     if any(count != 1 << level * bits for count in counts):
         rule = f"2^level along each of {num_axes} axes" if order == "freq" else f"{1 << num_axes}^level"
         raise ValueError(f"coeffs must have {rule} nodes in order {order!r}, got {tuple(counts)}")

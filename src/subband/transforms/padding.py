@@ -10,27 +10,9 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
-from subband.transforms.arguments import (
-    check_dtype,
-    check_tensor,
-    height_and_width,
-    in_float32,
-    integers,
-    negative_axes,
-    per_axis,
-)
+from subband.transforms.arguments import check_dtype, in_float32, negative_axes
 
-__all__ = [
-    "MODES",
-    "BoundaryMode",
-    "boundary_mode",
-    "boundary_modes",
-    "crop",
-    "extend",
-    "fold",
-    "pad",
-    "pad_to_multiple",
-]
+__all__ = ["MODES", "BoundaryMode", "check_mode", "crop", "extend", "fold", "pad", "pad_to_multiple"]
 
 BoundaryMode = Literal[
     "zero",
@@ -47,61 +29,15 @@ MODES: tuple[str, ...] = get_args(BoundaryMode)
 
 _PAD_MODES = {"replicate": "constant", "reflect": "reflect", "zero": "zero"}
 
-# The short names of MATLAB, which PyWavelets lists beside its own and once used itself.
-_SHORT_NAMES = {
-    "zpd": "zero",
-    "sp0": "constant",
-    "cpd": "constant",
-    "sp1": "smooth",
-    "sym": "symmetric",
-    "symh": "symmetric",
-    "symw": "reflect",
-    "asym": "antisymmetric",
-    "asymh": "antisymmetric",
-    "asymw": "antireflect",
-    "ppd": "periodic",
-    "per": "periodization",
-}
 
-
-def boundary_mode(mode: str) -> str:
-    """A boundary mode by its full name.
-
-    Args:
-        mode: One of `MODES`, or MATLAB's short name of one, such as `per` or `sym`.
+def check_mode(mode: str) -> None:
+    """Refuse anything that is not one of the boundary modes.
 
     Raises:
-        ValueError: If there is no such mode.
-
-    Example:
-        >>> boundary_mode("smooth"), boundary_mode("per")
-        ('smooth', 'periodization')
+        ValueError: If `mode` is not in `MODES`.
     """
-    if mode in MODES:
-        return mode
-    if not isinstance(mode, str) or mode not in _SHORT_NAMES:
-        raise ValueError(f"mode must be one of {', '.join(MODES)}, got {mode!r:.60}")
-    return _SHORT_NAMES[mode]
-
-
-def boundary_modes(mode: Any, num_axes: int) -> tuple[str, ...]:
-    """Boundary modes of all axes by their full names.
-
-    Args:
-        mode: One mode, or one per axis.
-        num_axes: Number of axes.
-
-    Raises:
-        TypeError: If `mode` is neither a name nor a sequence.
-        ValueError: If there is no such mode, or there is neither one nor one per axis.
-
-    Example:
-        >>> boundary_modes("per", 2), boundary_modes(("zero", "sym"), 2)
-        (('periodization', 'periodization'), ('zero', 'symmetric'))
-    """
-    if isinstance(mode, str):
-        return (boundary_mode(mode),) * num_axes
-    return tuple(boundary_mode(name) for name in per_axis(mode, num_axes, "mode"))
+    if mode not in MODES:
+        raise ValueError(f"mode must be one of {', '.join(MODES)}, got {mode!r}")
 
 
 def extend(x: Tensor, left: int, right: int, mode: str, axis: int) -> Tensor:
@@ -127,8 +63,7 @@ def extend(x: Tensor, left: int, right: int, mode: str, axis: int) -> Tensor:
         >>> extend(torch.tensor([1.0, 2.0, 3.0]), 2, 1, "symmetric", -1).tolist()
         [2.0, 1.0, 1.0, 2.0, 3.0, 3.0]
     """
-    check_tensor(x, "x")
-    mode = boundary_mode(mode)
+    check_mode(mode)
     if mode == "periodization":
         if x.shape[axis] % 2:
             x = extend(x, 0, 1, "constant", axis)
@@ -210,7 +145,7 @@ def _copies(length: int, count: int, mode: str, *, end: bool) -> list[tuple[int,
         taken = count if count <= rest else rest  # not `min`, which symbolic sizes would carry along unresolved
         copy = len(slices) + 1 if end else -len(slices) - 1
         slices.append((copy, skipped if end else period - taken, taken))
-        count = count - taken  # not in place: to `torch.jit.trace` sizes are tensors
+        count -= taken
         skipped = 0
     return slices if end else slices[::-1]
 
@@ -262,7 +197,6 @@ def pad(
     x: Tensor,
     pad_widths: int | Sequence[int] | Sequence[Sequence[int]],
     mode: str = "symmetric",
-    *,
     axes: int | Sequence[int] | None = None,
 ) -> Tensor:
     """Extend a signal beyond the ends of several axes.
@@ -288,8 +222,8 @@ def pad(
         torch.Size([2, 3, 7, 7])
     """
     check_dtype(x, "x")
-    mode = boundary_mode(mode)
-    axes = negative_axes(axes, x.ndim)
+    check_mode(mode)
+    axes = negative_axes((axes,) if isinstance(axes, int) else axes, x.ndim)
     pairs = _pairs(pad_widths, len(axes))
     if min(min(pair) for pair in pairs) < 0:
         raise ValueError(f"pad_widths must not be negative, got {pad_widths}")
@@ -306,14 +240,11 @@ def _pad(x: Tensor, *, pairs: list[tuple[int, int]], mode: str, axes: tuple[int,
     return x
 
 
-def _pairs(widths: Any, num_axes: int) -> list[tuple[int, int]]:
+def _pairs(widths: int | Sequence[Any], num_axes: int) -> list[tuple[int, int]]:
     """One `(before, after)` per axis, by NumPy's rules for `pad_width`."""
-    if hasattr(widths, "tolist"):  # an array or a tensor
-        widths = widths.tolist()
-    if not isinstance(widths, Sequence):
-        widths = (widths,)
-    is_flat = not any(isinstance(item, Sequence) or getattr(item, "ndim", 0) for item in widths)
-    rows = [integers(row, "pad_widths") for row in ([widths] if is_flat else widths)]
+    if isinstance(widths, int):
+        return [(widths, widths)] * num_axes
+    rows = [widths] if all(isinstance(item, int) for item in widths) else list(widths)
     if len(rows) not in (1, num_axes) or not all(1 <= len(row) <= 2 for row in rows):
         raise ValueError(f"pad_widths must be a number, a pair, or one pair per axis ({num_axes}), got {widths}")
     pairs = [(row[0], row[-1]) for row in rows]
@@ -344,9 +275,7 @@ def pad_to_multiple(
     """
     if mode not in _PAD_MODES:
         raise ValueError(f"mode must be one of {', '.join(_PAD_MODES)}, got {mode!r}")
-    check_tensor(x, "x")
-    multiples = integers(multiple, "multiple")
-    multiples = multiples * 2 if len(multiples) == 1 else multiples
+    multiples = (multiple, multiple) if isinstance(multiple, int) else tuple(multiple)
     if len(multiples) != 2 or min(multiples) < 1:
         raise ValueError(f"multiple must be one or two positive integers, got {multiple!r}")
     height, width = x.shape[-2:]
@@ -374,8 +303,7 @@ def crop(x: Tensor, size: tuple[int, int]) -> Tensor:
         >>> crop(torch.zeros(1, 8, 8), (5, 7)).shape
         torch.Size([1, 5, 7])
     """
-    check_tensor(x, "x")
-    height, width = height_and_width(size)
+    height, width = size
     if x.shape[-2] < height or x.shape[-1] < width:
         raise ValueError(f"size {height}x{width} is larger than the image {x.shape[-2]}x{x.shape[-1]}")
     return x[..., :height, :width]

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from subband.transforms.arguments import check_complex, check_real
+from subband.transforms._parts import check_complex, check_real
 
 __all__ = ["amplitude", "from_amplitude_phase", "phase", "phasor"]
 

@@ -6,10 +6,9 @@ copies of the even and the odd samples, which exist for every dtype and fuse int
 
 from collections.abc import Iterable
 
-import torch
+import torch  # noqa: F401  the examples below use it
 from torch import Tensor
 
-from subband.transforms._compiling import is_exporting
 from subband.transforms._filter_bank import extension, signal_length
 from subband.transforms.filters import FilterBank
 from subband.transforms.haar import halves, interleave
@@ -38,10 +37,6 @@ def analyze(x: Tensor, bank: FilterBank, mode: str, axis: int) -> tuple[Tensor, 
     """
     left, right = extension(x.shape[axis], bank.num_taps, mode)
     x = extend(x, left, right, mode, axis)
-    if _has_windows(bank):
-        windows = x.unfold(axis, bank.num_taps, 2)
-        low, high = ((windows * x.new_tensor(taps[::-1])).sum(-1) for taps in (bank.dec_lo, bank.dec_hi))
-        return low, high
     phases = halves(x, axis)
     count = x.shape[axis] // 2 - bank.num_taps // 2 + 1
     low, high = (
@@ -116,39 +111,17 @@ def synthesize(low: Tensor, high: Tensor, bank: FilterBank, mode: str, axis: int
         wrap = num_taps // 4
         low, high = extend(low, wrap, wrap, "periodic", axis), extend(high, wrap, wrap, "periodic", axis)
         first = 1 - num_taps // 2 + 2 * wrap
-    phases = _phases(low, high, bank, axis)
-    signal = interleave(phases[0], phases[1], axis)
-    return signal.narrow(axis, first, length) if signal.shape[axis] != length else signal
-
-
-def _phases(low: Tensor, high: Tensor, bank: FilterBank, axis: int) -> list[Tensor]:
-    """The even and the odd samples."""
-    num_taps = bank.num_taps
-    pairs = ((low, bank.rec_lo), (high, bank.rec_hi))
-    if _has_windows(bank):
-        windows = [(band.unfold(axis, num_taps // 2, 1), taps) for band, taps in pairs]
-        products = (
-            [window * low.new_tensor(taps[num_taps - 2 + phase :: -2]) for window, taps in windows] for phase in (0, 1)
-        )
-        return [(first + second).sum(-1) for first, second in products]
     count = low.shape[axis] - num_taps // 2 + 1
-    return [
+    phases = [
         _weighted_sum(
             (band.narrow(axis, t, count), taps[num_taps - 2 + phase - 2 * t])
-            for band, taps in pairs
+            for band, taps in ((low, bank.rec_lo), (high, bank.rec_hi))
             for t in range(num_taps // 2)
         )
         for phase in (0, 1)
     ]
-
-
-def _has_windows(bank: FilterBank) -> bool:
-    """Whether to write a filter as a sum over windows, which is short, instead of a sum of shifted copies.
-
-    The compiler makes the same loop of both, but needs time for every expression, most of all where sizes are symbols.
-    Exporters know the shifted copies better.
-    """
-    return torch.compiler.is_compiling() and not is_exporting() and not bank.is_learnable
+    signal = interleave(phases[0], phases[1], axis)
+    return signal.narrow(axis, first, length) if signal.shape[axis] != length else signal
 
 
 def _weighted_sum(terms: Iterable[tuple[Tensor, float | Tensor]]) -> Tensor:

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from subband.transforms.arguments import check_dtype, check_real, check_tensor, in_float32, integer
+from subband.transforms._parts import check_real
+from subband.transforms.arguments import check_dtype, in_float32
 
 __all__ = ["half_spectrum_weights", "radial_bins", "radial_frequency", "radial_spectrum", "spectral_energy"]
 
@@ -29,8 +30,7 @@ def radial_frequency(height: int, width: int, like: Tensor | None = None) -> Ten
         >>> radial_frequency(4, 4)[:, 0].tolist()
         [0.0, 0.25, 0.5, 0.25]
     """
-    height, width = integer(height, "height"), integer(width, "width")
-    device, dtype = _place_of(like)
+    device, dtype = (None, None) if like is None else (like.device, like.dtype)
     rows = torch.fft.fftfreq(height, device=device, dtype=dtype)
     columns = torch.fft.rfftfreq(width, device=device, dtype=dtype)
     return torch.hypot(rows[:, None], columns[None, :])
@@ -50,8 +50,7 @@ def half_spectrum_weights(width: int, like: Tensor | None = None) -> Tensor:
         >>> half_spectrum_weights(6).tolist(), half_spectrum_weights(5).tolist()
         ([1.0, 2.0, 2.0, 1.0], [1.0, 2.0, 2.0])
     """
-    width = integer(width, "width")
-    device, dtype = _place_of(like)
+    device, dtype = (None, None) if like is None else (like.device, like.dtype)
     weights = torch.full((width // 2 + 1,), 2.0, device=device, dtype=dtype)
     weights[0] = 1.0
     if width % 2 == 0:
@@ -77,12 +76,12 @@ def radial_bins(height: int, width: int, num_bins: int | None = None) -> Tensor:
         >>> radial_bins(8, 8).tolist()
         [0.0, 0.176776..., 0.353553..., 0.530330..., 0.707106...]
     """
-    height, width = integer(height, "height"), integer(width, "width")
     finest = max(height, width) // 2 + 1
-    num_bins = finest if num_bins is None else integer(num_bins, "num_bins")
+    num_bins = finest if num_bins is None else num_bins
     if not 2 <= num_bins <= finest:
         raise ValueError(f"num_bins must lie between 2 and {finest} for images of {height}x{width}, got {num_bins}")
-    return torch.linspace(0.0, _highest_frequency(height, width), num_bins)
+    highest = ((height // 2 / height) ** 2 + (width // 2 / width) ** 2) ** 0.5
+    return torch.linspace(0.0, highest, num_bins)
 
 
 def radial_spectrum(x: Tensor, num_bins: int | None = None) -> Tensor:
@@ -135,47 +134,28 @@ def spectral_energy(spectrum: Tensor, width: int, edges: Sequence[float] | None 
         (tensor(24.), tensor([24.,  0.,  0.]))
     """
     check_dtype(spectrum, "spectrum")
-    width = integer(width, "width")
     if spectrum.ndim < 2 or spectrum.shape[-1] != width // 2 + 1:
         raise ValueError(f"width {width} does not belong to a half spectrum of shape {tuple(spectrum.shape)}")
-    numbers = None if edges is None else [float(edge) for edge in edges]
-    if numbers is not None and (not numbers or numbers != sorted(set(numbers))):
-        raise ValueError(f"edges must be increasing frequencies, got {numbers}")
-    if spectrum.is_complex():
-        spectrum = spectrum.to(torch.promote_types(spectrum.dtype, torch.complex64))
-        return _energy(spectrum.real.square() + spectrum.imag.square(), width=width, edges=numbers)
-    return in_float32(lambda amplitude: _energy(amplitude.square(), width=width, edges=numbers), spectrum)
-
-
-def _energy(power: Tensor, *, width: int, edges: list[float] | None) -> Tensor:
+    power = spectrum.real.square() + spectrum.imag.square() if spectrum.is_complex() else spectrum.square()
     weighted = power * half_spectrum_weights(width, power)
     if edges is None:
         return weighted.sum((-2, -1))
-    radius = radial_frequency(power.shape[-2], width, power).flatten()
+    if not edges or list(edges) != sorted(set(edges)):
+        raise ValueError(f"edges must be increasing frequencies, got {list(edges)}")
+    radius = radial_frequency(spectrum.shape[-2], width, power).flatten()
     bands = torch.bucketize(radius, torch.tensor(edges, dtype=radius.dtype, device=radius.device), right=True)
     return _sum_per_ring(weighted.flatten(-2), bands, len(edges) + 1)
 
 
-def _place_of(like: Tensor | None) -> tuple[torch.device | None, torch.dtype | None]:
-    if like is None:
-        return None, None
-    check_tensor(like, "like")
-    return like.device, like.dtype
-
-
 def _ring_means(x: Tensor, *, num_bins: int | None) -> Tensor:
     height, width = x.shape[-2:]
-    count = len(radial_bins(height, width, num_bins))
-    spacing = _highest_frequency(height, width) / (count - 1)  # no value of a tensor: nothing to wait for, or to export
+    centers = radial_bins(height, width, num_bins)
+    spacing = float(centers[1])
     # Frequencies half-way between two rings go to the lower one, whatever the rounding errors of the device.
     rings = (radial_frequency(height, width, x) / spacing - 1e-4).round().long().flatten()
     weights = half_spectrum_weights(width, x).expand(height, -1).flatten()
     power = torch.fft.rfft2(x, norm="ortho").abs().square().flatten(-2) * weights
-    return _sum_per_ring(power, rings, count) / _sum_per_ring(weights, rings, count).clamp(min=1.0)
-
-
-def _highest_frequency(height: int, width: int) -> float:
-    return ((height // 2 / height) ** 2 + (width // 2 / width) ** 2) ** 0.5
+    return _sum_per_ring(power, rings, len(centers)) / _sum_per_ring(weights, rings, len(centers)).clamp(min=1.0)
 
 
 def _sum_per_ring(values: Tensor, rings: Tensor, count: int) -> Tensor:

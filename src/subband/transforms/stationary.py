@@ -15,15 +15,13 @@ import torch  # noqa: F401  the examples below use it
 from torch import Tensor
 
 from subband.transforms._atrous import decompose, reconstruct, swt_max_level
-from subband.transforms.arguments import exactly
-from subband.transforms.details import Details
 from subband.transforms.filters import WaveletLike
 
 __all__ = ["iswt", "iswt2", "iswtn", "swt", "swt2", "swt_max_level", "swtn"]
 
 
 def swt(
-    data: Tensor,
+    x: Tensor,
     wavelet: WaveletLike = "haar",
     level: int | None = None,
     start_level: int = 0,
@@ -34,10 +32,10 @@ def swt(
     """Stationary wavelet transform along one axis.
 
     Args:
-        data: Any shape, floating or complex, any range. Half precision is computed in float32.
+        x: Any shape, floating or complex, any range. Half precision is computed in float32.
         wavelet: Wavelet.
         level: Number of levels; as many as possible if not given.
-        start_level: Number of finest levels to skip: the first filters are applied to `data` with their taps
+        start_level: Number of finest levels to skip: the first filters are applied to `x` with their taps
             `2^start_level` samples apart.
         axis: Axis to transform; its length must be divisible by `2^(level + start_level)`.
         trim_approx: Return only the coarsest approximation.
@@ -45,10 +43,10 @@ def swt(
 
     Returns:
         `[(approx_n, detail_n), ..., (approx_1, detail_1)]`, or with `trim_approx`
-        `[approx_n, detail_n, ..., detail_1]`; all tensors have the shape of `data`.
+        `[approx_n, detail_n, ..., detail_1]`; all tensors have the shape of `x`.
 
     Raises:
-        TypeError: If `data` is no tensor, or neither floating nor complex.
+        TypeError: If `x` is neither floating nor complex.
         ValueError: If `wavelet` or `axis` is unknown, the length does not fit, or there are no levels.
 
     Warns:
@@ -59,7 +57,7 @@ def swt(
         >>> approx.tolist(), detail.tolist()
         ([3.0, 2.0, 1.0, 2.0], [1.0, 0.0, 1.0, -2.0])
     """
-    approx, levels = decompose(data, wavelet, level, start_level, exactly(1, axis, "axis"), norm)
+    approx, levels = decompose(x, wavelet, level, start_level, (axis,), norm)
     if trim_approx:
         return [approx, *(bands["d"] for bands in levels)]
     return [(bands["a"], bands["d"]) for bands in levels]
@@ -72,8 +70,7 @@ def iswt(coeffs: Sequence[Any], wavelet: WaveletLike = "haar", norm: bool = Fals
     coarsest one are not used.
 
     Args:
-        coeffs: List of `swt` with or without `trim_approx`; `None` stands for zeros. Tensors of several dtypes are
-            promoted to one.
+        coeffs: List of `swt` with or without `trim_approx`; `None` stands for zeros.
         wavelet: Wavelet.
         norm: What `swt` was given.
         axis: Axis of the transform.
@@ -82,19 +79,19 @@ def iswt(coeffs: Sequence[Any], wavelet: WaveletLike = "haar", norm: bool = Fals
         The signal.
 
     Raises:
-        TypeError: If `coeffs` is no such list, or a tensor is neither floating nor complex.
-        ValueError: If tensors do not agree in shape, the length does not fit, or a name or axis is unknown.
+        TypeError: If coefficients are neither floating nor complex.
+        ValueError: If tensors do not agree in shape and dtype, the length does not fit, or a name or axis is unknown.
 
     Example:
         >>> x = torch.rand(3, 16)
         >>> torch.allclose(iswt(swt(x, "db2", level=2), "db2"), x, atol=1e-6)
         True
     """
-    return iswtn(_as_dictionaries(coeffs, ("d",)), wavelet, exactly(1, axis, "axis"), norm)
+    return iswtn(_as_dictionaries(coeffs, ("d",)), wavelet, (axis,), norm)
 
 
 def swt2(
-    data: Tensor,
+    x: Tensor,
     wavelet: WaveletLike = "haar",
     level: int | None = None,
     start_level: int = 0,
@@ -105,7 +102,7 @@ def swt2(
     """Stationary wavelet transform along two axes.
 
     Args:
-        data: Images, `(..., H, W)` with the default axes, floating or complex, any range.
+        x: Images, `(..., H, W)` with the default axes, floating or complex, any range.
         wavelet: Wavelet, or one per axis.
         level: Number of levels; as many as both axes allow if not given.
         start_level: Number of finest levels to skip, see `swt`.
@@ -116,10 +113,10 @@ def swt2(
     Returns:
         `[(cA_n, (cH_n, cV_n, cD_n)), ..., (cA_1, (cH_1, cV_1, cD_1))]`, or with `trim_approx`
         `[cA_n, (cH_n, cV_n, cD_n), ..., (cH_1, cV_1, cD_1)]`. cH = `lh` is low along the width and high along the
-        height, cV = `hl` the other way round; all tensors have the shape of `data`.
+        height, cV = `hl` the other way round; all tensors have the shape of `x`.
 
     Raises:
-        TypeError: If `data` is no tensor, or neither floating nor complex.
+        TypeError: If `x` is neither floating nor complex.
         ValueError: If there are not two axes, a name or axis is unknown, a size does not fit, or there are no levels.
 
     Warns:
@@ -130,7 +127,7 @@ def swt2(
         >>> approx.shape, [band.shape for band in fine][0]
         (torch.Size([2, 3, 32, 32]), torch.Size([2, 3, 32, 32]))
     """
-    approx, levels = decompose(data, wavelet, level, start_level, exactly(2, axes), norm)
+    approx, levels = decompose(x, wavelet, level, start_level, _two(axes), norm)
     details = [(bands["da"], bands["ad"], bands["dd"]) for bands in levels]
     if trim_approx:
         return [approx, *details]
@@ -152,20 +149,19 @@ def iswt2(
         The images.
 
     Raises:
-        TypeError: If `coeffs` is no such list, or a tensor is neither floating nor complex.
-        ValueError: If there are more or fewer than three details, tensors do not agree in shape, a size does not fit,
-            or a name or axis is unknown.
+        TypeError: If coefficients are neither floating nor complex.
+        ValueError: If tensors do not agree in shape and dtype, a size does not fit, or a name or axis is unknown.
 
     Example:
         >>> x = torch.rand(3, 16, 8)
         >>> torch.allclose(iswt2(swt2(x, "db2", level=2), "db2"), x, atol=1e-6)
         True
     """
-    return iswtn(_as_dictionaries(coeffs, ("da", "ad", "dd")), wavelet, exactly(2, axes), norm)
+    return iswtn(_as_dictionaries(coeffs, ("da", "ad", "dd")), wavelet, _two(axes), norm)
 
 
 def swtn(
-    data: Tensor,
+    x: Tensor,
     wavelet: WaveletLike = "haar",
     level: int | None = None,
     start_level: int = 0,
@@ -176,7 +172,7 @@ def swtn(
     """Stationary wavelet transform along any axes.
 
     Args:
-        data: Any shape, floating or complex, any range. Half precision is computed in float32.
+        x: Any shape, floating or complex, any range. Half precision is computed in float32.
         wavelet: Wavelet, or one per axis.
         level: Number of levels; as many as all axes allow if not given.
         start_level: Number of finest levels to skip, see `swt`.
@@ -188,10 +184,10 @@ def swtn(
     Returns:
         One dictionary per level from key to band, coarsest first; letter i of a key belongs to `axes[i]`. With
         `trim_approx` the coarsest approximation comes first and the dictionaries hold details only. All tensors have
-        the shape of `data`.
+        the shape of `x`.
 
     Raises:
-        TypeError: If `data` is no tensor, or neither floating nor complex.
+        TypeError: If `x` is neither floating nor complex.
         ValueError: If a name or axis is unknown, an axis is repeated, a length does not fit, or there are no levels.
 
     Warns:
@@ -202,7 +198,7 @@ def swtn(
         >>> sorted(bands)
         ['aaa', 'aad', 'ada', 'add', 'daa', 'dad', 'dda', 'ddd']
     """
-    approx, levels = decompose(data, wavelet, level, start_level, axes, norm)
+    approx, levels = decompose(x, wavelet, level, start_level, axes, norm)
     if not trim_approx:
         return levels
     return [approx, *({key: band for key, band in bands.items() if "d" in key} for bands in levels)]
@@ -223,8 +219,8 @@ def iswtn(
         The signal.
 
     Raises:
-        TypeError: If `coeffs` is no such list, or a tensor is neither floating nor complex.
-        ValueError: If keys do not fit the axes, tensors do not agree in shape, a length does not fit, or a
+        TypeError: If coefficients are neither floating nor complex.
+        ValueError: If keys do not fit the axes, tensors do not agree in shape and dtype, a length does not fit, or a
             name or axis is unknown.
 
     Example:
@@ -235,25 +231,19 @@ def iswtn(
     return reconstruct(coeffs, wavelet, axes, norm)
 
 
+def _two(axes: Sequence[int]) -> tuple[int, ...]:
+    if len(axes) != 2:
+        raise ValueError(f"axes must be two axes, got {tuple(axes)}")
+    return tuple(axes)
+
+
 def _as_dictionaries(coeffs: Sequence[Any], keys: tuple[str, ...]) -> list[Any]:
     """Coefficients of one or two axes in the form of `swtn`."""
-    level = "(approx, detail)" if len(keys) == 1 else "(cA, (cH, cV, cD))"
-    if not isinstance(coeffs, list | tuple):
-        raise TypeError(f"coeffs must be a list with {level} per level, got {type(coeffs).__name__}")
 
     def named(details: Any) -> dict[str, Tensor | None]:
-        if details is None:
-            return dict.fromkeys(keys)
         bands = (details,) if len(keys) == 1 else details
-        if not isinstance(bands, tuple | list | Details):
-            raise TypeError(f"details must be three bands (cH, cV, cD) or None, got {type(details).__name__}")
-        if len(bands) != len(keys):
-            raise ValueError(f"details must be three bands (cH, cV, cD) or None, got {len(bands)} bands")
-        return dict(zip(keys, bands, strict=True))
+        return dict.fromkeys(keys) if details is None else dict(zip(keys, bands, strict=True))
 
-    if not coeffs or not isinstance(coeffs[0], tuple | list):
+    if not coeffs or not isinstance(coeffs[0], (tuple, list)):
         return [*coeffs[:1], *map(named, coeffs[1:])]
-    for item in coeffs:
-        if not isinstance(item, tuple | list) or len(item) != 2:
-            raise ValueError(f"coeffs must be a list with {level} per level, got a level that is not a pair")
     return [{"a" * len(keys[0]): approx, **named(details)} for approx, details in coeffs]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,6 @@ from subband.explain.filters import filter_image, row_centers
 from subband.explain.frequencies import PLANES, FrequencyShares
 from subband.explain.grad_cam import enlarge, overlay
 from subband.explain.occlusion import SubbandDrop
-from subband.files import shown
 from subband.visual.colors import error_colors, series_styles
 
 if TYPE_CHECKING:
@@ -45,7 +43,6 @@ _RC: dict[Any, Any] = {
     "ytick.color": _INK,
     "xtick.major.size": 0,
     "ytick.major.size": 0,
-    "text.parse_math": False,  # names may hold dollar signs
 }
 
 
@@ -120,9 +117,7 @@ class _Sheet:
 
     def png(self) -> bytes:
         buffer = io.BytesIO()
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Glyph")  # an emoji in a name becomes a box
-            self.figure.savefig(buffer, format="png", metadata={"Software": None})
+        self.figure.savefig(buffer, format="png", metadata={"Software": None})
         return buffer.getvalue()
 
 
@@ -323,7 +318,7 @@ def signed(value: float) -> str:
 
 
 def short(name: str, length: int = 24) -> str:
-    """A name that fits on one line; ImageNet's names end at one of their commas.
+    """A name that fits; ImageNet's names end at one of their commas.
 
     Args:
         name: Any text.
@@ -333,7 +328,6 @@ def short(name: str, length: int = 24) -> str:
         >>> short("capuchin, ringtail, Cebus capucinus"), short("straight-haired retriever", 12)
         ('capuchin, ringtail', 'straight-ha…')
     """
-    name = shown(name)
     if len(name) <= length:
         return name
     whole, comma, _ = name[: length + 1].rpartition(",")

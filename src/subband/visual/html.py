@@ -14,16 +14,12 @@ Example:
 from __future__ import annotations
 
 import base64
-import os
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from subband.files import shown
 from subband.visual.colors import SeriesStyle, palette_css
 
 
@@ -35,19 +31,6 @@ def data_uri(content: bytes, media_type: str) -> str:
         media_type: For example `image/png`.
     """
     return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
-
-
-def link(name: str) -> str:
-    """The address of a file in the folder of the page, whatever its name.
-
-    Args:
-        name: Of the file.
-
-    Example:
-        >>> link("50% #1?.png")
-        '50%25%20%231%3F.png'
-    """
-    return quote(os.fsencode(name))
 
 
 def percent(share: float, digits: int = 0) -> str:
@@ -67,7 +50,7 @@ _TEMPLATES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_TEMPLATES.filters |= {"data_uri": data_uri, "link": link, "percent": percent}
+_TEMPLATES.filters |= {"data_uri": data_uri, "percent": percent}
 _BLOCKS: Any = _TEMPLATES.get_template("blocks.html.jinja").module
 
 
@@ -105,7 +88,7 @@ def page(
         footer: A sentence.
         sheets: Style sheets in `subband/visual/templates` that the content needs.
     """
-    text = render(
+    return render(
         "page.html.jinja",
         title=title,
         content=content,
@@ -116,8 +99,6 @@ def page(
         sheets=sheets,
         palette=palette_css,
     )
-    # Bytes of names that are no UTF-8 cannot be in a page; the rest of a text, line breaks too, stays.
-    return re.sub("[\ud800-\udfff]", lambda match: shown(match[0]), text)
 
 
 def stack(*blocks: Markup) -> Markup:

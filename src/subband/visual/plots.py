@@ -9,13 +9,11 @@ from __future__ import annotations
 import io
 import math
 import re
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from markupsafe import Markup, escape
 
-from subband.files import shown
 from subband.visual.colors import SeriesStyle
 
 if TYPE_CHECKING:
@@ -50,7 +48,6 @@ _RC: dict[Any, Any] = {
     "axes.axisbelow": True,
     "svg.fonttype": "none",
     "svg.hashsalt": "subband",
-    "text.parse_math": False,  # names may hold dollar signs
 }
 
 
@@ -172,9 +169,7 @@ def line_panels_png(
         samples = [_sample(name, style) for name, style in key.items()]
         figure.legend(handles=samples, loc="outside upper left", ncols=len(samples), frameon=False)
         buffer = io.BytesIO()
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Glyph")  # an emoji in a name becomes a box
-            figure.savefig(buffer, format="png", dpi=160, facecolor="white", metadata={"Software": None})
+        figure.savefig(buffer, format="png", dpi=160, facecolor="white", metadata={"Software": None})
         return buffer.getvalue()
 
 
@@ -277,14 +272,11 @@ def _sample(name: str, style: SeriesStyle) -> Line2D:
     from matplotlib.lines import Line2D
 
     dashes: Any = style.dashes
-    text = shown(name)
-    # Matplotlib leaves labels that begin with an underscore out.
-    label = f" {text}" if text.startswith("_") else text
-    return Line2D([], [], color=style.light, linestyle=dashes, linewidth=1.6, label=label)
+    return Line2D([], [], color=style.light, linestyle=dashes, linewidth=1.6, label=name)
 
 
 def _set_log(axes: Axes) -> None:
-    """Logarithmic vertical axis with plain numbers; within two decades its ticks are at 1, 2, 5 of each decade."""
+    """Logarithmic vertical axis; within two decades its ticks are plain numbers at 1, 2, 5 of each decade."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     axes.set_yscale("log")
@@ -292,7 +284,7 @@ def _set_log(axes: Axes) -> None:
     axes.yaxis.set_minor_formatter(NullFormatter())
     if high < 100 * low:
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def _to_svg(figure: Figure, title: str, styles: set[SeriesStyle]) -> Markup:

@@ -11,10 +11,8 @@ import subband
 from subband.cli.main import main
 from subband.data.labelled.folder import image_folder
 from subband.media.images import read_image, write_image
-from subband.models.gfnet import GFNet
 from subband.predictors.classification import ImageClassifier
 from subband.tasks.classification.task import scores
-from subband.training import loop
 
 RECIPE = {
     "task": "classification",
@@ -62,32 +60,13 @@ def converted(tmp_path, monkeypatch):
     return save(tmp_path / "converted", 2, 16, {"source": "published layout", "preprocessing": preprocessing})
 
 
-def counted(monkeypatch, name):
-    """Arguments of the calls of a function of the training loop."""
-    calls, function = [], getattr(loop, name)
-    monkeypatch.setattr(loop, name, lambda *args: calls.append(args) or function(*args))
-    return calls
-
-
-def test_the_batch_size_of_the_command_line_counts(run, monkeypatch):
-    recipe = {**RECIPE, "evaluation": {"batch_size": 300}}
-    (run / "config.yaml").write_text(yaml.safe_dump(recipe))
-    seen = []
-    forward = GFNet.forward
-    monkeypatch.setattr(GFNet, "forward", lambda self, x: seen.append(len(x)) or forward(self, x))
-    assert main(["evaluate", "run", "--data.batch_size", "100"]) == 0
-    assert max(seen) == 100
-
-
 def read(path):
     return json.loads(path.read_text())
 
 
-def test_robustness_of_a_run(run, capsys, monkeypatch):
-    loaded = counted(monkeypatch, "load_model")
+def test_robustness_of_a_run(run, capsys):
     words = ["--robustness", "--radii", "0.5", "1.5", "--qualities", "20"]
     assert main(["evaluate", "run", *words]) == 0
-    assert (len(loaded), loaded[0]) == (1, ("run",))  # robustness is measured on the network that was scored
     shown = capsys.readouterr().out
     scored, document = read(run / "scores.json"), read(run / "robustness.json")
     assert document["data"] == scored["data"]
@@ -149,6 +128,7 @@ def test_imagenet_layout_without_training_images(converted, images):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["run", "--radii", "0.5"], "--radii goes with --robustness"),
         (["run", "--robustness", "--radii", "2"], "a radius must lie between 0 and 1.5"),
         (["run", "--robustness", "--qualities", "0"], "a JPEG quality must lie between 1 and 100, got 0"),
         (["run", "--data.args.img_size", "9"], "run keeps the scores of its own test set; name a folder for others"),

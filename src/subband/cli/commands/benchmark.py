@@ -18,7 +18,7 @@ from subband.config import read_recipe
 from subband.device import pick_device
 from subband.environment import describe_environment
 from subband.models.checkpoint import load_model
-from subband.models.complexity import count_macs, synchronize
+from subband.models.complexity import count_macs
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
@@ -147,7 +147,8 @@ def _shortest(work: Callable[[], None], repeats: int, device: torch.device) -> f
     for _ in range(repeats + 1):
         started = time.perf_counter()
         work()
-        synchronize(device)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
         times.append(1e3 * (time.perf_counter() - started))
     return min(times[1:])
 
@@ -190,10 +191,14 @@ def _classifiers(args: Namespace) -> None:
 
 
 def _train(entries: list[Entry], seeds: list[int], out: Path) -> dict[str, list[dict[str, Any]]]:
+    from subband.training.callbacks import TrainingInterrupted
     from subband.training.comparison import train_entries
 
     how = "the same command again"
-    return train_entries(entries, seeds, out, announce=lambda text: print(text, flush=True), resume_command=how)
+    try:
+        return train_entries(entries, seeds, out, announce=lambda text: print(text, flush=True), resume_command=how)
+    except TrainingInterrupted as stop:
+        raise KeyboardInterrupt(str(stop)) from None
 
 
 def _trainer_changes(args: Namespace) -> dict[str, Any]:

@@ -15,7 +15,6 @@ import warnings
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from signal import SIGINT
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -25,11 +24,9 @@ from subband.cli.classifier import add_classifier_arguments, open_classifier
 from subband.cli.option_rules import Needs
 from subband.cli.options import open_table, refuse_existing, show_table
 from subband.cli.photographs import add_photo_arguments, report_failures
-from subband.files import new_path, shown
+from subband.files import new_path
 from subband.media.images import list_images
-from subband.media.picture_files import find_pictures, warn_animated
 from subband.predictors.classification import ImageClassifier
-from subband.signals import Stopped, exit_code
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
@@ -80,7 +77,7 @@ def run(args: Namespace) -> None:
     out = None if args.out is None else _check_out(args)
     files = _photographs(Path(args.photo))
     classifier = open_classifier(args)
-    results, failed, timing, stop = _classify(files, classifier, args.top, args.batch_size)
+    results, failed, timing = _classify(files, classifier, args.top, args.batch_size)
     if results:
         if Path(args.photo).is_dir():
             _show_folder(results, args.model)
@@ -89,10 +86,7 @@ def run(args: Namespace) -> None:
         _show_timing(len(results), timing, classifier)
     if results and out is not None:
         _write(out, results, args)
-        print(f"wrote {shown(out)}")
-    if stop is not None:
-        code = stop.code if isinstance(stop, Stopped) else exit_code(SIGINT)
-        raise Stopped(f"interrupted after {len(results)} of {len(files)} photographs, which are done.", code)
+        print(f"wrote {out}")
     report_failures(failed, len(files))
 
 
@@ -107,27 +101,22 @@ def _check_out(args: Namespace) -> Path:
 
 def _photographs(source: Path) -> list[Path]:
     if not source.is_dir():
-        if source.is_file():
-            warn_animated([source])
         return [source]
     try:
         return list_images(source)
     except ValueError:
-        if not find_pictures(source).folders:
+        if not any(item.is_dir() and item.name[0] != "." for item in source.iterdir()):
             raise
     raise ValueError(
-        f"{shown(source)} holds folders but no photographs; name one of them, or, if each is a class, measure how "
-        f"often a model is right: subband evaluate MODEL --data.args.path {source} --out FOLDER."
+        f"{source} holds folders but no photographs; name one of them, or, if each is a class, measure how often a "
+        f"model is right: subband evaluate MODEL --data.args.path {source} --out FOLDER."
     )
 
 
 def _classify(
     files: Sequence[Path], classifier: ImageClassifier, top: int, batch_size: int
-) -> tuple[list[tuple[Path, list[Guess]]], list[str], Timing, BaseException | None]:
-    """The classes of every photograph that can be read, the names of the others, how long it took, and what ended it.
-
-    A signal ends it after the photographs that are done by then.
-    """
+) -> tuple[list[tuple[Path, list[Guess]]], list[str], Timing]:
+    """The classes of every photograph that can be read, the names of the others, and how long it took."""
     from rich.console import Console
     from rich.progress import track
 
@@ -135,24 +124,20 @@ def _classify(
     began = time.perf_counter()
     guesses: list[tuple[Path, list[Guess]]] = []
     failed, network, reading = [], 0.0, 0.0
-    stop: BaseException | None = None
-    try:
-        # Closed here, not when the garbage is collected: threads end and warnings are as before when an error goes on.
-        with closing(classifier.classify_files(files, batch_size=batch_size)) as results:
-            for result in track(
-                results, "photographs", len(files), console=console, transient=True, disable=not console.is_terminal
-            ):
-                network, reading = network + result.network_seconds, reading + result.reading_seconds
-                if result.output is not None:
-                    guesses.append((result.file, _guesses(result.output, classifier.classes, top)))
-                elif result.error is not None:
-                    if len(files) == 1:
-                        raise result.error
-                    warnings.warn(f"left out: {result.error}", stacklevel=2)
-                    failed.append(shown(result.file.name))
-    except (KeyboardInterrupt, Stopped) as error:
-        stop = error
-    return guesses, failed, Timing(time.perf_counter() - began, network, reading), stop
+    # Closed here, not when the garbage is collected: threads end and warnings are as before when an error goes on.
+    with closing(classifier.classify_files(files, batch_size=batch_size)) as results:
+        for result in track(
+            results, "photographs", len(files), console=console, transient=True, disable=not console.is_terminal
+        ):
+            network, reading = network + result.network_seconds, reading + result.reading_seconds
+            if result.output is not None:
+                guesses.append((result.file, _guesses(result.output, classifier.classes, top)))
+            elif result.error is not None:
+                if len(files) == 1:
+                    raise result.error
+                warnings.warn(f"left out: {result.error}", stacklevel=2)
+                failed.append(result.file.name)
+    return guesses, failed, Timing(time.perf_counter() - began, network, reading)
 
 
 def _guesses(probabilities: Tensor, classes: Sequence[str], top: int) -> list[Guess]:
@@ -163,21 +148,19 @@ def _guesses(probabilities: Tensor, classes: Sequence[str], top: int) -> list[Gu
 
 
 def _show_photograph(file: Path, guesses: list[Guess], model: str) -> None:
-    table = open_table(
-        ["rank", "class", "probability"], title=f"{shown(file.name)} by {shown(model)}", right=["rank", "probability"]
-    )
+    table = open_table(["rank", "class", "probability"], title=f"{file.name} by {model}", right=["rank", "probability"])
     for guess in guesses:
-        table.add_row(str(guess.rank), shown(guess.name), _percent(guess))
+        table.add_row(str(guess.rank), guess.name, _percent(guess))
     show_table(table)
 
 
 def _show_folder(results: list[tuple[Path, list[Guess]]], model: str) -> None:
     headings = ["photograph", "class", "probability", "then"]
-    width = 4 if len(results[0][1]) > 1 else 3
-    table = open_table(headings[:width], title=f"Most probable class by {shown(model)}", right=["probability"])
+    shown = 4 if len(results[0][1]) > 1 else 3
+    table = open_table(headings[:shown], title=f"Most probable class by {model}", right=["probability"])
     for file, guesses in results:
-        following = [f"{shown(guess.name)} ({_percent(guess)})" for guess in guesses[1:2]]
-        table.add_row(shown(file.name), shown(guesses[0].name), _percent(guesses[0]), *following)
+        following = [f"{guess.name} ({_percent(guess)})" for guess in guesses[1:2]]
+        table.add_row(file.name, guesses[0].name, _percent(guesses[0]), *following)
     show_table(table)
 
 
@@ -198,27 +181,15 @@ def _show_timing(count: int, timing: Timing, classifier: ImageClassifier) -> Non
 
 def _write(path: Path, results: list[tuple[Path, list[Guess]]], args: Namespace) -> None:
     with new_path(path, overwrite=args.overwrite) as temporary:
-        text = _as_csv(results) if path.suffix.lower() == ".csv" else _as_json(results, args)
-        # Bytes of names that are no UTF-8: the escapes of JSON, which a reader turns into the same name again.
-        temporary.write_text(text, "utf-8", errors="backslashreplace")
+        temporary.write_text(_as_csv(results) if path.suffix.lower() == ".csv" else _as_json(results, args), "utf-8")
 
 
 def _as_csv(results: list[tuple[Path, list[Guess]]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
-    for file, guesses in results:
-        for rank, name, label, probability in guesses:
-            writer.writerow((_cell(file), rank, _cell(name), label, probability))
+    writer.writerows((file, *guess) for file, guesses in results for guess in guesses)
     return text.getvalue()
-
-
-def _cell(name: Path | str) -> str:
-    """A name on one line that no spreadsheet takes for a formula: `./=1` is the same file as `=1`."""
-    text = shown(name)
-    if not text.startswith(("=", "+", "-", "@")):
-        return text
-    return f"./{text}" if isinstance(name, Path) else f"'{text}"
 
 
 def _as_json(results: list[tuple[Path, list[Guess]]], args: Namespace) -> str:

@@ -20,7 +20,7 @@ import torch
 
 from subband.cli.options import open_table, show_table
 from subband.cli.photographs import Job, add_photo_arguments, check_options, for_each, plan, report_failures
-from subband.files import new_path, shown
+from subband.files import new_path
 from subband.imaging import RatePoint, decode_image, rate_distortion
 from subband.media.images import read_image, write_image
 from subband.visual.colors import series_styles
@@ -35,7 +35,6 @@ EXAMPLES = """examples:
   subband compress photos/ --no-images
 """
 
-PLOT = "rates.svg"
 _COLUMNS = ("keep", "num_kept", "step", "num_bytes", "bits_per_pixel", "psnr")
 
 
@@ -59,7 +58,7 @@ def run(args: Namespace) -> None:
     """Code, decode, write, print a table."""
     args.keep = sorted(set(args.keep))
     check_options(lambda: rate_distortion(torch.zeros(1, 8, 8), args.keep, args.wavelet, args.level, mode=args.mode))
-    jobs = plan(args.photo, args.out, "compressed", suffix="", overwrite=args.overwrite, reserved=[PLOT])
+    jobs = plan(args.photo, args.out, "compressed", suffix="", overwrite=args.overwrite)
     if jobs[0].target.is_file():
         raise ValueError(f"--out {jobs[0].target} is a file; the results go into a folder.")
     results, failed = for_each(jobs, lambda job: _compress(job, args))
@@ -69,24 +68,24 @@ def run(args: Namespace) -> None:
         mean = _means(results)
         _show(results, mean)
         if is_folder:
-            _write_plot(out / PLOT, [points for _, points in results], mean, args.overwrite)
+            _write_plot(out / "rates.svg", [points for _, points in results], mean, args.overwrite)
         images = "" if args.no_images else ", the images"
         inside = "a folder per photograph, rates.svg" if is_folder else f"the files{images}, rates.csv, rates.svg"
-        print(f"wrote {shown(out)}: {inside}")
+        print(f"wrote {out}: {inside}")
     report_failures(failed, len(jobs))
 
 
 def _compress(job: Job, args: Namespace) -> tuple[str, list[RatePoint]]:
     image = read_image(job.source)
     if image.alpha is not None:
-        warnings.warn(f"the transparency of {job.name} is not coded; its images are opaque.", stacklevel=2)
+        warnings.warn(f"the transparency of {job.source.name} is not coded; its images are opaque.", stacklevel=2)
     if image.info.icc_profile is not None:
-        warnings.warn(f"the color profile of {job.name} is not coded; decompressed, it has none.", stacklevel=2)
+        warnings.warn(f"the color profile of {job.source.name} is not coded; decompressed, it has none.", stacklevel=2)
     points = rate_distortion(image.pixels, args.keep, args.wavelet, args.level, mode=args.mode)
     job.target.mkdir(exist_ok=True)
     with new_path(job.target / "rates.csv", overwrite=args.overwrite) as temporary:
         temporary.write_text(_as_csv(points), "utf-8")
-    _write_plot(job.target / PLOT, [], points, args.overwrite)
+    _write_plot(job.target / "rates.svg", [], points, args.overwrite)
     for point in points:
         path = job.target / f"keep_{100 * point.keep:g}_percent.sbw"
         with new_path(path, overwrite=args.overwrite) as temporary:
@@ -95,7 +94,7 @@ def _compress(job: Job, args: Namespace) -> tuple[str, list[RatePoint]]:
             pixels, profile = decode_image(point.data), image.info.icc_profile
             options = {"bit_depth": image.info.bit_depth, "icc_profile": profile, "overwrite": args.overwrite}
             write_image(path.with_suffix(".png"), pixels, **options)
-    return job.name, points
+    return job.source.name, points
 
 
 def _as_csv(points: list[RatePoint]) -> str:

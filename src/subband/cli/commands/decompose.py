@@ -16,7 +16,7 @@ import torch
 
 from subband.cli.options import open_table, refuse_existing, show_table
 from subband.cli.photographs import Job, add_photo_arguments, check_options, for_each, plan, report_failures
-from subband.files import new_path, shown
+from subband.files import new_path
 from subband.imaging import BandEnergy, band_energies, coefficient_mosaic, mosaic_layout
 from subband.media.images import check_image_path, read_image, write_image
 from subband.transforms import wavedec2
@@ -61,10 +61,10 @@ def run(args: Namespace) -> None:
     results, failed = for_each(jobs, lambda job: _decompose(job, args))
     if len(jobs) == 1:
         _show_bands(*results[0])
-        print(f"wrote {shown(jobs[0].target)} and {shown(jobs[0].target.with_suffix('.' + args.table).name)}")
+        print(f"wrote {jobs[0].target} and {jobs[0].target.with_suffix('.' + args.table).name}")
     elif results:
         _show_photographs(results, args.level)
-        print(f"wrote {len(results)} images and tables to {shown(jobs[0].target.parent)}")
+        print(f"wrote {len(results)} images and tables to {jobs[0].target.parent}")
     report_failures(failed, len(jobs))
 
 
@@ -80,7 +80,7 @@ def _decompose(job: Job, args: Namespace) -> tuple[str, list[BandEnergy]]:
     write_image(job.target, mosaic, overwrite=args.overwrite)
     with new_path(table, overwrite=args.overwrite) as temporary:
         temporary.write_text(_as_json(job, args, energies) if args.table == "json" else _as_csv(energies), "utf-8")
-    return job.name, energies
+    return job.source.name, energies
 
 
 def _as_csv(energies: list[BandEnergy]) -> str:

@@ -6,16 +6,14 @@ color profile, is not in the files.
 
 from __future__ import annotations
 
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from subband.cli.options import open_table, refuse_existing, show_table
-from subband.cli.photographs import Job, add_output_arguments, beside, for_each, plan, report_failures, result_names
-from subband.files import shown
+from subband.cli.photographs import Job, add_output_arguments, beside, for_each, plan, report_failures
 from subband.imaging import decode_file
-from subband.media.frames import natural_key
 from subband.media.images import check_image_path, write_image
+from subband.media.sources import natural_key
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
@@ -56,7 +54,7 @@ def _plan(args: Namespace) -> list[Job]:
     source = Path(args.file)
     if not source.is_dir():
         return plan(args.file, args.out, "decompressed", overwrite=args.overwrite)
-    found = [path for path in source.rglob("*") if path.suffix.lower() == SUFFIX and path.is_file()]
+    found = [path for path in source.rglob(f"*{SUFFIX}") if path.is_file()]
     files = sorted(found, key=lambda path: (path.parent, natural_key(path)))
     if not files:
         raise ValueError(f"{source} holds no compressed images ({SUFFIX}).")
@@ -64,11 +62,7 @@ def _plan(args: Namespace) -> list[Job]:
     if folder.is_file():
         raise ValueError(f"--out {folder} is a file; the results of a folder go into a folder.")
     refuse_existing(folder, args.overwrite)
-    targets = []
-    for parent, members in groupby(files, key=lambda path: path.parent):
-        names = result_names(list(members), ".png")
-        targets += [folder / parent.relative_to(source) / name for name in names]
-    return [Job(path, target) for path, target in zip(files, targets, strict=True)]
+    return [Job(path, (folder / path.relative_to(source)).with_suffix(".png")) for path in files]
 
 
 def _decompress(job: Job, args: Namespace) -> tuple[str, ...]:
@@ -77,4 +71,4 @@ def _decompress(job: Job, args: Namespace) -> tuple[str, ...]:
     write_image(job.target, pixels, bit_depth=args.bit_depth, overwrite=args.overwrite)
     channels, height, width = pixels.shape
     size = f"{width} x {height} {'gray' if channels == 1 else 'color'}"
-    return shown(job.source), f"{job.source.stat().st_size:,}", size, shown(job.target)
+    return str(job.source), f"{job.source.stat().st_size:,}", size, str(job.target)

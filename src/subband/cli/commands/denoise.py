@@ -13,7 +13,6 @@ import torch
 
 from subband.cli.options import open_table, show_table
 from subband.cli.photographs import Job, add_photo_arguments, check_options, for_each, plan, report_failures, size_of
-from subband.files import shown
 from subband.imaging import denoise_wavelet, estimate_sigma
 from subband.media.images import check_image_path, read_image, write_image
 
@@ -85,4 +84,4 @@ def _denoise(job: Job, options: dict[str, Any], overwrite: bool) -> tuple[str, .
     seconds = time.perf_counter() - began
     profile = image.info.icc_profile
     write_image(job.target, pixels, alpha=alpha, bit_depth=depth, icc_profile=profile, overwrite=overwrite)
-    return job.name, size_of(image), f"{noise:.4f}", f"{seconds:.1f}", shown(job.target)
+    return job.source.name, size_of(image), f"{noise:.4f}", f"{seconds:.1f}", str(job.target)

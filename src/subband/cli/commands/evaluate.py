@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from torch import nn
+from typing import TYPE_CHECKING
 
 from subband.cli.evaluation import add_recipe_arguments, evaluation_recipe
-from subband.cli.option_rules import Needs
 from subband.cli.robustness import check_robustness, measure_robustness
 from subband.cli.scores import show_scores
-from subband.config import RecipeConfig
-from subband.files import shown
 from subband.training.run_files import CONFIG_FILE
 
 if TYPE_CHECKING:
@@ -26,11 +21,6 @@ EXAMPLES = """examples:
   subband evaluate models/wsfvit_p0 --data.args.path imagenet --out runs/wsfvit_p0
   subband evaluate runs/digits --robustness --radii 0.1 0.2 0.4 0.8 --qualities 5 20 80
 """
-
-
-OPTION_RULES = tuple(
-    Needs(option, lambda args: args.robustness, "goes with --robustness") for option in ("--radii", "--qualities")
-)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -55,6 +45,8 @@ def run(args: Namespace) -> None:
     from subband.training.loop import evaluate
 
     strengths = {name: args[name] for name in ("radii", "qualities") if args[name] is not None}
+    if strengths and not args.robustness:
+        raise ValueError(f"--{next(iter(strengths))} goes with --robustness.")
     recipe = evaluation_recipe(args)
     source = Path(args.model)
     if args.out is None and not source.is_dir():
@@ -65,19 +57,8 @@ def run(args: Namespace) -> None:
     if args.robustness:
         check_robustness(recipe, strengths)
     folder = Path(args.out or source)
-
-    def finish(used: RecipeConfig, model: nn.Module, data: Any, scores: dict[str, Any]) -> None:
-        show_scores(scores)
-        print(f"scores: {shown(folder / 'scores.json')}")
-        if args.robustness:
-            measure_robustness(used, model, data, folder, scores, strengths)
-
-    try:
-        evaluate(recipe, args.model, folder, finish=finish)
-    except FileNotFoundError as error:
-        if is_other_data or not (source / CONFIG_FILE).is_file():
-            raise
-        raise FileNotFoundError(
-            f"{str(error).rstrip('.')}, which {source / CONFIG_FILE} names; if the data has moved, say where it is "
-            "with --data.args.path (or root) and name a folder for the scores with --out."
-        ) from None
+    scores = evaluate(recipe, args.model, folder)
+    show_scores(scores)
+    print(f"scores: {folder / 'scores.json'}")
+    if args.robustness:
+        measure_robustness(recipe, args.model, folder, scores, strengths)

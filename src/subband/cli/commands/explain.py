@@ -22,7 +22,7 @@ from subband.cli.photographs import Job, add_photo_arguments, check_options, for
 from subband.explain.explanation import explain
 from subband.explain.filters import filter_spectra
 from subband.explain.occlusion import SubbandDrop, without_each_subband
-from subband.files import new_path, shown
+from subband.files import new_path
 from subband.media.images import on_white, read_image
 from subband.predictors.classification import ImageClassifier
 from subband.visual.explanation_page import Photograph, explanations_page, mean_drops
@@ -81,11 +81,11 @@ def run(args: Namespace) -> None:
     results, failed = for_each(jobs, lambda job: _explain(job, args, classifier, class_index, spectra))
     if not Path(args.photo).is_dir():
         _show_subbands(results[0].drops, f"{results[0].name}: {results[0].explained}, {_percent(results[0])}")
-        print(f"wrote {shown(jobs[0].target)}")
+        print(f"wrote {jobs[0].target}")
     elif results:
         _show_photographs(results, args.model)
         _write_page(jobs[0].target.with_name(PAGE), results, args, classifier, spectra)
-        print(f"wrote {len(results)} images and {PAGE} to {shown(jobs[0].target.parent)}")
+        print(f"wrote {len(results)} images and {PAGE} to {jobs[0].target.parent}")
     report_failures(failed, len(jobs))
 
 
@@ -126,7 +126,7 @@ def _explain(
     try:
         inputs = classifier.prepare(pixels)
     except ValueError as error:
-        raise ValueError(f"{shown(job.source)}: {error}") from None
+        raise ValueError(f"{job.source}: {error}") from None
     explanation = explain(
         classifier.model,
         inputs,
@@ -138,9 +138,9 @@ def _explain(
         level=args.level,
     )
     with new_path(job.target, overwrite=args.overwrite) as temporary:
-        facts = f"{shown(Path(args.model).name)}   ·   subbands of {args.wavelet}"
-        temporary.write_bytes(panel(explanation, job.name, facts, spectra))
-    return Photograph.of(explanation, job.name, job.target.name)
+        facts = f"{Path(args.model).name}   ·   subbands of {args.wavelet}"
+        temporary.write_bytes(panel(explanation, job.source.name, facts, spectra))
+    return Photograph.of(explanation, job.source.name, job.target.name)
 
 
 def _write_page(
@@ -148,15 +148,13 @@ def _write_page(
 ) -> None:
     height, width = classifier.preprocessing.size
     details = [
-        ("Model", f"{shown(args.model)} ({type(classifier.model).__name__})"),
+        ("Model", f"{args.model} ({type(classifier.model).__name__})"),
         ("Explained class", args["class"] or "the most probable one"),
         ("Input", f"{width} × {height} pixels"),
         ("Wavelet", args.wavelet),
     ]
     with new_path(path, overwrite=args.overwrite) as temporary:
-        temporary.write_text(
-            explanations_page(results, shown(Path(args.model).name), details, spectra), encoding="utf-8"
-        )
+        temporary.write_text(explanations_page(results, Path(args.model).name, details, spectra), encoding="utf-8")
 
 
 def _show_subbands(drops: Sequence[SubbandDrop], title: str) -> None:

@@ -6,8 +6,6 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torch import Tensor
-
 from subband.cli.option_rules import Needs
 from subband.cli.options import add_model_arguments, example_input, open_model, refuse_existing
 from subband.export.int8 import calibration_inputs, export_int8
@@ -73,8 +71,8 @@ def run(args: Namespace) -> None:
     inputs = example_input(model, batch=batch, height=args.height, width=args.width)
     batches = []
     if args.int8:
-        batches = calibration_inputs(model, Path(args.calibration), inputs[0], args.calibration_images)
-    shape = ", ".join(_shape_of(tensor, args.dynamic_batch) for tensor in inputs)
+        batches = calibration_inputs(model, Path(args.calibration), inputs, args.calibration_images)
+    shape = " x ".join(["any number", *map(str, inputs.shape[1:])] if args.dynamic_batch else map(str, inputs.shape))
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
         result = Path(folder) / path.name
         export = export_onnx if path.suffix == ONNX else export_program
@@ -95,10 +93,6 @@ def run(args: Namespace) -> None:
         for file in sorted(result.parent.iterdir(), reverse=True):  # weights kept apart first, then what refers to them
             file.replace(path.parent / file.name)
     print(f"{path}: input {shape}, {outcome}.")
-
-
-def _shape_of(tensor: Tensor, dynamic_batch: bool) -> str:
-    return " x ".join(["any number", *map(str, tensor.shape[1:])] if dynamic_batch else map(str, tensor.shape))
 
 
 def _checked_path(args: Namespace) -> Path:

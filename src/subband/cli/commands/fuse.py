@@ -14,11 +14,9 @@ import torch
 
 from subband.cli.option_rules import Needs
 from subband.cli.options import open_table, refuse_existing, show_table
-from subband.cli.photographs import add_output_arguments, beside, check_options, fitting_name, size_of
-from subband.files import shown
+from subband.cli.photographs import add_output_arguments, beside, check_options, size_of
 from subband.imaging import fuse
 from subband.media.images import LoadedImage, check_image_path, list_images, read_image, write_image
-from subband.media.picture_files import warn_animated
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
@@ -73,25 +71,22 @@ def run(args: Namespace) -> None:
     headings = ["photograph", "size", "mean brightness"]
     table = open_table(headings, right=headings[2:])
     for file, image, mean in zip(files, images, means, strict=True):
-        table.add_row(shown(file.name), size_of(image), f"{mean:.3f}")
+        table.add_row(file.name, size_of(image), f"{mean:.3f}")
     table.add_section()
     table.add_row("fused", f"rule {rule}", f"{pixels.clamp(0, 1).mean().item():.3f}")
     show_table(table)
-    print(f"wrote {shown(target)}")
+    print(f"wrote {target}")
 
 
 def _default_target(first: Path) -> Path:
-    return beside(first, "fused.png") if first.is_dir() else first.with_name(fitting_name(first.stem, "_fused.png"))
+    return beside(first, "fused.png") if first.is_dir() else first.with_name(f"{first.stem}_fused.png")
 
 
 def _files(photos: list[str]) -> list[Path]:
     paths = [Path(photo) for photo in photos]
-    is_folder = len(paths) == 1 and paths[0].is_dir()
-    files = list_images(paths[0]) if is_folder else paths
-    if not is_folder:
-        warn_animated(files)
+    files = list_images(paths[0]) if len(paths) == 1 and paths[0].is_dir() else paths
     if len(files) < 2:
-        raise ValueError(f"fuse needs at least two photographs, or a folder of them, got {shown(files[0])} only.")
+        raise ValueError(f"fuse needs at least two photographs, or a folder of them, got {files[0]} only.")
     return files
 
 
@@ -101,8 +96,8 @@ def _check_alike(images: list[LoadedImage]) -> None:
         sizes = [f"{each.pixels.shape[2]} x {each.pixels.shape[1]}" for each in (first, image)]
         if sizes[0] != sizes[1]:
             raise ValueError(
-                f"{shown(image.info.path)} is {sizes[1]} pixels but {shown(first.info.path)} is {sizes[0]}; "
-                "fuse needs images of one size."
+                f"{image.info.path} is {sizes[1]} pixels but {first.info.path} is {sizes[0]}; fuse needs images of "
+                "one size."
             )
     if any(image.alpha is not None for image in images):
         warnings.warn("the transparency of the photographs is left out; the fused one is opaque.", stacklevel=2)

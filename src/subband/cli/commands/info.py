@@ -43,8 +43,7 @@ def run(args: Namespace) -> None:
         raise ValueError(f"--depth must not be negative, got {args.depth}.")
     device = pick_device(args.device)
     model = open_model(args.model, args.set).to(device)
-    given = example_input(model, batch=args.batch, height=args.height, width=args.width)
-    inputs = tuple(tensor.to(device) for tensor in given)
+    inputs = example_input(model, batch=args.batch, height=args.height, width=args.width).to(device)
     cost = measure_complexity(model, inputs, repeats=args.repeats)
     config: Any = model.model_config
     spec = model_spec(config["name"])
@@ -54,7 +53,7 @@ def run(args: Namespace) -> None:
         "task": spec.task,
         "paper": spec.paper,
         "loads_published": spec.layout is not None,
-        "input_shape": list(inputs[0].shape),
+        "input_shape": list(inputs.shape),
         "input_axes": task_of(model).input_axes,
         **asdict(cost),
     }

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
-from fractions import Fraction
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -15,13 +13,11 @@ from torch import Tensor
 
 from subband.cli.options import open_table, refuse_existing, show_table
 from subband.device import pick_device
-from subband.files import shown
-from subband.media.frames import working_size
+from subband.media.frames import VideoInfo, working_size
 from subband.media.sources import open_clip
 from subband.media.video import read_clip, write_clip
-from subband.media.writers import check_clip_path, check_clip_rate
+from subband.media.writers import check_clip_path
 from subband.metrics.descriptors import VIDEO_METRICS
-from subband.models.complexity import synchronize
 from subband.predictors.video_prediction import Comparison, VideoPredictor
 from subband.visual.colors import error_colors
 
@@ -71,30 +67,19 @@ def run(args: Namespace) -> None:
     check_clip_path(args.out)
     refuse_existing(args.out, args.overwrite)
     with open_clip(args.clip) as reader:
-        fps = (reader.fps or _DEFAULT_FPS * args.stride) / args.stride
-        check_clip_rate(args.out, fps)
+        info = reader.info
         device = pick_device(args.device)
         predictor = VideoPredictor.load(args.model, device=device, max_side=args.max_side)
         wanted = predictor.num_context + (args.num_frames if args.compare else 0)
-        num_frames = reader.count
-        start = _first_frame(args, num_frames, wanted, predictor.num_context)
-        size = working_size(reader.height, reader.width, args.max_side)
+        start = _first_frame(args, info, wanted, predictor.num_context)
+        size = working_size(info.height, info.width, args.max_side)
         clip = read_clip(reader, start, wanted, args.stride, size).to(device)
-        _name_pixel_aspect(args.clip, reader.details.pixel_aspect)
     end = start + (wanted - 1) * args.stride
-    print(f"{shown(args.clip)}: frames {start} to {end} of {num_frames}, {size[0]} x {size[1]} pixels")
+    print(f"{args.clip}: frames {start} to {end} of {info.num_frames}, {size[0]} x {size[1]} pixels")
     frames = _compare(predictor, clip, args) if args.compare else _predict(predictor, clip, args.num_frames)
+    fps = (info.fps or _DEFAULT_FPS * args.stride) / args.stride
     write_clip(args.out, frames, fps=fps, overwrite=args.overwrite)
-    print(f"wrote {shown(args.out)}")
-
-
-def _name_pixel_aspect(clip: str, aspect: Fraction) -> None:
-    if aspect != 1:
-        warnings.warn(
-            f"the pixels of {clip} are not square ({aspect.numerator}:{aspect.denominator}); the prediction has the "
-            "stored ones, shown as squares.",
-            stacklevel=2,
-        )
+    print(f"wrote {args.out}")
 
 
 def _check_numbers(args: Namespace) -> None:
@@ -105,10 +90,10 @@ def _check_numbers(args: Namespace) -> None:
         raise ValueError(f"--start must not be negative, got {args.start}.")
 
 
-def _first_frame(args: Namespace, num_frames: int, wanted: int, num_context: int) -> int:
+def _first_frame(args: Namespace, info: VideoInfo, wanted: int, num_context: int) -> int:
     """Number of the first frame to read, so that `wanted` frames fit into the clip."""
     span = (wanted - 1) * args.stride + 1
-    available = num_frames - (args.start or 0)
+    available = info.num_frames - (args.start or 0)
     if available < span:
         purpose = f"{num_context} to look at" + (f" and {args.num_frames} to compare with" if args.compare else "")
         taken = f" with --stride {args.stride}" if args.stride > 1 else ""
@@ -122,7 +107,6 @@ def _first_frame(args: Namespace, num_frames: int, wanted: int, num_context: int
 def _predict(predictor: VideoPredictor, clip: Tensor, num_frames: int) -> Tensor:
     began = time.perf_counter()
     frames = predictor.predict(clip, num_frames)
-    synchronize(clip.device)
     passes = -(-num_frames // predictor.num_context)
     note = "1 pass" if passes == 1 else f"{passes} passes, each fed the one before"
     print(f"{num_frames} frames in {note}, {time.perf_counter() - began:.1f} s on {clip.device}")
@@ -138,10 +122,10 @@ def _compare(predictor: VideoPredictor, clip: Tensor, args: Namespace) -> Tensor
 
 def _show_comparison(result: Comparison, name: str) -> None:
     # Tiny frames have no SSIM.
-    metrics = [metric for metric in VIDEO_METRICS if metric.is_per_frame and metric.key in result.per_frame["model"]]
-    heads = [f"{metric.label} {who}" for metric in metrics for who in (shown(Path(name).name), "persistence")]
+    shown = [metric for metric in VIDEO_METRICS if metric.is_per_frame and metric.key in result.per_frame["model"]]
+    heads = [f"{metric.label} {who}" for metric in shown for who in (Path(name).name, "persistence")]
     table = open_table(["frame", *heads], title="Error of every predicted frame", right=["frame", *heads])
-    columns = [(metric, result.per_frame[who][metric.key]) for metric in metrics for who in ("model", "persistence")]
+    columns = [(metric, result.per_frame[who][metric.key]) for metric in shown for who in ("model", "persistence")]
     for index in range(len(result.target)):
         table.add_row(str(index + 1), *(metric.text(values[index]) for metric, values in columns))
     table.add_section()

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from subband.cli.options import refuse_existing
-from subband.files import shown
 from subband.visual.report.page import write_report
 
 if TYPE_CHECKING:
@@ -35,4 +34,4 @@ def run(args: Namespace) -> None:
     if args.out:
         refuse_existing(out, args.overwrite)
     written = write_report(folders, out, overwrite=args.overwrite)
-    print(f"wrote {shown(written)} ({written.stat().st_size / 1e6:.1f} MB)")
+    print(f"wrote {written} ({written.stat().st_size / 1e6:.1f} MB)")

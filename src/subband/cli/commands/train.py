@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
 from pathlib import Path
-from signal import SIGINT
 from typing import TYPE_CHECKING, Any
 
-from subband.cli.option_rules import Needs, check_alone
 from subband.cli.scores import show_scores
-from subband.config import RecipeConfig, build_recipe, find_recipe, flatten, list_recipes, read_recipe, recipe_text
-from subband.signals import Stopped, exit_code
-from subband.training.paths import find_paths
-from subband.training.run_files import CONFIG_FILE, RunFiles, is_first_process
+from subband.config import RecipeConfig, build_recipe, flatten, list_recipes, read_recipe, recipe_text
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
@@ -26,21 +20,6 @@ EXAMPLES = """examples:
   subband train classification/gfnet_digits --out runs/digits
   subband train runs/wast/config.yaml --out runs/wast --resume
 """
-
-
-OPTION_RULES = (
-    *(
-        Needs(
-            option, lambda args: not args.print_config, "has no effect with --print-config, which trains nothing", True
-        )
-        for option in ("--out", "--overwrite", "--resume", "--quiet")
-    ),
-    Needs(
-        "--model.weights",
-        lambda args: not args.resume,
-        "is where a fresh run starts from, but --resume goes on with a run; use one of them",
-    ),
-)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -58,15 +37,13 @@ def add_arguments(parser: ArgumentParser) -> None:
 def defaults(words: list[str]) -> dict[str, Any]:
     """Settings of the recipe that the first word names; they become the defaults of the options."""
     if "--list" in words:
-        check_alone("--list", words, "lists the recipes and stops")
         print("\n".join(list_recipes()))
         raise SystemExit(0)
     if {"-h", "--help"} & set(words):
         return {}
     if not words or words[0].startswith("-"):
         raise ValueError("name a recipe first, for example: subband train video_prediction/wast_digits")
-    settings, source = read_recipe(words[0]), find_recipe(words[0])
-    return flatten(find_paths(settings, source.parent) if source.name == CONFIG_FILE else settings)
+    return flatten(read_recipe(words[0]))
 
 
 def run(args: Namespace) -> None:
@@ -79,7 +56,7 @@ def run(args: Namespace) -> None:
     from subband.training.loop import train
 
     folder = Path(args.out or Path("runs") / Path(args.recipe).stem)
-    command = shlex.join(["subband", "train", str(folder / CONFIG_FILE), "--out", str(folder), "--resume"])
+    command = f"subband train {folder / 'config.yaml'} --out {folder} --resume"
     try:
         scores = train(
             recipe,
@@ -89,13 +66,8 @@ def run(args: Namespace) -> None:
             progress=not args.quiet,
             resume_command=command,
         )
-    except TrainingInterrupted:
-        raise
-    except (KeyboardInterrupt, Stopped) as stop:  # before or after the training itself
-        if not is_first_process() or not RunFiles(folder).last.is_file():
-            raise
-        code = stop.code if isinstance(stop, Stopped) else exit_code(SIGINT)
-        raise Stopped(f"interrupted; what was trained is saved, go on with: {command}", code) from None
+    except TrainingInterrupted as stop:
+        raise KeyboardInterrupt(str(stop)) from None
     if scores is not None:
         show_scores(scores)
         print(f"run folder: {folder}")

@@ -148,7 +148,7 @@ def _build(
     parts = [read_labelled_batch(files.folder / name, f"{files.key}s") for name in files.train]
     pixels, labels = torch.cat([part[0] for part in parts]), [label for part in parts for label in part[1]]
     spec = ImageSpec(classes=read_names(files.folder / files.meta, f"{files.key}_names"), preprocessing=prepare)
-    kept, held_out = hold_out_per_class(labels, val_fraction, spec.classes)
+    kept, held_out = hold_out_per_class(labels, val_fraction)
 
     def split(source: Tensor, own: Sequence[int], how: Augmentation | None = None) -> LabelledImages:
         return LabelledImages(StoredPixels(source, 255), own, spec, augmentation=how, seed=seed)

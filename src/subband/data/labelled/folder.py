@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -21,13 +20,8 @@ from subband.data.labelled.images import (
     hold_out_per_class,
 )
 from subband.data.labelled.preprocessing import IMAGENET_MEAN, IMAGENET_STD, CropMode, Interpolation
-from subband.data.spec import reading_files
-from subband.files import shown
 from subband.media.frames import natural_key
-from subband.media.images import on_white, read_image
-from subband.media.picture_files import PictureList, find_pictures, warn_animated, warn_left_out
-
-_MAX_NAMED = 5
+from subband.media.images import list_images, on_white, read_image
 
 
 class _Files(NamedTuple):
@@ -59,14 +53,13 @@ def image_folder(
     test_fraction: float = 0.2,
     seed: int = 0,
 ) -> ImageData:
-    """Images in a folder per class, or in the layout of ImageNet: `train/CLASS/*`, `val/CLASS/*` and `test/CLASS/*`.
+    """Images in a folder per class, or in the layout of ImageNet: `train/CLASS/*` and `val/CLASS/*`.
 
-    With the layout of ImageNet the images in `test` are the test set, or those in `val` where there is no `test`;
-    either alone does for evaluation. What is held out is always the same. Images in folders inside a class folder
-    belong to the class; a warning names other files, and animated ones, of which the first image counts.
+    With the layout of ImageNet the images in `val` are the test set; `val` alone does for evaluation. What is held out
+    is always the same.
 
     Args:
-        path: Folder of class folders, or folder with `train`, `val` and `test`, of which some may be missing.
+        path: Folder of class folders, or folder with `train` and `val`, or with `val`.
         img_size: Side or sides (height, width) of the inputs.
         crop_ratio: Share of a resized image, along one side, that is kept for validation and test.
         crop_mode: `center` keeps the shape of an image before the crop, `squash` does not.
@@ -81,15 +74,15 @@ def image_folder(
         color_jitter: Changes of brightness, contrast and saturation of the training images, instead of RandAugment.
         erasing: Share of the training images that lose a rectangle.
         train_interpolation: How training images are resized, where any part may be seen.
-        val_fraction: Share of the training images of each class held out for validation, where `val` is not for it.
+        val_fraction: Share of the training images of each class held out for validation.
         test_fraction: Share of all images of each class held out for the test; 1 is for evaluation and leaves nothing
-            to train on. With a `val` or `test` folder it has no effect but this one.
+            to train on. With a `val` folder it has no effect but this one.
         seed: Chooses the augmentation.
 
     Raises:
         FileNotFoundError: If the folder does not exist.
-        ValueError: If it holds no class folders, one of them holds no images, `val` or `test` has other classes than
-            `train`, a class has too few images for the split, or an argument is out of its range.
+        ValueError: If it holds no class folders, one of them holds no images, `val` has other classes than `train`, a
+            class has too few images for the split, or an argument is out of its range.
         ImportError: If `rand_augment` or `erasing` is asked for and timm is not installed.
 
     Example:
@@ -128,8 +121,7 @@ class _Reader:
         self.paths = paths
 
     def __call__(self, index: int) -> Tensor:
-        with reading_files():
-            return on_white(read_image(self.paths[index])).expand(3, -1, -1)
+        return on_white(read_image(self.paths[index])).expand(3, -1, -1)
 
 
 class _NoImages(LabelledImages):
@@ -153,90 +145,40 @@ def _labelled(files: _Files, spec: ImageSpec, augmentation: Augmentation, seed: 
 
 def _splits(root: Path, val_fraction: float, test_fraction: float) -> tuple[_Files, _Files, _Files]:
     """Images for training, validation and test, in either layout; the first two are empty if all are for the test."""
-    named = _named_splits(root)
-    test_name = next((name for name in ("test", "val", "train") if name in named), "")
-    is_all_test = test_fraction == 1 or (bool(named) and "train" not in named)
-    if "test" in named and len(named) > 1:
-        uses = "" if is_all_test or "val" not in named else ", val/ chooses the checkpoint"
-        warnings.warn(f"{shown(root)}: test/ is the test set{uses}.", stacklevel=4)
-    if is_all_test:
-        test = _list_classes(root / test_name)
+    has_train, has_val = (root / "train").is_dir(), _holds_folders(root / "val")
+    if test_fraction == 1 or (has_val and not has_train):
+        test = _list_classes(root / "val" if has_val else root)
         return test.select([]), test.select([]), test
-    if named <= {"train"}:
-        files = _list_classes(root / test_name)
-        rest, test = (files.select(part) for part in _split(files, test_fraction, root))
+    if has_train and (root / "val").is_dir():
+        rest, test = _list_classes(root / "train"), _list_classes(root / "val")
+        unlike = sorted(set(rest.classes) ^ set(test.classes))
+        if unlike:
+            raise ValueError(
+                f"{root}: train and val must have the same classes, but only one of them has {unlike[0]!r}."
+            )
     else:
-        rest, test = _list_classes(root / "train"), _list_classes(root / test_name)
-        _check_classes(root, rest, test, test_name)
-    if {"train", "val", "test"} <= named:
-        val = _list_classes(root / "val")
-        _check_classes(root, rest, val, "val")
-        return rest, val, test
+        files = _list_classes(root)
+        rest, test = (files.select(part) for part in _split(files, test_fraction, root))
     train, val = (rest.select(part) for part in _split(rest, val_fraction, root))
     return train, val, test
 
 
-def _named_splits(root: Path) -> set[str]:
-    """Which of `train`, `val` and `test` hold class folders; none if they are classes themselves."""
-    folders = {item.name for item in _visible_folders(root)}
-    named = {name for name in ("train", "val", "test") if _holds_folders(root / name)}
-    if "train" in named and (alias := folders & {"valid", "validation", "dev"}):
-        raise ValueError(f"{shown(root)} holds train/ and {min(alias)}/; rename {min(alias)}/ to val/.")
-    is_layout = bool(named) if folders <= {"train", "val", "test"} else bool(named & {"val", "test"})
-    if not is_layout or (named == {"test"} and len(folders) > 1) or ("train" in folders - named):
-        return set()
-    found = find_pictures(root)
-    beside = PictureList([], {**found.left_out}, [item for item in found.folders if item.name not in named])
-    if found.files:
-        beside.left_out["not in a class folder"] = found.files
-    warn_left_out(root, beside)
-    return named
-
-
-def _check_classes(root: Path, train: _Files, other: _Files, name: str) -> None:
-    for has, lacks, files, others in (("train", name, train, other), (name, "train", other, train)):
-        if unlike := [label for label in files.classes if label not in others.classes]:
-            raise ValueError(
-                f"{shown(root)}: train and {name} must have the same classes, but only {has} has "
-                f"{', '.join(map(repr, unlike[:_MAX_NAMED]))}{', ...' * (len(unlike) > _MAX_NAMED)}; add or remove "
-                f"{lacks}/{unlike[0]}."
-            )
-
-
-def _visible_folders(path: Path) -> list[Path]:
-    return [item for item in find_pictures(path).folders if item.is_dir()]
-
-
 def _holds_folders(path: Path) -> bool:
-    return path.is_dir() and bool(_visible_folders(path))
+    return path.is_dir() and any(item.is_dir() for item in path.iterdir())
 
 
 def _list_classes(folder: Path) -> _Files:
-    found = find_pictures(folder)
-    folders = sorted(found.folders, key=natural_key)
+    folders = sorted((item for item in folder.iterdir() if item.is_dir() and item.name[0] != "."), key=natural_key)
     if len(folders) < 2:
-        raise ValueError(f"{shown(folder)} holds {len(folders)} class folder(s); it needs at least two, one per class.")
-    left_out = {reason: list(files) for reason, files in found.left_out.items()}
-    if found.files:
-        left_out["not in a class folder"] = found.files
-    listed = []
-    for item in folders:
-        members = find_pictures(item, with_subfolders=True)
-        for reason, files in members.left_out.items():
-            left_out.setdefault(reason, []).extend(files)
-        if not members.files:
-            beside = f"; it holds {members.summary()}" if members.summary() else ""
-            raise ValueError(f"the class folder {shown(item)} holds no photographs{beside}.")
-        listed.append(members.files)
+        raise ValueError(f"{folder} holds {len(folders)} class folder(s); it needs at least two, one per class.")
+    listed = [list_images(item) for item in folders]
     paths = [path for members in listed for path in members]
-    warn_left_out(folder, PictureList(paths, left_out, []))
-    warn_animated(paths)
     labels = [label for label, members in enumerate(listed) for _ in members]
-    return _Files(paths, labels, tuple(shown(item.name) for item in folders))
+    return _Files(paths, labels, tuple(item.name for item in folders))
 
 
 def _split(files: _Files, fraction: float, root: Path) -> tuple[list[int], list[int]]:
     try:
-        return hold_out_per_class(files.labels, fraction, files.classes)
+        return hold_out_per_class(files.labels, fraction)
     except ValueError as error:
-        raise ValueError(f"{shown(root)}: {error}") from None
+        raise ValueError(f"{root}: {error}") from None

@@ -124,15 +124,12 @@ class ImageData:
     spec: ImageSpec
 
 
-def hold_out_per_class(
-    labels: Sequence[int], fraction: float, classes: Sequence[str] | None = None
-) -> tuple[list[int], list[int]]:
+def hold_out_per_class(labels: Sequence[int], fraction: float) -> tuple[list[int], list[int]]:
     """Split images in two so that every class is in both; the same split every time.
 
     Args:
         labels: Label of every image.
         fraction: Share of each class to hold out, at least one image.
-        classes: Names of the labels, for messages.
 
     Returns:
         Indices that stay, and indices held out, both ascending.
@@ -149,7 +146,6 @@ def hold_out_per_class(
     counts = {label: max(1, round(len(members) * fraction)) for label, members in by_class.items()}
     for label, members in by_class.items():
         if counts[label] >= len(members):
-            name = label if classes is None else repr(classes[label])
-            raise ValueError(f"class {name} has {len(members)} image(s), too few to hold out {fraction:g} of them.")
+            raise ValueError(f"class {label} has {len(members)} image(s), too few to hold out {fraction:g} of them.")
     held_out = {index for label, members in by_class.items() for index in members[: counts[label]]}
     return [i for i in range(len(labels)) if i not in held_out], sorted(held_out)

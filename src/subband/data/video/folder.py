@@ -1,7 +1,6 @@
 """Any folder of videos, animated images or folders of frames."""
 
 import hashlib
-import os
 import warnings
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -12,12 +11,10 @@ import torch
 from torch import Tensor
 
 from subband.data.random import uniform
-from subband.data.spec import Clips, ClipSpec, DamagedFileError, VideoData, check_index, image_size, reading_files
-from subband.files import shown
-from subband.media.frames import ClipReader
-from subband.media.picture_files import NO_PICTURE, find_pictures, is_animated
+from subband.data.spec import Clips, ClipSpec, VideoData, check_index, image_size
+from subband.media.frames import IMAGE_SUFFIXES, ClipReader
 from subband.media.sources import open_clip
-from subband.media.video import read_clip
+from subband.media.video import probe, read_clip
 
 Fit = Literal["crop", "stretch"]
 
@@ -45,12 +42,11 @@ class VideoClips(Clips):
         stride: Distance between the frames of a clip.
         fit: `"crop"` resizes the shorter side and crops the center, `"stretch"` resizes both sides.
         clips_per_video: Random clips of each video per epoch; None: fixed clips that do not overlap.
-        in_memory: Decode all videos now and keep them, resized, as 8-bit frames; those that cannot be decoded are left
-            out with a warning.
+        in_memory: Decode all videos now and keep them, resized, as 8-bit frames.
         seed: Chooses the random clips.
 
     Raises:
-        ValueError: If no video can be decoded.
+        ValueError: If a video cannot be decoded.
     """
 
     def __init__(
@@ -65,14 +61,11 @@ class VideoClips(Clips):
         seed: int = 0,
     ) -> None:
         self.spec = spec
+        self.videos = videos
         self._stride = stride
         self._fit = fit
         self._seed = seed
         self._is_random = clips_per_video is not None
-        self._frames: list[Tensor] | None = None
-        if in_memory:
-            videos, self._frames = self._decode_all(videos)
-        self.videos = videos
         span = (spec.num_frames - 1) * stride + 1
         self._clips = [
             (index, first)
@@ -80,6 +73,7 @@ class VideoClips(Clips):
             for first in ([0] * clips_per_video if clips_per_video else range(0, video.num_frames - span + 1, span))
         ]
         self._span = span
+        self._frames = [self._decode(video) for video in videos] if in_memory else None
 
     def __len__(self) -> int:
         """Clips of one epoch."""
@@ -89,7 +83,7 @@ class VideoClips(Clips):
         """Inputs `(T, C, H, W)` and targets `(T', C, H, W)` in [0, 1].
 
         Raises:
-            DamagedFileError: If the video turns out to be damaged.
+            ValueError: If the video turns out to be damaged.
         """
         index, first = self._clips[check_index(key) % len(self)]
         video = self.videos[index]
@@ -98,25 +92,9 @@ class VideoClips(Clips):
         if self._frames is not None:
             frames = self._frames[index][first : first + self._span : self._stride].float() / 255
         else:
-            with reading_files():
-                frames = read_fitted(video, self.spec, first, self.spec.num_frames, self._stride, self._fit)
+            frames = read_fitted(video, self.spec, first, self.spec.num_frames, self._stride, self._fit)
         inputs, targets = frames.split((self.spec.in_frames, self.spec.out_frames))
         return inputs, targets
-
-    def _decode_all(self, videos: Sequence[Video]) -> tuple[list[Video], list[Tensor]]:
-        """The videos that can be decoded, and their frames."""
-        decoded, problems = [], []
-        for video in videos:
-            try:
-                with reading_files():
-                    decoded.append((video, self._decode(video)))
-            except DamagedFileError as error:
-                problems.append(str(error))
-        if not decoded:
-            raise ValueError(f"no video can be decoded: {_listed(problems)}")
-        if problems:
-            warnings.warn(f"left out {len(problems)} of {len(videos)} videos: {_listed(problems)}", stacklevel=2)
-        return [video for video, _ in decoded], [frames for _, frames in decoded]
 
     def _decode(self, video: Video) -> Tensor:
         """All frames, `(T, C, H, W)` uint8."""
@@ -250,7 +228,7 @@ def split_videos(
     videos = find_videos(folder, num_frames)
     if len(videos) < 3:
         raise ValueError(f"{folder} has {len(videos)} usable videos, three splits need at least 3")
-    videos.sort(key=lambda video: hashlib.sha256(os.fsencode(video.path.relative_to(folder).as_posix())).digest())
+    videos.sort(key=lambda video: hashlib.sha256(video.path.relative_to(folder).as_posix().encode()).digest())
     num_val, num_test = (max(1, round(len(videos) * share)) for share in fractions[1:])
     num_train = max(1, len(videos) - num_val - num_test)
     num_val = min(num_val, len(videos) - num_train - 1)
@@ -271,26 +249,21 @@ def find_videos(folder: Path, num_frames: int) -> list[Video]:
     Raises:
         ValueError: If nothing can be used.
     """
-    videos = []
-    candidates, problems = _candidates(folder)
-    for path in candidates:
+    videos, problems = [], []
+    for path in _candidates(folder):
         if path.suffix.lower() in _TEXT_SUFFIXES:  # known without PyAV, which a folder of frames does not need
-            problems.append(f"{shown(path)} is no video")
+            problems.append(f"{path} is no video")
             continue
         try:
-            with warnings.catch_warnings():
-                # Files and folders beside frames are candidates themselves.
-                warnings.filterwarnings("ignore", "left out in")
-                with open_clip(path) as reader:
-                    video = Video(path, reader.count, reader.height, reader.width)
+            info = probe(path)
         except ValueError as error:
             problems.append(str(error).rstrip("."))
             continue
-        if video.num_frames < num_frames:
-            problems.append(f"{shown(path)} has {video.num_frames} frames, {num_frames} are needed")
+        if info.num_frames < num_frames:
+            problems.append(f"{path} has {info.num_frames} frames, {num_frames} are needed")
         else:
-            videos.append(video)
-    listed = _listed(problems)
+            videos.append(Video(path, info.num_frames, info.height, info.width))
+    listed = "; ".join([*problems[:_MAX_LISTED], *(["..."] if len(problems) > _MAX_LISTED else [])])
     if not videos:
         raise ValueError(f"{folder} holds no usable video" + (f": {listed}" if listed else ""))
     if problems:
@@ -298,18 +271,11 @@ def find_videos(folder: Path, num_frames: int) -> list[Video]:
     return videos
 
 
-def _listed(problems: Sequence[str]) -> str:
-    return "; ".join([*problems[:_MAX_LISTED], *(["..."] if len(problems) > _MAX_LISTED else [])])
-
-
-def _candidates(folder: Path) -> tuple[list[Path], list[str]]:
-    """What may be a video, and why other files cannot be; nothing hidden.
-
-    Folders with still pictures in them, animated pictures, and files that are no pictures.
-    """
-    found = find_pictures(folder, with_subfolders=True)
-    animated = {path for path in found.files if is_animated(path)}
-    folders = {path.parent for path in found.files if path not in animated}
-    others = set(found.left_out.pop(NO_PICTURE, []))
-    problems = [f"{shown(path)}: {reason}" for reason, files in found.left_out.items() for path in files]
-    return sorted(folders | animated | others), problems
+def _candidates(folder: Path) -> list[Path]:
+    """What may be a video: files that are no images, and folders with images in them; nothing hidden."""
+    visible = [
+        path for path in folder.rglob("*") if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
+    folders = {path.parent for path in visible if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()}
+    others = {path for path in visible if path.suffix.lower() not in IMAGE_SUFFIXES and path.is_file()}
+    return sorted(folders | others)

@@ -14,9 +14,8 @@ from torch import Tensor
 
 from subband.data.dataset_files import existing
 from subband.data.random import uniform
-from subband.data.spec import Clips, ClipSpec, VideoData, check_index, image_size, reading_files
+from subband.data.spec import Clips, ClipSpec, VideoData, check_index, image_size
 from subband.data.video.folder import Video, read_fitted
-from subband.media.frames import ClipReader
 from subband.media.sources import open_clip
 
 
@@ -46,29 +45,19 @@ class KineticsClips(Clips):
         """Inputs `(T, 3, H, W)` and targets `(T', 3, H, W)` in [0, 1].
 
         Raises:
-            DamagedFileError: If the video is damaged or too short.
+            ValueError: If the video is damaged or too short.
         """
         path = self.paths[check_index(key) % len(self)]
-        with reading_files(), open_clip(path) as reader:
-            # The header of an MP4 file counts its pictures; only where some of them are damaged is that too many.
-            count = reader.details.about_frames or reader.count
-            try:
-                frames = self._read(reader, count, key)
-            except ValueError:
-                if reader.info.num_frames == count:
-                    raise
-                frames = self._read(reader, reader.info.num_frames, key)
+        with open_clip(path) as reader:
+            count = reader.info.num_frames
+            spare = count - (self.spec.num_frames - 1) * self._stride
+            if spare < 1:
+                raise ValueError(f"{path} has {count} frames, too few for {self.spec.num_frames} at this stride")
+            first = spare // 2 if self._seed is None else int(uniform(self._seed, [key], 1)[0, 0] * spare)
+            video = Video(path, count, reader.height, reader.width)
+            frames = read_fitted(video, self.spec, first, self.spec.num_frames, self._stride, "crop", reader=reader)
         inputs, targets = frames.split((self.spec.in_frames, self.spec.out_frames))
         return inputs, targets
-
-    def _read(self, reader: ClipReader, count: int, key: int) -> Tensor:
-        """A clip `(T, C, H, W)` of a video of `count` frames."""
-        spare = count - (self.spec.num_frames - 1) * self._stride
-        if spare < 1:
-            raise ValueError(f"{reader.path} has {count} frames, too few for {self.spec.num_frames} at this stride")
-        first = spare // 2 if self._seed is None else int(uniform(self._seed, [key], 1)[0, 0] * spare)
-        video = Video(reader.path, count, reader.height, reader.width)
-        return read_fitted(video, self.spec, first, self.spec.num_frames, self._stride, "crop", reader=reader)
 
 
 def kinetics(

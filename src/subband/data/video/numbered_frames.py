@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from subband.data.spec import Clips, ClipSpec, check_index, reading_files
-from subband.media.pixels import as_frame, read_pixels
+from subband.data.spec import Clips, ClipSpec, check_index
+from subband.media.pixels import open_image
 
 
 class NumberedFrames(NamedTuple):
@@ -64,11 +65,10 @@ class NumberedFrameClips(Clips):
 
         Raises:
             FileNotFoundError: If a frame is missing.
-            DamagedFileError: If a file is no image.
+            ValueError: If a file is no image.
         """
         clip = self.clips[check_index(key) % len(self)]
-        with reading_files():
-            frames = torch.stack([self._frame(clip.path(frame)) for frame in range(self.spec.num_frames)])
+        frames = torch.stack([self._frame(clip.path(frame)) for frame in range(self.spec.num_frames)])
         inputs, targets = frames.split((self.spec.in_frames, self.spec.out_frames))
         return inputs, targets
 
@@ -88,6 +88,7 @@ def read_frame(path: Path) -> Tensor:
         ValueError: If it is no image.
     """
     try:
-        return torch.from_numpy(as_frame(read_pixels(path)).copy()).permute(2, 0, 1)
+        with open_image(path) as image:
+            return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)
     except FileNotFoundError:
         raise FileNotFoundError(f"frame not found: {path}") from None

@@ -149,15 +149,16 @@ def robustness(
     prepare = data.spec.preprocessing
     batch_size = recipe.evaluation.batch_size or recipe.data.batch_size
     options: dict[str, Any] = {"shuffle": False, "drop_last": False, "seed": recipe.seed, "device": device}
-    loader = SampleLoader(data.test, batch_size, num_workers=recipe.data.num_workers, **options)  # type: ignore[arg-type]
-    for inputs, labels in progress(loader):
+    for inputs, labels in progress(
+        SampleLoader(data.test, batch_size, num_workers=recipe.data.num_workers, **options)  # type: ignore[arg-type]
+    ):
         inputs, labels = inputs.to(device), labels.to(device)
         images = prepare.denormalize(inputs).clamp(0, 1)
         for (name, strength), total in zip(cases, totals, strict=True):
             seen = inputs if strength is None else prepare.normalize(_DISTORTIONS[name](images, strength))
             for key, value in _sums(model(seen).float(), labels).items():
                 total[key] = total.get(key, 0.0) + value
-    count = len(data.test) - len(loader.left_out)
+    count = len(data.test)
     return [
         {
             "distortion": name,

@@ -16,7 +16,6 @@ from torch.nn import functional as F
 from subband.config import LossTerm, RecipeConfig
 from subband.data.labelled.images import ImageData, ImageSpec
 from subband.data.loader import SampleLoader
-from subband.files import shown
 from subband.layers.frequency_gate import gate_penalty
 from subband.metrics.descriptors import CLASSIFICATION_METRICS, MetricInfo
 from subband.models.registry import create_model, model_spec
@@ -192,8 +191,7 @@ class ClassificationTask(Task):
                 else:
                     outputs = model(images.to(device))
                 parts[name].append(outputs.float().cpu())
-        indices = [index for index in range(len(data.test)) if index not in loader.left_out]
-        labels = torch.tensor(data.test.labels)[indices]
+        labels = torch.tensor(data.test.labels)
         logits = {name: torch.cat(outputs) for name, outputs in parts.items()}
         rows = {name: scores(outputs, labels, data.spec.classes) for name, outputs in logits.items()}
         for name, keeps in kept.items():
@@ -207,8 +205,8 @@ class ClassificationTask(Task):
             "width": data.spec.preprocessing.size[1],
         }
         if recipe.data.name == "image_folder":  # one reader for all of them: the folder says which
-            facts["folder"] = shown(Path(recipe.data.args["path"]).resolve().name)
-        return Evaluation(facts, rows, _samples(data, indices, logits, recipe.evaluation.num_samples))
+            facts["folder"] = Path(recipe.data.args["path"]).resolve().name
+        return Evaluation(facts, rows, _samples(data, logits, recipe.evaluation.num_samples))
 
 
 class LossOptions(NamedTuple):
@@ -324,28 +322,17 @@ def _check_heads(models: dict[str, Any], spec: ImageSpec) -> None:
             )
 
 
-def _samples(data: ImageData, indices: list[int], logits: dict[str, Tensor], wanted: int) -> dict[str, np.ndarray]:
-    """Test images from all over the set, so that not all are of the first class; and the worst mistakes.
-
-    Args:
-        data: Its test set counts.
-        indices: Of the images that were read, in the order of the logits.
-        logits: By name of the network.
-        wanted: How many images of each kind.
-    """
-    count = min(wanted, len(indices))
+def _samples(data: ImageData, logits: dict[str, Tensor], wanted: int) -> dict[str, np.ndarray]:
+    """Test images from all over the set, so that not all are of the first class; and the worst mistakes."""
+    count = min(wanted, len(data.test))
     if count == 0:
         return {}
-    chosen = [place * len(indices) // count for place in range(count)]
-    samples = _images(data, [indices[place] for place in chosen])
+    chosen = [index * len(data.test) // count for index in range(count)]
+    samples = _images(data, chosen)
     samples |= {f"prediction/{name}": outputs[chosen].softmax(1).numpy() for name, outputs in logits.items()}
     for name, outputs in logits.items():
-        worst = _worst_mistakes(outputs, torch.tensor(data.test.labels)[indices])[:wanted]
-        mistakes = (
-            _images(data, [indices[place] for place in worst]) | {"prediction": outputs[worst].softmax(1).numpy()}
-            if worst
-            else {}
-        )
+        worst = _worst_mistakes(outputs, torch.tensor(data.test.labels))[:wanted]
+        mistakes = _images(data, worst) | {"prediction": outputs[worst].softmax(1).numpy()} if worst else {}
         samples |= {f"mistakes/{name}/{key}": array for key, array in mistakes.items()}
     return samples
 
