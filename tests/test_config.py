@@ -22,6 +22,20 @@ def write(path, settings):
     return path
 
 
+def test_recipes_share_nothing_with_those_built_before():
+    """Not with one that was changed afterwards, and not with one that was refused."""
+    wanted = recipe_text(build_recipe(MINIMAL))
+    changed = build_recipe(MINIMAL)
+    changed.loss[0].args["channels"] = 1
+    changed.loss.append(changed.loss[0])
+    changed.stages.append(changed.loss[0])
+    changed.model.args["img_size"] = changed.data.args["img_size"] = 64
+    changed.optim.lr = changed.trainer.epochs = 7
+    with pytest.raises(ValueError, match="lr"):
+        build_recipe({**MINIMAL, "seed": 3, "optim": {"lr": "fast"}})
+    assert recipe_text(build_recipe(MINIMAL)) == wanted
+
+
 def test_a_resolved_recipe_reads_back_unchanged(tmp_path):
     recipe = build_recipe({**MINIMAL, "loss": [{"name": "mse"}, {"name": "l1", "weight": 0.5, "args": {}}]})
     path = tmp_path / "recipe.yaml"

@@ -337,7 +337,7 @@ def check_keys(settings: Any, config: type, where: str, trail: str = "") -> None
     """
     if not isinstance(settings, dict):
         raise ValueError(f"{where}: {trail or 'the recipe'} must be a mapping of settings.")
-    hints = _type_hints(config)
+    hints = get_type_hints(config)
     for key, value in settings.items():
         if key not in hints:
             close = difflib.get_close_matches(str(key), hints, n=1, cutoff=0.4)
@@ -349,9 +349,6 @@ def check_keys(settings: Any, config: type, where: str, trail: str = "") -> None
     for key, kind in lists.items():
         for number, item in enumerate(settings.get(key) or []):
             check_keys(item, kind, where, f"{trail}{key}[{number}].")
-
-
-_type_hints = functools.cache(get_type_hints)
 
 
 def recipe_text(recipe: RecipeConfig) -> str:
