@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import difflib
 import functools
@@ -275,7 +276,8 @@ def build_recipe(settings: dict[str, Any], where: str = "recipe") -> RecipeConfi
         values = parser.instantiate(parser.parse_object(settings))
     except Exception as error:  # jsonargparse wraps what it finds in several types
         raise ValueError(f"{where}: {' '.join(str(error).split())}") from None
-    return RecipeConfig(**{field.name: values[field.name] for field in dataclasses.fields(RecipeConfig)})
+    # Copied, because the parser hands its own defaults out, and a recipe may be changed.
+    return copy.deepcopy(RecipeConfig(**{field.name: values[field.name] for field in dataclasses.fields(RecipeConfig)}))
 
 
 @functools.cache
