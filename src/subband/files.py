@@ -73,12 +73,25 @@ def write_atomically(path: Path, content: bytes) -> None:
         temporary.write_bytes(content)
 
 
+def leavings(path: Path) -> list[Path]:
+    """What kills in the middle of writing a file have left beside it.
+
+    Args:
+        path: The file, whether it is there or not.
+    """
+    return sorted(path.parent.glob(f"{_beginning(path)}*"))
+
+
+def _beginning(path: Path) -> str:
+    """How the temporary names of a file begin."""
+    # Not with the name itself, which may be as long as a name can be.
+    return f".{hashlib.blake2b(os.fsencode(path.name), digest_size=8).hexdigest()}-"
+
+
 @contextmanager
 def _aside(path: Path) -> Iterator[Path]:
     """A path beside `path` that is flushed to disk and renamed when the block ends without an error."""
-    # Not the name itself, which may be as long as a name can be.
-    short = hashlib.blake2b(os.fsencode(path.name), digest_size=8).hexdigest()
-    temporary = path.with_name(f".{short}-{os.getpid()}{path.suffix}")
+    temporary = path.with_name(f"{_beginning(path)}{os.getpid()}{path.suffix}")
     try:
         yield temporary
         if temporary.is_file():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import sys
@@ -87,7 +86,8 @@ def exit_code(number: int) -> int:
 
 def end_now(number: int) -> NoReturn:
     """End this process and the ones it started, without any clean-up."""
-    for child in multiprocessing.active_children():
+    multiprocessing = sys.modules.get("multiprocessing")  # not imported for this: no process was started without it
+    for child in multiprocessing.active_children() if multiprocessing else ():
         child.kill()
     os._exit(exit_code(number))
 

@@ -12,8 +12,8 @@ import pytest
 import torch
 import yaml
 
+from subband import imaging
 from subband.cli import main as cli
-from subband.cli.commands import denoise
 from subband.cli.main import main
 from subband.media.images import write_image
 from subband.predictors.classification import ImageClassifier
@@ -28,8 +28,7 @@ def test_a_signal_ends_a_command_over_a_folder_between_two_results(tmp_path, mon
     folder.mkdir()
     for number in range(3):
         write_image(folder / f"{number}.png", torch.rand(1, 16, 16))
-    (name,) = {"denoise_wavelet"} & set(vars(denoise))
-    original = getattr(denoise, name)
+    original = imaging.denoise_wavelet
     for kind in (signal.SIGTERM, signal.SIGINT):
         handlers = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
         done = []
@@ -40,7 +39,7 @@ def test_a_signal_ends_a_command_over_a_folder_between_two_results(tmp_path, mon
             done.append(None)
             return original(*args, **options)
 
-        monkeypatch.setattr(denoise, name, work)
+        monkeypatch.setattr(imaging, "denoise_wavelet", work)
         out = tmp_path / kind.name
         capsys.readouterr()
         assert main(["denoise", str(folder), "--out", str(out)]) == 128 + kind

@@ -9,6 +9,7 @@ import pytest
 import torch
 import yaml
 
+from subband.files import leavings, new_path
 from subband.tasks.video_prediction import VideoPredictionTask
 from subband.training import loop
 from subband.training.checkpoints import AveragedWeights, DivergenceError
@@ -133,7 +134,10 @@ def test_a_run_that_was_moved_keeps_its_best_weights_and_loses_the_leavings_of_a
     recipe = tiny(optim={"lr": 0.05, "schedule": "constant"})
     train(recipe, tmp_path / "whole", progress=False)
     power_cut(9, recipe, tmp_path / "here")
-    (tmp_path / "here" / "checkpoints" / ".last-123.ckpt").write_bytes(b"half")
+    last = RunFiles(tmp_path / "here").last
+    with new_path(last, overwrite=True) as aside:
+        shutil.copy(last, aside)
+    aside.write_bytes(b"half")  # as a kill leaves it
     (tmp_path / "here").rename(tmp_path / "there")
     train(recipe, tmp_path / "there", resume=True, progress=False)
     assert {path.name for path in (tmp_path / "there" / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
@@ -182,20 +186,19 @@ def test_a_full_disk_names_the_file_and_what_is_safe(tmp_path, tiny, monkeypatch
     whole = os.fsync
     saved = itertools.count()
 
-    def full_at(number):
+    def full_at(number, run):
         def fsync(descriptor):
-            name = os.readlink(f"/proc/self/fd/{descriptor}") if os.path.isdir("/proc/self/fd") else "last"
-            if "last" in name and next(saved) == number:
+            if leavings(RunFiles(run).last) and next(saved) == number:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             return whole(descriptor)
 
         return fsync
 
-    monkeypatch.setattr(os, "fsync", full_at(0))
+    monkeypatch.setattr(os, "fsync", full_at(0, tmp_path / "first"))
     with pytest.raises(OSError, match=r"last.ckpt: No space left on device; nothing had been saved yet; .*start"):
         train(tiny(), tmp_path / "first", progress=False)
     saved = itertools.count()
-    monkeypatch.setattr(os, "fsync", full_at(1))
+    monkeypatch.setattr(os, "fsync", full_at(1, tmp_path / "second"))
     with pytest.raises(OSError, match=r"No space left on device; .*last.ckpt is intact; .*go on with: again"):
         train(tiny(), tmp_path / "second", progress=False, resume_command="again")
     monkeypatch.undo()

@@ -100,10 +100,11 @@ def calibration_batches(prepare: Callable[[Tensor], Tensor], folder: Path, *, ba
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is no folder of images for calibration.")
     found = find_pictures(folder, with_subfolders=True)
-    warn_left_out(folder, found)
     paths = sorted(found.files)
     if len(paths) < batch:
-        raise ValueError(f"{folder} holds {len(paths)} photographs, fewer than a batch of {batch}.")
+        others = f" (left out: {summary})" if (summary := found.summary()) else ""
+        raise ValueError(f"{folder} holds {len(paths)} photographs, fewer than a batch of {batch}{others}.")
+    warn_left_out(folder, found)
     count = min(len(paths), max(limit, batch)) // batch * batch
     chosen = [paths[index * len(paths) // count] for index in range(count)]
     inputs = [prepare(on_white(read_image(path))) for path in chosen]

@@ -167,13 +167,12 @@ def is_animated(path: Path) -> bool:
     """Whether a file holds more pictures than its first: an animation, or further pages.
 
     Args:
-        path: The file; only the names of formats that can hold several are looked into.
+        path: The file; not looked into if it has the name of a format that cannot hold several.
     """
     suffix = path.suffix.lower()
-    if suffix not in _ANIMATED:
-        return False
+    moves = _ANIMATED.get(suffix, None if suffix in READ_SUFFIXES else _moves_for_pillow)
     try:
-        return _ANIMATED[suffix](path)
+        return moves is not None and moves(path)
     except (OSError, EOFError, SyntaxError, ValueError, struct.error):  # found and named when it is read
         return False
 

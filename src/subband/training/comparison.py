@@ -98,7 +98,7 @@ def mean_and_spread(values: Sequence[float | None], num_digits: int) -> str:
 
 
 def _check_settings(folder: Path, recipe: RecipeConfig) -> None:
-    changed = changed_settings(recipe, RunFiles(folder)).keys() - {"trainer.device"}
+    changed = changed_settings(recipe, RunFiles(folder), with_paths=True).keys() - {"trainer.device"}
     if changed:
         raise ValueError(
             f"{folder} holds a run with other settings; choose another folder for the runs, or remove that one."

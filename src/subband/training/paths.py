@@ -27,7 +27,7 @@ def absolute_paths(settings: dict[str, Any]) -> dict[str, Any]:
 def find_paths(settings: dict[str, Any], run: Path) -> dict[str, Any]:
     """Settings of a run whose relative paths are looked for above the run folder, where they are not here.
 
-    A run of before 0.3 stored paths as they were given, relative to the folder it was started in. What is found is
+    Older runs stored paths as they were given, relative to the folder it was started in. What is found is
     warned of.
 
     Args:

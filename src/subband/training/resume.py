@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import pickle
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 import yaml
 
 from subband.config import RecipeConfig, build_recipe, flatten, read_recipe, recipe_text
-from subband.files import write_atomically
+from subband.files import leavings, write_atomically
 from subband.training.paths import PATH_ARGUMENTS, absolute_paths
 from subband.training.run_files import RunFiles
 
@@ -111,15 +110,20 @@ def check_length(recipe: RecipeConfig, files: RunFiles, state: RunState) -> None
         )
 
 
-def changed_settings(recipe: RecipeConfig, files: RunFiles) -> dict[str, tuple[Any, Any]]:
+def changed_settings(recipe: RecipeConfig, files: RunFiles, *, with_paths: bool = False) -> dict[str, tuple[Any, Any]]:
     """Settings that differ from those in a run's `config.yaml`: before and now, by dotted name.
 
-    Paths of data are no settings of this kind: data may have moved.
+    Args:
+        recipe: The settings now.
+        files: The run.
+        with_paths: Whether paths of data count, which may have moved.
     """
     if not files.config.is_file():
         return {}
     before = build_recipe(read_recipe(files.config), str(files.config))
-    old, new = (_without_paths(flatten(absolute_paths(_settings(item)))) for item in (before, recipe))
+    old, new = (flatten(absolute_paths(_settings(item))) for item in (before, recipe))
+    if not with_paths:
+        old, new = _without_paths(old), _without_paths(new)
     return {key: (old[key], value) for key, value in new.items() if old[key] != value}
 
 
@@ -167,5 +171,5 @@ def _text(value: Any) -> str:
 def remove_leavings(files: RunFiles) -> None:
     """Remove what a kill in the middle of writing has left beside the checkpoints."""
     for path in (files.last, files.best):
-        for leaving in path.parent.glob(f".{path.stem}-*{path.suffix}"):
-            Path(leaving).unlink(missing_ok=True)
+        for leaving in leavings(path):
+            leaving.unlink(missing_ok=True)

@@ -69,6 +69,7 @@ def imra(mra_coeffs: Sequence[Tensor]) -> Tensor:
         mra_coeffs: List of `mra`.
 
     Raises:
+        TypeError: If a part is neither floating nor complex.
         ValueError: If there is no part.
 
     Example:
@@ -122,6 +123,7 @@ def imra2(mra_coeffs: Sequence[Any]) -> Tensor:
         mra_coeffs: List of `mra2`.
 
     Raises:
+        TypeError: If a part is neither floating nor complex.
         ValueError: If there is no part.
 
     Example:
@@ -174,6 +176,7 @@ def imran(mra_coeffs: Sequence[Any]) -> Tensor:
         mra_coeffs: List of `mran`.
 
     Raises:
+        TypeError: If a part is neither floating nor complex.
         ValueError: If there is no part.
 
     Example:
@@ -234,4 +237,6 @@ def _total(mra_coeffs: Sequence[Any]) -> Tensor:
     parts = [part for level in bands for part in level]
     if not parts:
         raise ValueError("mra_coeffs must hold at least one part")
+    for part in parts:
+        check_dtype(part, "every part of mra_coeffs")
     return sum(parts[1:], start=parts[0])
