@@ -14,12 +14,11 @@ test:
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 -m "not slow"
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 -m slow
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist worksteal
 
 quick:
 	@$(PYTHON) scripts/bootstrap.py all,test,lint
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist worksteal -m "not slow"
 
 lint:
 	@$(PYTHON) scripts/bootstrap.py all,test,lint

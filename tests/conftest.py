@@ -48,7 +48,7 @@ def case() -> Callable[..., AbstractContextManager[None]]:
     return named
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def golden() -> Path:
     """Folder of stored outputs of the published implementations."""
     return TESTS / "golden"

@@ -148,7 +148,9 @@ def test_the_benchmark_of_integers_runs(tmp_path):
     shutil.copytree(bundled, tmp_path / "run" / "model")
     card = read_card(bundled)
     (tmp_path / "run" / "config.yaml").write_text(card["metadata"]["recipe"])
-    single, integer = table(run_script("quantization.py", "run", "--repeats", "1", folder=tmp_path))
+    single, integer = table(
+        run_script("quantization.py", "run", "--repeats", "1", "--calibration-images", "64", folder=tmp_path)
+    )
     assert single[:2] == ["run (gfnet_ti)", "float32"]
     assert float(single[2]) == pytest.approx(100 * card["metadata"]["scores"]["top1"], abs=0.01)
     assert float(single[3]) == 100 >= float(integer[3]) > 98

@@ -262,6 +262,35 @@ def test_wrappers_of_training_scripts_are_removed(wrap, tmp_path):
     assert all(again[key].equal(value) for key, value in state.items())
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_numbers_of_another_kind_are_refused(tmp_path, case):
+    """What copies would fail with many lines on, or turn into other numbers without a word."""
+    state = subband.export_published(subband.create_model("tau", **SMALL))
+    key, value = next((key, value) for key, value in state.items() if value.ndim == 4)
+    kinds = {
+        "float32 sparse_coo": value.to_sparse(),
+        "int8": (100 * value).to(torch.int8),
+        "complex64": value.to(torch.complex64),
+        "qint8": torch.quantize_per_tensor(value, 0.1, 0, torch.qint8),
+        "without values": value.to("meta"),
+    }
+    for name, other in kinds.items():
+        torch.save({"model": {**state, key: other}}, tmp_path / "x.pth")
+        with case(name), pytest.raises(ValueError, match=rf"x\.pth .*{key} {name}, model has float32") as error:
+            subband.load_published("tau", tmp_path / "x.pth", **SMALL)
+        assert "\n" not in str(error.value)
+    half = {key: value.half() if value.is_floating_point() else value for key, value in state.items()}
+    assert subband.export_published(subband.load_published("tau", half, **SMALL))[key].equal(value.half().float())
+
+
+def test_a_file_that_holds_itself_ends(tmp_path):
+    content: dict = {}
+    content["model"] = content
+    torch.save(content, tmp_path / "x.pth")
+    with pytest.raises(ValueError, match=r"x\.pth: no weights found; the checkpoint holds model"):
+        subband.load_published("tau", tmp_path / "x.pth")
+
+
 def test_every_command_says_the_same(tmp_path, capsys, monkeypatch, case):
     monkeypatch.chdir(tmp_path)
     page, clip = tmp_path / "page.pth", tmp_path / "clip"

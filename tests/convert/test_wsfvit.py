@@ -25,10 +25,16 @@ def older(state):
     return state
 
 
-@pytest.fixture
-def state(golden):
+@pytest.fixture(scope="module")
+def stored_state(golden):
     """Published state dict of the smaller stored case, without its fixed filters."""
     return state_dict_from_manifest(golden / "wsfvit" / "wsfvit_p0_224.json")
+
+
+@pytest.fixture
+def state(stored_state):
+    """Its entries, which a test may replace."""
+    return dict(stored_state)
 
 
 @pytest.mark.parametrize("name", ["wsfvit_p0", "wsfvit_t"])

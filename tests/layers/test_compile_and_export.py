@@ -116,6 +116,7 @@ CASES: dict[str, Callable[[], tuple[nn.Module, Any]]] = {
         lambda n: Pair(*(kind("haar") for kind in STATIONARY[n]), with_size=False), 8, (4, 4, 6)
     ),
     "learnable": lambda: (Pair(LearnableDWT2d("db2", layout="channels")), image(7, 8)),
+    "learnable_1d": lambda: (Pair(LearnableDWT1d("db2")), image(7, channels=2)),
     "learnable_1d_3d": lambda: one_and_three_axes(lambda n: Pair(LEARNABLE[n]("haar"))),
     "lifting": lambda: (Pair(LiftingDWT2d("bior4.4", layout="channels")), image(7, 8)),
     "lifting_1d_3d": lambda: one_and_three_axes(lambda n: Pair(LIFTING[n]("haar"))),
@@ -136,7 +137,7 @@ CASES: dict[str, Callable[[], tuple[nn.Module, Any]]] = {
     "frequency_gate": lambda: (FrequencyGate(12), image(4, 6, channels=12)),
 }
 # Code is generated for sums of shifted views and for products of matrices; the tracer alone is asked for all.
-INDUCTOR = ("learnable", "fourier_filter_last")
+INDUCTOR = ("learnable_1d", "fourier_filter_last")
 
 
 @pytest.mark.parametrize(

@@ -351,7 +351,7 @@ def test_ptwt(rng):
 @pytest.mark.filterwarnings("ignore")
 def test_onnx(rng, check_onnx):
     modes = ("symmetric", "zero", "reflect", "smooth", "periodization")
-    options = itertools.product(("haar", "db4"), modes)
+    options = [("haar", "zero"), ("haar", "periodization"), *itertools.product(("db2",), modes)]
     modules = {f"{wavelet} in mode {mode}": DWT2d(wavelet, mode) for wavelet, mode in options}
     check_onnx(modules, torch.randn(2, 3, 11, 16, generator=rng))
 
@@ -361,8 +361,8 @@ def test_onnx(rng, check_onnx):
 def test_onnx_of_the_inverse(rng, check_onnx):
     modules = {
         "haar": IDWT2d("haar"),
-        "db4": IDWT2d("db4"),
-        "db4 in mode periodization": IDWT2d("db4", "periodization"),
+        "db3": IDWT2d("db3"),
+        "db2 in mode periodization": IDWT2d("db2", "periodization"),
         "bands in another order": IDWT2d("db2", layout="bands", order=("da", "aa", "dd", "ad")),
     }
     check_onnx(modules, torch.randn(2, 3, 4, 7, 8, generator=rng))

@@ -48,13 +48,32 @@ def test_a_failed_write_leaves_the_old_weights(tmp_path, model, monkeypatch):
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [("{", "not valid JSON"), ('{"name": "wast"}', "lacks args, format_version, metadata")],
+    [
+        ("{", "is not valid JSON"),
+        ("", "is not valid JSON"),
+        ("[]", "holds no JSON object"),
+        ('{"name": "wast"}', "lacks args, format_version, metadata"),
+        ({"metadata": 3}, ": metadata must be of type dict, got 3"),
+        ({"format_version": "1"}, ": format_version must be of type int, got '1'"),
+        ({"name": "taw"}, ": unknown model 'taw'; did you mean tau"),
+        ({"args": {"hid_X": 4}}, ": model 'simvp_gsta' has no argument 'hid_X'"),
+        ({"args": {"hid_S": "x"}}, ": model 'simvp_gsta' cannot be built with hid_S='x': "),
+        ({"args": {"hid_S": 10**12}}, ": model 'simvp_gsta' cannot be built with hid_S=1000000000000: "),
+        (
+            {"args": {**SMALL, "hid_S": 6}},
+            "does not fit its config.json: .*, and [0-9]+ lines more",
+        ),
+    ],
 )
 def test_a_damaged_card_is_named(tmp_path, model, content, words):
     subband.save_model(model, tmp_path)
-    (tmp_path / "config.json").write_text(content)
-    with pytest.raises(ValueError, match=words):
+    path = tmp_path / "config.json"
+    path.write_text(content if isinstance(content, str) else json.dumps(json.loads(path.read_text()) | content))
+    with pytest.raises(ValueError, match=words) as error:
         subband.load_model(tmp_path)
+    assert str(path.parent) in str(error.value)
+    assert "config.json" in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 def test_damaged_or_foreign_weights_are_named(tmp_path, model):

@@ -3,6 +3,7 @@
 import functools
 import importlib
 import inspect
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -176,11 +177,24 @@ def test_imagenet_recipe_reads_its_data(name, imagenet):
     assert data.train[5][0].shape == data.test[0][0].shape == (3, size, size)
 
 
-def small_classifier(recipe: RecipeConfig) -> None:
-    """Shrink the network to a few channels, and train on digits."""
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """A folder of noise: six classes, two batches of six pictures to train on."""
+    folder = tmp_path_factory.mktemp("pictures")
+    for split, count in (("train", 2), ("val", 1), ("test", 1)):
+        for label in "abcdef":
+            (folder / split / label).mkdir(parents=True)
+            for number in range(count):
+                write_image(folder / split / label / f"{number}.png", torch.rand(3, 32, 32))
+    return folder
+
+
+def small_classifier(recipe: RecipeConfig, pictures: Path) -> None:
+    """Shrink the network to a few channels, and train on a few pictures."""
     small = next(args for prefix, args in SMALL_CLASSIFIERS.items() if recipe.model.name.startswith(prefix))
     recipe.model.args = {**recipe.model.args, **small, "img_size": 32}
-    recipe.data.name, recipe.data.batch_size, recipe.data.args = "digits", 600, {"img_size": 32}
+    recipe.data.name, recipe.data.batch_size = "image_folder", 6
+    recipe.data.args = {"img_size": 32, "path": str(pictures)}
     recipe.model.weights = None
     recipe.trainer.precision, recipe.trainer.compile = "32", False
     recipe.trainer.num_devices, recipe.trainer.accumulate = 1, 1
@@ -197,10 +211,13 @@ def small_predictor(recipe: RecipeConfig) -> None:
 
 
 @pytest.mark.parametrize("name", TRAINED)
-def test_one_recipe_of_each_signature_trains_two_steps(name, tmp_path):
+def test_one_recipe_of_each_signature_trains_two_steps(name, tmp_path, pictures):
     recipe = load_recipe(name)
     is_classifier = recipe.task == "classification"
-    (small_classifier if is_classifier else small_predictor)(recipe)
+    if is_classifier:
+        small_classifier(recipe, pictures)
+    else:
+        small_predictor(recipe)
     recipe.data.num_workers = 0
     recipe.trainer.epochs, recipe.trainer.device, recipe.trainer.tensorboard = 1, "cpu", False
     scores = train(recipe, tmp_path / "run", progress=False)

@@ -68,8 +68,10 @@ def test_agrees_with_pywavelets(
 def test_more_wavelets_agree_with_pywavelets(
     wavelet: str, dtype: torch.dtype, tolerance: float, rng: torch.Generator, case: Callable
 ) -> None:
+    # The adjoint of 76 taps takes seconds for every case.
+    cases = (CASES + MORE_CASES)[:: 3 if wavelet == "db38" else 1]
     # Long filters extrapolate a short signal far beyond its ends in mode `smooth`, where both lose digits.
-    for mode, (shape, axes) in product(MODES, CASES + MORE_CASES):
+    for mode, (shape, axes) in product(MODES, cases):
         x = torch.randn(shape, generator=rng, dtype=dtype)
         with case(mode, shape, axes):
             check(x, wavelet, mode, axes, 10 * tolerance)

@@ -117,9 +117,11 @@ def unwrap(checkpoint: Any, source: str) -> dict[str, Tensor]:
     """
     if not isinstance(checkpoint, Mapping):
         raise ValueError(f"{source} has no weights by name inside, but a {type(checkpoint).__name__}.")
-    for wrapper in (*WRAPPERS, *AVERAGES):
-        if isinstance(checkpoint.get(wrapper), Mapping):
-            return unwrap(checkpoint[wrapper], source)
+    opened: list[Any] = []  # a pickle may hold itself
+    while not any(checkpoint is one for one in opened):
+        opened.append(checkpoint)
+        inside = (checkpoint.get(wrapper) for wrapper in (*WRAPPERS, *AVERAGES))
+        checkpoint = next((content for content in inside if isinstance(content, Mapping)), checkpoint)
     named = {key: value for key, value in checkpoint.items() if isinstance(key, str) and isinstance(value, Tensor)}
     state = {key: value for key, value in named.items() if key not in COUNTERS}
     if not state:
@@ -192,18 +194,22 @@ def rename_state(state: Mapping[str, Tensor], table: KeyMap, model: nn.Module, s
         source: What error messages call the checkpoint.
 
     Raises:
-        ValueError: If names are missing or left over, or shapes differ; up to ten of each are listed.
+        ValueError: If names are missing or left over, or shapes or kinds of numbers differ; up to ten of each are
+            listed.
     """
     wanted = model.state_dict()
     constants = table.constants(model) if table.constants else {}
     own: dict[str, Tensor] = {}
-    unexpected, misshapen = [], []
+    unexpected, misshapen, mistyped = [], [], []
     for key, value in state.items():
         if key in constants or table.is_ignored(key):
             continue
         target = table.to_own(key)
         if target is None or target not in wanted:
             unexpected.append(key)
+            continue
+        if not _is_of_kind(value, wanted[target]):
+            mistyped.append(f"{key} {_kind(value)}, model has {_kind(wanted[target])}")
             continue
         fitting = _fitting(table, target, value, wanted[target].shape)
         if fitting is None:
@@ -212,12 +218,24 @@ def rename_state(state: Mapping[str, Tensor], table: KeyMap, model: nn.Module, s
             own[target] = fitting
     named = {table.to_own(key) for key in state}
     missing = [table.to_published(key) or key for key in wanted if key not in named]
-    found = {"missing": missing, "unexpected": unexpected, "wrongly shaped": misshapen}
+    found = {"missing": missing, "unexpected": unexpected, "wrongly shaped": misshapen, "of another type": mistyped}
     if any(found.values()):
         raise ValueError(
             f"{source} does not fit the model: " + "; ".join(_listing(*item) for item in found.items() if item[1])
         )
     return own
+
+
+def _is_of_kind(value: Tensor, wanted: Tensor) -> bool:
+    """Whether numbers can be copied: not integers that stand for others, not complex ones into real ones."""
+    if value.layout != torch.strided or value.is_quantized or value.is_meta:
+        return False
+    return value.is_complex() == wanted.is_complex() and (value.is_floating_point() or not wanted.is_floating_point())
+
+
+def _kind(value: Tensor) -> str:
+    names = (value.dtype, *([value.layout] if value.layout != torch.strided else []))
+    return "without values" if value.is_meta else " ".join(str(name).removeprefix("torch.") for name in names)
 
 
 def _fitting(table: KeyMap, key: str, value: Tensor, wanted: torch.Size) -> Tensor | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from safetensors.torch import save
@@ -15,6 +16,8 @@ from subband.files import write_atomically
 from subband.models.model_folder import CONFIG_FILE, FORMAT_VERSION, WEIGHTS_FILE, find_model_folder, read_card
 from subband.models.registry import create_model, model_spec
 from subband.weight_files import read_safetensors
+
+SHOWN = 200  # characters of PyTorch's words in a message
 
 
 def save_model(
@@ -67,7 +70,7 @@ def load_model(source: str | Path) -> nn.Module:
     """
     folder = find_model_folder(source)
     card = read_card(folder)
-    model = model_of_card(card)
+    model = model_of_card(card, folder)
     weights = folder / WEIGHTS_FILE
     if not weights.is_file():
         raise FileNotFoundError(f"{weights} is missing beside {CONFIG_FILE}.")
@@ -76,9 +79,16 @@ def load_model(source: str | Path) -> nn.Module:
     return model.eval()
 
 
-def model_of_card(card: Mapping[str, Any]) -> nn.Module:
-    """The network that a card describes, with fresh weights."""
-    return create_model(card["name"], **{key: _as_tuple(value) for key, value in card["args"].items()})
+def model_of_card(card: Mapping[str, Any], folder: Path) -> nn.Module:
+    """The network that the card of a folder describes, with fresh weights.
+
+    Raises:
+        ValueError: If there is no such network, naming the card.
+    """
+    try:
+        return create_model(card["name"], **{key: _as_tuple(value) for key, value in card["args"].items()})
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{folder / CONFIG_FILE}: {error}") from error
 
 
 def _card(model: nn.Module, metadata: Mapping[str, Any]) -> bytes:
@@ -100,7 +110,9 @@ def _load_strictly(model: nn.Module, state: dict[str, Tensor], path: Path) -> No
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
-        raise ValueError(f"{path} does not fit its {CONFIG_FILE}: {error}") from None
+        first, *more = (line.strip().rstrip(".") for line in str(error).splitlines()[1:] or [str(error)])
+        others = f", and {len(more)} lines more" if more else ""
+        raise ValueError(f"{path} does not fit its {CONFIG_FILE}: {shorten(first, SHOWN)}{others}.") from None
 
 
 def _as_tuple(value: Any) -> Any:

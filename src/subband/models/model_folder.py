@@ -11,6 +11,7 @@ from subband.file_kinds import other_kind
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 FORMAT_VERSION = 1
+KINDS: dict[str, type] = {"format_version": int, "name": str, "args": dict, "metadata": dict}
 LONE_FILE = (
     "may hold weights, but not of which network; make a model folder of it with `subband convert FILE --model NAME "
     "--out FOLDER`, or, if it is a checkpoint of a run, name the run folder"
@@ -49,14 +50,17 @@ def read_card(folder: Path) -> dict[str, Any]:
     """The checked contents of a model folder's `config.json`."""
     path = folder / CONFIG_FILE
     try:
-        card = json.loads(path.read_text())
+        card = json.loads(path.read_text("utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not valid JSON: {error}.") from None
     if not isinstance(card, dict):
         raise ValueError(f"{path} holds no JSON object; it was not written by subband.")
-    missing = {"format_version", "name", "args", "metadata"} - set(card)
+    missing = set(KINDS) - set(card)
     if missing:
         raise ValueError(f"{path} lacks {', '.join(sorted(missing))}; it was not written by subband.")
+    for key, kind in KINDS.items():
+        if not isinstance(card[key], kind):
+            raise ValueError(f"{path}: {key} must be of type {kind.__name__}, got {card[key]!r}.")
     if card["format_version"] > FORMAT_VERSION:
         raise ValueError(f"{path} was written by a newer subband ({card.get('subband_version')}); upgrade to read it.")
     return card

@@ -101,7 +101,8 @@ def create_model(name: str, **overrides: Any) -> nn.Module:
         The network, in training mode, with `model_config` = name and overrides, so that `save_model` can store it.
 
     Raises:
-        ValueError: If the name is unknown (the closest names are given).
+        ValueError: If the name is unknown (the closest names are given), or the network cannot be built with these
+            arguments.
         TypeError: If the model has no argument of that name (the argument is named).
 
     Example:
@@ -117,6 +118,13 @@ def create_model(name: str, **overrides: Any) -> nn.Module:
             close = difflib.get_close_matches(key, known, n=1)
             hint = f"did you mean {close[0]}?" if close else f"it takes {', '.join(known)}."
             raise TypeError(f"model {name!r} has no argument {key!r}; {hint}")
-    model = spec.builder(**{**spec.args, **overrides})
+    try:
+        model = spec.builder(**{**spec.args, **overrides})
+    except (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError) as error:
+        if not overrides:
+            raise
+        given, reason = ", ".join(f"{key}={value!r}" for key, value in overrides.items()), str(error).splitlines()
+        said = reason[0].rstrip(".") if reason else type(error).__name__
+        raise ValueError(f"model {name!r} cannot be built with {given}: {said}.") from error
     model.model_config = {"name": name, "args": overrides}  # type: ignore[assignment]
     return model

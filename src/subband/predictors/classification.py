@@ -194,9 +194,10 @@ def read_preprocessing(source: str | Path) -> Preprocessing:
         >>> read_preprocessing("gfnet_digits").size
         (8, 8)
     """
-    card = read_card(find_model_folder(source))
+    folder = find_model_folder(source)
+    card = read_card(folder)
     with torch.device("meta"):  # a network without memory, which tells its sizes
-        model = model_of_card(card)
+        model = model_of_card(card, folder)
     if not isinstance(model, Classifier):
         raise TypeError(f"{source} holds a {type(model).__name__}, which is no classifier.")
     return _known_preprocessing(model, card["metadata"].get("preprocessing"))

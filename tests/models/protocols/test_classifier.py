@@ -16,12 +16,15 @@ FAMILIES = {
     "gfnet": ("gfnet_ti", {"dims": (24,), "depths": (2,), "img_size": 64}),
     "gfnet_h": ("gfnet_h_ti", {"dims": (8, 12, 16, 24), "depths": (1, 1, 1, 1), "layer_scale": 0.1, "img_size": 64}),
     "dct_resnet": ("dct_resnet50", {"depths": (1, 1, 1, 1), "width": 8, "img_size": 64}),
+    "dct_resnet_coefficients": (
+        "dct_resnet50",
+        {"depths": (1, 1, 1, 1), "width": 8, "img_size": 64, "inputs": "coefficients"},
+    ),
     "dct_resnet_gated": (
         "dct_resnet50",
         {"depths": (1, 1, 1, 1), "width": 8, "img_size": 64, "channels": 192, "gated": True},
     ),
     "dct_mobilenetv2": ("dct_mobilenetv2", {"img_size": 64}),
-    "dct_mobilenetv2_coefficients": ("dct_mobilenetv2", {"img_size": 64, "inputs": "coefficients"}),
     "vit": ("vit_ti", {"img_size": 64, "depth": 2, "dim": 24, "num_heads": 3}),
 }
 
