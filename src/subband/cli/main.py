@@ -142,6 +142,7 @@ def _run(command: str, words: list[str]) -> int:
 def _parse(command: str, module: ModuleType, words: list[str]) -> Any:
     import jsonargparse
 
+    words = _without_dashes(words)
     jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
     parser = jsonargparse.ArgumentParser(
         prog=f"subband {command}",
@@ -165,6 +166,14 @@ def _parse(command: str, module: ModuleType, words: list[str]) -> Any:
         return None
     check_given(args, parser.get_defaults(), getattr(module, "OPTION_RULES", ()))
     return args
+
+
+def _without_dashes(words: list[str]) -> list[str]:
+    """The words without a `--`, as which jsonargparse has no option; what begins with a dash after it is a file."""
+    if "--" not in words:
+        return words
+    place = words.index("--")
+    return words[:place] + [f"./{word}" if word.startswith("-") else word for word in words[place + 1 :]]
 
 
 def _formatter() -> type:

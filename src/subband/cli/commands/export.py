@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from subband.cli.option_rules import Needs
 from subband.cli.options import add_model_arguments, attempt, example_input, open_model, refuse_existing
+from subband.files import shown
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
@@ -106,11 +107,11 @@ def _checked_path(args: Namespace) -> Path:
     """Where to write, once all that can be wrong with the options without a look at the model is not."""
     path = Path(args.out)
     if path.suffix not in (ONNX, PROGRAM):
-        raise ValueError(f"--out must end in {ONNX} or {PROGRAM}, not {path.name!r}.")
+        raise ValueError(f"--out must end in {ONNX} or {PROGRAM}, not {shown(path.name)}.")
     if path.is_dir():
         raise ValueError(f"--out must be a file, but {path} is a folder.")
     if args.int8 and path.suffix != ONNX:
-        raise ValueError(f"--int8 writes {ONNX} files, --out is {path.name!r}.")
+        raise ValueError(f"--int8 writes {ONNX} files, --out is {shown(path.name)}.")
     if args.int8 != (args.calibration is not None):
         raise ValueError("--int8 and --calibration FOLDER go together: ranges of numbers are measured on the images.")
     return refuse_existing(path, args.overwrite)
