@@ -16,7 +16,9 @@ from types import ModuleType
 from typing import Any
 
 from subband._version import __version__
+from subband.cli.data_paths import take_paths, without_paths
 from subband.cli.option_rules import check_given
+from subband.config import path_arguments
 from subband.files import shown
 from subband.signals import SignalHandlers, Stopped, exit_code, say
 
@@ -141,9 +143,6 @@ def _run(command: str, words: list[str]) -> int:
 
 def _parse(command: str, module: ModuleType, words: list[str]) -> Any:
     import jsonargparse
-
-    from subband.cli.data_paths import take_paths, without_paths
-    from subband.config import path_arguments
 
     words, paths = take_paths(_without_dashes(words))
     jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
