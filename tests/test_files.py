@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from subband.files import new_path, write_atomically
+from subband.files import new_path, utf8_path, write_atomically
 
 
 def test_a_full_disk_is_said_with_the_name_of_the_file_which_stays_as_it_was(tmp_path, monkeypatch):
@@ -26,3 +26,13 @@ def test_a_full_disk_is_said_with_the_name_of_the_file_which_stays_as_it_was(tmp
         (tmp_path / "other.csv").read_text()
     assert path.read_text() == "before"
     assert [entry.name for entry in tmp_path.iterdir()] == ["result.csv"]
+
+
+def test_a_library_that_takes_no_bytes_but_utf8_reads_and_writes_through_a_link(tmp_path):
+    with utf8_path(tmp_path / "plain") as path:
+        assert path == tmp_path / "plain"
+    other = tmp_path / os.fsdecode(b"\xe9")
+    with utf8_path(other) as path:
+        path.write_bytes(str(path).encode())
+    assert other.read_bytes()
+    assert not os.path.lexists(path)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
 
 RECIPES = Path(str(files("subband"))) / "recipes"
+PATH_ARGUMENTS = ("path", "root")
+"""Arguments of data sets that name a file or folder."""
 
 
 @dataclass(kw_only=True)
@@ -271,13 +273,30 @@ def build_recipe(settings: dict[str, Any], where: str = "recipe") -> RecipeConfi
     """
     settings = _plain(settings)
     check_keys(settings, RecipeConfig, where)
+    paths = path_arguments((settings.get("data") or {}).get("args"))
     parser = _parser()
     try:
-        values = parser.instantiate(parser.parse_object(settings))
+        values = parser.instantiate(parser.parse_object(merge(settings, _data_args(dict.fromkeys(paths, "")))))
     except Exception as error:  # jsonargparse wraps what it finds in several types
         raise ValueError(f"{where}: {' '.join(str(error).split())}") from None
     # Copied, because the parser hands its own defaults out, and a recipe may be changed.
-    return copy.deepcopy(RecipeConfig(**{field.name: values[field.name] for field in dataclasses.fields(RecipeConfig)}))
+    values = {field.name: values[field.name] for field in dataclasses.fields(RecipeConfig)}
+    recipe = copy.deepcopy(RecipeConfig(**values))
+    recipe.data.args.update(paths)
+    return recipe
+
+
+def path_arguments(args: dict[str, Any] | None) -> dict[str, str]:
+    """Paths among the arguments of a data set, which a parser of YAML would misread: the folder `2024` as a number.
+
+    Args:
+        args: The arguments.
+    """
+    return {key: value for key, value in (args or {}).items() if key in PATH_ARGUMENTS and isinstance(value, str)}
+
+
+def _data_args(args: dict[str, str]) -> dict[str, Any]:
+    return {"data": {"args": args}} if args else {}
 
 
 @functools.cache

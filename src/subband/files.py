@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,31 @@ def _escape(match: re.Match[str]) -> str:
     code = ord(match[0])
     is_byte = 0xDC80 <= code <= 0xDCFF  # how Python holds a byte that is no UTF-8
     return f"\\x{code - 0xDC00:02x}" if is_byte else match[0].encode("unicode_escape").decode()
+
+
+def is_utf8(path: Path) -> bool:
+    """Whether every byte of a path is UTF-8.
+
+    Args:
+        path: Any path.
+    """
+    return not re.search("[\ud800-\udfff]", str(path))
+
+
+@contextmanager
+def utf8_path(path: Path) -> Iterator[Path]:
+    """Yields a path for libraries that take no bytes but UTF-8: `path` itself, or a link to it for as long as needed.
+
+    Args:
+        path: File or folder, which need not be there yet.
+    """
+    if is_utf8(path):
+        yield path
+    else:
+        with tempfile.TemporaryDirectory(prefix="subband-") as folder:
+            link = Path(folder) / "link"
+            link.symlink_to(path.absolute())
+            yield link
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from subband.file_kinds import is_safetensors, other_kind
+from subband.files import utf8_path
 
 __all__ = ["read_checkpoint", "read_safetensors"]
 
@@ -64,7 +65,8 @@ def read_checkpoint(path: str | Path) -> Any:
     try:
         with torch.serialization.safe_globals(PLAIN), warnings.catch_warnings():  # type: ignore[arg-type]
             warnings.simplefilter("ignore", UserWarning)  # about pickle protocols; what follows says it better
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=_is_mappable(path))
+            with utf8_path(path) as file:
+                return torch.load(file, map_location="cpu", weights_only=True, mmap=_is_mappable(path))
     except pickle.UnpicklingError as error:
         raise ValueError(f"{path} is refused: {_reason(str(error))}; re-save its state dict alone.") from None
     except OSError:
@@ -89,7 +91,8 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
     if kind is not None:
         raise ValueError(f"{path} {kind}.")
     try:
-        return load_file(path)
+        with utf8_path(path) as file:
+            return load_file(file)
     except (SafetensorError, ValueError, RuntimeError, KeyError) as error:
         raise ValueError(f"{path} cannot be read as safetensors: {str(error).rstrip('.')}.") from None
 

@@ -168,6 +168,14 @@ def test_names_of_any_kind_are_read_and_written(tmp_path: Path, capsys, monkeypa
     capsys.readouterr()
     assert "-dash.png looks like an option; write ./-dash.png" in refused(capsys, "denoise", "-dash.png")
     assert main(["denoise", "./-dash.png", "--cycle-spins", "0"]) == 0
+    assert main(["denoise", "--cycle-spins", "0", "--overwrite", "--", "-dash.png"]) == 0
+
+
+def test_a_pipe_is_refused_and_not_read(tmp_path: Path, capsys) -> None:
+    pipe = tmp_path / "pipe.png"
+    os.mkfifo(pipe)  # nobody writes into it: whoever opens it waits for ever
+    for words in (["denoise"], ["classify", "--model", "gfnet_digits"], ["fuse", str(pipe)], ["compress"]):
+        assert f"{pipe} is a pipe or a device; an image is read from a file" in refused(capsys, *words, str(pipe))
 
 
 @pytest.mark.slow

@@ -1,8 +1,10 @@
 """From a folder per class to a trained classifier and its scores, by commands alone."""
 
 import json
+import os
 import signal
 
+import pytest
 import torch
 import yaml
 
@@ -42,6 +44,30 @@ def test_folder_to_scores(tmp_path, monkeypatch, capsys):
     assert "100.00" in page
     again = json.loads((tmp_path / "again" / "scores.json").read_text())
     assert again["rows"][0]["metrics"] == scores["rows"][0]["metrics"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["2024", "a: b", "null", "http_x", os.fsdecode(b"caf\xe9 $x^2$\n")])
+def test_folders_of_runs_and_data_bear_any_name(tmp_path, monkeypatch, capsys, name):
+    monkeypatch.chdir(tmp_path)
+    for number in range(16):
+        folder = tmp_path / "data" / name / ("0", os.fsdecode(b"\xe9"))[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        write_image(folder / f"{number}.png", torch.full((3, 9, 9), number / 24))
+    monkeypatch.chdir(tmp_path / "data")
+    recipe = SMALL | {"trainer": SMALL["trainer"] | {"epochs": 1, "tensorboard": True}}
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(recipe))
+    run = os.path.join("..", name)
+    assert main(["train", "../small.yaml", "--out", run, "--quiet", "--data.args.path", name]) == 0
+    assert ("is no UTF-8, which TensorBoard needs" in capsys.readouterr().err) == name.startswith("caf")
+    longer = ["train", os.path.join(run, "config.yaml"), "--out", run, "--resume", "--trainer.epochs", "2", "--quiet"]
+    assert main(longer) == 0
+    assert yaml.safe_load((tmp_path / name / "config.yaml").read_text())["data"]["args"]["path"] == os.path.abspath(
+        name
+    )
+    assert main(["evaluate", run]) == 0
+    assert main(["report", run, "--out", os.path.join("..", f"{name}.html")]) == 0
+    assert main(["classify", os.path.join(name, "0"), "--model", run]) == 0
 
 
 def test_data_with_other_classes_is_refused(tmp_path, monkeypatch, capsys):

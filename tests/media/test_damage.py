@@ -103,6 +103,32 @@ def test_pictures_that_cannot_be_decoded_are_counted_in_one_warning(tmp_path: Pa
     assert "left out: 2, frames that were restored in part only: 3" in Damage(2, 3).describe(path)
 
 
+def test_jpeg_pictures_that_break_off_do_not_depend_on_what_was_decoded_before(tmp_path: Path) -> None:
+    for name in ("x.mov", "x.mkv", "x.avi"):
+        path = tmp_path / name
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("mjpeg", rate=25)
+            stream.height, stream.width, stream.pix_fmt = 48, 64, "yuvj420p"
+            for index in range(12):
+                pixels = np.random.default_rng(index).integers(0, 255, (48, 64, 3), np.uint8)
+                for packet in stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")):
+                    if index in (0, 5, 6):
+                        content = bytes(packet)
+                        broken = av.Packet(content[: len(content) // 2] + b"\xff\xd9")
+                        broken.pts, broken.dts, broken.time_base = packet.pts, packet.dts, packet.time_base
+                        broken.stream, broken.is_keyframe = stream, True
+                        packet = broken
+                    container.mux(packet)
+        with pytest.warns(UserWarning, match="frames that were restored in part only: 3"):
+            expected = hashes(path)
+        assert len(expected) == 12, name
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            assert probe(path).num_frames == 12
+            for start in range(10):
+                assert hashes(path, start, 2) == expected[start : start + 2], f"{name} from {start}"
+
+
 def test_no_frame_can_be_decoded(tmp_path: Path) -> None:
     encode(tmp_path / "x.mp4", "mpeg4", {}, {}, count=1)
     content = (tmp_path / "x.mp4").read_bytes()
@@ -128,7 +154,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     monkeypatch.setattr(
         frame_source,
         "decoded_frames",
-        lambda stream, packets, damage: decode(stream, counted("decoded", packets), damage),
+        lambda stream, packets, damage, alone: decode(stream, counted("decoded", packets), damage, alone),
     )
     return count
 

@@ -16,7 +16,9 @@ from types import ModuleType
 from typing import Any
 
 from subband._version import __version__
+from subband.cli.data_paths import take_paths, without_paths
 from subband.cli.option_rules import check_given
+from subband.config import path_arguments
 from subband.files import shown
 from subband.signals import SignalHandlers, Stopped, exit_code, say
 
@@ -142,6 +144,7 @@ def _run(command: str, words: list[str]) -> int:
 def _parse(command: str, module: ModuleType, words: list[str]) -> Any:
     import jsonargparse
 
+    words, paths = take_paths(_without_dashes(words))
     jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
     parser = jsonargparse.ArgumentParser(
         prog=f"subband {command}",
@@ -154,7 +157,9 @@ def _parse(command: str, module: ModuleType, words: list[str]) -> Any:
     parser.add_argument("--traceback", action="store_true", help="Show the Python traceback of an error.")
     try:
         if hasattr(module, "defaults"):  # a command whose defaults come from a file named on its command line
-            parser.set_defaults(module.defaults(words))
+            stored = module.defaults(words)
+            paths = path_arguments(stored.get("data.args")) | paths
+            parser.set_defaults(without_paths(stored))
         args = parser.parse_args(words)
     except ArgumentError as error:
         options = [option for action in parser._actions for option in action.option_strings]
@@ -163,8 +168,18 @@ def _parse(command: str, module: ModuleType, words: list[str]) -> Any:
         if end.code:
             raise
         return None
+    if paths:
+        args["data.args"].update({name: path for name, path in paths.items() if name in args["data.args"]})
     check_given(args, parser.get_defaults(), getattr(module, "OPTION_RULES", ()))
     return args
+
+
+def _without_dashes(words: list[str]) -> list[str]:
+    """The words without a `--`, as which jsonargparse has no option; what begins with a dash after it is a file."""
+    if "--" not in words:
+        return words
+    place = words.index("--")
+    return words[:place] + [f"./{word}" if word.startswith("-") else word for word in words[place + 1 :]]
 
 
 def _formatter() -> type:

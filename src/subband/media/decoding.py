@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from subband.media.containers import import_av, reading
+
+REPORT_ERRORS = {"err_detect": "explode"}
+"""Options of a decoder that is to refuse damaged pictures; some, that of JPEG pictures for one, hide them else."""
 
 
 @dataclass
@@ -87,7 +90,22 @@ def video_packets(container: Any, stream: Any, path: Path, damage: Damage) -> It
             damage.is_cut = True
 
 
-def decoded_frames(stream: Any, packets: Iterable[Any], damage: Damage) -> Iterator[Any]:
+def use_one_thread(context: Any) -> None:
+    """Lets a decoder that is not yet open decode by one thread.
+
+    Args:
+        context: The decoder.
+    """
+    context.thread_type = "NONE"
+    context.thread_count = 1
+
+
+def decoded_frames(
+    stream: Any,
+    packets: Iterable[Any],
+    damage: Damage,
+    alone: Callable[[Any], list[Any]] | None = None,
+) -> Iterator[Any]:
     """Frames of packets, in the order of showing.
 
     Like the ffmpeg program, this shows frames that the decoder restored in part, and leaves out what it does not give
@@ -97,28 +115,49 @@ def decoded_frames(stream: Any, packets: Iterable[Any], damage: Damage) -> Itera
         stream: The video stream.
         packets: Its packets.
         damage: Where pictures that cannot be decoded are counted.
+        alone: Decodes a damaged packet without those before it, in streams whose pictures need no others.
     """
     context = stream.codec_context
     num_waiting = 0
     for packet in packets:
-        frames = _decode(context, packet, damage)
+        frames = _decode(context, packet, damage, alone)
         num_waiting += (not packet.is_discard) - len(frames)
         yield from frames
-    last = _decode(context, None, damage)
+    last = _decode(context, None, damage, None)
     damage.may_hide = len(last) + damage.num_lost < num_waiting
     yield from last
 
 
-def _decode(context: Any, packet: Any | None, damage: Damage) -> list[Any]:
+def decode_packet(context: Any, packet: Any | None) -> list[Any]:
+    """Frames that a decoder gives out for a packet; none if it cannot decode it.
+
+    Args:
+        context: The decoder.
+        packet: The packet; None for the frames that are still inside.
+    """
+    return _try_to_decode(context, packet) or []
+
+
+def _decode(context: Any, packet: Any | None, damage: Damage, alone: Callable[[Any], list[Any]] | None) -> list[Any]:
+    frames = _try_to_decode(context, packet)
+    if alone is not None and (frames is None or any(frame.is_corrupt for frame in frames)):
+        frames = alone(packet) or None
+        damage.num_marred += len(frames or ())
+    elif frames is not None:
+        damage.num_marred += sum(frame.is_corrupt for frame in frames)
+    if frames is None:
+        damage.num_lost += 1
+    return frames or []
+
+
+def _try_to_decode(context: Any, packet: Any | None) -> list[Any] | None:
+    """Frames of a packet, None if it cannot be decoded."""
     av = import_av()
     try:
-        frames = context.decode(packet)
+        return list(context.decode(packet))
     except av.error.MemoryError:
         raise
     except av.error.EOFError:
         return []
     except av.error.FFmpegError:
-        damage.num_lost += 1
-        return []
-    damage.num_marred += sum(frame.is_corrupt for frame in frames)
-    return list(frames)
+        return None

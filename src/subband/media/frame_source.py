@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from subband.media.containers import open_container, reading
-from subband.media.decoding import Damage, decoded_frames, video_packets, video_stream
+from subband.media.decoding import (
+    REPORT_ERRORS,
+    Damage,
+    decode_packet,
+    decoded_frames,
+    use_one_thread,
+    video_packets,
+    video_stream,
+)
 
 # Containers whose packet times are the times of the frames; others are read from frame 0.
 _SEEKABLE = ("mov", "matroska")
@@ -111,9 +119,12 @@ class FrameSource:
         except BaseException:
             self.container.close()
             raise
+        context = self.stream.codec_context
+        self._is_intra_only = context.codec.intra_only
+        if self._is_intra_only:
+            context.options = {**context.options, **REPORT_ERRORS}
         if self.needs_one_thread:
-            self.stream.codec_context.thread_type = "NONE"
-            self.stream.codec_context.thread_count = 1
+            use_one_thread(context)
         else:
             self.stream.thread_type = "AUTO"
         self._is_at_start = True
@@ -187,10 +198,24 @@ class FrameSource:
 
     def _decoded(self, packets: Iterator[Any]) -> Iterator[Any]:
         turn = self._turn_count
-        for frame in decoded_frames(self.stream, packets, self.damage):
+        alone = self._decoded_alone if self._is_intra_only and self.needs_one_thread else None
+        for frame in decoded_frames(self.stream, packets, self.damage, alone):
             if turn != self._turn_count:
                 raise RuntimeError(f"{self._name} is iterated anew; one iteration of a reader runs at a time.")
             yield frame
+
+    def _decoded_alone(self, packet: Any) -> list[Any]:
+        """What a decoder that has decoded nothing before makes of a damaged picture that needs no other one.
+
+        Where such a picture breaks off, the frame keeps what its buffer held: an earlier frame, by chance.
+        """
+        container = open_container(self._file)
+        try:
+            context = video_stream(container, self._name).codec_context
+            use_one_thread(context)
+            return decode_packet(context, packet) + decode_packet(context, None)
+        finally:
+            container.close()
 
 
 def _place(packet: Any) -> tuple[int | None, ...]:

@@ -172,7 +172,8 @@ def is_animated(path: Path) -> bool:
     suffix = path.suffix.lower()
     moves = _ANIMATED.get(suffix, None if suffix in READ_SUFFIXES else _moves_for_pillow)
     try:
-        return moves is not None and moves(path)
+        # What comes out of a pipe can be read once only, and not for this.
+        return moves is not None and path.is_file() and moves(path)
     except (OSError, EOFError, SyntaxError, ValueError, struct.error):  # found and named when it is read
         return False
 

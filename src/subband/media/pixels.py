@@ -164,7 +164,7 @@ def _checked_format(path: Path) -> str:
     if path.is_dir():
         raise ValueError(f"{shown(path)} is a folder, not an image.")
     if not path.is_file():
-        raise ValueError(f"{shown(path)} is no file that can be read as an image.")
+        raise ValueError(f"{shown(path)} is a pipe or a device; an image is read from a file, save it in one first.")
     if path.stat().st_size == 0:
         raise ValueError(f"{shown(path)} is empty (0 bytes).")
     with image_errors(path):

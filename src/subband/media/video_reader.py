@@ -156,7 +156,10 @@ class VideoReader(BaseReader):
 
     @property
     def _is_short(self) -> bool:
-        return (self.details.about_frames or 0) <= COUNTED_FRAMES
+        if (self.details.about_frames or 0) <= COUNTED_FRAMES:
+            return True
+        # A damaged header may tell of a million frames.
+        return not self._listed() and self._stored_index().count <= COUNTED_FRAMES
 
     def _tell(self) -> None:
         """Warns of damage, once."""

@@ -33,6 +33,13 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, buffer.getvalue())
 
+    def load_checkpoint(
+        self, path: str | Path, map_location: Any = "cpu", weights_only: bool | None = True
+    ) -> dict[str, Any]:
+        """Read a file, whatever its name; Lightning's own takes one that begins with http for an address."""
+        with open(path, "rb") as file:
+            return torch.load(file, map_location=map_location, weights_only=weights_only)
+
 
 class BestCheckpoint(ModelCheckpoint):
     """Keeps the best weights as `best.ckpt`; a run folder that was moved keeps its best score.

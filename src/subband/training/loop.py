@@ -18,7 +18,7 @@ from torch import nn
 
 from subband.config import RecipeConfig, recipe_text, stage_recipes
 from subband.data.loader import SampleLoader
-from subband.files import write_atomically
+from subband.files import shown, write_atomically
 from subband.models.checkpoint import load_model, save_card, save_model
 from subband.models.model_folder import CONFIG_FILE as MODEL_CARD
 from subband.tasks import task_class
@@ -179,7 +179,7 @@ def _check_stages(stages: Mapping[str, RecipeConfig]) -> None:
                 spec = task_type.build_data(recipe).spec
                 task_type(recipe, task_type.build_model(recipe, spec), spec)
         except (ValueError, TypeError) as error:
-            raise type(error)(f"stage {name}: {error}") from None
+            raise _like(error)(f"stage {name}: {error}") from None
 
 
 class _Run(NamedTuple):
@@ -300,13 +300,18 @@ class _Run(NamedTuple):
         try:
             scores = score(recipe, task.model, data, folder, facts)
         except (ValueError, TypeError) as error:
-            raise type(error)(
+            raise _like(error)(
                 f"the trained weights are safe in {folder / MODEL_FOLDER}, but could not be scored: "
                 f"{str(error).rstrip('.')}; then go on with: {self.resume_command}"
             ) from error
         metadata |= {"scores": scores["rows"][0]["metrics"], "environment": scores["environment"]}
         save_card(task.model, folder / MODEL_FOLDER, metadata)
         return scores
+
+
+def _like(error: Exception) -> type[Exception]:
+    """A type for more words about an error; some types of Python's own cannot be made of words."""
+    return TypeError if isinstance(error, TypeError) else ValueError
 
 
 def _wait_for(path: Path) -> None:
@@ -324,7 +329,7 @@ def score(
     """Score one network and the task's baselines on the test set; writes `scores.json` and `samples.npz`."""
     task_type = task_class(recipe.task)
     device = pick_training_device(recipe.trainer)
-    name = name or folder.resolve().name
+    name = shown(name or folder.resolve().name)
     models = {name: model, **task_type.baselines(data.spec)}
     evaluation = task_type.evaluate(recipe, {key: net.to(device).eval() for key, net in models.items()}, data, device)
     rows: dict[str, dict[str, Any]] = {

@@ -7,10 +7,9 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-__all__ = ["PATH_ARGUMENTS", "absolute_paths", "find_paths"]
+from subband.config import PATH_ARGUMENTS
 
-PATH_ARGUMENTS = ("path", "root")
-"""Arguments of data sets that name a file or folder."""
+__all__ = ["absolute_paths", "find_paths"]
 
 _SETTINGS = (("model", "weights"), ("model", "teacher"), ("evaluation", "lpips_weights"))  # or a name, or nothing
 

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import torch
 import yaml
 
-from subband.config import RecipeConfig, build_recipe, flatten, read_recipe, recipe_text
-from subband.files import leavings, write_atomically
-from subband.training.paths import PATH_ARGUMENTS, absolute_paths
+from subband.config import PATH_ARGUMENTS, RecipeConfig, build_recipe, flatten, read_recipe, recipe_text
+from subband.files import leavings, utf8_path, write_atomically
+from subband.training.paths import absolute_paths
 from subband.training.run_files import RunFiles
 
 __all__ = ["RunState", "changed_settings", "check_settings", "config_text", "read_state", "record_changes"]
@@ -68,7 +68,8 @@ def read_state(files: RunFiles) -> RunState:
     """
     try:
         # Mapped, not read: the weights stay on the disk.
-        state = torch.load(files.last, map_location="cpu", weights_only=True, mmap=True)
+        with utf8_path(files.last) as path:
+            state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         epochs = state["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
         steps = state["global_step"] // len(state["optimizer_states"])
         stopping = [value for key, value in state["callbacks"].items() if key.startswith("EarlyStopping")]

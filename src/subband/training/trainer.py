@@ -15,6 +15,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from subband.config import RecipeConfig, TrainerConfig
 from subband.device import pick_device
+from subband.files import is_utf8
 from subband.training.callbacks import SaveLast
 from subband.training.checkpoints import AtomicCheckpointIO, AveragedWeights, BestCheckpoint, FiniteWeights
 from subband.training.run_files import RunFiles, is_first_process
@@ -109,7 +110,12 @@ def _loggers(config: TrainerConfig, folder: Path, history: list[dict[str, Any]])
     if history:
         table.experiment.metrics.extend(history)  # Lightning starts the file anew; this keeps what is still true
     loggers: list[Logger] = [table]
-    if config.tensorboard:
+    if config.tensorboard and not is_utf8(folder):
+        warnings.warn(
+            f"trainer.tensorboard: {folder} is no UTF-8, which TensorBoard needs; only metrics.csv is written.",
+            stacklevel=2,
+        )
+    elif config.tensorboard:
         loggers.append(TensorBoardLogger(folder, name=None, version="tensorboard"))
     return loggers
 

@@ -1,6 +1,7 @@
 """`subband export`: the files give the network's numbers in onnxruntime and after torch.export.load."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -88,6 +89,15 @@ def test_named_models_are_exported_with_fresh_weights(tmp_path, capsys):
     assert printed_difference(capsys.readouterr().out) == 0.0
     frames = torch.rand(1, 4, 1, 16, 16)
     assert torch.export.load(path).module()(frames).equal(frames[:, -1:].expand_as(frames))
+
+
+def test_any_name_for_the_file_and_its_folder(tmp_path):
+    folder = tmp_path / os.fsdecode(b"caf\xe9:$")
+    folder.mkdir()
+    for name in (os.fsdecode(b"\xe9 $.onnx"), "n" * 245 + ".onnx", os.fsdecode(b"\xe9.pt2")):
+        assert main(["export", "gfnet_digits", "--out", str(folder / name)]) == 0
+        assert [path.name for path in folder.iterdir()] == [name]
+        (folder / name).unlink()
 
 
 def test_differences_above_the_tolerance_write_nothing(tmp_path, capsys):

@@ -96,7 +96,7 @@ def run(args: Namespace) -> None:
 def _check_out(args: Namespace) -> Path:
     path = Path(args.out)
     if path.suffix.lower() not in (".csv", ".json"):
-        raise ValueError(f"--out must end in .csv or .json, not {path.name!r}.")
+        raise ValueError(f"--out must end in .csv or .json, not {shown(path.name)}.")
     if path.resolve() == Path(args.photo).resolve():
         raise ValueError(f"--out {path} is the photograph itself; choose another name.")
     return refuse_existing(path, args.overwrite)

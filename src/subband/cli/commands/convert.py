@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from subband.cli.option_rules import Needs
 from subband.cli.options import add_set_argument, parse_overrides, refuse_existing
-from subband.files import write_atomically
+from subband.files import shown, write_atomically
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
@@ -80,7 +80,7 @@ def _to_published(args: Namespace) -> None:
 
     path = Path(args.out)
     if path.suffix not in (*PICKLED, SAFE):
-        raise ValueError(f"--out must end in {', '.join(PICKLED)} or {SAFE}, not {path.name!r}.")
+        raise ValueError(f"--out must end in {', '.join(PICKLED)} or {SAFE}, not {shown(path.name)}.")
     path = refuse_existing(path, args.overwrite)
     state = export_published(load_model(args.checkpoint))
     if path.suffix == SAFE:

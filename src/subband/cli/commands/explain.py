@@ -71,7 +71,7 @@ def run(args: Namespace) -> None:
     check_options(lambda: without_each_subband(torch.zeros(1, 1, 8, 8), args.wavelet, 1))
     jobs = plan(args.photo, args.out, "explained", overwrite=args.overwrite)
     if jobs[0].target.suffix.lower() != ".png":
-        raise ValueError(f"--out must end in .png, not {jobs[0].target.name!r}.")
+        raise ValueError(f"--out must end in .png, not {shown(jobs[0].target.name)}.")
     classifier = open_classifier(args)
     class_index = None if args["class"] is None else find_class(args["class"], classifier.classes)
     stages = len(classifier.model.stages)

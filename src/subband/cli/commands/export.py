@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from subband.cli.option_rules import Needs
 from subband.cli.options import add_model_arguments, attempt, example_input, open_model, refuse_existing
+from subband.files import shown, utf8_path
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
@@ -75,8 +76,8 @@ def run(args: Namespace) -> None:
     if args.int8:
         batches = calibration_inputs(model, Path(args.calibration), inputs[0], args.calibration_images)
     shape = ", ".join(_shape_of(tensor, args.dynamic_batch) for tensor in inputs)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
-        result = Path(folder) / path.name
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".subband-") as made, utf8_path(Path(made)) as folder:
+        result = folder / (path.name if shown(path.name) == path.name else f"model{path.suffix}")
         export = export_onnx if path.suffix == ONNX else export_program
         with attempt(f"{args.model} cannot be written as {path.suffix}"):
             difference = export(model, inputs, result, dynamic_batch=args.dynamic_batch)
@@ -94,8 +95,8 @@ def run(args: Namespace) -> None:
             outcome = f"8-bit integers, the class of the float32 file for {same} of {images} calibration images"
             outcome += f" ({100 * same / images:.1f} %), {size:.2f} MB instead of {before:.2f} MB"
         for file in sorted(result.parent.iterdir(), reverse=True):  # weights kept apart first, then what refers to them
-            file.replace(path.parent / file.name)
-    print(f"{path}: input {shape}, {outcome}.")
+            file.replace(path if file.name == result.name else path.parent / file.name)
+    print(f"{shown(path)}: input {shape}, {outcome}.")
 
 
 def _shape_of(tensor: Tensor, dynamic_batch: bool) -> str:
@@ -106,11 +107,11 @@ def _checked_path(args: Namespace) -> Path:
     """Where to write, once all that can be wrong with the options without a look at the model is not."""
     path = Path(args.out)
     if path.suffix not in (ONNX, PROGRAM):
-        raise ValueError(f"--out must end in {ONNX} or {PROGRAM}, not {path.name!r}.")
+        raise ValueError(f"--out must end in {ONNX} or {PROGRAM}, not {shown(path.name)}.")
     if path.is_dir():
         raise ValueError(f"--out must be a file, but {path} is a folder.")
     if args.int8 and path.suffix != ONNX:
-        raise ValueError(f"--int8 writes {ONNX} files, --out is {path.name!r}.")
+        raise ValueError(f"--int8 writes {ONNX} files, --out is {shown(path.name)}.")
     if args.int8 != (args.calibration is not None):
         raise ValueError("--int8 and --calibration FOLDER go together: ranges of numbers are measured on the images.")
     return refuse_existing(path, args.overwrite)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from subband.cli.option_rules import Needs, check_alone
 from subband.cli.scores import show_scores
 from subband.config import RecipeConfig, build_recipe, find_recipe, flatten, list_recipes, read_recipe, recipe_text
+from subband.files import shown
 from subband.signals import Stopped, exit_code
 from subband.training.paths import find_paths
 from subband.training.run_files import CONFIG_FILE, RunFiles, is_first_process
@@ -98,8 +99,8 @@ def run(args: Namespace) -> None:
         raise Stopped(f"interrupted; what was trained is saved, go on with: {command}", code) from None
     if scores is not None:
         show_scores(scores)
-        print(f"run folder: {folder}")
-        print(f"report:     subband report {folder}")
+        print(f"run folder: {shown(folder)}")
+        print(f"report:     {shown(shlex.join(['subband', 'report', str(folder)]))}")
 
 
 def recipe_from(args: Namespace) -> RecipeConfig:
