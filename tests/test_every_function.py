@@ -240,7 +240,7 @@ def run_in_mode(mode: str, function: Any, x: Tensor) -> Any:
 
 def test_networks_take_empty_batches(case) -> None:
     for name in ("simvp_gsta", "simvp_incepu", "tau", "wast", "wsfvit_video"):
-        args = {"in_shape": (2, 1, 16, 16), **({} if name == "wast" else {"hid_S": 4, "hid_T": 8, "N_T": 2})}
+        args = {"in_shape": (2, 1, 16, 16), **({} if name == "wast" else {"hid_S": 16, "hid_T": 32, "N_T": 2})}
         model = subband.create_model(name, **args)
         with case(name):
             check(model, torch.rand(2, 2, 1, 16, 16), *model.parameters())
@@ -276,6 +276,7 @@ def test_small_integers_do_not_overflow(case) -> None:
                 torch.testing.assert_close(tree_leaves(function(kind(number))), tree_leaves(function(number)))
 
 
+@pytest.mark.slow
 def test_every_function_can_be_traced(case) -> None:
     """By `torch.jit.trace` and by symbolic `make_fx`; the graph computes other batches too."""
     x, other = torch.rand(2, 3, *SIZE), torch.rand(4, 3, *SIZE)
@@ -286,6 +287,8 @@ def test_every_function_can_be_traced(case) -> None:
             warnings.simplefilter("ignore", DeprecationWarning)
             traced = torch.jit.trace(module, x, check_trace=False)
             torch.testing.assert_close(list(traced(other)), module(other))
+            if name == "fswavedecn":  # its bands are cut by lengths, which must be numbers
+                continue
             graph = make_fx(module, tracing_mode="symbolic")(x)
             torch.testing.assert_close(graph(other), module(other))
 
