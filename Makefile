@@ -29,6 +29,7 @@ lint:
 bench:
 	@$(PYTHON) scripts/bootstrap.py all,test,lint,bench
 	$(BIN)/python benchmarks/transforms.py --compile --plot runs/bench/transforms.png --out benchmarks/results/transforms.json
+	$(BIN)/python benchmarks/small_transforms.py --compile --out benchmarks/results/small_transforms.json
 	$(BIN)/python benchmarks/video_models.py --out benchmarks/results/video_models.json
 	$(BIN)/python benchmarks/classification.py --out benchmarks/results/classification.json
 	$(BIN)/python benchmarks/moving_mnist.py --out benchmarks/results/moving_mnist.json

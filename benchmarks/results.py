@@ -18,6 +18,7 @@ PAGE, FOLDER = HERE / "RESULTS.md", HERE / "results"
 # Files in the order of the page; what is not named here follows in order of the names.
 ORDER = (
     "transforms",
+    "small_transforms",
     "video_models",
     "video_models_batch_4",
     "video_models_macs",

@@ -5,6 +5,7 @@ import functools
 import gc
 import importlib.util
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._pytree import tree_leaves, tree_map_only
 
+import subband
 from subband import imaging, layers, losses, metrics
 from subband import transforms as st
 from subband.data import ClipSpec
@@ -167,6 +170,7 @@ def test_losses_are_zero(case) -> None:
     for shape in ((0, 4, 3, 16, 16), (2, 4, 0, 16, 16), (2, 0, 3, 16, 16)):
         target = torch.rand(shape)
         for name, loss in {
+            **{name: losses.build_loss(name, {}) for name in losses.LOSSES},
             "divergence": losses.DifferentialDivergence(),
             "spectrum": losses.HighFocalFrequencyLoss(),
             "subband": losses.HighFocalFrequencyLoss("subband", include_low=True),
@@ -232,6 +236,60 @@ def run_in_mode(mode: str, function: Any, x: Tensor) -> Any:
         finally:
             torch.set_default_dtype(torch.float32)
     return torch.func.vmap(function)(x[None])
+
+
+def test_networks_take_empty_batches(case) -> None:
+    for name in ("simvp_gsta", "simvp_incepu", "tau", "wast", "wsfvit_video"):
+        args = {"in_shape": (2, 1, 16, 16), **({} if name == "wast" else {"hid_S": 16, "hid_T": 32, "N_T": 2})}
+        model = subband.create_model(name, **args)
+        with case(name):
+            check(model, torch.rand(2, 2, 1, 16, 16), *model.parameters())
+
+
+INTEGERS: dict[str, tuple[Any, int]] = {
+    "block_dct2": (lambda i: st.block_dct2(torch.ones(16, 16), i), 8),
+    "central_frequency": (lambda i: st.central_frequency("morl", i), 10),
+    "coefficient_mosaic": (lambda i: imaging.coefficient_mosaic(st.wavedec2(torch.ones(1, 8, 8)), i), 2),
+    "cwt": (lambda i: st.cwt(torch.ones(8), i, "morl", precision=i), 10),
+    "dct": (lambda i: st.dct(torch.ones(8), n=i), 100),
+    "denoise_wavelet": (lambda i: imaging.denoise_wavelet(torch.ones(16, 16), 0.1, level=i, cycle_spins=i), 2),
+    "downcoef": (lambda i: st.downcoef("d", torch.ones(100), level=i), 2),
+    "dwt_coeff_len": (lambda i: st.dwt_coeff_len(i, i), 100),
+    "extend": (lambda i: st.extend(torch.ones(20), i, i, "symmetric", -1), 100),
+    "fuse": (lambda i: imaging.fuse([torch.ones(1, 9, 9)] * 2, level=i, window=i), 1),
+    "idwt": (lambda i: st.idwt(*st.dwt(torch.ones(99), "db2"), "db2", size=i), 99),
+    "mra": (lambda i: st.mra(torch.ones(16), "haar", i), 2),
+    "pad": (lambda i: st.pad(torch.ones(20), (i, i)), 100),
+    "radial_bins": (lambda i: st.radial_bins(i, i), 100),
+    "swt": (lambda i: st.swt(torch.ones(16), "haar", level=1, start_level=i), 1),
+    "threshold_firm": (lambda i: st.threshold_firm(torch.ones(4), i, i), 100),
+    "upcoef": (lambda i: st.upcoef("d", torch.ones(9), "db2", take=i), 100),
+    "wavedecn_shapes": (lambda i: st.wavedecn_shapes((i, i), "db2"), 100),
+}
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_small_integers_do_not_overflow(case) -> None:
+    for name, (function, number) in INTEGERS.items():
+        for kind in (np.int8, np.uint8, np.uint64, np.array, torch.tensor):
+            with case(name, kind.__name__):
+                torch.testing.assert_close(tree_leaves(function(kind(number))), tree_leaves(function(number)))
+
+
+@pytest.mark.slow
+def test_every_function_can_be_traced(case) -> None:
+    """By `torch.jit.trace`, and wavelets by symbolic `make_fx`; the graph computes other batches too."""
+    x, other = torch.rand(2, 3, *SIZE), torch.rand(4, 3, *SIZE)
+    for name, function in TRANSFORMS.items():
+        module = Plain(function)
+        with case(name), warnings.catch_warnings():
+            warnings.simplefilter("ignore", torch.jit.TracerWarning)
+            warnings.simplefilter("ignore", DeprecationWarning)
+            traced = torch.jit.trace(module, x, check_trace=False)
+            torch.testing.assert_close(list(traced(other)), module(other))
+            if name in ("dwt", "dwt2", "dwtn", "idwt2", "wavedec2", "waverec2"):  # the others take minutes
+                graph = make_fx(module, tracing_mode="symbolic")(x)
+                torch.testing.assert_close(graph(other), module(other))
 
 
 @pytest.mark.slow

@@ -120,6 +120,13 @@ def test_whole_numbers_are_refused():
         fuse([torch.rand(1, 8, 8).numpy()] * 2)
 
 
+def test_no_numbers_are_refused():
+    broken = torch.rand(1, 8, 8)
+    broken[0, 2, 3] = torch.nan
+    with pytest.raises(ValueError, match=r"images\[1\] must be finite, but 1 of its 64 values"):
+        fuse([torch.rand(1, 8, 8), broken])
+
+
 def test_small_pictures_are_fused_and_units_do_not_matter(astronaut):
     """Defaults choose at least one level, without a warning; the result does not depend on the unit."""
     one, two = torch.rand(2, 1, 4, 4, dtype=torch.float64)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from subband.transforms import Coeffs
+from subband.transforms.arguments import integer
 
 __all__ = ["BandBox", "BandEnergy", "band_energies", "coefficient_mosaic", "mosaic_layout"]
 
@@ -161,6 +162,7 @@ def coefficient_mosaic(coeffs: Coeffs, separator: int = 1) -> Tensor:
         raise ValueError(
             f"coeffs must be of one image (C, H, W) with C = 1 or 3, got bands {tuple(coeffs.approx.shape)}"
         )
+    separator = integer(separator, "separator")
     if separator < 0:
         raise ValueError(f"separator must not be negative, got {separator}")
     height, width, boxes = mosaic_layout(coeffs)

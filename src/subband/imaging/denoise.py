@@ -21,7 +21,7 @@ from subband.imaging._color import from_ycbcr, sigma_in_ycbcr, to_ycbcr
 from subband.imaging._cycle_spinning import average_over_shifts
 from subband.imaging._shrinkage import Shrinkage
 from subband.transforms import WaveletLike, dwtn
-from subband.transforms.arguments import Names, per_axis
+from subband.transforms.arguments import Names, integer, per_axis
 from subband.transforms.filters import filter_banks
 from subband.transforms.lengths import check_level
 
@@ -119,7 +119,7 @@ def denoise_wavelet(
         Images of the shape and dtype of `x`; values may leave the range of `x` a little.
 
     Raises:
-        TypeError: If `x` is not real and floating.
+        TypeError: If `x` is not real and floating, or a number of levels or shifts is no integer.
         ValueError: If a name is unknown, `sigma` is negative or has another shape, a number is negative, or `x` has no
             pixels or holds NaN or infinite values.
 
@@ -134,6 +134,7 @@ def denoise_wavelet(
         True
     """
     _check(x)
+    cycle_spins = integer(cycle_spins, "cycle_spins")
     _check_options(x, method, threshold, cycle_spins, color)
     noisy = _at_least_float32(x)
     given = None if sigma is None else _per_channel(sigma, noisy)

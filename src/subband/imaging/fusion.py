@@ -19,9 +19,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from subband.imaging._checks import check_real
+from subband.imaging._checks import check_finite, check_real
 from subband.imaging._levels import default_level, levels_of
 from subband.transforms import WaveletLike, wavedec2, waverec2
+from subband.transforms.arguments import integer
 
 __all__ = ["fuse"]
 
@@ -57,9 +58,9 @@ def fuse(
         The fused image, `(..., C, H, W)`; values may leave `[0, 1]` where the images contradict each other.
 
     Raises:
-        TypeError: If the images are not real and floating, or not of one dtype.
-        ValueError: If there are fewer than two, shapes differ or hold no pixels, `rule` is unknown, `window` is not odd
-            and positive, or `level` is negative.
+        TypeError: If the images are not real and floating, or not of one dtype, or a number is no integer.
+        ValueError: If there are fewer than two, shapes differ or hold no pixels, a value is NaN or infinite, `rule` is
+            unknown, `window` is not odd and positive, or `level` is negative.
 
     Example:
         >>> scene = torch.rand(1, 32, 32, generator=torch.Generator().manual_seed(0))
@@ -70,6 +71,7 @@ def fuse(
         >>> bool((fused - scene).abs().mean() < 0.5 * (left - scene).abs().mean())
         True
     """
+    window = integer(window, "window")
     _check(images, rule, window)
     stacked = torch.stack(tuple(images))  # (K, ..., C, H, W)
     if stacked.dtype in (torch.float16, torch.bfloat16):
@@ -140,6 +142,8 @@ def _check(images: Sequence[Tensor], rule: str, window: int) -> None:
         raise ValueError(f"images must have one shape, got {', '.join(map(str, dict.fromkeys(shapes)))}")
     if len(shapes[0]) < 3 or 0 in shapes[0][-3:]:
         raise ValueError(f"images must be (..., C, H, W) with at least one pixel, got {shapes[0]}")
+    for number, image in enumerate(images):
+        check_finite(image, f"images[{number}]")
     if window < 1 or window % 2 == 0:
         raise ValueError(f"window must be odd and positive, got {window}")
     if rule not in ("largest", "exposure"):

@@ -137,6 +137,8 @@ def _weight_gradient(x: Tensor, grad: Tensor, kernel_size: torch.Size) -> Tensor
     k1, k2 = kernel_size
     if k2 > k1:  # the library is an order of magnitude slower on wide results than on tall ones
         return _weight_gradient(x.mT, grad.mT, torch.Size((k2, k1))).mT
+    if x.shape[0] == 0:  # an empty batch is split into one part
+        return x.new_zeros(x.shape[1], 1, k1, k2)
     parts = [
         F.conv2d(_rows_last(sample), _rows_last(kernel).movedim(0, 1), padding=(k1 // 2, k2 // 2), groups=x.shape[1])
         for sample, kernel in zip(x.split(1), grad.split(1), strict=True)

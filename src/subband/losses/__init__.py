@@ -43,13 +43,14 @@ def _l1() -> Loss:
 
 
 def _pixelwise(loss: Loss, pred: Tensor, target: Tensor) -> Tensor:
-    """A loss of `torch.nn.functional` on tensors of one shape, in at least float32."""
+    """A loss of `torch.nn.functional` on tensors of one shape, in at least float32; 0 for tensors without values."""
     check_dtype(pred, "pred")
     check_dtype(target, "target")
     if pred.shape != target.shape:
         raise ValueError(f"pred and target must have one shape, got {tuple(pred.shape)}, {tuple(target.shape)}")
     dtype = torch.promote_types(common_dtype((pred, target)), torch.float32)
-    return loss(pred.to(dtype), target.to(dtype))
+    pred, target = pred.to(dtype), target.to(dtype)
+    return loss(pred, target) if pred.numel() else (pred - target).sum()  # the mean of no values is NaN
 
 
 # Every factory takes the loss's arguments and returns loss(pred, target) on (B, T, C, H, W). None of them is weighted:

@@ -71,7 +71,8 @@ def analysis(x: Tensor, axes: Sequence[Axis], stack: int | None) -> Tensor | tup
     counts = [_filter_bank.band_length(x.shape[axis.axis], len(axis.bank.dec_lo), axis.mode) for axis in axes]
     bands = bands.view(*x.shape[:num_batch], 1 << num_axes, *counts)
     if stack is None:  # tensors that do not share memory
-        return tuple(band.clone(memory_format=torch.contiguous_format) for band in bands.unbind(num_batch))
+        copies: tuple[Tensor, ...] = torch.unbind_copy(bands, num_batch)  # type: ignore[func-returns-value, assignment]
+        return tuple(copies)
     return (bands if stack == -num_axes - 1 else bands.movedim(num_batch, stack)).contiguous()
 
 

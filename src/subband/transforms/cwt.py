@@ -112,6 +112,7 @@ def central_frequency(wavelet: AnyWaveletLike, precision: int = 8) -> float:
         >>> central_frequency("morl"), central_frequency("cmor1.5-2.0")
         (0.8125, 2.0)
     """
+    precision = integer(precision, "precision")
     return _central_frequency_of_name(wavelet, precision) if isinstance(wavelet, str) else _center(wavelet, precision)
 
 
@@ -210,6 +211,7 @@ def _within_reach(x: Tensor, taps: Tensor, center: int) -> tuple[Tensor, int]:
 
 def _fast_length(minimum: int) -> int:
     """Smallest even length from `minimum` on whose prime factors are 2, 3 and 5."""
+    minimum = integer(minimum, "minimum")  # `torch.jit.trace` hands tensors
     best = 1 << max(1, minimum.bit_length())
     for odd in (3**i * 5**j for i in range(5) for j in range(4)):
         length = 2 * odd

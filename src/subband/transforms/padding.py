@@ -15,6 +15,7 @@ from subband.transforms.arguments import (
     check_tensor,
     height_and_width,
     in_float32,
+    integer,
     integers,
     negative_axes,
     per_axis,
@@ -128,6 +129,7 @@ def extend(x: Tensor, left: int, right: int, mode: str, axis: int) -> Tensor:
         [2.0, 1.0, 1.0, 2.0, 3.0, 3.0]
     """
     check_tensor(x, "x")
+    left, right, axis = integer(left, "left"), integer(right, "right"), integer(axis, "axis")
     mode = boundary_mode(mode)
     if mode == "periodization":
         if x.shape[axis] % 2:

@@ -7,7 +7,7 @@ from typing import Literal
 import torch  # noqa: F401  the examples below use it
 from torch import Tensor
 
-from subband.transforms.arguments import check_dtype, negative_axes
+from subband.transforms.arguments import check_dtype, integer, negative_axes
 from subband.transforms.dwt import dwt, idwt
 from subband.transforms.filters import WaveletLike, filter_banks
 from subband.transforms.padding import extend
@@ -35,14 +35,14 @@ def downcoef(
         axis: Axis to transform.
 
     Raises:
-        TypeError: If `data` is neither floating nor complex.
+        TypeError: If `data` is neither floating nor complex, or `level` is no integer.
         ValueError: If `part`, `wavelet`, `mode` or `axis` is unknown, or `level` is below 1.
 
     Example:
         >>> downcoef("d", torch.tensor([3.0, 1.0, 2.0, 2.0]), level=2)
         tensor([0.])
     """
-    _check(part, level)
+    level = _checked_level(part, level)
     for _ in range(level - 1):
         data, _ = dwt(data, wavelet, mode, axis)
     approx, detail = dwt(data, wavelet, mode, axis)
@@ -72,7 +72,7 @@ def upcoef(
         The signal, `2 n + K - 2` samples for n coefficients and K taps at level 1.
 
     Raises:
-        TypeError: If `coeffs` is neither floating nor complex.
+        TypeError: If `coeffs` is neither floating nor complex, or `level` or `take` is no integer.
         ValueError: If `part`, `wavelet` or `axis` is unknown, `level` is below 1, or `take` is negative.
 
     Example:
@@ -82,7 +82,7 @@ def upcoef(
         >>> (parts[0] + parts[1]).round(decimals=4).tolist()
         [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
     """
-    _check(part, level)
+    level, take = _checked_level(part, level), integer(take, "take")
     check_dtype(coeffs, "coeffs")
     (axis,) = negative_axes((axis,), coeffs.ndim, "axis")
     if take < 0:
@@ -97,8 +97,10 @@ def upcoef(
     return signal.narrow(axis, spare // 2, take) if 0 < take < signal.shape[axis] else signal
 
 
-def _check(part: str, level: int) -> None:
+def _checked_level(part: str, level: int) -> int:
     if part not in ("a", "d"):
         raise ValueError(f"part must be 'a' or 'd', got {part!r}")
+    level = integer(level, "level")
     if level < 1:
         raise ValueError(f"level must be at least 1, got {level}")
+    return level

@@ -93,6 +93,8 @@ def threshold_firm(data: Tensor, value_low: float, value_high: float) -> Tensor:
     Source: H.-Y. Gao and A. G. Bruce, WaveShrink with Firm Shrinkage, Statistica Sinica 7, 1997.
     """
     check_dtype(data, "data")
+    # Numbers of NumPy become Python's; a tensor keeps its gradient.
+    value_low, value_high = (v if isinstance(v, Tensor) else float(v) for v in (value_low, value_high))
     if not 0 <= value_low <= value_high:
         raise ValueError(f"value_low must lie within 0 and value_high, got {value_low} and {value_high}")
     magnitude = data.abs()

@@ -59,7 +59,15 @@ class UpsampleLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the layer to `x`, `(B, C_in, H, W)`."""
-        return F.silu(self.norm(F.pixel_shuffle(self.expand(x), 2)))
+        return F.silu(self.norm(_twice_as_large(self.expand(x))))
+
+
+def _twice_as_large(x: Tensor) -> Tensor:
+    """`F.pixel_shuffle(x, 2)`, whose gradient of an empty batch has another shape than `x` in PyTorch."""
+    if x.shape[0] == 0:
+        batch, channels, height, width = x.shape
+        return x.reshape(batch, channels // 4, 2 * height, 2 * width)
+    return F.pixel_shuffle(x, 2)
 
 
 class SpatialEncoder(nn.Module):

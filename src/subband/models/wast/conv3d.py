@@ -66,7 +66,7 @@ def _as_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """The three taps of time as output channels of one 2-D convolution, added up with a shift of one frame."""
     frames = x.movedim(2, 1).flatten(0, 1)  # (B * T, C, H, W)
     taps = F.conv2d(frames, rearrange(weight, "o i k h w -> (k o) i h w"), padding=1)
-    earlier, same, later = taps.unflatten(0, (x.shape[0], -1)).chunk(3, 2)  # (B, T, C', H, W) each
+    earlier, same, later = taps.unflatten(0, (x.shape[0], x.shape[2])).chunk(3, 2)  # (B, T, C', H, W) each
     earlier = F.pad(earlier[:, :-1], (0, 0, 0, 0, 0, 0, 1, 0))
     later = F.pad(later[:, 1:], (0, 0, 0, 0, 0, 0, 0, 1))
     out = (earlier + same + later).movedim(2, 1)

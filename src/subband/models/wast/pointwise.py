@@ -49,7 +49,7 @@ def conv1x1_per_sample(x: Tensor, weight: Tensor, bias: Tensor | None = None) ->
     Returns:
         `(B, D, H, W)`.
     """
-    if not _runs_eagerly_on_cpu(x):
+    if not _runs_eagerly_on_cpu(x) or x.shape[0] == 0:  # an empty batch is split into one part
         out = (weight @ x.flatten(2)).unflatten(2, x.shape[2:])
         return out if bias is None else out + bias[:, None, None]
     weights = weight[..., None, None].unbind()
