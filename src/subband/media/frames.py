@@ -113,7 +113,7 @@ class ClipDetails:
         pixel_aspect: Width of a pixel over its height, after the rotation.
         colors: How the colors are meant.
         bit_depth: Bits of a stored value; frames come with 8.
-        has_alpha: Whether the file stores transparency; frames come without.
+        has_alpha: Whether the file stores transparency (a video), or its first picture is transparent in places.
         streams: Streams beside the images.
         chapters: Named parts.
     """

@@ -60,8 +60,8 @@ class Segment(NamedTuple):
 class WorkFolder:
     """Segments of one job beside its output.
 
-    The folder is made with the first segment. A segment is finished when its note (`.json`) is there. Segments of a video are encoded as the video will be; those
-    of an animation or a folder of images are folders of PNG files.
+    The folder is made with the first segment. A segment is finished when its note (`.json`) is there. Segments of a
+    video are encoded as the video will be; those of an animation or a folder of images are folders of PNG files.
 
     Args:
         target: The output.

@@ -77,7 +77,7 @@ class ClipNetwork:
     scale: int = 1
     tile_overlap: int = 64
     bytes_per_pixel: float | None = None
-    device: torch.device = torch.device("cpu")
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""A network on the windows of a clip: ends in time, sizes that do not divide, tiles, and memory that does not suffice."""
+"""A network on the windows of a clip: ends in time, sizes that do not divide, tiles, memory that does not suffice."""
 
 from __future__ import annotations
 
@@ -118,11 +118,13 @@ class NetworkRunner:
 
     def _padded(self, frames: Tensor) -> Tensor:
         """Frames whose sides are long enough and multiples of the network's number."""
-        network = self.network
-        multiple = network.size_multiple
-        wanted = (math.ceil(max(side, network.min_side) / multiple) * multiple for side in frames.shape[-2:])
-        more = [(0, after - before) for before, after in zip(frames.shape[-2:], wanted, strict=True)]
-        return pad(frames, more, "reflect", axes=(-2, -1)) if any(after for _, after in more) else frames
+        multiple = self.network.size_multiple
+        for axis in (-2, -1):
+            side = frames.shape[axis]
+            more = math.ceil(max(side, self.network.min_side) / multiple) * multiple - side
+            if more:
+                frames = pad(frames, (0, more), "reflect" if side > 1 else "constant", axes=axis)
+        return frames
 
     def _restore(self, frames: Tensor, view: View) -> Tensor:
         """Results of whole frames, in tiles where needed, in smaller ones where the memory does not suffice."""
