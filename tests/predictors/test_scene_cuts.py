@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +18,11 @@ from subband.predictors.streaming.scene_cuts import MEMORY, mark_cuts, marked
 HEIGHT, WIDTH = 90, 160
 
 
-@lru_cache(maxsize=None)
+@cache
 def scene(seed: int, height: int = HEIGHT, width: int = 3 * WIDTH) -> np.ndarray:
     """A drawn picture of colored shapes over a gradient, `(H, W, 3)` in `[0, 1]`."""
     rng = np.random.default_rng(seed)
-    rows, columns = np.mgrid[:height, :width]
+    columns = np.arange(width)[None].repeat(height, 0)
     picture = np.stack(
         [rng.uniform(0.2, 0.7) + 0.2 * np.sin(columns / width * rng.uniform(1, 9)) for _ in range(3)], -1
     )
