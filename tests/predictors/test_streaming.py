@@ -328,10 +328,21 @@ def test_a_killed_job_goes_on(tmp_path: Path) -> None:
 MEMORY = """
 import sys
 from pathlib import Path
-from subband.predictors.streaming import stream_clip
+import torch
+from subband.predictors.streaming import ClipNetwork, NetworkRunner, stream_clip
 
+
+def restore(frames, view):
+    state, results = torch.zeros_like(frames[0]), []
+    for frame in frames:
+        state = 0.5 * state + 0.5 * frame
+        results.append(state)
+    return torch.stack(results[1:])
+
+
+network = ClipNetwork(restore=restore, past_frames=1, settle=2, window=10, tile_overlap=16, size_multiple=4)
 options = {"preset": "ultrafast", "crf": "30"}
-stream_clip(sys.argv[1], sys.argv[2], lambda frames: 1 - frames, window=8, overlap=2, options=options)
+stream_clip(sys.argv[1], sys.argv[2], NetworkRunner(network, tile=96), scene_cuts="auto", options=options)
 status = Path("/proc/self/status").read_text().splitlines()
 print(next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024)
 """
@@ -345,12 +356,16 @@ def test_memory_does_not_grow_with_the_length_of_a_clip(tmp_path: Path) -> None:
         clip = tmp_path / f"{minutes}.mp4"
         with VideoWriter(clip, fps=10, options={"preset": "ultrafast", "crf": "30"}) as writer:
             for index in range(600 * minutes):
-                frame[:] = index % 256
+                frame[:] = 20 * (index // 50 % 8)  # another brightness every five seconds
+                frame[:, index % 160] = 255
                 writer.write(frame)
         command = [sys.executable, "-c", MEMORY, str(clip), str(tmp_path / f"out{minutes}.mp4")]
         result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
         peaks.append(float(result.stdout))
     assert probe(tmp_path / "out10.mp4").num_frames == 6000
+    with open_clip(tmp_path / "out10.mp4") as reader:  # a jump into the result leads to the right frame
+        found = next(reader.stream(start=Fraction(500))).pixels
+    assert abs(int(found[0, 0, 0]) - 20 * (5000 // 50 % 8)) <= 4
     # 5400 frames more are 233 MB of pixels, and 930 MB as numbers for a network.
     assert peaks[1] - peaks[0] < 30, f"MB at the peak: {peaks}"
 

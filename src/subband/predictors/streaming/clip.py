@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -29,6 +31,7 @@ Process = Callable[[Tensor], Tensor]
 """Frames `(T, 3, H, W)` in `[0, 1]` to as many frames `(T, C, H', W')`, C = 1 or 3; values are clipped to `[0, 1]`."""
 
 _HDR = {16: "PQ", 18: "HLG"}  # curves of ITU-T H.273
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _LONG = 3600  # seconds to go that are worth a warning
 _MEASURED = 10  # seconds of work after which the rest is estimated
 
@@ -152,13 +155,26 @@ def stream_clip(
             frames = marked(_frames(reader, work.restart, span, rate, size), scene_cuts)
             windows = cut_windows(frames, process.window, process.margins, work.restart)
             meter = _Meter(source, span.num_frames(reader.details.about_frames, rate), work.restart.done, progress)
-            try:
+            with _kept(work):
                 Pipeline(work, windows, process, segment_frames, meter).run()
-            finally:
-                work.drop_if_empty()
     num_frames = sum(len(segment.times) for segment in work.segments)
-    work.finish(overwrite=overwrite)
+    with _kept(work):
+        work.finish(overwrite=overwrite)
     return num_frames
+
+
+@contextmanager
+def _kept(work: WorkFolder) -> Iterator[None]:
+    """Says of a full disk that what is finished is not lost; removes what is left of a job that failed at once."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL or not work.segments:
+            raise
+        words = f"{error.strerror}; what is finished is kept in {work.path.name}, and the same call goes on with it"
+        raise OSError(error.errno, words, str(work.target)) from error
+    finally:
+        work.drop_if_empty()
 
 
 class _PlainProcess:
