@@ -65,11 +65,13 @@ class ClipComparison(NamedTuple):
         num_frames: Frames that were compared.
         moments: Frames at equal distances.
         scores: Means of the clip before and after; None without a reference.
+        pixel_aspect: Width of a pixel over its height.
     """
 
     num_frames: int
     moments: list[Moment]
     scores: tuple[Scores, Scores] | None
+    pixel_aspect: Fraction = Fraction(1)
 
 
 def compare_clips(
@@ -123,7 +125,8 @@ def compare_clips(
         writer = None
         if video is not None:
             writer = stack.enter_context(_open_video(Path(video), readers[1], fps, overwrite))
-        return _compare(clips, panels, writer, sources, _wanted(readers[1], num_moments))
+        found = _compare(clips, panels, writer, sources, _wanted(readers[1], num_moments))
+        return found._replace(pixel_aspect=readers[1].details.pixel_aspect)
 
 
 class Panels:
@@ -264,9 +267,7 @@ def _label(text: str, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _score(pixels: np.ndarray, reference: np.ndarray) -> Scores:
-    pair = [
-        torch.from_numpy(np.ascontiguousarray(panel)).permute(2, 0, 1).float() / 255 for panel in (pixels, reference)
-    ]
+    pair = [torch.from_numpy(panel.astype(np.float32) / 255).permute(2, 0, 1) for panel in (pixels, reference)]
     similarity = ssim(*pair).item() if min(pixels.shape[:2]) >= _SSIM_SIDE else None
     return Scores(psnr(*pair).item(), similarity)
 

@@ -44,7 +44,7 @@ def comparison_page(
         >>> html.count('type="range"'), html.count("<script>")
         (1, 1)
     """
-    wipes = Markup("\n").join(_wipes(moment, labels) for moment in comparison.moments)
+    wipes = Markup("\n").join(_wipes(moment, labels, float(comparison.pixel_aspect)) for moment in comparison.moments)
     content = [
         section(
             "Moments",
@@ -98,7 +98,7 @@ def moment_name(moment: Moment) -> str:
     return f"{minutes:.0f}:{seconds:05.2f}, frame {moment.number}"
 
 
-def _wipes(moment: Moment, labels: Sequence[str]) -> Markup:
+def _wipes(moment: Moment, labels: Sequence[str], pixel_aspect: float) -> Markup:
     """The slider of a moment, and one from the result to the reference."""
     name = moment_name(moment)
     text = ""
@@ -117,8 +117,7 @@ def _wipes(moment: Moment, labels: Sequence[str]) -> Markup:
                 "right": _still(right),
                 "left_label": left_label,
                 "right_label": right_label,
-                "width": left.shape[1],
-                "height": left.shape[0],
+                "ratio": round(left.shape[1] * pixel_aspect / left.shape[0], 5),
             }
             for caption, note, left, right, left_label, right_label in shown
         ],

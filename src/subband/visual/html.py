@@ -119,11 +119,15 @@ def page(
         footer=footer,
         sheets=sheets,
         scripts=[Markup(source) for source in sources],  # safe: files of this package
-        script_hashes=[base64.b64encode(hashlib.sha256(source.encode()).digest()).decode() for source in sources],
+        script_hashes=[Markup(_sha256(source)) for source in sources],  # safe: base64
         palette=palette_css,
     )
     # Bytes of names that are no UTF-8 cannot be in a page; the rest of a text, line breaks too, stays.
     return re.sub("[\ud800-\udfff]", lambda match: shown(match[0]), text)
+
+
+def _sha256(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def stack(*blocks: Markup) -> Markup:
