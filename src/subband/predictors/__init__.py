@@ -3,13 +3,15 @@
 from subband.predictors.classification import ImageClassifier, read_preprocessing
 from subband.predictors.progress import Progress, show_progress
 from subband.predictors.read_ahead import FileResult
-from subband.predictors.streaming import stream_clip
+from subband.predictors.streaming import ClipNetwork, NetworkRunner, stream_clip
 from subband.predictors.video_prediction import Comparison, VideoPredictor
 
 __all__ = [
+    "ClipNetwork",
     "Comparison",
     "FileResult",
     "ImageClassifier",
+    "NetworkRunner",
     "Progress",
     "VideoPredictor",
     "read_preprocessing",

@@ -130,7 +130,7 @@ class WorkFolder:
         while (note := self._note(number)).is_file():
             facts = json.loads(note.read_text())
             before = None if facts["before"] is None else Fraction(facts["before"])
-            restart = Restart(*(facts[field] for field in Restart._fields[:-1]), before)
+            restart = Restart(*(facts[field] for field in Restart._fields[:-1]))._replace(before=before)
             yield Segment(self._file(number), facts["times"], restart, facts["is_last"])
             number += 1
 

@@ -267,9 +267,9 @@ def _label(text: str, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _score(pixels: np.ndarray, reference: np.ndarray) -> Scores:
-    pair = [torch.from_numpy(panel.astype(np.float32) / 255).permute(2, 0, 1) for panel in (pixels, reference)]
-    similarity = ssim(*pair).item() if min(pixels.shape[:2]) >= _SSIM_SIDE else None
-    return Scores(psnr(*pair).item(), similarity)
+    made, true = (torch.from_numpy(panel.astype(np.float32) / 255).permute(2, 0, 1) for panel in (pixels, reference))
+    similarity = ssim(made, true).item() if min(pixels.shape[:2]) >= _SSIM_SIDE else None
+    return Scores(psnr(made, true).item(), similarity)
 
 
 def _mean(scores: Sequence[tuple[Scores, Scores]], which: int) -> Scores:

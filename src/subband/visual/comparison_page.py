@@ -142,7 +142,7 @@ def _verdict(comparison: ClipComparison, labels: Sequence[str]) -> Markup:
     before, after = comparison.scores
     gain = after.psnr - before.psnr
     change = "equal" if math.isnan(gain) else f"{gain:+.2f} dB".replace("-", "−").replace("+inf", "+∞")
-    items = [
+    items: list[str] = [
         f"PSNR against the {labels[2]}: {decibels(before.psnr)} dB {labels[0]}, {decibels(after.psnr)} dB {labels[1]}, "
         + strong(change)
         + "."

@@ -96,7 +96,7 @@ def stream_clip(
     color tags are kept; audio, subtitles, chapters and metadata of a video are copied at the end. Results are stored in
     segments in the folder `TARGET.parts` beside the output. When the job is stopped (Ctrl-C, a crash, a kill), the same
     call goes on after the last finished segment and gives the same video; another call is refused as long as that
-    folder is there.
+    folder is there. A warning names what is not kept (transparency, more than 8 bits) and more than an hour of work.
 
     Args:
         source: Video file, animated image or folder of images.
@@ -118,20 +118,15 @@ def stream_clip(
     Returns:
         Number of frames.
 
-    Warns:
-        UserWarning: If something of the source is not kept (transparency, more than 8 bits), or more than an hour of
-            work is ahead.
-
     Raises:
         FileExistsError: If there is an output and `overwrite` is False.
         FileNotFoundError: If there is no source, or no folder for the output.
         TypeError: If `window` or `overlap` is given beside a `NetworkRunner`, which has its own.
         ValueError: If the clip cannot be read or is a pipe, an argument or the rate is out of range, `process` returns
             another number of frames, or there is an unfinished job with other settings.
-        ImportError: If a video is read or written and PyAV is not installed.
 
     Example:
-        >>> from subband.media import probe, write_clip
+        >>> from subband.media import write_clip
         >>> folder = getfixture("tmp_path")
         >>> write_clip(folder / "clip.mp4", torch.rand(5, 3, 16, 24))
         >>> stream_clip(folder / "clip.mp4", folder / "negative.mp4", lambda frames: 1 - frames, window=2)
@@ -140,27 +135,34 @@ def stream_clip(
     source, target, span = Path(source), Path(target), Span.of(start, duration)
     _check(source, target, segment_frames, overwrite)
     process = _as_window_process(process, window, overlap)
+    arguments = {"scene_cuts": scene_cuts, "size": size, "fps": fps, "segment_frames": segment_frames}
+    part = {"start": str(span.start), "duration": str(span.duration)}
     with open_clip(source) as reader:
-        facts = {
-            **_identity(source),
-            **process.facts,
-            **{"scene_cuts": scene_cuts, "size": size, "fps": fps, "segment_frames": segment_frames},
-            **{"start": str(span.start), "duration": str(span.duration), "options": options, "settings": settings},
-        }
+        facts = {**_identity(source), **process.facts, **arguments, **part, "options": options, "settings": settings}
         rate = reader.fps or fps
         work = WorkFolder(target, facts, _style(reader, target, rate, span, options))
         if not work.is_complete:
             _warn_of_losses(reader)
-            process.begin(work.notes, work.note)
             frames = marked(_frames(reader, work.restart, span, rate, size), scene_cuts)
-            windows = cut_windows(frames, process.window, process.margins, work.restart)
             meter = _Meter(source, span.num_frames(reader.details.about_frames, rate), work.restart.done, progress)
-            with _kept(work):
-                Pipeline(work, windows, process, segment_frames, meter).run()
-    num_frames = sum(len(segment.times) for segment in work.segments)
+            _fill(work, process, frames, segment_frames, meter)
     with _kept(work):
         work.finish(overwrite=overwrite)
-    return num_frames
+    return sum(len(segment.times) for segment in work.segments)
+
+
+def _fill(
+    work: WorkFolder,
+    process: WindowProcess,
+    frames: Iterator[tuple[Frame, bool]],
+    segment_frames: int,
+    meter: Callable[[int], None],
+) -> None:
+    """Makes all segments that are not there."""
+    process.begin(work.notes, work.note)
+    windows = cut_windows(frames, process.window, process.margins, work.restart)
+    with _kept(work):
+        Pipeline(work, windows, process, segment_frames, meter).run()
 
 
 @contextmanager
