@@ -42,6 +42,15 @@ def old_environment(monkeypatch):
     monkeypatch.setattr(np, "issubsctype", np.issubdtype, raising=False)
 
 
+def test_the_page_on_footage_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pytest.importorskip("av")
+    blocks = python_blocks("own_footage.md")
+    assert len(blocks) == 2
+    run(blocks, "own_footage.md")
+    assert (tmp_path / "comparison.html").stat().st_size > 10_000
+
+
 def test_the_page_on_transforms_runs():
     blocks = python_blocks("transforms.md")
     assert len(blocks) >= 10

@@ -126,6 +126,7 @@ def stream_clip(
             another number of frames, or there is an unfinished job with other settings.
 
     Example:
+        >>> import torch
         >>> from subband.media import write_clip
         >>> folder = getfixture("tmp_path")
         >>> write_clip(folder / "clip.mp4", torch.rand(5, 3, 16, 24))
