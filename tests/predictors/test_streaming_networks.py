@@ -189,7 +189,7 @@ def test_tiles_are_chosen_by_the_free_memory(monkeypatch: pytest.MonkeyPatch) ->
         torch.testing.assert_close(NetworkRunner(network).run(frames), 2 * frames)
         assert max(sides) == side
     unknown = ClipNetwork(restore=restore, tile_overlap=16, size_multiple=8, window=4)
-    monkeypatch.setattr(runner, "free_memory", lambda device: 4 * 100 * 100 * 12 / 0.6)  # 3 float32 values a pixel
+    monkeypatch.setattr(runner, "free_memory", lambda device: 4 * 100 * 100 * 24 / 0.6)  # 6 float32 values a pixel
     sides.clear()
     torch.testing.assert_close(NetworkRunner(unknown).run(frames), 2 * frames)
     assert sides[0] == 64  # the corner that is measured
@@ -251,7 +251,8 @@ def test_a_job_that_goes_on_takes_the_tiles_it_had(tmp_path: Path, monkeypatch: 
             raise RuntimeError("stopped")
         return 0.5 * x + x.mean((-2, -1), keepdim=True) / 4
 
-    def job(target: str, free: int, **options: Any) -> int:
+    def job(target: str, free: int, seed: int = 0, **options: Any) -> int:
+        options = {"facts": {"seed": seed}, **options}
         monkeypatch.setattr(runner, "free_memory", lambda device: free)
         network = ClipNetwork(restore=places, tile_overlap=8, window=3, size_multiple=8, bytes_per_pixel=10, **options)
         return stream_clip(tmp_path / "clip", tmp_path / target, NetworkRunner(network), segment_frames=3)
@@ -267,6 +268,8 @@ def test_a_job_that_goes_on_takes_the_tiles_it_had(tmp_path: Path, monkeypatch: 
     stop = -1
     with pytest.raises(ValueError, match=r"unfinished job with other settings .*settle 0 instead of 1"):
         job("out", small, settle=1)
+    with pytest.raises(ValueError, match=r"other settings \(network \{'seed': 0\} instead of \{'seed': 1\}\)"):
+        job("out", small, seed=1)
     assert job("out", 10**12) == 12
     assert set(calls) == {40}
     torch.testing.assert_close(read_clip(tmp_path / "out"), read_clip(tmp_path / "whole"), atol=0, rtol=0)
@@ -287,6 +290,20 @@ def test_a_job_that_goes_on_takes_the_tiles_it_had(tmp_path: Path, monkeypatch: 
 def test_impossible_facts(facts: dict[str, Any], options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         NetworkRunner(ClipNetwork(restore=blurred, **facts), **options)
+
+
+def test_no_gradients_are_kept(tmp_path: Path) -> None:
+    weight, seen = torch.ones(1, requires_grad=True), []
+
+    def restore(x: Tensor, view: View) -> Tensor:
+        seen.append((weight * x).requires_grad)
+        return weight * x
+
+    write_clip(tmp_path / "clip", clip(3))
+    stream_clip(tmp_path / "clip", tmp_path / "out", NetworkRunner(ClipNetwork(restore=restore)))
+    NetworkRunner(ClipNetwork(restore=restore)).run(clip(3))
+    assert len(seen) >= 2
+    assert not any(seen)
 
 
 def test_what_does_not_fit_is_said() -> None:

@@ -90,7 +90,8 @@ class Pipeline:
 
     def _results(self, window: Window) -> np.ndarray:
         """Results that are kept, `(T, H, W, 3)` uint8."""
-        results = self._apply(window_tensor(window), window)
+        with torch.inference_mode():
+            results = self._apply(window_tensor(window), window)
         if self._size is not None and results.shape[2:] != self._size:
             raise ValueError(
                 f"process must return frames of one size, got {tuple(results.shape[2:])} after {tuple(self._size)}."

@@ -65,7 +65,7 @@ class NetworkRunner:
         network = self.network
         names = ("past_frames", "future_frames", "end_mode", "min_frames", "settle", "size_multiple", "min_side")
         numbers = {name: getattr(network, name) for name in (*names, "scale", "tile_overlap")}
-        return {"window": self.window, "tile": self.tile, **numbers, **network.facts}
+        return {"window": self.window, "tile": self.tile, **numbers, "network": dict(network.facts)}
 
     def begin(self, notes: Mapping[str, Any], note: Callable[[str, Any], None]) -> None:
         """Prepares for a clip; a job that goes on takes the tiles it had, which free memory does not change.
@@ -180,7 +180,8 @@ class NetworkRunner:
         multiple = self.network.size_multiple
         side = math.ceil(max(self.network.min_side, 64) / multiple) * multiple
         corner = frames[..., :side, :side]
-        return peak_bytes(lambda: self._checked(corner, view)) / (len(frames) * corner.shape[-2] * corner.shape[-1])
+        peak = peak_bytes(lambda: self._checked(corner, view)) + corner.element_size() * corner.numel()
+        return peak / (len(frames) * corner.shape[-2] * corner.shape[-1])
 
     @property
     def _smallest(self) -> int:
