@@ -180,7 +180,8 @@ def test_a_stopped_job_on_a_part_goes_on(tmp_path: Path, name: str) -> None:
                 container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
             container.mux(stream.encode())
     options = {"window": 5, "overlap": 2, "segment_frames": 6, "start": 0.5, "duration": 2.6, "scene_cuts": "auto"}
-    count = stream_clip(tmp_path / name, tmp_path / "whole", Stopping(), **options)
+    whole, rest = Stopping(), Stopping()
+    count = stream_clip(tmp_path / name, tmp_path / "whole", whole, **options)
     assert count == pytest.approx(26, abs=1)
     for calls in (3, 3):
         with pytest.raises(RuntimeError, match="stopped"):
@@ -189,14 +190,24 @@ def test_a_stopped_job_on_a_part_goes_on(tmp_path: Path, name: str) -> None:
         stream_clip(tmp_path / name, tmp_path / "out", Stopping(), **{**options, "start": 1})
     with pytest.raises(ValueError, match=r"other settings \(scene_cuts auto instead of off\)"):
         stream_clip(tmp_path / name, tmp_path / "out", Stopping(), **{**options, "scene_cuts": "off"})
-    assert stream_clip(tmp_path / name, tmp_path / "out", Stopping(), **options) == count
+    assert stream_clip(tmp_path / name, tmp_path / "out", rest, **options) == count
+    assert rest.calls == whole.calls + 6  # windows that were done before
     torch.testing.assert_close(read_clip(tmp_path / "out"), read_clip(tmp_path / "whole"), atol=0, rtol=0)
+
+
+def test_what_was_computed_before_an_error_is_kept(tmp_path: Path) -> None:
+    write_clip(tmp_path / "clip.mp4", numbered(12))
+    with pytest.raises(RuntimeError, match="stopped"):
+        stream_clip(tmp_path / "clip.mp4", tmp_path / "out.mp4", Stopping(7))
+    rest = Stopping()
+    assert stream_clip(tmp_path / "clip.mp4", tmp_path / "out.mp4", rest) == 12
+    assert 1000 - rest.calls == 5
 
 
 def test_a_job_that_failed_at_once_leaves_nothing(tmp_path: Path) -> None:
     write_clip(tmp_path / "clip", numbered(6))
     with pytest.raises(RuntimeError, match="stopped"):
-        stream_clip(tmp_path / "clip", tmp_path / "out", Stopping(1), segment_frames=3)
+        stream_clip(tmp_path / "clip", tmp_path / "out", Stopping(0), segment_frames=3)
     assert [path.name for path in tmp_path.iterdir()] == ["clip"]
     parts = tmp_path / "out.parts"  # as a kill leaves it before the first segment is finished
     parts.mkdir()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Generator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing, suppress
 from typing import Any
 
@@ -56,16 +56,25 @@ class Pipeline:
         self._size: torch.Size | None = None
 
     def run(self) -> None:
-        """Processes all windows; an error in any thread ends all three and is raised here."""
+        """Processes all windows.
+
+        An error in any thread ends all three and is raised here. What was processed before an error or interrupt in the
+        calling thread is written first, as a finished segment.
+        """
         with ThreadPoolExecutor(2) as pool:
-            threads = [pool.submit(self._guarded, task) for task in (self._read_all, self._write_all)]
+            reader, writer = (pool.submit(self._guarded, task) for task in (self._read_all, self._write_all))
             try:
                 with suppress(_StoppedError):
                     self._process_all()
             except BaseException:
-                self._stop.set()
+                try:
+                    with suppress(_StoppedError):
+                        self._put(self._made, None)
+                    wait([writer])
+                finally:
+                    self._stop.set()
                 raise
-        for thread in threads:
+        for thread in (reader, writer):
             thread.result()
 
     def _guarded(self, task: Callable[[], None]) -> None:
