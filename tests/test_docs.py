@@ -42,13 +42,10 @@ def old_environment(monkeypatch):
     monkeypatch.setattr(np, "issubsctype", np.issubdtype, raising=False)
 
 
-def test_the_page_on_footage_runs(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    pytest.importorskip("av")
+def test_the_page_on_footage_runs():
     blocks = python_blocks("own_footage.md")
-    assert len(blocks) == 2
+    assert len(blocks) == 1
     run(blocks, "own_footage.md")
-    assert (tmp_path / "comparison.html").stat().st_size > 10_000
 
 
 def test_the_page_on_transforms_runs():

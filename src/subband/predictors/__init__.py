@@ -3,7 +3,7 @@
 from subband.predictors.classification import ImageClassifier, read_preprocessing
 from subband.predictors.progress import Progress, show_progress
 from subband.predictors.read_ahead import FileResult
-from subband.predictors.streaming import ClipNetwork, NetworkRunner, stream_clip
+from subband.predictors.streaming import ClipNetwork, NetworkRunner, Span, View, frame_noise, stream_clip
 from subband.predictors.video_prediction import Comparison, VideoPredictor
 
 __all__ = [
@@ -13,7 +13,10 @@ __all__ = [
     "ImageClassifier",
     "NetworkRunner",
     "Progress",
+    "Span",
     "VideoPredictor",
+    "View",
+    "frame_noise",
     "read_preprocessing",
     "show_progress",
     "stream_clip",
