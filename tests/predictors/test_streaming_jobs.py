@@ -16,7 +16,7 @@ from torch import Tensor
 
 from subband.media import VideoReader, open_clip, read_clip, write_clip
 from subband.predictors.progress import Progress
-from subband.predictors.streaming import ClipNetwork, NetworkRunner, clip, parse_seconds, stream_clip
+from subband.predictors.streaming import ClipNetwork, NetworkRunner, clip, parse_seconds, pipeline, stream_clip
 
 MILLISECOND = Fraction(1, 1000)
 LOSSLESS = {"crf": "0", "preset": "ultrafast"}
@@ -202,6 +202,14 @@ def test_what_was_computed_before_an_error_is_kept(tmp_path: Path) -> None:
     rest = Stopping()
     assert stream_clip(tmp_path / "clip.mp4", tmp_path / "out.mp4", rest) == 12
     assert 1000 - rest.calls == 5
+
+
+def test_slow_jobs_have_short_segments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_clip(tmp_path / "clip", numbered(6))
+    monkeypatch.setattr(pipeline, "SEGMENT_SECONDS", -1)
+    with pytest.raises(RuntimeError, match="stopped"):
+        stream_clip(tmp_path / "clip", tmp_path / "out", Stopping(4))
+    assert len(list((tmp_path / "out.parts").glob("segment_*.json"))) == 4
 
 
 def test_a_job_that_failed_at_once_leaves_nothing(tmp_path: Path) -> None:

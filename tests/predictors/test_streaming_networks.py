@@ -188,6 +188,20 @@ def test_tiles_are_chosen_by_the_free_memory(monkeypatch: pytest.MonkeyPatch) ->
         sides.clear()
         torch.testing.assert_close(NetworkRunner(network).run(frames), 2 * frames)
         assert max(sides) == side
+    used = NetworkRunner(network)
+    for free, side in ((10, 40), (None, 256)):  # each clip anew
+        monkeypatch.setattr(runner, "free_memory", lambda device, free=free: free)
+        sides.clear()
+        used.run(frames)
+        assert max(sides) == side
+    monkeypatch.setattr(runner, "free_memory", lambda device: 4 * 160 * 256 * 100 * 2)
+    sides.clear()
+    used.run(frames[:1])
+    assert sides == [256]
+    monkeypatch.setattr(runner, "free_memory", lambda device: 160 * 256 * 100 * 2)
+    sides.clear()
+    used.run(torch.cat([frames[:1], frames]), scene_cuts="off")
+    assert max(sides) < 256  # the longest window counts, not the first
     unknown = ClipNetwork(restore=restore, tile_overlap=16, size_multiple=8, window=4)
     monkeypatch.setattr(runner, "free_memory", lambda device: 4 * 100 * 100 * 24 / 0.6)  # 6 float32 values a pixel
     sides.clear()

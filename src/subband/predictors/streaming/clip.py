@@ -109,7 +109,7 @@ def stream_clip(
         duration: How much to take, likewise; None for all.
         size: Scales frames before they are processed: height and width, or the longest side.
         fps: Frames per second of a clip without times.
-        segment_frames: A segment ends with the window that reaches this many frames.
+        segment_frames: A segment ends with the window that reaches this many frames, or after two minutes.
         options: Options of the video encoder by FFmpeg's names.
         settings: What else the result depends on, such as the name of a function; compared when a job goes on.
         overwrite: Replaces an existing output.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing, suppress
@@ -16,6 +17,9 @@ from torch import Tensor
 from subband.media.video import to_pixels
 from subband.predictors.segments import WorkFolder
 from subband.predictors.windows import Window
+
+SEGMENT_SECONDS = 120
+"""A segment also ends with the window after this time, so that a kill costs slow networks little."""
 
 _AHEAD = 2  # windows that are read, or wait to be written, while the network computes
 _WAIT = 0.1  # seconds after which a waiting thread looks whether the job was stopped
@@ -111,12 +115,13 @@ class Pipeline:
     def _write_all(self) -> None:
         item = self._get(self._made)
         while item is not None:
+            began = time.monotonic()
             with self._work.new_segment() as segment:
                 while item is not None:
                     window, pixels = item
                     segment.write(list(pixels), [frame.time for frame in window.frames[window.keep]])
                     segment.restart, segment.is_last = window.restart, window.is_last
-                    if len(segment.times) >= self._segment_frames:
+                    if len(segment.times) >= self._segment_frames or time.monotonic() - began > SEGMENT_SECONDS:
                         break
                     item = self._get(self._made)
             if item is not None:

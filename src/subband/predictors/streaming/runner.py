@@ -55,9 +55,7 @@ class NetworkRunner:
         if not (is_number or tile in ("auto", "off")) or (isinstance(tile, int) and tile < 1):
             raise ValueError(f"tile must be auto, off or a number of pixels, got {tile!r}.")
         self.tile = tile
-        self._side: int | None = tile if isinstance(tile, int) else None  # longest side of a tile; None for no tiles
-        self._is_chosen = tile != "auto"
-        self._note: Callable[[str, Any], None] = lambda name, value: None
+        self.begin({}, _ignore)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -75,6 +73,8 @@ class NetworkRunner:
             note: Called with what shall be noted.
         """
         self._note = note
+        self._side: int | None = self.tile if isinstance(self.tile, int) else None  # None for whole frames
+        self._is_chosen = self.tile != "auto"
         if _NOTE in notes:
             self._side, self._is_chosen = notes[_NOTE], True
 
@@ -110,6 +110,7 @@ class NetworkRunner:
         Returns:
             `(T, C, scale * H, scale * W)` on the CPU.
         """
+        self.begin({}, _ignore)
         stills = (Frame(to_pixels(frame[None])[0] if scene_cuts == "auto" else _NOTHING) for frame in frames)
         windows = cut_windows(marked(stills, scene_cuts), self.window, self.margins)
         with torch.inference_mode():
@@ -170,7 +171,8 @@ class NetworkRunner:
         free = free_memory(self.network.device)
         if free is not None:
             per_pixel = self.network.bytes_per_pixel or self._measure(frames, view)
-            area = _SHARE * free / (per_pixel * len(frames))  # pixels of a frame that fit
+            most = max(len(frames), self.window + self.network.past_frames + self.network.future_frames)
+            area = _SHARE * free / (per_pixel * most)  # pixels of a frame that fit
             if area < frames.shape[-2] * frames.shape[-1]:
                 self._side = max(self._rounded(math.sqrt(area)), self._smallest)
         self._note(_NOTE, self._side)
@@ -217,3 +219,7 @@ class NetworkRunner:
 
 
 _NOTHING = np.empty((0, 0, 3), np.uint8)
+
+
+def _ignore(name: str, value: object) -> None:
+    """What a clip in memory notes, which is over when it ends."""
