@@ -255,7 +255,11 @@ def test_an_hour_ahead_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_what_is_not_kept_is_named(tmp_path: Path) -> None:
-    for name, pixels, codec in (("deep.mkv", "yuv420p10le", "libx264"), ("clear.mov", "argb", "qtrle")):
+    for name, pixels, codec in (
+        ("deep.mkv", "yuv420p10le", "libx264"),
+        ("clear.mov", "argb", "qtrle"),
+        ("clear.webm", "yuva420p", "libvpx-vp9"),
+    ):
         with av.open(str(tmp_path / name), "w") as container:
             stream = container.add_stream(codec, rate=10)
             stream.height, stream.width, stream.pix_fmt = 16, 24, pixels
@@ -270,8 +274,9 @@ def test_what_is_not_kept_is_named(tmp_path: Path) -> None:
     with VideoReader(tmp_path / "deep.mp4") as reader:
         assert reader.details.colors.transfer == 16
         assert (reader.details.bit_depth, reader.details.has_alpha) == (8, False)
-    with pytest.warns(UserWarning, match=r"clear\.mov is transparent in places; the result leaves transparency out"):
-        stream_clip(tmp_path / "clear.mov", tmp_path / "clear.mp4", invert)
+    for name in ("clear.mov", "clear.webm"):
+        with pytest.warns(UserWarning, match=rf"{name} is transparent in places; the result leaves transparency out"):
+            stream_clip(tmp_path / name, tmp_path / "clear.mp4", invert, overwrite=True)
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "I;16"])

@@ -90,6 +90,15 @@ def test_a_larger_result_and_odd_sides(tmp_path: Path) -> None:
         compare_clips(tmp_path / "clip", tmp_path / "large", reference=tmp_path / "clip")
 
 
+def test_a_smaller_result(tmp_path: Path) -> None:
+    ramp = torch.linspace(0, 1, 64).expand(2, 3, 48, 64)
+    write_clip(tmp_path / "clip", ramp)
+    stream_clip(tmp_path / "clip", tmp_path / "out", lambda frames: frames, size=32)
+    found = compare_clips(tmp_path / "clip", tmp_path / "out", reference=tmp_path / "out")
+    assert found.moments[0].before.shape == (24, 32, 3)
+    assert found.scores[0].psnr > 40
+
+
 def test_a_part_of_a_clip_and_clips_of_other_lengths(tmp_path: Path) -> None:
     write_clip(tmp_path / "clip", clip(12))
     stream_clip(tmp_path / "clip", tmp_path / "out", lambda frames: frames, start=0.4, duration=0.5)

@@ -88,7 +88,7 @@ def compare_clips(
 ) -> ClipComparison:
     """Goes through a clip and what was made of it, frame by frame, in bounded memory.
 
-    Frames are matched by their order. Where `after` is larger, `before` is enlarged to it (bicubic), also for its
+    Frames are matched by their order. Where `after` has another size, `before` is scaled to it (bicubic), also for its
     scores. The row or column that a video repeats to make an odd side even is cut off.
 
     Args:
@@ -165,7 +165,7 @@ class Panels:
         """
         before, *others = (frame.pixels for frame in frames)
         height, width = self.size
-        if before.shape[0] < height:
+        if before.shape[:2] != self.size:
             before = _resized(before, self.size)
         return [pixels[:height, :width] for pixels in (before, *others)]
 
