@@ -43,6 +43,12 @@ def leaves_no_trace():
         sys.modules.pop("pkg_resources", None)
 
 
+def test_the_page_on_footage_runs():
+    blocks = python_blocks("own_footage.md")
+    assert len(blocks) == 1
+    run(blocks, "own_footage.md")
+
+
 def test_the_page_on_transforms_runs():
     blocks = python_blocks("transforms.md")
     assert len(blocks) >= 10

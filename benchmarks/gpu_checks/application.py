@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
+from warnings import catch_warnings
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 import subband
 from gpu_checks.check import (
@@ -41,7 +43,7 @@ from subband.imaging import (
     rate_distortion,
 )
 from subband.models.complexity import count_macs, measure_complexity
-from subband.predictors import ImageClassifier, VideoPredictor
+from subband.predictors import ClipNetwork, ImageClassifier, NetworkRunner, VideoPredictor, View
 from subband.transforms import wavedec2
 
 __all__ = ["IMAGING", "checks"]
@@ -76,6 +78,7 @@ def checks(setting: Setting) -> Iterator[Check]:
     )
     yield Check("classify", partial(compare_classes, setting))
     yield Check("predict and compare", partial(compare_frames, setting))
+    yield Check("windows and tiles of a clip", partial(compare_windows, setting))
     yield Check("moving sprites", partial(compare_data, sprites(), setting, 0.0))
     yield Check("moving photographs", partial(compare_data, photographs(), setting, 2e-3))
     yield Check("info", partial(costs, setting))
@@ -137,6 +140,35 @@ def compare_frames(setting: Setting) -> Figure:
     scores = predictor.compare(clip.to(setting.device), 3).per_frame["model"]
     assert all(np.isfinite(values).all() for values in scores.values()), "scores are not finite"
     return Figure(relative_error(found, [wanted, wanted]), DEEP)
+
+
+def compare_windows(setting: Setting) -> Figure:
+    """A network on windows of a clip: whole frames as memory allows, tiles, and tiles after the memory ran out."""
+    clip = (0.5 + 0.1 * noise(7, 3, 90, 120)).clamp(0, 1)
+    sizes: list[int] = []
+
+    def restore(frames: Tensor, view: View) -> Tensor:
+        sizes.append(frames.shape[-1])
+        return F.avg_pool2d(frames[1:], 5, 1, 2, count_include_pad=False)
+
+    def restore_in_little_memory(frames: Tensor, view: View) -> Tensor:
+        if frames.shape[-1] > 64:
+            frames.new_empty(2**46)
+        return restore(frames, view)
+
+    facts = {"past_frames": 1, "window": 4, "tile_overlap": 16, "size_multiple": 8}
+    wanted = NetworkRunner(ClipNetwork(restore=restore, **facts), tile="off").run(clip)
+    found = []
+    for function, tile in ((restore, "auto"), (restore, 64), (restore_in_little_memory, "auto")):
+        sizes.clear()
+        network = ClipNetwork(restore=function, device=setting.device, bytes_per_pixel=1.0, **facts)
+        with catch_warnings(record=True) as told:
+            found.append(NetworkRunner(network, tile=tile).run(clip))
+        side = 56 if function is not restore else 120 if tile == "auto" else 64
+        assert max(sizes) == side, "other tiles"
+        assert bool(told) == (function is restore_in_little_memory), "a warning too many or too few"
+    measured = NetworkRunner(ClipNetwork(restore=restore, device=setting.device, **facts)).run(clip)
+    return Figure(relative_error([*found, measured], 4 * [wanted]), SUMS)
 
 
 def sprites() -> list[Any]:

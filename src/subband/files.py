@@ -125,7 +125,9 @@ def _aside(path: Path) -> Iterator[Path]:
                 os.fsync(file.fileno())
         _replace(temporary, path)
     except OSError as error:
-        if error.errno is None or error.filename not in (None, str(temporary)):
+        # PyAV writes `file:` before a name.
+        name = None if error.filename is None else Path(os.fsdecode(error.filename).removeprefix("file:"))
+        if error.errno is None or not (name is None or name == temporary or temporary in name.parents):
             raise
         raise OSError(error.errno, error.strerror, str(path)) from error  # a full disk does not name the file
     finally:

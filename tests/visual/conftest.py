@@ -1,6 +1,11 @@
 """Run folders as `subband train` leaves them, made of moving blobs and blurred copies of them."""
 
+import html
 import json
+import os
+import re
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +14,37 @@ import numpy as np
 import pytest
 
 MakeRun = Callable[..., Path]
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+FLAGS = (
+    "--headless --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update "
+    "--disable-sync --hide-scrollbars --enable-logging=stderr --virtual-time-budget=8000 --dump-dom"
+)
+
+# A page of this width in a frame of its own, since headless windows cannot be as narrow as a phone. The script runs
+# outside the report and asks what the browser made of it.
+PROBE = """<!DOCTYPE html><body><iframe id="frame" style="width: WIDTHpx; height: 900px; border: 0"
+srcdoc="PAGE"></iframe>
+<pre id="answer"></pre><script>
+addEventListener("load", () => {
+  const frame = document.getElementById("frame"), page = frame.contentDocument;
+  page.querySelectorAll("details").forEach(part => part.open = true);
+  const note = (() => { SCRIPT })();
+  const images = [...page.images];
+  document.getElementById("answer").textContent = JSON.stringify({
+    width: page.documentElement.scrollWidth,
+    wide: [...page.body.querySelectorAll("*")].filter(part => part.getBoundingClientRect().right > WIDTH + 1
+      && !part.closest(".scroll, pre")).map(part => part.outerHTML.slice(0, 120)),
+    images: images.length,
+    broken: images.filter(image => !image.complete || !image.naturalWidth).map(image => image.alt),
+    requests: frame.contentWindow.performance.getEntriesByType("resource").map(entry => entry.name)
+      .filter(name => !name.startsWith("data:")),
+    heading: page.querySelector("h1").textContent,
+    note,
+    plots: page.querySelectorAll("figure svg").length,
+  });
+});
+</script>"""
 
 _IN, _OUT, _CLIPS, _SIDE = 10, 10, 2, 64
 _BANDS = {"ll": (1, 1), "lh": (1, -1), "hl": (-1, 1), "hh": (-1, -1)}
@@ -187,3 +223,34 @@ def make_classifier_run(tmp_path: Path) -> MakeRun:
         return folder
 
     return make
+
+
+@pytest.fixture
+def look() -> Callable[..., tuple[dict[str, Any], list[str]]]:
+    """What Chromium finds on a page of a width, and what it writes to its console.
+
+    A script can act on `page` before; what it returns is the note.
+    """
+    if CHROMIUM is None:
+        pytest.skip("no chromium, chromium-browser or google-chrome on PATH")
+    return _look
+
+
+def _look(page: Path, width: int, script: str = "") -> tuple[dict[str, Any], list[str]]:
+    assert CHROMIUM is not None
+    probe = page.with_name("probe.html")
+    content = html.escape(page.read_text(encoding="utf-8"))
+    probe.write_text(
+        PROBE.replace("WIDTH", str(width)).replace("SCRIPT", script).replace("PAGE", content), encoding="utf-8"
+    )
+    flags = [*FLAGS.split(), f"--user-data-dir={page.parent / 'browser'}"]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        flags.append("--no-sandbox")
+    command = [CHROMIUM, *flags, probe.as_uri()]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    answer = re.search(r'<pre id="answer">(.*?)</pre>', result.stdout, re.DOTALL)
+    assert answer is not None
+    assert answer.group(1), result.stderr
+    return json.loads(html.unescape(answer.group(1))), [
+        line for line in result.stderr.splitlines() if "CONSOLE" in line
+    ]

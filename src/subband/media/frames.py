@@ -112,6 +112,8 @@ class ClipDetails:
         about_frames: Number of frames by the header, which may be wrong; None where it is silent.
         pixel_aspect: Width of a pixel over its height, after the rotation.
         colors: How the colors are meant.
+        bit_depth: Bits of a stored value; frames come with 8.
+        has_alpha: Whether the file stores transparency (a video), or its first picture is transparent in places.
         streams: Streams beside the images.
         chapters: Named parts.
     """
@@ -122,6 +124,8 @@ class ClipDetails:
     about_frames: int | None = None
     pixel_aspect: Fraction = Fraction(1)
     colors: ColorTags = field(default_factory=ColorTags)
+    bit_depth: int = 8
+    has_alpha: bool = False
     streams: tuple[StreamInfo, ...] = ()
     chapters: tuple[Chapter, ...] = ()
 

@@ -178,6 +178,26 @@ def is_animated(path: Path) -> bool:
         return False
 
 
+def depth_and_alpha(path: Path) -> tuple[int, bool]:
+    """Bits of a stored value, and whether a picture is transparent in places.
+
+    Args:
+        path: The picture, the first one of an animation; of one that Pillow cannot read, the usual is assumed, 8 bits
+            without transparency.
+    """
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings(), Image.open(path) as image:
+            warnings.simplefilter("ignore")  # about the size: whoever reads the pixels tells
+            is_deep = image.mode[0] in "IF" or any(";16" in str(tile[3]) for tile in image.tile)
+            may_be_transparent = "A" in image.mode[1:] or "transparency" in image.info
+            has_alpha = may_be_transparent and image.convert("RGBA").getchannel("A").getextrema()[0] < 255
+            return (16 if is_deep else 8), has_alpha
+    except (OSError, ValueError, SyntaxError):
+        return 8, False
+
+
 def _search(folder: Path, found: PictureList, seen: set[Path], with_subfolders: bool) -> None:
     for item in sorted(folder.iterdir(), key=natural_key):
         if item.name.startswith(".") or item.name.lower() in _NOT_MINE:

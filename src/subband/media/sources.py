@@ -23,7 +23,7 @@ from subband.media.frames import (
     check_frame_size,
     scaled_size,
 )
-from subband.media.picture_files import find_pictures, warn_animated, warn_left_out
+from subband.media.picture_files import depth_and_alpha, find_pictures, warn_animated, warn_left_out
 from subband.media.pixels import as_frame, decode, image_errors, load_image, read_pixels, upright_size
 from subband.media.video_reader import VideoReader
 
@@ -153,7 +153,8 @@ class FolderReader(_ImageReader):
         check_frame_size(self.files[0], self.width, self.height)
         self.fps = None
         count = len(self.files)
-        self.details = ClipDetails(about_frames=count)
+        bit_depth, has_alpha = depth_and_alpha(self.files[0])
+        self.details = ClipDetails(about_frames=count, bit_depth=bit_depth, has_alpha=has_alpha)
         self.info = VideoInfo(num_frames=count, height=self.height, width=self.width, fps=None, kind="folder")
 
     def _times(self) -> None:
@@ -207,7 +208,10 @@ class AnimationReader(_ImageReader):
             self.close()
             raise
         self.fps = 1000 / milliseconds if milliseconds else None
-        self.details = ClipDetails(about_frames=num_frames, time_base=_MILLISECOND)
+        bit_depth, has_alpha = depth_and_alpha(path)
+        self.details = ClipDetails(
+            about_frames=num_frames, time_base=_MILLISECOND, bit_depth=bit_depth, has_alpha=has_alpha
+        )
         self.info = VideoInfo(
             num_frames=num_frames, height=self.height, width=self.width, fps=self.fps, kind="animation"
         )

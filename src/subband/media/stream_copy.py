@@ -15,6 +15,7 @@ from subband.media.containers import file_url, import_av, open_container, readin
 
 _COPIED = ("audio", "subtitle", "data", "attachment")
 _TRIED_PACKETS = 2000
+_INTERLEAVED = 10  # seconds by which a packet may stand too late in a file
 _NOT_COPIED = {"major_brand", "minor_version", "compatible_brands", "encoder"}  # facts about the old file
 
 
@@ -30,6 +31,20 @@ class Piece(NamedTuple):
     times: list[int]
 
 
+class CopiedPart(NamedTuple):
+    """The part of a file that is copied.
+
+    Attributes:
+        shift: Time in the file, in seconds, that becomes 0.
+        is_start: Whether what lies before is left out.
+        duration: Seconds from `shift` on after which all is left out; None for nothing.
+    """
+
+    shift: Fraction = Fraction(0)
+    is_start: bool = False
+    duration: Fraction | None = None
+
+
 class StreamCopier:
     """Copies what is not video from a file into a container that is being written.
 
@@ -39,17 +54,17 @@ class StreamCopier:
     Args:
         target: Container of PyAV, opened for writing, whose own streams are added already.
         source: File to copy from.
-        shift: Seconds that everything is moved back.
+        part: Which part of it. Sound begins and ends with whole packets inside; subtitles are shortened to it.
 
     Raises:
         ValueError: If `source` cannot be read.
     """
 
-    def __init__(self, target: Any, source: Path, *, shift: Fraction = Fraction(0)) -> None:
+    def __init__(self, target: Any, source: Path, *, part: CopiedPart | None = None) -> None:
         self._target = target
         self._path = source
         self._container = open_container(source)
-        self._shift = shift
+        self._part = part or CopiedPart()
         self._streams: dict[int, Any] = {}
         unfit = _unfit_streams(source, target.format.name)
         for stream in self._container.streams:
@@ -109,10 +124,18 @@ class StreamCopier:
             return
         chapters = self._container.chapters()
         for chapter in chapters:
-            back = round(self._shift / chapter["time_base"])
+            back, end = self._units(chapter["time_base"])
             chapter["start"], chapter["end"] = max(chapter["start"] - back, 0), max(chapter["end"] - back, 0)
+            chapter["end"] = chapter["end"] if end is None else min(chapter["end"], end)
+        if self._part.is_start or self._part.duration is not None:
+            chapters = [chapter for chapter in chapters if chapter["start"] < chapter["end"]]
         if chapters:
             self._target.set_chapters(chapters)
+
+    def _units(self, time_base: Fraction) -> tuple[int, int | None]:
+        """Shift and duration in a unit of time."""
+        duration = self._part.duration
+        return round(self._part.shift / time_base), None if duration is None else round(duration / time_base)
 
     def _demux(self) -> Iterator[tuple[Fraction, Any]]:
         wanted = [self._container.streams[index] for index in self._streams]
@@ -123,7 +146,11 @@ class StreamCopier:
             for packet in self._container.demux(wanted):
                 if packet.dts is None or not packet.size:
                     continue
-                index, back = packet.stream.index, round(self._shift / packet.time_base)
+                index, (back, end) = packet.stream.index, self._units(packet.time_base)
+                if end is not None and packet.dts - back - end > _INTERLEAVED / packet.time_base:
+                    return
+                if not self._shorten(packet, back, end):
+                    continue
                 # Muxers refuse decoding times that do not grow, which careless files have.
                 packet.dts = latest[index] = max(packet.dts - back, latest.get(index, packet.dts - back - 1) + 1)
                 if packet.pts is not None:
@@ -131,6 +158,22 @@ class StreamCopier:
                 time = packet.dts * packet.time_base
                 packet.stream = self._streams[index]
                 yield time, packet
+
+    def _shorten(self, packet: Any, back: int, end: int | None) -> bool:
+        """Fits a subtitle into the part; of all packets, whether they belong to it."""
+        start = (packet.dts if packet.pts is None else packet.pts) - back
+        if end is not None and start >= end:
+            return False
+        is_subtitle, length = packet.stream.type == "subtitle", packet.duration or 0
+        if self._part.is_start and start < 0:
+            if not is_subtitle or start + length <= 0:
+                return False
+            packet.pts = packet.dts = back
+            packet.duration = length = start + length
+            start = 0
+        if is_subtitle and end is not None and start + length > end:
+            packet.duration = end - start
+        return True
 
 
 def join_pieces(
@@ -140,7 +183,7 @@ def join_pieces(
     *,
     container_format: str,
     copy_from: Path | None = None,
-    shift: Fraction = Fraction(0),
+    part: CopiedPart | None = None,
     overwrite: bool = False,
 ) -> None:
     """Joins pieces of a video without encoding them again, beside what is copied from another file.
@@ -151,7 +194,7 @@ def join_pieces(
         time_base: Unit of the pieces' times, in seconds.
         container_format: FFmpeg's name of the new file's format.
         copy_from: File whose other streams, chapters and metadata are taken over.
-        shift: Seconds that these are moved back.
+        part: Which part of it.
         overwrite: Replaces an existing file.
 
     Raises:
@@ -168,7 +211,7 @@ def join_pieces(
             stream.time_base = time_base
             if rate := _mean_rate(pieces, time_base):
                 stream.codec_context.framerate = rate
-        copier = None if copy_from is None else StreamCopier(out, copy_from, shift=shift)
+        copier = None if copy_from is None else StreamCopier(out, copy_from, part=part)
         try:
             for packet in _packets(pieces, time_base):
                 packet.stream = stream

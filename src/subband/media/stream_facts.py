@@ -48,6 +48,10 @@ def clip_details(container: Any, stream: Any, first: Any, rate: Fraction | None,
         about_frames=_about_frames(container, stream, rate),
         pixel_aspect=1 / aspect if is_transposed and aspect else aspect or Fraction(1),
         colors=colors,
+        bit_depth=max((component.bits for component in first.format.components), default=8),
+        # WebM stores transparency beside the pixels, where the decoder does not look.
+        has_alpha=any(component.is_alpha for component in first.format.components)
+        or stream.metadata.get("alpha_mode") == "1",
         streams=tuple(
             _stream_info(other)
             for other in container.streams

@@ -14,7 +14,7 @@ import numpy as np
 from subband.files import new_path
 from subband.media.containers import file_url, import_av
 from subband.media.frames import ColorTags, frame_rate, same_shape
-from subband.media.stream_copy import StreamCopier
+from subband.media.stream_copy import CopiedPart, StreamCopier
 
 CODECS: dict[str, str] = {".mkv": "libx264", ".mov": "libx264", ".mp4": "libx264", ".webm": "libvpx-vp9"}
 """Suffix of a video -> encoder."""
@@ -185,7 +185,7 @@ class VideoWriter:
         self._stream = stream
         self._copier = None
         if self._copy_from is not None:
-            self._copier = StreamCopier(self._container, self._copy_from, shift=self._shift)
+            self._copier = StreamCopier(self._container, self._copy_from, part=CopiedPart(self._shift))
             self._stack.callback(self._copier.close)
 
     def _matrix(self, colors: ColorTags) -> int:

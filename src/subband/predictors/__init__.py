@@ -3,15 +3,20 @@
 from subband.predictors.classification import ImageClassifier, read_preprocessing
 from subband.predictors.progress import Progress, show_progress
 from subband.predictors.read_ahead import FileResult
-from subband.predictors.streaming import stream_clip
+from subband.predictors.streaming import ClipNetwork, NetworkRunner, Span, View, frame_noise, stream_clip
 from subband.predictors.video_prediction import Comparison, VideoPredictor
 
 __all__ = [
+    "ClipNetwork",
     "Comparison",
     "FileResult",
     "ImageClassifier",
+    "NetworkRunner",
     "Progress",
+    "Span",
     "VideoPredictor",
+    "View",
+    "frame_noise",
     "read_preprocessing",
     "show_progress",
     "stream_clip",

@@ -65,7 +65,19 @@ def describe(progress: Progress) -> str:
     frames = f"{progress.done} frames" if progress.total is None else f"{progress.done} of {progress.total} frames"
     if progress.seconds_left is None:
         return frames
-    minutes, seconds = divmod(round(progress.seconds_left), 60)
+    return f"{frames}, {clock_text(progress.seconds_left)} left"
+
+
+def clock_text(seconds: float) -> str:
+    """A time as a clock shows it.
+
+    Args:
+        seconds: The time.
+
+    Example:
+        >>> clock_text(75), clock_text(3723)
+        ('1:15', '1:02:03')
+    """
+    minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    clock = f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
-    return f"{frames}, {clock} left"
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

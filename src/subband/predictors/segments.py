@@ -15,12 +15,12 @@ import numpy as np
 from subband.files import write_atomically
 from subband.media.frames import Frame, frame_rate
 from subband.media.sources import FolderReader
-from subband.media.stream_copy import Piece, join_pieces
+from subband.media.stream_copy import CopiedPart, Piece, join_pieces
 from subband.media.video_writer import CODECS, FORMATS, VIDEO_SUFFIXES, VideoWriter
 from subband.media.writers import FolderWriter, open_writer
 from subband.predictors.windows import Restart
 
-_SETTINGS_FILE = "settings.json"
+_SETTINGS_FILE, _NOTES_FILE = "settings.json", "notes.json"
 
 
 class VideoStyle(NamedTuple):
@@ -31,14 +31,14 @@ class VideoStyle(NamedTuple):
         fps: Frames per second, for frames without times.
         options: Arguments of `VideoWriter` beside those.
         copy_from: File whose audio, subtitles, chapters and metadata are taken over.
-        shift: Seconds by which times of `copy_from` are moved back.
+        part: Which part of `copy_from` is taken.
     """
 
     time_base: Fraction
     fps: float
     options: dict[str, Any]
     copy_from: Path | None
-    shift: Fraction
+    part: CopiedPart
 
 
 class Segment(NamedTuple):
@@ -60,13 +60,17 @@ class Segment(NamedTuple):
 class WorkFolder:
     """Segments of one job beside its output.
 
-    A segment is finished when its note (`.json`) is there. Segments of a video are encoded as the video will be; those
-    of an animation or a folder of images are folders of PNG files.
+    The folder is made with the first segment. A segment is finished when its note (`.json`) is there. Segments of a
+    video are encoded as the video will be; those of an animation or a folder of images are folders of PNG files.
 
     Args:
         target: The output.
-        settings: All that the result depends on. A folder that was made with others is refused.
+        settings: All that the result depends on. A folder with segments that were made with others is refused.
         style: How the result is stored.
+
+    Attributes:
+        notes: What the job has noted.
+        segments: Those that are finished.
 
     Raises:
         FileNotFoundError: If the folder of `target` does not exist.
@@ -80,14 +84,11 @@ class WorkFolder:
         self._is_video = target.suffix.lower() in VIDEO_SUFFIXES
         if not target.parent.is_dir():
             raise FileNotFoundError(f"the folder {target.parent} for {target.name} does not exist; make it first.")
-        wanted = json.loads(json.dumps(dict(settings)))
-        note = self.path / _SETTINGS_FILE
+        self._settings = json.loads(json.dumps(dict(settings)))
+        self.notes: dict[str, Any] = {}
+        self.segments: list[Segment] = []
         if self.path.is_dir() and any(self.path.iterdir()):
-            self._compare(note, wanted)
-        else:
-            self.path.mkdir(exist_ok=True)
-            write_atomically(note, json.dumps(wanted, indent=1).encode())
-        self.segments = list(self._finished())
+            self._compare(self.path / _SETTINGS_FILE, self._settings)
 
     def _compare(self, note: Path, wanted: Mapping[str, Any]) -> None:
         try:
@@ -95,19 +96,41 @@ class WorkFolder:
         except (OSError, ValueError):
             raise ValueError(f"{self.path} is no work folder of a job on {self.target.name}; remove it.") from None
         changed = [key for key in sorted({*found, *wanted}) if found.get(key) != wanted.get(key)]
+        if changed and not self._note(0).is_file():
+            shutil.rmtree(self.path)  # nothing was finished
+            return
         if changed:
             facts = ", ".join(f"{key} {found.get(key)} instead of {wanted.get(key)}" for key in changed)
             raise ValueError(
                 f"{self.path} holds an unfinished job with other settings ({facts}); remove it or take them again."
             )
+        self.segments = list(self._finished())
+        notes = self.path / _NOTES_FILE
+        self.notes = json.loads(notes.read_text()) if notes.is_file() else {}
+
+    def note(self, name: str, value: Any) -> None:
+        """Notes something for a job that goes on.
+
+        Args:
+            name: What to find it by in `notes`.
+            value: Anything that JSON has.
+        """
+        self.notes[name] = value
+        self._make()
+        write_atomically(self.path / _NOTES_FILE, json.dumps(self.notes).encode())
+
+    def _make(self) -> None:
+        if not self.path.is_dir():
+            self.path.mkdir()
+        if not (self.path / _SETTINGS_FILE).is_file():
+            write_atomically(self.path / _SETTINGS_FILE, json.dumps(self._settings, indent=1).encode())
 
     def _finished(self) -> Iterator[Segment]:
         number = 0
         while (note := self._note(number)).is_file():
             facts = json.loads(note.read_text())
-            before = facts["before"]
-            before = None if before is None else Fraction(before)
-            restart = Restart(facts["first"], facts["done"], facts["due"], before)
+            before = None if facts["before"] is None else Fraction(facts["before"])
+            restart = Restart(*(facts[field] for field in Restart._fields[:-1]))._replace(before=before)
             yield Segment(self._file(number), facts["times"], restart, facts["is_last"])
             number += 1
 
@@ -133,12 +156,18 @@ class WorkFolder:
         """The next segment; it is finished when the block ends without an error."""
         number = len(self.segments)
         path = self._file(number)
+        self._make()
         with _writer(path, self.target, self._style) as writer:
             segment = SegmentWriter(writer, self._style.time_base, self._style.fps, self.restart.done)
             yield segment
         facts = segment.restart._asdict() | {"times": segment.times, "is_last": segment.is_last}
         write_atomically(self._note(number), json.dumps(facts, default=str).encode())
         self.segments.append(Segment(path, segment.times, segment.restart, segment.is_last))
+
+    def drop_if_empty(self) -> None:
+        """Removes the folder if no segment was finished, so that nothing is left of a job that failed at once."""
+        if not self.segments and self.path.is_dir():
+            shutil.rmtree(self.path)
 
     def finish(self, *, overwrite: bool) -> None:
         """Joins the segments to the output and removes the work folder.
@@ -157,7 +186,7 @@ class WorkFolder:
                 style.time_base,
                 container_format=FORMATS[self.target.suffix.lower()],
                 copy_from=style.copy_from,
-                shift=style.shift,
+                part=style.part,
                 overwrite=overwrite,
             )
         else:

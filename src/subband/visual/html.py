@@ -14,6 +14,7 @@ Example:
 from __future__ import annotations
 
 import base64
+import hashlib
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -93,6 +94,7 @@ def page(
     summary: Markup,
     footer: str,
     sheets: Sequence[str] = (),
+    scripts: Sequence[str] = (),
 ) -> str:
     """A complete page: a head, the content, a foot.
 
@@ -104,7 +106,9 @@ def page(
         summary: What came out, at the end of the head.
         footer: A sentence.
         sheets: Style sheets in `subband/visual/templates` that the content needs.
+        scripts: Scripts there that it needs; the page allows no others.
     """
+    sources = [_TEMPLATES.get_template(name).render() for name in scripts]
     text = render(
         "page.html.jinja",
         title=title,
@@ -114,10 +118,16 @@ def page(
         summary=summary,
         footer=footer,
         sheets=sheets,
+        scripts=[Markup(source) for source in sources],  # safe: files of this package
+        script_hashes=[Markup(_sha256(source)) for source in sources],  # safe: base64
         palette=palette_css,
     )
     # Bytes of names that are no UTF-8 cannot be in a page; the rest of a text, line breaks too, stays.
     return re.sub("[\ud800-\udfff]", lambda match: shown(match[0]), text)
+
+
+def _sha256(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def stack(*blocks: Markup) -> Markup:

@@ -1,11 +1,7 @@
 """The page says what the run folders say, and a browser shows it without complaint."""
 
-import html
 import json
-import os
 import re
-import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,35 +11,7 @@ import pytest
 from subband.visual.report.page import write_report
 
 MakeRun = Callable[..., Path]
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = (
-    "--headless --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update "
-    "--disable-sync --hide-scrollbars --enable-logging=stderr --virtual-time-budget=8000 --dump-dom"
-)
-
-# A page of this width in a frame of its own, since headless windows cannot be as narrow as a phone. The script runs
-# outside the report and asks what the browser made of it.
-PROBE = """<!DOCTYPE html><body><iframe id="frame" style="width: WIDTHpx; height: 900px; border: 0"
-srcdoc="PAGE"></iframe>
-<pre id="answer"></pre><script>
-addEventListener("load", () => {
-  const frame = document.getElementById("frame"), page = frame.contentDocument;
-  page.querySelectorAll("details").forEach(part => part.open = true);
-  const images = [...page.images];
-  document.getElementById("answer").textContent = JSON.stringify({
-    width: page.documentElement.scrollWidth,
-    wide: [...page.body.querySelectorAll("*")].filter(part => part.getBoundingClientRect().right > WIDTH + 1
-      && !part.closest(".scroll, pre")).map(part => part.outerHTML.slice(0, 120)),
-    images: images.length,
-    broken: images.filter(image => !image.complete || !image.naturalWidth).map(image => image.alt),
-    requests: frame.contentWindow.performance.getEntriesByType("resource").map(entry => entry.name)
-      .filter(name => !name.startsWith("data:")),
-    heading: page.querySelector("h1").textContent,
-    plots: page.querySelectorAll("figure svg").length,
-  });
-});
-</script>"""
+Look = Callable[..., tuple[dict[str, Any], list[str]]]
 
 
 @pytest.fixture
@@ -58,31 +26,11 @@ def bare_run(make_run: MakeRun) -> Path:
     return folder
 
 
-def _look(page: Path, width: int) -> tuple[dict[str, Any], list[str]]:
-    """What Chromium finds on a page of a width, and what it writes to its console."""
-    assert CHROMIUM is not None
-    probe = page.with_name("probe.html")
-    content = html.escape(page.read_text(encoding="utf-8"))
-    probe.write_text(PROBE.replace("WIDTH", str(width)).replace("PAGE", content), encoding="utf-8")
-    flags = [*FLAGS.split(), f"--user-data-dir={page.parent / 'browser'}"]
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
-        flags.append("--no-sandbox")
-    command = [CHROMIUM, *flags, probe.as_uri()]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    answer = re.search(r'<pre id="answer">(.*?)</pre>', result.stdout, re.DOTALL)
-    assert answer is not None
-    assert answer.group(1), result.stderr
-    return json.loads(html.unescape(answer.group(1))), [
-        line for line in result.stderr.splitlines() if "CONSOLE" in line
-    ]
-
-
 @pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome on PATH")
 @pytest.mark.parametrize("width", [390, 1280])
-def test_in_a_browser(make_run: MakeRun, tmp_path: Path, width: int) -> None:
+def test_in_a_browser(look: Look, make_run: MakeRun, tmp_path: Path, width: int) -> None:
     runs = [make_run("a_model_with_quite_a_long_name", blur=0.3), make_run("tau", seed=2), make_run("wast", seed=3)]
-    answer, console = _look(write_report(runs, tmp_path / "report.html"), width)
+    answer, console = look(write_report(runs, tmp_path / "report.html"), width)
     assert answer["width"] <= width
     assert answer["wide"] == []
     assert answer["broken"] == []
@@ -95,12 +43,11 @@ def test_in_a_browser(make_run: MakeRun, tmp_path: Path, width: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome on PATH")
 @pytest.mark.parametrize("width", [390, 1280])
-def test_classifiers_in_a_browser(make_classifier_run: MakeRun, tmp_path: Path, width: int) -> None:
+def test_classifiers_in_a_browser(look: Look, make_classifier_run: MakeRun, tmp_path: Path, width: int) -> None:
     classes = [f"{index} {'a_class_with_quite_a_long_name' * (index % 3)}" for index in range(30)]
     runs = [make_classifier_run(name, classes=classes) for name in ("a_model_with_quite_a_long_name", "gfnet")]
-    answer, console = _look(write_report(runs, tmp_path / "report.html"), width)
+    answer, console = look(write_report(runs, tmp_path / "report.html"), width)
     assert answer["width"] <= width
     assert answer["wide"] == []
     assert answer["broken"] == []
@@ -111,14 +58,13 @@ def test_classifiers_in_a_browser(make_classifier_run: MakeRun, tmp_path: Path, 
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome on PATH")
-def test_the_browser_test_sees_faults(tmp_path: Path) -> None:
+def test_the_browser_test_sees_faults(look: Look, tmp_path: Path) -> None:
     page = tmp_path / "report.html"
     page.write_text(
         '<h1>x</h1><img alt="lost" src="data:image/png;base64,AAAA"><div style="width: 2000px">wide</div>'
         "<script>console.error('fault')</script>"
     )
-    answer, console = _look(page, 390)
+    answer, console = look(page, 390)
     assert answer["broken"] == ["lost"]
     assert answer["width"] >= 2000
     assert len(answer["wide"]) == 1
