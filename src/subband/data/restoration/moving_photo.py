@@ -16,7 +16,7 @@ from subband.data.restoration.sensor import Sensor, exposures, num_subframes, su
 from subband.data.restoration.settings import BlurSettings
 from subband.data.video.camera import pixel_offsets
 
-_MOST_SUBFRAMES = 65
+_MOST_SUBFRAMES, _FEWEST_AT_ANY_SIZE = 65, 17
 _LOOKS_PER_FRAME = 8  # places of a path that are looked at to know how far it goes
 _VALUES_AT_ONCE = 2**24  # of light: bounds the memory of sub-frames
 
@@ -54,6 +54,7 @@ class MovingPhoto:
         times = np.linspace(-0.5, num_frames - 0.5, num_frames * _LOOKS_PER_FRAME + 1)
         self._scene, self._shift = self._cut(photo, draws, times, torch.device(device))
         self._objects = [self._object(cutout, draws, settings, num_frames, torch.device(device)) for cutout in cutouts]
+        self._counts = self._count_subframes()
 
     def frame(self, number: int) -> tuple[Tensor, Tensor]:
         """A degraded and a sharp frame, both `(3, H, W)` in [0, 1], of 8 bits.
@@ -67,16 +68,20 @@ class MovingPhoto:
 
     def subframes(self, number: int) -> Tensor:
         """Light at equal distances during the exposure of a frame, `(N, 3, H, W)`; N is odd, the middle its center."""
-        exposure = self.exposures[number]
-        looks = number + np.linspace(-exposure / 2, exposure / 2, _LOOKS_PER_FRAME + 1)
-        ways = [self._path.movement(*self._size, looks), *(item.movement(looks) for item in self._objects)]
-        height, width = self._size
-        most = max(min(_MOST_SUBFRAMES, _VALUES_AT_ONCE // (3 * height * width)), 9)
-        times = number + subframe_times(exposure, num_subframes(max(ways), most | 1))
+        times = number + subframe_times(self.exposures[number], self._counts[number])
         frames = sample(self._scene, self._path.places(self._offsets, times) + self._shift)
         for item in self._objects:
             item.cover(frames, self._offsets, times)
         return frames
+
+    def _count_subframes(self) -> list[int]:
+        """Sub-frames of every exposure, as many as the fastest movement in it needs."""
+        within = np.linspace(-0.5, 0.5, _LOOKS_PER_FRAME + 1)
+        looks = np.arange(len(self.exposures))[:, None] + np.array(self.exposures)[:, None] * within
+        ways = [self._path.movements(*self._size, looks), *(item.movements(looks) for item in self._objects)]
+        height, width = self._size
+        most = max(min(_MOST_SUBFRAMES, _VALUES_AT_ONCE // (3 * height * width)), _FEWEST_AT_ANY_SIZE) | 1
+        return [num_subframes(way, most) for way in np.max(ways, axis=0)]
 
     def _cut(self, photo: Tensor, draws: Draws, times: np.ndarray, device: torch.device) -> tuple[Tensor, Tensor]:
         """Light of the part of the photograph that the camera sees, and what leads from path places to its places."""

@@ -36,9 +36,9 @@ class MovingObject:
         """A side of the square that an object is cut from, in pixels."""
         return 2 * round(draws.number(_SMALLEST, _LARGEST) * min(size)) + 2 * REACH
 
-    def movement(self, times: np.ndarray) -> float:
-        """Length of the way that it takes through the times, in pixels."""
-        return self._path.movement(1, 1, times)
+    def movements(self, times: np.ndarray) -> np.ndarray:
+        """Length of the way that it takes during each exposure, in pixels, `(E,)` for times `(E, T)`."""
+        return self._path.movements(1, 1, times)
 
     def cover(self, frames: Tensor, offsets: Tensor, times: Tensor) -> None:
         """Draw the object over frames, in place.
