@@ -15,6 +15,7 @@ from subband.data.arguments import check_arguments
 DATASETS: dict[str, str] = {
     "bair": "subband.data.video.bair:bair",
     "blurred_photos": "subband.data.restoration.blurred_photos:blurred_photos",
+    "blurred_videos": "subband.data.restoration.blurred_videos:blurred_videos",
     "bsd": "subband.data.restoration.published_layouts:bsd",
     "cifar10": "subband.data.labelled.cifar:cifar10",
     "cifar100": "subband.data.labelled.cifar:cifar100",

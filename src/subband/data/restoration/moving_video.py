@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from subband.data.restoration.optical_flow import optical_flow
-from subband.data.restoration.response import from_linear
+from subband.data.restoration.response import Response, from_linear
 from subband.data.restoration.sampling import warp
 from subband.data.restoration.sensor import num_subframes, subframe_times
 
@@ -30,7 +30,7 @@ class Passage:
 
     first: Tensor
     second: Tensor
-    response: float | str
+    response: Response
     _flows: tuple[Tensor, Tensor] | None = field(default=None, repr=False)
 
     @property
@@ -67,11 +67,10 @@ class Passage:
         shares = (1 - t) * _is_inside(to_first), t * _is_inside(to_second)
         total = shares[0] + shares[1]
         share = torch.where(total > 0, shares[1] / total.clamp(min=1e-6), t)
-        frames = (
-            warp(frame[None].expand(len(t), -1, -1, -1), flow)
-            for frame, flow in ((self.first, to_first), (self.second, to_second))
+        count = len(t), -1, -1, -1
+        return torch.lerp(
+            warp(self.first[None].expand(count), to_first), warp(self.second[None].expand(count), to_second), share
         )
-        return torch.lerp(*frames, share)
 
 
 def exposed(

@@ -34,6 +34,10 @@ class Window(NamedTuple):
         """The same part of a frame that is so many times as large."""
         return Window(*(scale * value for value in self))
 
+    def of(self, frames: Tensor) -> Tensor:
+        """This part of frames `(..., H, W)`."""
+        return frames[..., self.top : self.top + self.height, self.left : self.left + self.width]
+
 
 class PairedClip(NamedTuple):
     """Two clips that show the same, frame by frame in their order.

@@ -43,8 +43,8 @@ def gopro(
     """GoPro: 22 training and 11 test clips of 1280 x 720 pixels.
 
     Args:
-        root: Folder with `train/` and `test/` (alone: for scores only), and in each either `blur/CLIP/000000.png` beside `sharp/CLIP/`, or the
-            original `CLIP/blur/` beside `CLIP/sharp/`.
+        root: Folder with `train/` and `test/` (alone: for scores only), and in each either
+            `blur/CLIP/000000.png` beside `sharp/CLIP/`, or the original `CLIP/blur/` beside `CLIP/sharp/`.
         blur: Which blur: the mean of stored values, as networks for video are trained on, or that of a gamma of 2.2.
         frames: Frames of a training clip.
         crop: Side of the training crops, or (H, W).
@@ -89,8 +89,8 @@ def dvd(
     """DVD: 61 training and 10 test clips, mostly of 1280 x 720 pixels, some larger or upright.
 
     Args:
-        root: Folder with `train/` and `test/` (alone: for scores only), and in each either `blur/CLIP/00000.jpg` beside `sharp/CLIP/`, or the
-            original `CLIP/input/` beside `CLIP/GT/`.
+        root: Folder with `train/` and `test/` (alone: for scores only), and in each either
+            `blur/CLIP/00000.jpg` beside `sharp/CLIP/`, or the original `CLIP/input/` beside `CLIP/GT/`.
         frames: Frames of a training clip.
         crop: Side of the training crops, or (H, W).
         eval_frames: Frames of a window in validation and test, which see whole frames.
@@ -189,8 +189,8 @@ def realblur(
     Frames differ in size, also within a scene, by some pixels; the middle 640 x 736 pixels of every frame count.
 
     Args:
-        root: Folder with `train/` and `test/` (alone: for scores only), and in each either `blur/SCENE/000000.png` beside `sharp/SCENE/`, or
-            the original `SCENE/blur/` beside `SCENE/gt/`.
+        root: Folder with `train/` and `test/` (alone: for scores only), and in each either
+            `blur/SCENE/000000.png` beside `sharp/SCENE/`, or the original `SCENE/blur/` beside `SCENE/gt/`.
         frames: Frames of a training clip.
         crop: Side of the training crops, or (H, W).
         eval_frames: Frames of a window in validation and test.
@@ -222,7 +222,7 @@ def realblur(
 def _train_and_test(
     root: Path, name: str, degraded: Sequence[str], sharp: Sequence[str]
 ) -> dict[str, list[PairedClip]]:
-    """Clips of `train/`, `val/` and `test/`; without `val/`, the last training clips; of `test/` alone, if it is alone."""
+    """Clips of the splits; without `val/`, the last training clips are for it; without `train/`, those of the test."""
     test = find_pairs(existing(root / "test", f"{name} test"), degraded, sharp)
     if not (root / "train").is_dir():
         return {"test": test}
