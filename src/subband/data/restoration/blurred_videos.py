@@ -15,7 +15,7 @@ from subband.data.restoration.moving_video import Passage, exposed, reach_of
 from subband.data.restoration.paired_files import Window
 from subband.data.restoration.pairs import ClipPairs, PairData, PairSource, PairSpec
 from subband.data.restoration.response import Response, to_linear
-from subband.data.restoration.sensor import Sensor, exposures
+from subband.data.restoration.sensor import Sensor, Shutter
 from subband.data.restoration.settings import BlurSettings
 from subband.data.spec import DamagedFileError, check_index, image_size, reading_files
 from subband.data.video.folder import Video, listed_problems, split_videos
@@ -84,15 +84,15 @@ class BlurredVideos(ClipPairs):
         index, first, draws = self._chosen(key)
         outer, inner = self._windows(draws, self.videos[index])
         sensor = Sensor(draws, self.settings)
-        lengths = [share * self._stride for share in exposures(draws, self.settings, self._num_frames)]
+        shutter = Shutter(draws, self.settings)
         with reading_files():
             stored = self._read(index, first, outer)
         light = list(sensor.light(to_linear(stored, self.settings.response)))
         passages = [Passage(*pair, self.settings.response) for pair in pairwise(light)]
         reach = reach_of(self._stride)
         degraded, sharp = [], []
-        for number, length in enumerate(lengths):
-            center = reach + number * self._stride
+        for number in range(self._num_frames):
+            center, length = reach + number * self._stride, shutter.exposure(number) * self._stride
             blurred = exposed(light, passages, center, length, interpolate=self._interpolate)
             degraded.append(sensor.degraded(inner.of(blurred), number))
             sharp.append(sensor.sharp(inner.of(light[center])))
@@ -119,7 +119,7 @@ class BlurredVideos(ClipPairs):
             crop.append(first - start)
             starts.append(start)
             lengths.append(min(first + wanted + _MARGIN, side) - start)
-        return Window(*starts, *lengths), Window(*crop, *self._size)
+        return Window(starts[0], starts[1], lengths[0], lengths[1]), Window(crop[0], crop[1], *self._size)
 
     def _read(self, index: int, first: int, window: Window) -> Tensor:
         """Parts of the frames that a clip needs, `(N, 3, h, w)` uint8."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from subband.data.restoration.optical_flow import optical_flow
 from subband.data.restoration.response import Response, from_linear
@@ -15,6 +16,7 @@ from subband.data.restoration.sampling import warp
 from subband.data.restoration.sensor import num_subframes, subframe_times
 
 _MOST_BETWEEN = 16  # sub-frames between two frames
+_CUT = 0.15  # mean difference of coarse pictures, white being 1
 _FAST_SHARE = 0.98  # of the pixels that must move by at most one pixel between two sub-frames
 
 
@@ -47,6 +49,12 @@ class Passage:
         """Way of the fast pixels in pixels; the very fastest do not count, since errors are among them."""
         lengths = self.flows[0].square().sum(1).sqrt().flatten()
         return float(torch.quantile(lengths[:: max(len(lengths) // 100_000, 1)], _FAST_SHARE))
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the second frame shows another scene: their coarse pictures have little in common."""
+        coarse = F.adaptive_avg_pool2d(from_linear(torch.stack([self.first, self.second]), self.response), 8)
+        return bool((coarse[0] - coarse[1]).abs().mean() > _CUT)
 
     def between(self, times: Tensor) -> Tensor:
         """Frames in between: both ends moved along the flow, each counting as much as it is near.
@@ -84,27 +92,36 @@ def exposed(
         center: Number of the frame at the center of the exposure.
         length: Of the exposure in frames; it must lie within the frames.
         interpolate: Add frames in between where things move by more than a pixel from one frame to the next;
-            otherwise whole frames are averaged, an odd number of them.
+            otherwise whole frames are averaged, an odd number of them. What lies beyond a cut does not count.
 
     Returns:
         `(3, H, W)`.
     """
+    first, last = _shot(passages, center, reach_of(length))
     if not interpolate:
-        reach = int(length / 2)
+        reach = min(int(length / 2), center - first, last - center)
         return torch.stack(list(frames[center - reach : center + reach + 1])).mean(0)
-    reach = max(math.ceil(length / 2), 1)
-    movement = max(passage.movement for passage in passages[center - reach : center + reach])
+    movement = max((passage.movement for passage in passages[first:last]), default=0.0)
     count = num_subframes(movement * length, max(int(_MOST_BETWEEN * length), 3) | 1)
-    times = center + subframe_times(length, count)
-    total = torch.zeros_like(frames[center])
-    for first in range(center - reach, center + reach):
-        within = times[(times >= first) & (times < first + 1)] - first
-        is_center = (within == 0) & (first == center)
-        if is_center.any():
-            total += frames[center]
-        if len(rest := within[~is_center]):
-            total += passages[first].between(rest).sum(0)
-    return total / count
+    offsets = subframe_times(length, count)
+    total, num_added = frames[center].clone(), 1
+    for number in range(first, last):
+        times = center + offsets - number
+        within = times[(times >= 0) & (times < 1) & (offsets != 0)]
+        if len(within):
+            total += passages[number].between(within).sum(0)
+            num_added += len(within)
+    return total / num_added
+
+
+def _shot(passages: Sequence[Passage], center: int, reach: int) -> tuple[int, int]:
+    """First and last frame within reach that are not beyond a cut."""
+    first = last = center
+    while first > center - reach and not passages[first - 1].is_cut:
+        first -= 1
+    while last < center + reach and not passages[last].is_cut:
+        last += 1
+    return first, last
 
 
 def reach_of(length: float) -> int:
