@@ -86,7 +86,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "source",
         metavar="IN",
         type=str,
-        help="Video, folder of frames, folder of videos, photograph, or folder of photographs (--photos).",
+        help="Video, folder of frames, folder of videos, photograph, or (--photos) folder of photographs.",
     )
     parser.add_argument("out", metavar="OUT", type=str, help="Folder to make.")
     parser.add_argument(
@@ -132,18 +132,12 @@ def _add_settings(parser: ArgumentParser) -> None:
         default="srgb",
         help="How light is stored: srgb, or a gamma such as 2.2; 1 averages stored values.",
     )
-    parser.add_argument(
-        "--speed", type=float, default=12.0, help="Fastest movement over photographs, pixels per frame."
-    )
+    parser.add_argument("--speed", type=float, default=12.0, help="Fastest movement over photographs, pixels a frame.")
     parser.add_argument("--max-objects", type=int, default=3, help="Most things that move on their own.")
-    parser.add_argument(
-        "--highlights", type=float, default=0.0, help="Share of clips whose white leaves bright streaks."
-    )
+    parser.add_argument("--highlights", type=float, default=0.0, help="Share of clips whose white leaves streaks.")
     parser.add_argument("--brightness", default=[1.0, 1.0], help="Factor of the light, a range.", **pair)
     parser.add_argument("--noise-share", type=float, default=0.0, help="Share of clips with sensor noise.")
-    parser.add_argument(
-        "--jpeg-share", type=float, default=0.0, help="Share of clips whose blurred frames are compressed."
-    )
+    parser.add_argument("--jpeg-share", type=float, default=0.0, help="Share of clips that are compressed, as JPEG.")
     parser.add_argument(
         "--jpeg-quality", default=[60, 98], help="Quality of the compression, a range.", **(pair | {"type": int})
     )
@@ -247,15 +241,14 @@ def _photo_clips(args: Namespace, settings: BlurSettings, device: Any) -> list[_
     files = list_images(source) if source.is_dir() else [source]
     library = PhotoFiles(files, args.max_side)
     return [
-        _Clip(
-            name,
-            file,
-            args.num_frames,
-            None,
-            partial(_photo_pairs, library, number, settings, args, device),
-        )
-        for number, (name, file) in enumerate(zip(result_names(files, ""), files, strict=True))
+        _Clip(name, file, args.num_frames, None, partial(_photo_pairs, library, number, settings, args, device))
+        for number, (name, file) in enumerate(zip(_names(files), files, strict=True))
     ]
+
+
+def _names(sources: Sequence[Path]) -> list[str]:
+    """Names of clips that differ; of `.` and `..`, too, which have no name of their own."""
+    return result_names([source.resolve() for source in sources], "")
 
 
 def _photo_pairs(
@@ -290,7 +283,7 @@ def _video_clips(args: Namespace, settings: BlurSettings, device: Any) -> list[_
     )
     paths = [source] if is_clip else [video.path for video in find_videos(source, 2 * args.stride)]
     clips = []
-    for number, (name, path) in enumerate(zip(result_names(paths, ""), paths, strict=True)):
+    for number, (name, path) in enumerate(zip(_names(paths), paths, strict=True)):
         with open_clip(path) as reader:
             about, fps = reader.details.about_frames, reader.fps
         num_pairs = None if about is None else num_video_pairs(about, args.stride)

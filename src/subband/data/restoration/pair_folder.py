@@ -61,6 +61,9 @@ class PairFolder:
 
         Returns:
             Frames of the clip.
+
+        Raises:
+            ValueError: If the source is damaged; nothing is left of the clip then.
         """
         folders = [self.path / side / clip for side in SIDES]
         for folder in folders:
@@ -72,11 +75,16 @@ class PairFolder:
             for rest in leavings(_frame(folder, number)):
                 rest.unlink()
         report(number)
-        for pair in pairs(number):
-            for folder, frame in zip(folders, pair, strict=True):
-                write_image(_frame(folder, number), frame, overwrite=True)
-            number += 1
-            report(number)
+        try:
+            for pair in pairs(number):
+                for folder, frame in zip(folders, pair, strict=True):
+                    write_image(_frame(folder, number), frame, overwrite=True)
+                number += 1
+                report(number)
+        except ValueError:  # a bad source: part of its clip must not pass for all of it
+            for folder in folders:
+                shutil.rmtree(folder)
+            raise
         return self._finish(clip, number)
 
     def write_videos(
@@ -129,8 +137,8 @@ class PairFolder:
         changed = [name for name in {**record, **self._facts} if record.get(name) != self._facts.get(name)]
         if changed:
             raise FileExistsError(
-                f"{shown(self.path)} holds pairs of an interrupted job with another {', '.join(changed)}; give the same "
-                "options to go on, choose another name, or add --overwrite."
+                f"{shown(self.path)} holds pairs of an interrupted job with another {', '.join(changed)}; give the "
+                "same options to go on, choose another name, or add --overwrite."
             )
 
     def _finish(self, clip: str, num_frames: int) -> int:
