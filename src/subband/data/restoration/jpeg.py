@@ -59,7 +59,7 @@ def jpeg(frames: Tensor, quality: int) -> Tensor:
     ycc[:, 0] -= 128  # luma around 0, as the chroma is
     ycc = ycc.round_()
     luma = _quantized(ycc[:, :1], _LUMA, quality)
-    chroma = _quantized(F.avg_pool2d(ycc[:, 1:], 2).round(), _CHROMA, quality)
+    chroma = _quantized(F.avg_pool2d(ycc[:, 1:], 2), _CHROMA, quality)
     # Bilinear between centers is the triangle filter of libjpeg.
     chroma = F.interpolate(chroma, scale_factor=2, mode="bilinear", align_corners=False)
     back = torch.einsum("dc,bchw->bdhw", pixels.new_tensor(_TO_RGB), torch.cat([luma + 128, chroma], 1))

@@ -64,7 +64,7 @@ def from_linear(light: Tensor, response: Response) -> Tensor:
     """
     light = light.clamp(0, 1)
     if response == "srgb":
-        return torch.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055).clamp(max=1)
+        return torch.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
     return light if response == 1 else light ** (1 / response)
 
 
