@@ -129,10 +129,7 @@ def test_what_does_not_match_is_named(folder, rng):
 
 
 def test_short_and_small_clips_are_named(folder):
-    with (
-        pytest.warns(UserWarning, match=r"left out 1 of 3 train clips: c0 has 4 frames, 5 are needed"),
-        warnings.catch_warnings(),
-    ):
+    with pytest.warns(UserWarning, match=r"left out \d of 3 train clips: .*c\d has 4 frames, 5 are needed"):
         build_data("paired_folder", {"path": folder, "frames": 5, "crop": 8}, 0)
     with pytest.raises(ValueError, match=r"no clip can be used for train: .* 28 x 20 pixels, 64 x 64 are needed"):
         build_data("paired_folder", {"path": folder, "frames": 2, "crop": 64}, 0)

@@ -269,9 +269,11 @@ def _video_clips(args: Namespace, settings: BlurSettings, device: Any) -> list[_
     from subband.media.sources import open_clip
 
     source = Path(args.source)
-    is_clip = not source.is_dir() or (
-        not (found := find_pictures(source)).folders and any(not is_animated(file) for file in found.files)
-    )
+    found = find_pictures(source) if source.is_dir() else None
+    is_frames = found is not None and not found.folders and any(not is_animated(file) for file in found.files)
+    if is_frames:
+        _check_one_size(source, found.files)
+    is_clip = is_frames or not source.is_dir()
     paths = [source] if is_clip else [video.path for video in find_videos(source, 2 * args.stride)]
     clips = []
     for number, (name, path) in enumerate(zip(_names(paths), paths, strict=True)):
@@ -279,7 +281,10 @@ def _video_clips(args: Namespace, settings: BlurSettings, device: Any) -> list[_
             about, fps = reader.details.about_frames, reader.fps
         num_pairs = None if about is None else num_video_pairs(about, args.stride)
         if num_pairs == 0:
-            raise ValueError(f"{shown(path)} has {about} frames, too few for an exposure with --stride {args.stride}.")
+            raise ValueError(
+                f"{shown(path)} has {about} frames, too few for an exposure with --stride {args.stride}"
+                + ("; add --photos if they are separate photographs." if is_frames else ".")
+            )
         make = partial(
             _pairs_from,
             video_pairs,
@@ -294,6 +299,21 @@ def _video_clips(args: Namespace, settings: BlurSettings, device: Any) -> list[_
         )
         clips.append(_Clip(name, path, num_pairs, fps and fps / args.stride, make))
     return clips
+
+
+def _check_one_size(folder: Path, files: Sequence[Path]) -> None:
+    """Find out before the work whether pictures can be frames of one clip; only their headers are read."""
+    from subband.media.pixels import upright_size
+
+    first, *others = files
+    height, width = upright_size(first)
+    for file in others:
+        other = upright_size(file)
+        if other != (height, width):
+            raise ValueError(
+                f"{shown(folder)} is no clip: {shown(first.name)} has {width} x {height} pixels, {shown(file.name)} "
+                f"{other[1]} x {other[0]}; add --photos if they are separate photographs."
+            )
 
 
 def _pairs_from(function: Callable[..., FramePairs], *words: Any, **options: Any) -> FramePairs:
