@@ -182,7 +182,7 @@ def test_frames_of_several_sizes_are_no_clip(photos, tmp_path, capsys):
         (["pan", "file"], "file is a file; pairs go into a folder."),
         (["text.mp4", "pairs"], "text.mp4"),
         (["one.png", "pairs", "--size", "8", "200"], "--size must be at least 16 x 16 pixels, got 8 x 200."),
-        (["pan", "pairs", "--stride", "13"], "pan has 13 frames, too few for an exposure with --stride 13."),
+        (["pan", "pairs", "--stride", "13"], "pan has 13 frames, too few for an exposure with --stride 13;"),
         (["pan", "pairs", "--stride", "0"], "--stride must be at least 1, got 0."),
         (["pan", "pairs", "--max-side", "3"], "--max-side must be at least 16, got 3."),
         (["pan", "pairs", "--exposure", "0.5", "2"], "--exposure must be a pair (low, high) between 0.01 and 1"),

@@ -150,8 +150,8 @@ def test_frames_that_are_context_have_no_sharp_one():
 
 
 def test_sharp_neighbors_among_blurred_frames():
-    args = {**SMALL, **PLAIN, "frames": 8, "exposure": (1.0, 1.0), "speed": 24.0, "img_size": 48}
-    mixed = build_data("blurred_photos", {**args, "sharp_share": 0.5, "sharp_exposure": 0.02}, 0).train
+    blur = {**PLAIN, "exposure": [1, 1], "speed": 24, "sharp_share": 0.5, "sharp_exposure": 0.02}
+    mixed = build_data("blurred_photos", {**SMALL, "frames": 8, "img_size": 48, "blur": blur}, 0).train
     errors = torch.stack([(a - b).square().mean((1, 2, 3)) for a, b in (mixed[key] for key in range(6))]).flatten()
     assert 0.25 < (errors < 1e-4).float().mean() < 0.8
     assert errors.max() > 1e-3
@@ -207,7 +207,10 @@ def test_given_splits_are_kept(tmp_path):
         ({"num_train": 0}, ValueError, "length must be positive"),
         ({"drawn_share": 2.0}, ValueError, r"drawn_share in \[0, 1\]"),
         ({"frames": 2, "past_frames": 2}, ValueError, "leave none to restore"),
-        ({"speed": -1.0}, ValueError, "speed must be a number between 0 and 64"),
+        ({"blur": {"sped": 2}}, TypeError, "blur has no setting 'sped'; it takes exposure, "),
+        ({"blur": {"speed": "fast"}}, ValueError, "speed must be a number between 0 and 64, got fast"),
+        ({"blur": {"exposure": 0.5}}, ValueError, r"exposure must be a pair \(low, high\)"),
+        ({"blur": {"speed": -1.0}}, ValueError, "speed must be a number between 0 and 64"),
     ],
 )
 def test_impossible_arguments(args, error, message):

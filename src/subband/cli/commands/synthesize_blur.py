@@ -271,7 +271,7 @@ def _video_clips(args: Namespace, settings: BlurSettings, device: Any) -> list[_
     source = Path(args.source)
     found = find_pictures(source) if source.is_dir() else None
     is_frames = found is not None and not found.folders and any(not is_animated(file) for file in found.files)
-    if is_frames:
+    if found is not None and is_frames:
         _check_one_size(source, found.files)
     is_clip = is_frames or not source.is_dir()
     paths = [source] if is_clip else [video.path for video in find_videos(source, 2 * args.stride)]

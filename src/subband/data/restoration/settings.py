@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from subband.data.restoration.response import Response, check_response
@@ -72,12 +73,39 @@ class BlurSettings:
             "jpeg_quality": (1, 100),
         }
         for name, (low, high) in bounds.items():
-            value = getattr(self, name)
-            ends = tuple(value) if isinstance(value, tuple | list) else (value, value)
-            if len(ends) != 2 or not low <= ends[0] <= ends[1] <= high:
-                what = "a pair (low, high)" if isinstance(getattr(type(self), name), tuple) else "a number"
+            value, is_pair = getattr(self, name), isinstance(getattr(type(self), name), tuple)
+            ends = value if is_pair else (value, value)
+            is_complete = isinstance(ends, tuple) and len(ends) == 2 and all(_is_number(end) for end in ends)
+            if not is_complete or not low <= ends[0] <= ends[1] <= high:
+                what = "a pair (low, high)" if is_pair else "a number"
                 raise ValueError(f"{name} must be {what} between {low:g} and {high:g}, got {value}")
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any] | None) -> BlurSettings:
+        """Settings from a recipe: what is not named has its default, lists are pairs.
+
+        Args:
+            values: By name; None for all defaults.
+
+        Raises:
+            TypeError: If a name is unknown; those there are, are listed.
+            ValueError: If a number is out of range.
+
+        Example:
+            >>> BlurSettings.from_dict({"speed": 4, "exposure": [0.5, 0.5]}).exposure
+            (0.5, 0.5)
+        """
+        known = [field.name for field in fields(cls)]
+        for name in values or {}:
+            if name not in known:
+                raise TypeError(f"blur has no setting {name!r}; it takes {', '.join(known)}")
+        pairs = {name: tuple(value) if isinstance(value, list) else value for name, value in (values or {}).items()}
+        return cls(**pairs)
 
     def to_dict(self) -> dict[str, Any]:
         """The numbers, for a JSON file."""
         return asdict(self)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
