@@ -152,5 +152,7 @@ def test_videos_that_are_too_small_or_too_few_are_named(tmp_path, rng):
         build_data("blurred_videos", {"path": tmp_path, "frames": 3}, 0)
     with pytest.raises(ValueError, match="stride must be at least 1"):
         build_data("blurred_videos", {"path": tmp_path, "stride": 0}, 0)
+    with pytest.raises(TypeError, match="blur has no setting 'speed'; it takes exposure"):
+        build_data("blurred_videos", {"path": tmp_path, "blur": {"speed": 3}}, 0)
     with pytest.raises(FileNotFoundError, match="video folder not found"):
         build_data("blurred_videos", {"path": tmp_path / "no"}, 0)

@@ -209,7 +209,7 @@ def _facts(args: Namespace, settings: BlurSettings, clips: Sequence[_Clip]) -> d
         "seed": args.seed,
         "format": args.format,
         "max_side": args.max_side,
-        "settings": settings.to_dict(),
+        "settings": settings.to_dict(has_camera=_is_of_photos(args)),
     }
     if _is_of_photos(args):
         return facts | {"num_frames": args.num_frames, "size": args.size}

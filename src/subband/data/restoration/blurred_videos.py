@@ -213,7 +213,7 @@ def blurred_videos(
         stride: Frames of the video from one frame of a clip to the next.
         interpolate: Add frames in between; without them an exposure is an odd number of frames, and fast things leave
             ghosts.
-        blur: Settings of `BlurSettings` that are not to be the usual ones, by name.
+        blur: Settings of `BlurSettings` that are not to be the usual ones, by name, but for those of the camera.
         max_side: Reduces videos to this longer side, which makes compressed ones sharper and movement smaller.
         in_memory: Decode all videos now and keep them: fast for small collections.
         fractions: Shares of the splits where there are no folders for them.
@@ -231,7 +231,7 @@ def blurred_videos(
         TypeError: If `blur` names a setting that there is not.
         ValueError: If fewer than three videos can be used, or an argument is out of range.
     """
-    settings = BlurSettings.from_dict(blur)
+    settings = BlurSettings.from_dict(blur, has_camera=False)
     folder = Path(path)
     if not folder.is_dir():
         raise FileNotFoundError(f"video folder not found: {folder}")
