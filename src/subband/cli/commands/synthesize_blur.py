@@ -59,6 +59,8 @@ OPTION_RULES = (
         Needs(option, lambda args: not _is_of_photos(args), "goes with videos only")
         for option in ("--stride", "--no-interpolate")
     ),
+    Needs("--sharp-exposure", lambda args: args.sharp_share > 0, "goes with --sharp-share"),
+    Needs("--jpeg-quality", lambda args: args.jpeg_share > 0, "goes with --jpeg-share"),
     Needs("--fps", lambda args: args.format == "mkv", "goes with --format mkv"),
 )
 
