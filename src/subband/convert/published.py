@@ -19,7 +19,8 @@ from subband.weight_files import read_checkpoint
 WRAPPERS = ("state_dict", "model_state_dict", "params_ema", "params", "model", "net", "network", "module")
 AVERAGES = ("state_dict_ema", "model_ema", "ema_state_dict", "ema")
 PREFIXES = ("module.", "_orig_mod.", "method.model.", "model.")
-COUNTERS = {"n_averaged"}  # beside the weights of torch's AveragedModel
+# Beside the weights: of torch's AveragedModel, and what the profiler thop leaves in every module.
+COUNTERS = {"n_averaged", "total_ops", "total_params"}
 MOST_HINTS = 3  # sizes that fit a checkpoint of another one
 LISTED = 10  # keys of each kind that an error message shows
 
@@ -121,7 +122,7 @@ def unwrap(checkpoint: Any, source: str) -> dict[str, Tensor]:
         if isinstance(checkpoint.get(wrapper), Mapping):
             return unwrap(checkpoint[wrapper], source)
     named = {key: value for key, value in checkpoint.items() if isinstance(key, str) and isinstance(value, Tensor)}
-    state = {key: value for key, value in named.items() if key not in COUNTERS}
+    state = {key: value for key, value in named.items() if key.rpartition(".")[2] not in COUNTERS}
     if not state:
         held = ", ".join(map(str, list(checkpoint)[:LISTED])) or "nothing"
         raise ValueError(f"{source}: no weights found; the checkpoint holds {held}.")
