@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,8 @@ def export_published(model: nn.Module) -> dict[str, Tensor]:
         model: Network made by this package.
 
     Returns:
-        Published key to tensor, fixed filters included.
+        Published key to tensor, fixed filters included. A warning names what published files have beside them and this
+        network does not, such as the teacher of VD-Diff.
 
     Raises:
         ValueError: If the model, or the options it was built with, has no published layout.
@@ -79,7 +81,13 @@ def export_published(model: nn.Module) -> dict[str, Tensor]:
     config = getattr(model, "model_config", None)
     if config is None:
         raise ValueError("model has no model_config; export networks made by subband.create_model.")
-    return export_state(model, _key_map(config["name"]))
+    table = _key_map(config["name"])
+    state = export_state(model, table)
+    if table.left_out and (names := table.left_out(model)):
+        warnings.warn(
+            f"{config['name']} has no values for {_listing('published keys', names)}; they are not written.", stacklevel=2
+        )
+    return state
 
 
 def export_state(model: nn.Module, table: KeyMap) -> dict[str, Tensor]:
@@ -96,6 +104,9 @@ def export_state(model: nn.Module, table: KeyMap) -> dict[str, Tensor]:
             raise ValueError(f"model {name!r} with these options has no published layout: {key} is ours alone.")
         value = value.detach().clone()
         state[published] = table.publish(key, value) if table.publish else value
+        second = table.second_name(published)
+        if second is not None:
+            state[second] = state[published].clone()
     return state
 
 
@@ -207,12 +218,16 @@ def rename_state(state: Mapping[str, Tensor], table: KeyMap, model: nn.Module, s
             unexpected.append(key)
             continue
         fitting = _fitting(table, target, value, wanted[target].shape)
+        if target in own and fitting is not None and not torch.equal(fitting, own[target]):
+            raise ValueError(f"{source}: {key} and {table.first_name(key)} are one tensor, but differ in this file")
         if fitting is None:
             misshapen.append(f"{key} {tuple(value.shape)}, model has {tuple(wanted[target].shape)}")
         else:
             own[target] = fitting
     named = {table.to_own(key) for key in state}
-    missing = [table.to_published(key) or key for key in wanted if key not in named]
+    lacking = [key for key in wanted if key not in named]
+    own |= {key: wanted[key] for key in lacking if table.is_optional(key)}
+    missing = [table.to_published(key) or key for key in lacking if not table.is_optional(key)]
     found = {"missing": missing, "unexpected": unexpected, "wrongly shaped": misshapen}
     if any(found.values()):
         raise ValueError(

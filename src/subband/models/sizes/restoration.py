@@ -6,6 +6,9 @@ from typing import Any
 
 from subband.models.registry import ModelSpec
 
+VD_DIFF_PAPER = (
+    "Rao et al., Rethinking Video Deblurring with Wavelet-Aware Dynamic Transformer and Diffusion Model, ECCV 2024"
+)
 ESTRNN_PAPER = "Zhong et al., Efficient Spatio-Temporal Recurrent Neural Network for Video Deblurring, ECCV 2020"
 
 # n_features, n_blocks, parameters: C and B in the names of its repository are 5 n_features and n_blocks.
@@ -14,6 +17,16 @@ ESTRNN_ROWS: dict[str, tuple[int, int, int]] = {
     "estrnn_c90b15": (18, 15, 3_122_481),
     "estrnn_c90b10": (18, 10, 2_379_531),
     "estrnn_c70b9": (14, 9, 1_350_751),
+}
+
+# Name: class, parameters, key table. The published counts also take in 1,024 fixed signs of the Haar transform and the
+# 73,728 values of a convolution that is never used: 11,937,907 in the first stage, 13,254,323 in the others, 12,107,635
+# without the teacher.
+VD_DIFF_ROWS: dict[str, tuple[str, int, str]] = {
+    "vd_diff": ("vd_diff:VDDiff", 12_032_883, "VD_DIFF"),
+    "vd_diff_stage1": ("stages:VDDiffStage1", 11_863_155, "VD_DIFF_STAGE1"),
+    "vd_diff_stage2": ("stages:VDDiffStage2", 13_179_571, "VD_DIFF_STAGES"),
+    "vd_diff_stage3": ("stages:VDDiffStage3", 13_179_571, "VD_DIFF_STAGES"),
 }
 
 
@@ -29,6 +42,10 @@ def _spec(network: str, args: dict[str, Any], params: int, paper: str, layout: s
 
 
 MODELS: dict[str, ModelSpec] = {
+    **{
+        name: _spec(f"vd_diff.{network}", {}, params, VD_DIFF_PAPER, f"vd_diff:{table}")
+        for name, (network, params, table) in VD_DIFF_ROWS.items()
+    },
     **{
         name: _spec(
             "estrnn:ESTRNN",
