@@ -109,9 +109,7 @@ class Reconstructor(nn.Module):
 
 
 class Model(nn.Module):
-    def __init__(
-        self, n_features: int = 16, n_blocks: int = 15, past_frames: int = 2, future_frames: int = 2
-    ) -> None:
+    def __init__(self, n_features: int = 16, n_blocks: int = 15, past_frames: int = 2, future_frames: int = 2) -> None:
         super().__init__()
         self.n, self.past, self.future = n_features, past_frames, future_frames
         self.cell = Cell(n_features, n_blocks)

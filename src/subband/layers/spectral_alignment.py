@@ -97,9 +97,7 @@ class SpectralAlignment(nn.Module):
         (torch.Size([2, 4, 8, 7]), torch.Size([2, 36, 8, 7]))
     """
 
-    def __init__(
-        self, channels: int, *, groups: int = 8, is_refined: bool = False, with_prior: bool = True
-    ) -> None:
+    def __init__(self, channels: int, *, groups: int = 8, is_refined: bool = False, with_prior: bool = True) -> None:
         super().__init__()
         if groups < 1 or channels % groups:
             raise ValueError(f"groups must divide the {channels} channels, got {groups}.")
@@ -193,9 +191,7 @@ class PyramidAlignment(nn.Module):
         if align_input not in ("features", "differences"):
             raise ValueError(f"align_input must be 'features' or 'differences', got {align_input!r}.")
         self.align_input = align_input
-        self.down = nn.ModuleList(
-            nn.Sequential(*conv_act(channels, channels, stride=2)) for _ in range(levels - 1)
-        )
+        self.down = nn.ModuleList(nn.Sequential(*conv_act(channels, channels, stride=2)) for _ in range(levels - 1))
         self.levels = nn.ModuleList(
             SpectralAlignment(channels, groups=groups, is_refined=level < levels - 1, with_prior=with_prior)
             for level in range(levels)

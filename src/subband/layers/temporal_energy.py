@@ -26,7 +26,12 @@ CUTOFF = 0.0625  # cycles per pixel, width of what the high-pass takes out
 
 
 def temporal_energy_weights(
-    spectrum: Tensor, width: int, gamma: Tensor | float = 1.0, *, mode: EnergyMode = "bin", max_freq: float | None = None
+    spectrum: Tensor,
+    width: int,
+    gamma: Tensor | float = 1.0,
+    *,
+    mode: EnergyMode = "bin",
+    max_freq: float | None = None,
 ) -> Tensor:
     """How much every frame counts, from the energy of its spectrum.
 

@@ -100,7 +100,6 @@ class FTDeblur(RestorationModel):
 
     border_mode: ClassVar[BorderMode] = "reflect"
     size_multiple: ClassVar[int] = 16
-    clip_shape: ClassVar[tuple[int, int, int]] = (5, 256, 256)
 
     def __init__(
         self,

@@ -59,8 +59,6 @@ class ResidualUNet(RestorationModel):
         True
     """
 
-    clip_shape: ClassVar[tuple[int, int, int]] = (5, 256, 256)
-
     def __init__(self, *, dims: Sequence[int] = (48, 96, 192), depth: int = 2, frames: int = 5) -> None:
         super().__init__(past_frames=frames // 2, future_frames=max(frames - 1 - frames // 2, 0))
         if not dims or min(*dims, depth, frames) < 1:
