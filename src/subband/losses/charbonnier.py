@@ -13,8 +13,8 @@ COLORS_AXIS = -3
 def charbonnier_loss(pred: Tensor, target: Tensor, *, eps: float = 1e-3, over_colors: bool = False) -> Tensor:
     """Mean of `sqrt(d^2 + eps^2)` for differences `d`.
 
-    VD-Diff was trained with `eps=1e-6`, with which it is the mean absolute error for all practical purposes; ESTRNN with
-    `eps=1e-3` and `over_colors`.
+    VD-Diff was trained with `eps=1e-6`, with which it is the mean absolute error for all practical purposes; ESTRNN
+    with `eps=1e-3` and `over_colors`.
 
     Args:
         pred: Prediction, any shape; `(..., C, H, W)` for `over_colors`; any range.

@@ -5,7 +5,6 @@ squaring, or from taking amplitude and phase apart. All but one are means over a
 spectrum, of which half is computed; `fft_modulus_loss` is defined otherwise, as published.
 """
 
-import torch
 from torch import Tensor
 
 from subband.losses.pairs import pair
