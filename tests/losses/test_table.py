@@ -7,7 +7,15 @@ from subband.losses import LOSSES, HighFocalFrequencyLoss, build_loss
 
 
 def test_every_loss_is_a_function_of_two_clips(rng: torch.Generator) -> None:
-    assert sorted(LOSSES) == ["differential_divergence", "high_focal_frequency", "l1", "mse"]
+    fourier = ["fft_amplitude_phase", "fft_charbonnier", "fft_l1", "fft_modulus", "focal_frequency"]
+    assert sorted(LOSSES) == [
+        "charbonnier",
+        "differential_divergence",
+        *fourier,
+        "high_focal_frequency",
+        "l1",
+        "mse",
+    ]
     pred, target = torch.rand(2, 1, 4, 1, 16, 16, generator=rng)
     for name in LOSSES:
         loss = build_loss(name, {})(pred, target)
@@ -26,7 +34,7 @@ def test_table_losses_are_not_weighted(rng: torch.Generator) -> None:
 def test_errors() -> None:
     with pytest.raises(ValueError, match="unknown loss 'mes'; did you mean 'mse'"):
         build_loss("mes", {})
-    with pytest.raises(ValueError, match="known: differential_divergence, high_focal_frequency, l1, mse"):
+    with pytest.raises(ValueError, match="known: charbonnier, differential_divergence, fft_amplitude_phase, "):
         build_loss("perceptual", {})
     with pytest.raises(TypeError, match="loss 'differential_divergence' has no argument 'alpha'; it takes tau, eps"):
         build_loss("differential_divergence", {"alpha": 1})

@@ -29,6 +29,11 @@ class KeyMap:
             None where that cannot be done.
         publish: Turns a value of ours into its published form, called with our key and the value; for values that `fit`
             lays out in another way.
+        aliases: Pairs (second published prefix, first one) of tensors that the published layout stores twice: either is
+            enough on load, both are written.
+        optional: Our names (same notation) that a published file may lack: the value of the fresh network stays.
+        left_out: Published names that the network has no part for, as on `ignored`; they are missing from what is
+            written, which is said then.
         check: Refuses weights that fit in shape but belong to another published network: called with the name of the
             model, the published state dict, the arguments that were given, and what messages call the checkpoint.
     """
@@ -38,11 +43,22 @@ class KeyMap:
     constants: Callable[[nn.Module], dict[str, Tensor]] | None = None
     fit: Callable[[str, Tensor, torch.Size], Tensor | None] | None = None
     publish: Callable[[str, Tensor], Tensor] | None = None
+    aliases: tuple[tuple[str, str], ...] = ()
+    optional: tuple[str, ...] = ()
+    left_out: Callable[[nn.Module], list[str]] | None = None
     check: Callable[[str, Mapping[str, Tensor], Mapping[str, Any], str], None] | None = None
 
     def to_own(self, key: str) -> str | None:
         """Our key for a published one; None if the table does not know it."""
-        return _rewrite(key, self.rules)
+        return _rewrite(self.first_name(key), self.rules)
+
+    def first_name(self, key: str) -> str:
+        """The first of the published names of a tensor that is stored twice; the key itself for others."""
+        return _rewrite(key, self.aliases) or key
+
+    def second_name(self, key: str) -> str | None:
+        """The other published name of a tensor that is stored twice; None for others."""
+        return _rewrite(key, tuple((first, second) for second, first in self.aliases))
 
     def to_published(self, key: str) -> str | None:
         """The published key for one of ours; None if the table does not know it."""
@@ -50,7 +66,15 @@ class KeyMap:
 
     def is_ignored(self, key: str) -> bool:
         """Whether a published key is knowingly dropped."""
-        return _rewrite(key, tuple((pattern, pattern) for pattern in self.ignored)) is not None
+        return _matches(key, self.ignored)
+
+    def is_optional(self, key: str) -> bool:
+        """Whether a published file may lack the value of our key."""
+        return _matches(key, self.optional)
+
+
+def _matches(key: str, patterns: tuple[str, ...]) -> bool:
+    return _rewrite(key, tuple((pattern, pattern) for pattern in patterns)) is not None
 
 
 def _rewrite(key: str, rules: tuple[tuple[str, str], ...]) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,11 @@ from subband.models.registry import create_model, list_models, model_spec
 from subband.weight_files import read_checkpoint
 
 # Where a training script puts the weights, the plain ones before their running averages.
-WRAPPERS = ("state_dict", "model_state_dict", "params_ema", "params", "model", "net", "network", "module")
-AVERAGES = ("state_dict_ema", "model_ema", "ema_state_dict", "ema")
+WRAPPERS = ("state_dict", "model_state_dict", "params", "model", "net", "network", "module")
+AVERAGES = ("params_ema", "state_dict_ema", "model_ema", "ema_state_dict", "ema")
 PREFIXES = ("module.", "_orig_mod.", "method.model.", "model.")
-COUNTERS = {"n_averaged"}  # beside the weights of torch's AveragedModel
+# Beside the weights: of torch's AveragedModel, and what the profiler thop leaves in every module.
+COUNTERS = {"n_averaged", "total_ops", "total_params"}
 MOST_HINTS = 3  # sizes that fit a checkpoint of another one
 LISTED = 10  # keys of each kind that an error message shows
 
@@ -70,7 +72,8 @@ def export_published(model: nn.Module) -> dict[str, Tensor]:
         model: Network made by this package.
 
     Returns:
-        Published key to tensor, fixed filters included.
+        Published key to tensor, fixed filters included. A warning names what published files have beside them and this
+        network does not, such as the teacher of VD-Diff.
 
     Raises:
         ValueError: If the model, or the options it was built with, has no published layout.
@@ -78,7 +81,14 @@ def export_published(model: nn.Module) -> dict[str, Tensor]:
     config = getattr(model, "model_config", None)
     if config is None:
         raise ValueError("model has no model_config; export networks made by subband.create_model.")
-    return export_state(model, _key_map(config["name"]))
+    table = _key_map(config["name"])
+    state = export_state(model, table)
+    if table.left_out and (names := table.left_out(model)):
+        warnings.warn(
+            f"{config['name']} has no values for {_listing('published keys', names)}; they are not written.",
+            stacklevel=2,
+        )
+    return state
 
 
 def export_state(model: nn.Module, table: KeyMap) -> dict[str, Tensor]:
@@ -95,6 +105,9 @@ def export_state(model: nn.Module, table: KeyMap) -> dict[str, Tensor]:
             raise ValueError(f"model {name!r} with these options has no published layout: {key} is ours alone.")
         value = value.detach().clone()
         state[published] = table.publish(key, value) if table.publish else value
+        second = table.second_name(published)
+        if second is not None:
+            state[second] = state[published].clone()
     return state
 
 
@@ -123,7 +136,7 @@ def unwrap(checkpoint: Any, source: str) -> dict[str, Tensor]:
         inside = (checkpoint.get(wrapper) for wrapper in (*WRAPPERS, *AVERAGES))
         checkpoint = next((content for content in inside if isinstance(content, Mapping)), checkpoint)
     named = {key: value for key, value in checkpoint.items() if isinstance(key, str) and isinstance(value, Tensor)}
-    state = {key: value for key, value in named.items() if key not in COUNTERS}
+    state = {key: value for key, value in named.items() if key.rpartition(".")[2] not in COUNTERS}
     if not state:
         held = ", ".join(map(str, list(checkpoint)[:LISTED])) or "nothing"
         raise ValueError(f"{source}: no weights found; the checkpoint holds {held}.")
@@ -212,12 +225,16 @@ def rename_state(state: Mapping[str, Tensor], table: KeyMap, model: nn.Module, s
             mistyped.append(f"{key} {_kind(value)}, model has {_kind(wanted[target])}")
             continue
         fitting = _fitting(table, target, value, wanted[target].shape)
+        if target in own and fitting is not None and not torch.equal(fitting, own[target]):
+            raise ValueError(f"{source}: {key} and {table.first_name(key)} are one tensor, but differ in this file")
         if fitting is None:
             misshapen.append(f"{key} {tuple(value.shape)}, model has {tuple(wanted[target].shape)}")
         else:
             own[target] = fitting
     named = {table.to_own(key) for key in state}
-    missing = [table.to_published(key) or key for key in wanted if key not in named]
+    lacking = [key for key in wanted if key not in named]
+    own |= {key: wanted[key] for key in lacking if table.is_optional(key)}
+    missing = [table.to_published(key) or key for key in lacking if not table.is_optional(key)]
     found = {"missing": missing, "unexpected": unexpected, "wrongly shaped": misshapen, "of another type": mistyped}
     if any(found.values()):
         raise ValueError(

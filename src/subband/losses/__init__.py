@@ -6,18 +6,20 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from subband.losses.charbonnier import charbonnier_loss
 from subband.losses.divergence import DifferentialDivergence, differential_divergence
 from subband.losses.focal_frequency import (
     HighFocalFrequencyLoss,
+    focal_frequency_loss,
     high_focal_frequency_loss,
     high_frequency_mask,
     subband_focal_loss,
 )
-from subband.transforms.arguments import check_dtype, common_dtype
+from subband.losses.fourier import fft_amplitude_phase_loss, fft_charbonnier_loss, fft_l1_loss, fft_modulus_loss
+from subband.losses.pairs import pair
 
 __all__ = [
     "LOSSES",
@@ -25,7 +27,13 @@ __all__ = [
     "HighFocalFrequencyLoss",
     "Loss",
     "build_loss",
+    "charbonnier_loss",
     "differential_divergence",
+    "fft_amplitude_phase_loss",
+    "fft_charbonnier_loss",
+    "fft_l1_loss",
+    "fft_modulus_loss",
+    "focal_frequency_loss",
     "high_focal_frequency_loss",
     "high_frequency_mask",
     "subband_focal_loss",
@@ -44,19 +52,51 @@ def _l1() -> Loss:
 
 def _pixelwise(loss: Loss, pred: Tensor, target: Tensor) -> Tensor:
     """A loss of `torch.nn.functional` on tensors of one shape, in at least float32; 0 for tensors without values."""
-    check_dtype(pred, "pred")
-    check_dtype(target, "target")
-    if pred.shape != target.shape:
-        raise ValueError(f"pred and target must have one shape, got {tuple(pred.shape)}, {tuple(target.shape)}")
-    dtype = torch.promote_types(common_dtype((pred, target)), torch.float32)
-    pred, target = pred.to(dtype), target.to(dtype)
+    pred, target = pair(pred, target)
     return loss(pred, target) if pred.numel() else (pred - target).sum()  # the mean of no values is NaN
 
 
+def _charbonnier(*, eps: float = 1e-3, over_colors: bool = False) -> Loss:
+    return partial(charbonnier_loss, eps=eps, over_colors=over_colors)
+
+
+def _fft_charbonnier(*, eps: float = 1e-3) -> Loss:
+    return partial(fft_charbonnier_loss, eps=eps)
+
+
+def _fft_amplitude_phase(*, amplitude_weight: float = 1.0, phase_weight: float = 1.0, eps: float = 1e-4) -> Loss:
+    return partial(fft_amplitude_phase_loss, amplitude_weight=amplitude_weight, phase_weight=phase_weight, eps=eps)
+
+
+def _focal_frequency(
+    *,
+    alpha: float = 1.0,
+    patch_factor: int = 1,
+    ave_spectrum: bool = False,
+    log_matrix: bool = False,
+    batch_matrix: bool = False,
+) -> Loss:
+    return partial(
+        focal_frequency_loss,
+        alpha=alpha,
+        patch_factor=patch_factor,
+        ave_spectrum=ave_spectrum,
+        log_matrix=log_matrix,
+        batch_matrix=batch_matrix,
+    )
+
+
 # Every factory takes the loss's arguments and returns loss(pred, target) on (B, T, C, H, W). None of them is weighted:
-# the weight stands in the recipe, 0.1 for differential_divergence (TAU) and 0.001 for high_focal_frequency (WaST).
+# the weight stands in the recipe, 0.1 for differential_divergence (TAU), fft_modulus (VD-Diff) and fft_l1 (FTDeblur),
+# 0.001 for high_focal_frequency (WaST).
 LOSSES: dict[str, Callable[..., Loss]] = {
+    "charbonnier": _charbonnier,
     "differential_divergence": DifferentialDivergence,
+    "fft_amplitude_phase": _fft_amplitude_phase,
+    "fft_charbonnier": _fft_charbonnier,
+    "fft_l1": lambda: fft_l1_loss,
+    "fft_modulus": lambda: fft_modulus_loss,
+    "focal_frequency": _focal_frequency,
     "high_focal_frequency": partial(HighFocalFrequencyLoss, loss_weight=1.0),
     "l1": _l1,
     "mse": _mse,
@@ -67,7 +107,7 @@ def build_loss(name: str, args: Mapping[str, Any]) -> Loss:
     """A loss by its name in `LOSSES`.
 
     Args:
-        name: `mse`, `l1`, `differential_divergence` or `high_focal_frequency`.
+        name: A key of `LOSSES`.
         args: Arguments of that loss.
 
     Returns:

@@ -18,7 +18,13 @@ from torch import Tensor, nn
 from subband.transforms import dwt2, dwtn
 from subband.transforms.arguments import check_real, common_dtype
 
-__all__ = ["HighFocalFrequencyLoss", "high_focal_frequency_loss", "high_frequency_mask", "subband_focal_loss"]
+__all__ = [
+    "HighFocalFrequencyLoss",
+    "focal_frequency_loss",
+    "high_focal_frequency_loss",
+    "high_frequency_mask",
+    "subband_focal_loss",
+]
 
 
 def high_frequency_mask(height: int, width: int, tau: float, like: Tensor) -> Tensor:
@@ -106,6 +112,54 @@ def high_focal_frequency_loss(
         mask = high_frequency_mask(power.shape[-2], power.shape[-1], tau, power)
         loss = loss + (weight * power * mask).mean()
     return loss
+
+
+def focal_frequency_loss(
+    pred: Tensor,
+    target: Tensor,
+    *,
+    alpha: float = 1.0,
+    patch_factor: int = 1,
+    ave_spectrum: bool = False,
+    log_matrix: bool = False,
+    batch_matrix: bool = False,
+) -> Tensor:
+    """Focal frequency loss of Jiang et al.: squared errors of spectra, the larger ones weighted more.
+
+    With `D` the difference of the orthonormal Fourier spectra, the mean of `W |D|^2`; `W = |D|^alpha`, scaled to a
+    maximum of 1 and without gradient.
+
+    Args:
+        pred: Predicted images or frames, `(..., C, H, W)`, any range.
+        target: True ones of the same shape.
+        alpha: Exponent of the error in the weight.
+        patch_factor: Patches per side that images are cut into before the Fourier transform.
+        ave_spectrum: Average the spectra over all images first.
+        log_matrix: Take `log(1 + |D|^alpha)` as weight.
+        batch_matrix: Scale the weight by its maximum over everything instead of per spectrum.
+
+    Returns:
+        Scalar; 0 for an empty batch.
+
+    Raises:
+        ValueError: If shapes differ, `patch_factor` is below one, or the image does not divide into patches.
+
+    Example:
+        >>> target = torch.rand(2, 5, 1, 16, 16)
+        >>> focal_frequency_loss(target, target)
+        tensor(0.)
+    """
+    difference = _difference(pred, target, 1)
+    if patch_factor < 1:
+        raise ValueError(f"patch_factor must be at least 1, got {patch_factor}")
+    if difference.numel() == 0:
+        return difference.sum()
+    images = difference.flatten(end_dim=-4) if difference.ndim > 3 else difference[None]  # (N, C, H, W)
+    spectrum = torch.fft.fft2(_patches(images, patch_factor), norm="ortho")  # (N, P, C, h, w)
+    if ave_spectrum:
+        spectrum = spectrum.mean(0, keepdim=True)
+    power = spectrum.real.square() + spectrum.imag.square()
+    return (_error_weight(power.detach(), alpha, log_matrix, batch_matrix) * power).mean()
 
 
 def subband_focal_loss(

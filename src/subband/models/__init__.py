@@ -5,6 +5,7 @@ TABLES = (
     "subband.models.sizes.dct",
     "subband.models.sizes.gfnet",
     "subband.models.sizes.persistence",
+    "subband.models.sizes.restoration",
     "subband.models.sizes.simvp",
     "subband.models.sizes.vit",
     "subband.models.sizes.wast",
