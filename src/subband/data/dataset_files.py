@@ -1,6 +1,14 @@
-"""Files of published data sets: where they are, and which part is held out for validation."""
+"""Files of data sets: where they are, and which are for training, validation and test."""
 
+import hashlib
+import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
+
+Item = TypeVar("Item")
+
+SPLITS = ("train", "val", "test")
 
 
 def existing(path: Path, what: str) -> Path:
@@ -40,3 +48,50 @@ def hold_out_last(num_items: int, fraction: float, gap: int = 0) -> tuple[slice,
             f"{max(num_train, 0)} for training"
         )
     return slice(num_train), slice(num_items - num_held_out, num_items)
+
+
+def has_split_folders(folder: Path) -> bool:
+    """Whether a folder holds `train/`, `val/` and `test/`.
+
+    Raises:
+        ValueError: If it holds some of them only.
+    """
+    named = [name for name in SPLITS if (folder / name).is_dir()]
+    if named and (absent := set(SPLITS) - set(named)):
+        raise ValueError(
+            f"{folder} has the folder {named[0]}/ but not {', '.join(sorted(absent))}/; give all three or none"
+        )
+    return bool(named)
+
+
+def deal_out(
+    items: Sequence[Item], names: Sequence[str], fractions: tuple[float, float, float], what: str
+) -> dict[str, list[Item]]:
+    """Deals out items to training, validation and test in an order that depends on nothing but their names.
+
+    Args:
+        items: What is dealt out.
+        names: Name of each, all different.
+        fractions: Shares of the three, each of which gets at least one.
+        what: What the items are and where they are from, for the message.
+
+    Returns:
+        Items of `train`, `val` and `test`.
+
+    Raises:
+        ValueError: If there are fewer than three items, or the fractions are not positive with sum 1.
+    """
+    if len(fractions) != 3 or min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-6:
+        raise ValueError(f"fractions must be three positive numbers with sum 1, got {fractions}")
+    if len(items) < 3:
+        raise ValueError(f"{what}: {len(items)} can be used, three splits need at least 3")
+    order = sorted(range(len(items)), key=lambda index: hashlib.sha256(os.fsencode(names[index])).digest())
+    dealt = [items[index] for index in order]
+    num_val, num_test = (max(1, round(len(dealt) * share)) for share in fractions[1:])
+    num_train = max(1, len(dealt) - num_val - num_test)
+    num_val = min(num_val, len(dealt) - num_train - 1)
+    return {
+        "train": dealt[:num_train],
+        "val": dealt[num_train : num_train + num_val],
+        "test": dealt[num_train + num_val :],
+    }

@@ -14,6 +14,7 @@ from subband.data.arguments import check_arguments
 # here. It returns an object with `train`, `val`, `test` and `spec`.
 DATASETS: dict[str, str] = {
     "bair": "subband.data.video.bair:bair",
+    "blurred_photos": "subband.data.restoration.blurred_photos:blurred_photos",
     "cifar10": "subband.data.labelled.cifar:cifar10",
     "cifar100": "subband.data.labelled.cifar:cifar100",
     "digits": "subband.data.labelled.digits:digits",

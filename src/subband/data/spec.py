@@ -230,7 +230,15 @@ def check_index(key: int) -> int:
     return key
 
 
-def check_range(frames: Tensor, spec: ClipSpec, where: str) -> None:
+class Ranged(Protocol):
+    """What says how small and how large the values of frames may be."""
+
+    @property
+    def data_range(self) -> tuple[float, float] | None:
+        """Smallest and largest value, None where there are no bounds."""
+
+
+def check_range(frames: Tensor, spec: Ranged, where: str) -> None:
     """Warn when frames leave the declared value range, typically 8-bit values that nobody divided by 255.
 
     Args:

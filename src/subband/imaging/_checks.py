@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._subclasses import FakeTensor
 
 __all__ = ["check_finite", "check_real"]
 
@@ -25,12 +26,13 @@ def check_real(x: Any, name: str) -> None:
 def check_finite(x: Tensor, name: str) -> None:
     """Refuse pictures with values that are no numbers.
 
-    Nothing is checked where values cannot be looked at: in compiled code, without storage, and inside `vmap`.
+    Nothing is checked where values cannot be looked at: in compiled code, of tensors without storage, inside `vmap`.
 
     Raises:
         ValueError: If a value is NaN or infinite; the message counts them.
     """
-    if torch.compiler.is_compiling() or x.is_meta or torch._C._functorch.is_batchedtensor(x):
+    is_hollow = x.is_meta or isinstance(x, FakeTensor)
+    if torch.compiler.is_compiling() or is_hollow or torch._C._functorch.is_batchedtensor(x):
         return
     count = x.numel() - int(x.detach().isfinite().sum())
     if count:

@@ -5,16 +5,13 @@ from PIL import Image
 
 from subband.data import ClipSpec, build_data
 from subband.data.random import uniform
+from subband.data.video.camera import Motion, follow, pixel_offsets, smooth_motion
 from subband.data.video.moving_photos import (
     TEST_PHOTOS,
     TRAIN_PHOTOS,
     VAL_PHOTOS,
-    Motion,
     MovingPhotos,
-    _follow,
-    _pixel_offsets,
     _sample,
-    smooth_motion,
     tile_size,
 )
 from subband.data.video.photo_tiles import PhotoTiles, cut_tiles, read_photos
@@ -49,7 +46,7 @@ def test_a_resting_camera_shows_the_middle_and_a_moving_one_what_lies_there():
     spec = ClipSpec(in_frames=1, out_frames=1, channels=2, height=8, width=12)
     still = np.zeros((1, 2))
     shift = np.array([[0.0, 3.0]])
-    frames = _sample(tiles, _follow(_pixel_offsets(spec, "cpu"), Motion(shift, -shift, still + 1, still)))
+    frames = _sample(tiles, follow(pixel_offsets(spec.height, spec.width), Motion(shift, -shift, still + 1, still)))
     expected = tiles[0].float() / 255
     torch.testing.assert_close(frames[0, 0], expected[:, 11:19, 9:21], atol=1e-5, rtol=0)
     torch.testing.assert_close(frames[0, 1], expected[:, 14:22, 6:18], atol=1e-5, rtol=0)
@@ -59,8 +56,8 @@ def test_zoom_and_angle():
     spec = ClipSpec(in_frames=1, out_frames=1, channels=1, height=8, width=8)
     still = np.zeros((1, 2))
     quarter = Motion(still, still, np.array([[1.0, 2.0]]), np.array([[np.pi / 2, 0.0]]))
-    offsets = _pixel_offsets(spec, "cpu")
-    turned, magnified = _follow(offsets, quarter)[0]
+    offsets = pixel_offsets(spec.height, spec.width)
+    turned, magnified = follow(offsets, quarter)[0]
     torch.testing.assert_close(turned, torch.stack([-offsets[0, 0, ..., 1], offsets[0, 0, ..., 0]], dim=-1))
     torch.testing.assert_close(magnified, offsets[0, 0] / 2)
 

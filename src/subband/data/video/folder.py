@@ -1,7 +1,5 @@
 """Any folder of videos, animated images or folders of frames."""
 
-import hashlib
-import os
 import warnings
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -11,6 +9,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from subband.data.dataset_files import SPLITS, deal_out, has_split_folders
 from subband.data.random import uniform
 from subband.data.spec import Clips, ClipSpec, DamagedFileError, VideoData, check_index, image_size, reading_files
 from subband.files import shown
@@ -21,7 +20,6 @@ from subband.media.video import read_clip
 
 Fit = Literal["crop", "stretch"]
 
-_SPLITS = ("train", "val", "test")
 _TEXT_SUFFIXES = frozenset({".csv", ".json", ".md", ".txt", ".yaml", ".yml"})
 _FRAMES_AT_ONCE = 256
 _MAX_LISTED = 20  # problems named in a message
@@ -113,9 +111,11 @@ class VideoClips(Clips):
             except DamagedFileError as error:
                 problems.append(str(error))
         if not decoded:
-            raise ValueError(f"no video can be decoded: {_listed(problems)}")
+            raise ValueError(f"no video can be decoded: {listed_problems(problems)}")
         if problems:
-            warnings.warn(f"left out {len(problems)} of {len(videos)} videos: {_listed(problems)}", stacklevel=2)
+            warnings.warn(
+                f"left out {len(problems)} of {len(videos)} videos: {listed_problems(problems)}", stacklevel=2
+            )
         return [video for video, _ in decoded], [frames for _, frames in decoded]
 
     def _decode(self, video: Video) -> Tensor:
@@ -238,27 +238,11 @@ def split_videos(
     Raises:
         ValueError: If a split would be empty.
     """
-    named = [name for name in _SPLITS if (folder / name).is_dir()]
-    if named:
-        if absent := set(_SPLITS) - set(named):
-            raise ValueError(
-                f"{folder} has the folder {named[0]}/ but not {', '.join(sorted(absent))}/; give all three or none"
-            )
-        return {name: find_videos(folder / name, num_frames) for name in _SPLITS}
-    if len(fractions) != 3 or min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-6:
-        raise ValueError(f"fractions must be three positive numbers with sum 1, got {fractions}")
+    if has_split_folders(folder):
+        return {name: find_videos(folder / name, num_frames) for name in SPLITS}
     videos = find_videos(folder, num_frames)
-    if len(videos) < 3:
-        raise ValueError(f"{folder} has {len(videos)} usable videos, three splits need at least 3")
-    videos.sort(key=lambda video: hashlib.sha256(os.fsencode(video.path.relative_to(folder).as_posix())).digest())
-    num_val, num_test = (max(1, round(len(videos) * share)) for share in fractions[1:])
-    num_train = max(1, len(videos) - num_val - num_test)
-    num_val = min(num_val, len(videos) - num_train - 1)
-    return {
-        "train": videos[:num_train],
-        "val": videos[num_train : num_train + num_val],
-        "test": videos[num_train + num_val :],
-    }
+    names = [video.path.relative_to(folder).as_posix() for video in videos]
+    return deal_out(videos, names, fractions, f"videos in {folder}")
 
 
 def find_videos(folder: Path, num_frames: int) -> list[Video]:
@@ -290,7 +274,7 @@ def find_videos(folder: Path, num_frames: int) -> list[Video]:
             problems.append(f"{shown(path)} has {video.num_frames} frames, {num_frames} are needed")
         else:
             videos.append(video)
-    listed = _listed(problems)
+    listed = listed_problems(problems)
     if not videos:
         raise ValueError(f"{folder} holds no usable video" + (f": {listed}" if listed else ""))
     if problems:
@@ -298,7 +282,8 @@ def find_videos(folder: Path, num_frames: int) -> list[Video]:
     return videos
 
 
-def _listed(problems: Sequence[str]) -> str:
+def listed_problems(problems: Sequence[str]) -> str:
+    """What is wrong with files, the first twenty of them."""
     return "; ".join([*problems[:_MAX_LISTED], *(["..."] if len(problems) > _MAX_LISTED else [])])
 
 

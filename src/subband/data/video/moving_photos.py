@@ -6,7 +6,6 @@ brightness changes slowly. Photographs, not clips, are split into training, vali
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ from torch.nn import functional as F
 
 from subband.data.random import uniform
 from subband.data.spec import BatchedClips, ClipSpec, VideoData, check_index, image_size
+from subband.data.video.camera import DRAWS_PER_MOTION, Motion, as_pairs, follow, pixel_offsets, smooth_motion
 from subband.data.video.photo_tiles import PhotoTiles, cut_tiles, read_photos
 
 # Left out: scans of print, drawings, and the right view of the motorcycle, which shows the scene of the left one.
@@ -37,25 +37,8 @@ TEST_PHOTOS = ("chelsea.png", "coins.png")
 
 _VAL_SEED, _TEST_SEED = 1, 2  # fixed, so that runs with different seeds are scored on the same clips
 _MAX_PATCHES = 3
-_DRAWS_PER_MOTION = 9
-_DRAWS_PER_CAMERA = 2 + _DRAWS_PER_MOTION + 6  # tile, motion; start, mirrored, brightness, contrast
-_DRAWS_PER_PATCH = 2 + _DRAWS_PER_MOTION + 5  # tile, motion; center, radii, tilt
-
-
-class Motion(NamedTuple):
-    """A smooth movement.
-
-    Attributes:
-        y: Shift in pixels along the rows axis, `(B, T)`, 0 in the middle of the clip.
-        x: The same along the columns axis.
-        zoom: Magnification, `(B, T)`.
-        angle: In radians, `(B, T)`.
-    """
-
-    y: np.ndarray
-    x: np.ndarray
-    zoom: np.ndarray
-    angle: np.ndarray
+_DRAWS_PER_CAMERA = 2 + DRAWS_PER_MOTION + 6  # tile, motion; start, mirrored, brightness, contrast
+_DRAWS_PER_PATCH = 2 + DRAWS_PER_MOTION + 5  # tile, motion; center, radii, tilt
 
 
 def moving_photos(
@@ -150,27 +133,27 @@ class MovingPhotos(BatchedClips):
         """What the camera sees, `(B, T + T', C, H, W)`."""
         tiles = self.photos.tiles[self.photos.choose(draws)]
         motion = smooth_motion(draws[:, 2:], self.spec.num_frames, self._speed)
-        start = (draws[:, 2 + _DRAWS_PER_MOTION :][:, :2] - 0.5) * 0.25 * min(self.spec.height, self.spec.width)
+        start = (draws[:, 2 + DRAWS_PER_MOTION :][:, :2] - 0.5) * 0.25 * min(self.spec.height, self.spec.width)
         motion = motion._replace(y=motion.y + start[:, :1], x=motion.x + start[:, 1:])
         mirrored = torch.from_numpy(draws[:, -4] < 0.5)
         tiles = torch.where(mirrored[:, None, None, None], tiles.flip(-1), tiles)
-        offsets = _pixel_offsets(self.spec, device)
-        return _sample(tiles.to(device), _follow(offsets, motion))
+        offsets = pixel_offsets(self.spec.height, self.spec.width, device)
+        return _sample(tiles.to(device), follow(offsets, motion))
 
     def _with_patch(self, frames: Tensor, draws: np.ndarray) -> Tensor:
         """The frames behind one soft ellipse of another photograph that moves on its own."""
         side = min(self.spec.height, self.spec.width)
         tiles = self.photos.tiles[self.photos.choose(draws)].to(frames.device)
         motion = smooth_motion(draws[:, 2:], self.spec.num_frames, self._speed)
-        center_y, center_x, radius_y, radius_x, tilt = draws[:, 2 + _DRAWS_PER_MOTION :, None].swapaxes(0, 1)
+        center_y, center_x, radius_y, radius_x, tilt = draws[:, 2 + DRAWS_PER_MOTION :, None].swapaxes(0, 1)
         # Measured from the patch: where is this pixel? The patch moves against that.
         center_y = (center_y - 0.5) * self.spec.height + motion.y
         center_x = (center_x - 0.5) * self.spec.width + motion.x
-        offsets = _pixel_offsets(self.spec, frames.device) - _to_tensor(center_y, center_x, frames)
-        own = _follow(offsets, motion._replace(y=np.zeros_like(motion.y), x=np.zeros_like(motion.x)))
+        offsets = pixel_offsets(self.spec.height, self.spec.width, frames.device) - as_pairs(center_y, center_x, frames)
+        own = follow(offsets, motion._replace(y=np.zeros_like(motion.y), x=np.zeros_like(motion.x)))
         nought = np.zeros_like(tilt)
-        turned = _follow(own, Motion(nought, nought, nought + 1, np.pi * tilt))
-        radii = _to_tensor((0.08 + 0.2 * radius_y) * side, (0.08 + 0.2 * radius_x) * side, frames)
+        turned = follow(own, Motion(nought, nought, nought + 1, np.pi * tilt))
+        radii = as_pairs((0.08 + 0.2 * radius_y) * side, (0.08 + 0.2 * radius_x) * side, frames)
         distance = (turned / radii).square().sum(-1).sqrt()  # (B, T, H, W), 1 on the rim
         mask = torch.sigmoid((1 - distance) * radii.mean(-1) / (0.015 * side))[:, :, None]
         return torch.lerp(frames, _sample(tiles, own), mask)
@@ -183,32 +166,6 @@ class MovingPhotos(BatchedClips):
         return (frames * torch.from_numpy(gain).to(frames)[:, :, None, None, None]).clamp(0, 1)
 
 
-def smooth_motion(draws: np.ndarray, num_frames: int, speed: float) -> Motion:
-    """A drift with a shake on top, slow zoom and slow rotation.
-
-    Args:
-        draws: Numbers in [0, 1), `(B, >= 9)`.
-        num_frames: `T`.
-        speed: Fastest movement, pixels per frame: the drift reaches 0.8 of it (slow drifts being likelier), the shake
-            0.15 of it in either direction.
-
-    Returns:
-        Shifts, magnification within 1.3 % per frame, rotation within 0.01 rad per frame.
-    """
-    fast, heading, shake, period, phase_y, phase_x, zoom, turn, lean = draws[:, :_DRAWS_PER_MOTION, None].swapaxes(0, 1)
-    time = np.arange(num_frames) - (num_frames - 1) / 2  # (T,)
-    drift = 0.8 * speed * fast**1.5
-    period = 8 + 16 * period
-    amplitude = 0.15 * speed * shake * period / (2 * np.pi)
-    y, x = (
-        drift * component * time + amplitude * np.sin(2 * np.pi * (time / period + phase))
-        for component, phase in ((np.sin(2 * np.pi * heading), phase_y), (np.cos(2 * np.pi * heading), phase_x))
-    )
-    rate = 0.013 * (2 * zoom - 1) ** 3  # mostly next to nothing
-    angle = 0.2 * (lean - 0.5) + 0.01 * (2 * turn - 1) ** 3 * time
-    return Motion(y, x, np.exp(rate * time), angle)
-
-
 def tile_size(spec: ClipSpec, speed: float) -> int:
     """Side of a square that holds a window of the clip wherever the camera goes, with some room to turn and zoom."""
     return 2 * max(spec.height, spec.width) + int(speed * _pixel_unit(spec) * spec.num_frames)
@@ -216,25 +173,6 @@ def tile_size(spec: ClipSpec, speed: float) -> int:
 
 def _pixel_unit(spec: ClipSpec) -> float:
     return min(spec.height, spec.width) / 64
-
-
-def _pixel_offsets(spec: ClipSpec, device: torch.device) -> Tensor:
-    """Rows and columns of all pixels counted from the center of the frame, `(1, 1, H, W, 2)`."""
-    rows = torch.arange(spec.height, device=device) - (spec.height - 1) / 2
-    columns = torch.arange(spec.width, device=device) - (spec.width - 1) / 2
-    return torch.stack(torch.meshgrid(rows, columns, indexing="ij"), dim=-1)[None, None]
-
-
-def _to_tensor(y: np.ndarray, x: np.ndarray, like: Tensor) -> Tensor:
-    """Pairs per frame that broadcast over pixels, `(B, T or 1, 1, 1, 2)`."""
-    return torch.from_numpy(np.stack([y, x], axis=-1)).to(like)[:, :, None, None]
-
-
-def _follow(offsets: Tensor, motion: Motion) -> Tensor:
-    """Where the pixels of each frame lie in the moving image, `(B, T, H, W, 2)`: turned, scaled, shifted."""
-    sine, cosine = (trigonometric(motion.angle) / motion.zoom for trigonometric in (np.sin, np.cos))
-    along_y, along_x = _to_tensor(cosine, sine, offsets), _to_tensor(-sine, cosine, offsets)
-    return offsets[..., :1] * along_y + offsets[..., 1:] * along_x + _to_tensor(motion.y, motion.x, offsets)
 
 
 def _sample(tiles: Tensor, positions: Tensor) -> Tensor:
