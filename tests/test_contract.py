@@ -167,6 +167,12 @@ def layer_examples() -> dict[str, Example]:
 def loss_examples() -> dict[str, Example]:
     found = {name: (losses.build_loss(name, {}), *CLIPS) for name in losses.LOSSES}
     found |= {
+        "charbonnier_loss": (lambda a, b: losses.charbonnier_loss(a, b, eps=1e-6, over_channels=True), *CLIPS),
+        "fft_amplitude_phase_loss": (losses.fft_amplitude_phase_loss, *CLIPS),
+        "fft_charbonnier_loss": (losses.fft_charbonnier_loss, *CLIPS),
+        "fft_l1_loss": (losses.fft_l1_loss, *CLIPS),
+        "fft_modulus_loss": (losses.fft_modulus_loss, *CLIPS),
+        "focal_frequency_loss": (lambda a, b: losses.focal_frequency_loss(a, b, patch_factor=2), *CLIPS),
         "DifferentialDivergence": (losses.DifferentialDivergence(tau=2.0), *CLIPS),
         "HighFocalFrequencyLoss": (losses.HighFocalFrequencyLoss("subband", dims=3), *CLIPS),
         "differential_divergence": (losses.differential_divergence, *CLIPS),

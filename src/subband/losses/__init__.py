@@ -10,12 +10,20 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from subband.losses.charbonnier import charbonnier_loss
 from subband.losses.divergence import DifferentialDivergence, differential_divergence
 from subband.losses.focal_frequency import (
     HighFocalFrequencyLoss,
+    focal_frequency_loss,
     high_focal_frequency_loss,
     high_frequency_mask,
     subband_focal_loss,
+)
+from subband.losses.fourier import (
+    fft_amplitude_phase_loss,
+    fft_charbonnier_loss,
+    fft_l1_loss,
+    fft_modulus_loss,
 )
 from subband.transforms.arguments import check_dtype, common_dtype
 
@@ -25,7 +33,13 @@ __all__ = [
     "HighFocalFrequencyLoss",
     "Loss",
     "build_loss",
+    "charbonnier_loss",
     "differential_divergence",
+    "fft_amplitude_phase_loss",
+    "fft_charbonnier_loss",
+    "fft_l1_loss",
+    "fft_modulus_loss",
+    "focal_frequency_loss",
     "high_focal_frequency_loss",
     "high_frequency_mask",
     "subband_focal_loss",
@@ -52,10 +66,29 @@ def _pixelwise(loss: Loss, pred: Tensor, target: Tensor) -> Tensor:
     return loss(pred.to(dtype), target.to(dtype))
 
 
+def _options_of(function: Callable[..., Tensor]) -> Callable[..., Loss]:
+    """A factory that takes the keyword-only arguments of a loss."""
+
+    def factory(**options: Any) -> Loss:
+        return partial(function, **options)
+
+    parameters = inspect.signature(function).parameters.values()
+    own = [parameter for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+    factory.__signature__ = inspect.Signature(own)  # type: ignore[attr-defined]
+    return factory
+
+
 # Every factory takes the loss's arguments and returns loss(pred, target) on (B, T, C, H, W). None of them is weighted:
-# the weight stands in the recipe, 0.1 for differential_divergence (TAU) and 0.001 for high_focal_frequency (WaST).
+# the weight stands in the recipe, 0.1 for differential_divergence (TAU) and fft_modulus (VD-Diff), 0.001 for
+# high_focal_frequency (WaST).
 LOSSES: dict[str, Callable[..., Loss]] = {
+    "charbonnier": _options_of(charbonnier_loss),
     "differential_divergence": DifferentialDivergence,
+    "fft_amplitude_phase": _options_of(fft_amplitude_phase_loss),
+    "fft_charbonnier": _options_of(fft_charbonnier_loss),
+    "fft_l1": _options_of(fft_l1_loss),
+    "fft_modulus": _options_of(fft_modulus_loss),
+    "focal_frequency": _options_of(focal_frequency_loss),
     "high_focal_frequency": partial(HighFocalFrequencyLoss, loss_weight=1.0),
     "l1": _l1,
     "mse": _mse,
@@ -66,7 +99,7 @@ def build_loss(name: str, args: Mapping[str, Any]) -> Loss:
     """A loss by its name in `LOSSES`.
 
     Args:
-        name: `mse`, `l1`, `differential_divergence` or `high_focal_frequency`.
+        name: For example `mse` or `charbonnier`.
         args: Arguments of that loss.
 
     Returns:
