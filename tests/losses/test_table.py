@@ -26,7 +26,7 @@ def test_table_losses_are_not_weighted(rng: torch.Generator) -> None:
 def test_errors() -> None:
     with pytest.raises(ValueError, match="unknown loss 'mes'; did you mean 'mse'"):
         build_loss("mes", {})
-    with pytest.raises(ValueError, match="known: charbonnier, differential_divergence, .*, l1, mse"):
+    with pytest.raises(ValueError, match=r"known: charbonnier, differential_divergence, .*, l1, mse"):
         build_loss("perceptual", {})
     with pytest.raises(TypeError, match="loss 'differential_divergence' has no argument 'alpha'; it takes tau, eps"):
         build_loss("differential_divergence", {"alpha": 1})
