@@ -167,7 +167,7 @@ def layer_examples() -> dict[str, Example]:
 def loss_examples() -> dict[str, Example]:
     found = {name: (losses.build_loss(name, {}), *CLIPS) for name in losses.LOSSES}
     found |= {
-        "charbonnier_loss": (lambda a, b: losses.charbonnier_loss(a, b, eps=1e-6, over_channels=True), *CLIPS),
+        "charbonnier_loss": (lambda a, b: losses.charbonnier_loss(a, b, eps=1e-3, over_colors=True), *CLIPS),
         "fft_amplitude_phase_loss": (losses.fft_amplitude_phase_loss, *CLIPS),
         "fft_charbonnier_loss": (losses.fft_charbonnier_loss, *CLIPS),
         "fft_l1_loss": (losses.fft_l1_loss, *CLIPS),

@@ -24,7 +24,7 @@ from gpu_checks.check import (
 )
 from subband.models.arguments import as_arguments
 from subband.models.registry import model_spec
-from subband.tasks import task_class
+from subband.tasks import example_input
 
 __all__ = ["SMALL", "build_small", "check_classifiers", "check_video_models", "inputs_of"]
 
@@ -69,10 +69,8 @@ def build_small(family: str) -> nn.Module:
 
 
 def inputs_of(model: nn.Module, batch: int = 1) -> tuple[Tensor, ...]:
-    """Example arguments of a network on the CPU, as its task calls it."""
-    config: Any = model.model_config
-    task = task_class(model_spec(config["name"]).task)
-    return as_arguments(task.example_input(model, batch=batch, height=None, width=None))
+    """Example arguments of a network on the CPU."""
+    return as_arguments(example_input(model, batch=batch))
 
 
 def names_of(task: str) -> list[str]:

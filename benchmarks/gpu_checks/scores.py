@@ -30,7 +30,7 @@ SHAPE = (2, 4, 1, 16, 16)  # (B, T, C, H, W)
 LOSS_FUNCTIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     **{f"loss {name}": losses.build_loss(name, {}) for name in losses.LOSSES},
     "loss high_focal_frequency, subband": losses.build_loss("high_focal_frequency", {"mode": "subband", "dims": 3}),
-    "charbonnier_loss, over channels": partial(losses.charbonnier_loss, eps=1e-6, over_channels=True),
+    "charbonnier_loss, over colors": partial(losses.charbonnier_loss, eps=1e-3, over_colors=True),
     "focal_frequency_loss, options": partial(
         losses.focal_frequency_loss, patch_factor=2, ave_spectrum=True, log_matrix=True, batch_matrix=True
     ),

@@ -164,7 +164,7 @@ def test_options_of_the_other_mode_are_errors(mode: str, options: dict, message:
 
 def test_errors() -> None:
     x = torch.zeros(2, 1, 12, 12)
-    with pytest.raises(ValueError, match="patch_factor 4 does not divide the 6x6 values"):
+    with pytest.raises(ValueError, match="patch_factor 4 does not divide the 6x6 band"):
         high_focal_frequency_loss(x, x, patch_factor=4)
     with pytest.raises(ValueError, match="patch_factor must be at least 1"):
         high_focal_frequency_loss(x, x, patch_factor=0)

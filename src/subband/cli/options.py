@@ -13,18 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from subband import tasks
 from subband.files import shown
 from subband.models.model_folder import bundled_models
-from subband.models.registry import create_model, list_models, model_spec
-from subband.tasks import task_class
+from subband.models.registry import create_model, list_models
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
     from rich.table import Table
     from torch import Tensor, nn
-
-    from subband.training.task import Task
-
 
 _UNBROKEN = 1000  # wider than any table
 _SCIENTIFIC = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
@@ -77,7 +74,7 @@ def open_model(source: str, overrides: Sequence[str] = ()) -> nn.Module:
 def example_input(
     model: nn.Module, *, batch: int = 1, height: int | None = None, width: int | None = None
 ) -> tuple[Tensor, ...]:
-    """Arguments as the task of a model calls it with, random in [0, 1], the same in every run.
+    """Arguments that a model is called with, random, the same in every run.
 
     Args:
         model: Network made by this package.
@@ -91,7 +88,7 @@ def example_input(
 
     from subband.models.arguments import as_arguments
 
-    return as_arguments(task_of(model).example_input(model, batch=batch, height=height, width=width))
+    return as_arguments(tasks.example_input(model, batch=batch, height=height, width=width))
 
 
 def sizes_text(inputs: Iterable[Tensor]) -> str:
@@ -116,12 +113,6 @@ def attempt(what: str) -> Iterator[None]:
     except Exception as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise ValueError(f"{what}: {lines[0].rstrip('.')}.") from error
-
-
-def task_of(model: nn.Module) -> type[Task]:
-    """The task that a model is for."""
-    config: Any = model.model_config
-    return task_class(model_spec(config["name"]).task)
 
 
 def parse_overrides(pairs: Sequence[str]) -> dict[str, Any]:

@@ -85,7 +85,8 @@ def export_published(model: nn.Module) -> dict[str, Tensor]:
     state = export_state(model, table)
     if table.left_out and (names := table.left_out(model)):
         warnings.warn(
-            f"{config['name']} has no values for {_listing('published keys', names)}; they are not written.", stacklevel=2
+            f"{config['name']} has no values for {_listing('published keys', names)}; they are not written.",
+            stacklevel=2,
         )
     return state
 

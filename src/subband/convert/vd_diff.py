@@ -93,8 +93,8 @@ def _encoder(theirs: str, ours: str) -> tuple[tuple[str, str], ...]:
 TEACHER_RULES = _encoder(TEACHER, "teacher")
 DIFFUSION_RULES = (
     *_encoder("DM.condition", "diffusion.condition"),
+    ("DM.denoise.resmlp.0", "diffusion.denoiser.0"),
     ("DM.denoise.resmlp.{i}.resmlp", "diffusion.denoiser.{i}"),
-    ("DM.denoise.resmlp", "diffusion.denoiser"),
 )
 ALIASES = ((f"{SCHEDULE}.model", "DM.denoise"), (f"{SCHEDULE}.condition", "DM.condition"))
 

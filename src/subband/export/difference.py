@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from subband.models.arguments import Inputs, as_arguments
+from subband.models.arguments import Inputs, as_arguments, first_output
 
 __all__ = ["largest_difference"]
 
@@ -15,7 +15,7 @@ __all__ = ["largest_difference"]
 def largest_difference(
     model: nn.Module, file: Callable[..., Tensor], inputs: Inputs, *, dynamic_batch: bool = False
 ) -> float:
-    """Compare the output of a network with that of its file.
+    """Compare the output of a network with that of its file, the first where there are several.
 
     Args:
         model: Network in evaluation mode.
@@ -31,7 +31,7 @@ def largest_difference(
     if dynamic_batch:
         batches += [tuple(t[:1] for t in given), tuple(torch.cat([t, t.flip(0)]) for t in given)]
     with torch.no_grad():
-        return max(_difference(model(*batch), file(*batch)) for batch in batches)
+        return max(_difference(first_output(model(*batch)), first_output(file(*batch))) for batch in batches)
 
 
 def _difference(wanted: Tensor, found: Tensor) -> float:

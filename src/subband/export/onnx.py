@@ -15,6 +15,7 @@ from subband.export.difference import largest_difference
 from subband.models.arguments import Inputs, as_arguments
 from subband.models.dct.front_end import DCTClassifier
 from subband.models.protocols.classifier import Classifier
+from subband.models.protocols.restoration import RestorationModel
 
 __all__ = ["OnnxFile", "export_onnx", "require_onnx", "stored_facts", "tensor_names", "write_onnx"]
 
@@ -58,9 +59,9 @@ def export_onnx(model: nn.Module, inputs: Inputs, path: Path, *, dynamic_batch: 
 
 
 def tensor_names(model: nn.Module) -> tuple[str, str]:
-    """What the file calls the input and the output of a network."""
+    """What the file calls the first input and the first output of a network."""
     if not isinstance(model, Classifier):
-        return "frames", "prediction"
+        return "frames", "restored" if isinstance(model, RestorationModel) else "prediction"
     takes_coefficients = isinstance(model, DCTClassifier) and isinstance(model.front_end, nn.Identity)
     return "coefficients" if takes_coefficients else "images", "logits" if model.num_classes else "features"
 

@@ -66,8 +66,7 @@ def _checked(x: Tensor, kernels: Tensor, group_channels: int) -> tuple[int, int]
     """Number of kernels of a pixel, and rows of one."""
     if x.ndim != 4 or kernels.ndim != 4 or x.shape[0] != kernels.shape[0]:
         raise ValueError(
-            "x and kernels must be (B, C, H, W) of one batch size, got "
-            f"{tuple(x.shape)} and {tuple(kernels.shape)}."
+            f"x and kernels must be (B, C, H, W) of one batch size, got {tuple(x.shape)} and {tuple(kernels.shape)}."
         )
     channels = x.shape[1]
     if group_channels < 1 or channels % group_channels:
@@ -75,9 +74,7 @@ def _checked(x: Tensor, kernels: Tensor, group_channels: int) -> tuple[int, int]
     groups = channels // group_channels
     size = math.isqrt(kernels.shape[1] // groups)
     if size % 2 == 0 or groups * size * size != kernels.shape[1]:
-        raise ValueError(
-            f"kernels must have {groups} * K * K channels with K odd, got {kernels.shape[1]}."
-        )
+        raise ValueError(f"kernels must have {groups} * K * K channels with K odd, got {kernels.shape[1]}.")
     if kernels.shape[2] > x.shape[2] or kernels.shape[3] > x.shape[3]:
         raise ValueError(f"kernels must not be larger than x, got {tuple(kernels.shape)} for {tuple(x.shape)}.")
     return groups, size

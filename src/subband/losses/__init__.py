@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -19,13 +18,8 @@ from subband.losses.focal_frequency import (
     high_frequency_mask,
     subband_focal_loss,
 )
-from subband.losses.fourier import (
-    fft_amplitude_phase_loss,
-    fft_charbonnier_loss,
-    fft_l1_loss,
-    fft_modulus_loss,
-)
-from subband.transforms.arguments import check_dtype, common_dtype
+from subband.losses.fourier import fft_amplitude_phase_loss, fft_charbonnier_loss, fft_l1_loss, fft_modulus_loss
+from subband.losses.pairs import pair
 
 __all__ = [
     "LOSSES",
@@ -58,37 +52,50 @@ def _l1() -> Loss:
 
 def _pixelwise(loss: Loss, pred: Tensor, target: Tensor) -> Tensor:
     """A loss of `torch.nn.functional` on tensors of one shape, in at least float32."""
-    check_dtype(pred, "pred")
-    check_dtype(target, "target")
-    if pred.shape != target.shape:
-        raise ValueError(f"pred and target must have one shape, got {tuple(pred.shape)}, {tuple(target.shape)}")
-    dtype = torch.promote_types(common_dtype((pred, target)), torch.float32)
-    return loss(pred.to(dtype), target.to(dtype))
+    return loss(*pair(pred, target))
 
 
-def _options_of(function: Callable[..., Tensor]) -> Callable[..., Loss]:
-    """A factory that takes the keyword-only arguments of a loss."""
+def _charbonnier(*, eps: float = 1e-3, over_colors: bool = False) -> Loss:
+    return partial(charbonnier_loss, eps=eps, over_colors=over_colors)
 
-    def factory(**options: Any) -> Loss:
-        return partial(function, **options)
 
-    parameters = inspect.signature(function).parameters.values()
-    own = [parameter for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
-    factory.__signature__ = inspect.Signature(own)  # type: ignore[attr-defined]
-    return factory
+def _fft_charbonnier(*, eps: float = 1e-3) -> Loss:
+    return partial(fft_charbonnier_loss, eps=eps)
+
+
+def _fft_amplitude_phase(*, amplitude_weight: float = 1.0, phase_weight: float = 1.0, eps: float = 1e-4) -> Loss:
+    return partial(fft_amplitude_phase_loss, amplitude_weight=amplitude_weight, phase_weight=phase_weight, eps=eps)
+
+
+def _focal_frequency(
+    *,
+    alpha: float = 1.0,
+    patch_factor: int = 1,
+    ave_spectrum: bool = False,
+    log_matrix: bool = False,
+    batch_matrix: bool = False,
+) -> Loss:
+    return partial(
+        focal_frequency_loss,
+        alpha=alpha,
+        patch_factor=patch_factor,
+        ave_spectrum=ave_spectrum,
+        log_matrix=log_matrix,
+        batch_matrix=batch_matrix,
+    )
 
 
 # Every factory takes the loss's arguments and returns loss(pred, target) on (B, T, C, H, W). None of them is weighted:
-# the weight stands in the recipe, 0.1 for differential_divergence (TAU) and fft_modulus (VD-Diff), 0.001 for
-# high_focal_frequency (WaST).
+# the weight stands in the recipe, 0.1 for differential_divergence (TAU), fft_modulus (VD-Diff) and fft_l1 (FTDeblur),
+# 0.001 for high_focal_frequency (WaST).
 LOSSES: dict[str, Callable[..., Loss]] = {
-    "charbonnier": _options_of(charbonnier_loss),
+    "charbonnier": _charbonnier,
     "differential_divergence": DifferentialDivergence,
-    "fft_amplitude_phase": _options_of(fft_amplitude_phase_loss),
-    "fft_charbonnier": _options_of(fft_charbonnier_loss),
-    "fft_l1": _options_of(fft_l1_loss),
-    "fft_modulus": _options_of(fft_modulus_loss),
-    "focal_frequency": _options_of(focal_frequency_loss),
+    "fft_amplitude_phase": _fft_amplitude_phase,
+    "fft_charbonnier": _fft_charbonnier,
+    "fft_l1": lambda: fft_l1_loss,
+    "fft_modulus": lambda: fft_modulus_loss,
+    "focal_frequency": _focal_frequency,
     "high_focal_frequency": partial(HighFocalFrequencyLoss, loss_weight=1.0),
     "l1": _l1,
     "mse": _mse,
@@ -99,7 +106,7 @@ def build_loss(name: str, args: Mapping[str, Any]) -> Loss:
     """A loss by its name in `LOSSES`.
 
     Args:
-        name: For example `mse` or `charbonnier`.
+        name: A key of `LOSSES`.
         args: Arguments of that loss.
 
     Returns:

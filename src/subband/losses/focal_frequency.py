@@ -1,12 +1,10 @@
-"""Losses that look hardest at the frequencies that a prediction gets wrong.
+"""Losses that look at what a prediction gets wrong in the high frequencies.
 
-`focal_frequency_loss` weighs the squared errors of Fourier spectra by the errors themselves: Jiang et al., Focal
-Frequency Loss for Image Reconstruction and Synthesis, ICCV 2021.
+`spectrum` is the loss WaST was published with: Fourier spectra of the low-pass Haar band without their lowest
+frequencies. `subband` weighs the errors of the high-pass Haar bands by how much detail the target has there.
 
-`HighFocalFrequencyLoss` is about the high ones. `spectrum` is the loss WaST was published with: Fourier spectra of the
-low-pass Haar band without their lowest frequencies. `subband` weighs the errors of the high-pass Haar bands by how much
-detail the target has there. Nie et al., Wavelet-Driven Spatiotemporal Predictive Learning: Bridging Frequency and Time
-Variations, AAAI 2024.
+Nie et al., Wavelet-Driven Spatiotemporal Predictive Learning: Bridging Frequency and Time Variations, AAAI 2024; the
+weighting by the error itself is that of Jiang et al., Focal Frequency Loss, ICCV 2021.
 """
 
 from collections.abc import Callable
@@ -17,8 +15,8 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from subband.losses._pairs import as_pair
-from subband.transforms import dwt2, dwtn, half_spectrum_weights, rfft2
+from subband.transforms import dwt2, dwtn
+from subband.transforms.arguments import check_real, common_dtype
 
 __all__ = [
     "HighFocalFrequencyLoss",
@@ -51,56 +49,6 @@ def high_frequency_mask(height: int, width: int, tau: float, like: Tensor) -> Te
     to_column_end = torch.minimum(columns, width - 1 - columns).to(like.dtype)
     distance = torch.hypot(to_row_end[:, None], to_column_end[None, :])
     return (distance > tau * max(height, width)).to(like.dtype)
-
-
-def focal_frequency_loss(
-    pred: Tensor,
-    target: Tensor,
-    *,
-    alpha: float = 1.0,
-    patch_factor: int = 1,
-    ave_spectrum: bool = False,
-    log_matrix: bool = False,
-    batch_matrix: bool = False,
-) -> Tensor:
-    """Squared error of orthonormal Fourier spectra, weighted by the error itself.
-
-    With `D` the difference of the spectra, the mean of `W |D|^2` over all H * W frequencies: `W = |D|^alpha`, scaled to
-    a maximum of 1 and without gradient.
-
-    Args:
-        pred: Predicted images or frames, `(..., C, H, W)`, any range.
-        target: True ones of the same shape.
-        alpha: Exponent of the error in the weight.
-        patch_factor: Patches per side that the images are cut into before the Fourier transform.
-        ave_spectrum: Average the spectra over all images first.
-        log_matrix: Take the logarithm in the weight.
-        batch_matrix: Scale the weight by its maximum over everything instead of per spectrum.
-
-    Returns:
-        Scalar; 0 for an empty batch.
-
-    Raises:
-        ValueError: If shapes differ, `patch_factor` is below one, or the images do not divide into patches.
-
-    Example:
-        >>> focal_frequency_loss(torch.ones(1, 3, 4, 4), torch.zeros(1, 3, 4, 4))
-        tensor(1.)
-    """
-    difference = _difference(pred, target, 1)
-    if patch_factor < 1:
-        raise ValueError(f"patch_factor must be at least 1, got {patch_factor}")
-    if difference.numel() == 0:
-        return difference.sum()
-    images = difference.flatten(end_dim=-4) if difference.ndim > 3 else difference[None]  # (N, C, H, W)
-    patches = _patches(images, patch_factor)
-    spectrum = rfft2(patches)  # (N, P, C, h, w)
-    if ave_spectrum:
-        spectrum = spectrum.mean(0, keepdim=True)
-    power = spectrum.real.square() + spectrum.imag.square()
-    weight = _error_weight(power.detach(), alpha, log_matrix, batch_matrix)
-    width = patches.shape[-1]
-    return (half_spectrum_weights(width, power) * weight * power).sum(-1).mean() / width
 
 
 def high_focal_frequency_loss(
@@ -164,6 +112,54 @@ def high_focal_frequency_loss(
         mask = high_frequency_mask(power.shape[-2], power.shape[-1], tau, power)
         loss = loss + (weight * power * mask).mean()
     return loss
+
+
+def focal_frequency_loss(
+    pred: Tensor,
+    target: Tensor,
+    *,
+    alpha: float = 1.0,
+    patch_factor: int = 1,
+    ave_spectrum: bool = False,
+    log_matrix: bool = False,
+    batch_matrix: bool = False,
+) -> Tensor:
+    """Focal frequency loss of Jiang et al.: squared errors of spectra, the larger ones weighted more.
+
+    With `D` the difference of the orthonormal Fourier spectra, the mean of `W |D|^2`; `W = |D|^alpha`, scaled to a
+    maximum of 1 and without gradient.
+
+    Args:
+        pred: Predicted images or frames, `(..., C, H, W)`, any range.
+        target: True ones of the same shape.
+        alpha: Exponent of the error in the weight.
+        patch_factor: Patches per side that images are cut into before the Fourier transform.
+        ave_spectrum: Average the spectra over all images first.
+        log_matrix: Take `log(1 + |D|^alpha)` as weight.
+        batch_matrix: Scale the weight by its maximum over everything instead of per spectrum.
+
+    Returns:
+        Scalar; 0 for an empty batch.
+
+    Raises:
+        ValueError: If shapes differ, `patch_factor` is below one, or the image does not divide into patches.
+
+    Example:
+        >>> target = torch.rand(2, 5, 1, 16, 16)
+        >>> focal_frequency_loss(target, target)
+        tensor(0.)
+    """
+    difference = _difference(pred, target, 1)
+    if patch_factor < 1:
+        raise ValueError(f"patch_factor must be at least 1, got {patch_factor}")
+    if difference.numel() == 0:
+        return difference.sum()
+    images = difference.flatten(end_dim=-4) if difference.ndim > 3 else difference[None]  # (N, C, H, W)
+    spectrum = torch.fft.fft2(_patches(images, patch_factor), norm="ortho")  # (N, P, C, h, w)
+    if ave_spectrum:
+        spectrum = spectrum.mean(0, keepdim=True)
+    power = spectrum.real.square() + spectrum.imag.square()
+    return (_error_weight(power.detach(), alpha, log_matrix, batch_matrix) * power).mean()
 
 
 def subband_focal_loss(
@@ -295,16 +291,22 @@ class HighFocalFrequencyLoss(nn.Module):
 
 def _difference(pred: Tensor, target: Tensor, level: int) -> Tensor:
     """Error in at least float32, since spectra of half-precision numbers lose the small errors."""
-    pred, target = as_pair(pred, target)
+    check_real(pred, "pred")
+    check_real(target, "target")
+    if pred.shape != target.shape or pred.ndim < 3:
+        raise ValueError(
+            f"pred and target must be (..., C, H, W) alike, got {tuple(pred.shape)}, {tuple(target.shape)}"
+        )
     if level < 1:
         raise ValueError(f"level must be at least 1, got {level}")
-    return pred - target
+    dtype = torch.promote_types(common_dtype((pred, target)), torch.float32)
+    return pred.to(dtype) - target.to(dtype)
 
 
 def _patches(x: Tensor, factor: int) -> Tensor:
     height, width = x.shape[-2:]
     if height % factor or width % factor:
-        raise ValueError(f"patch_factor {factor} does not divide the {height}x{width} values")
+        raise ValueError(f"patch_factor {factor} does not divide the {height}x{width} band")
     return rearrange(x, "n c (p h) (q w) -> n (p q) c h w", p=factor, q=factor)
 
 

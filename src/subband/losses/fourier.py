@@ -1,146 +1,150 @@
-"""Losses between Fourier spectra of frames.
+"""Losses between Fourier spectra of predicted and true frames.
 
-A squared error would be the same in both domains (Parseval), so all of them are something else: absolute errors,
-rounded ones, or amplitudes and phases apart. Spectra are those of `subband.transforms.rfft2`, orthonormal, hence of the
-size of the frames' values; means are over all H * W frequencies, each column of the half spectrum counted as often as
-it stands for one of the full. `fft_modulus_loss` alone is as it was published.
+A squared error of orthonormal spectra is the squared error of pixels (Parseval); what these losses add comes from not
+squaring, or from taking amplitude and phase apart. All but one are means over all frequencies of the full orthonormal
+spectrum, of which half is computed; `fft_modulus_loss` is defined otherwise, as published.
 """
 
-import math
-
-import torch
 from torch import Tensor
 
-from subband.losses._pairs import as_pair
+from subband.losses.pairs import pair
 from subband.transforms import amplitude, half_spectrum_weights, phasor, rfft2
+from subband.transforms.arguments import check_real, without_autocast
 
 __all__ = ["fft_amplitude_phase_loss", "fft_charbonnier_loss", "fft_l1_loss", "fft_modulus_loss"]
 
 
-def fft_modulus_loss(pred: Tensor, target: Tensor) -> Tensor:
-    """Mean modulus of the difference of spectra, as VD-Diff was trained with (there with a weight of 0.1).
-
-    The transform is not normalized, so the loss grows with the root of the number of pixels; the mean is over the
-    entries of the half spectrum.
-
-    Args:
-        pred: Predicted images or frames, `(..., C, H, W)`, any range.
-        target: True ones of the same shape.
-
-    Returns:
-        Scalar; 0 for an empty batch.
-
-    Raises:
-        ValueError: If shapes differ.
-
-    Example:
-        >>> fft_modulus_loss(torch.ones(1, 3, 4, 4), torch.zeros(1, 3, 4, 4)).round(decimals=4)
-        tensor(1.3333)
-    """
-    spectrum, height, width = _difference(pred, target)
-    if spectrum.numel() == 0:
-        return spectrum.real.sum()
-    return math.sqrt(height * width) * amplitude(spectrum).mean()
-
-
 def fft_l1_loss(pred: Tensor, target: Tensor) -> Tensor:
-    """Absolute errors of the real and of the imaginary parts of spectra.
+    """Mean over all frequencies of the absolute errors of real and imaginary part, added.
 
     Args:
-        pred: Predicted images or frames, `(..., C, H, W)`, any range.
+        pred: Predicted images or frames, `(..., H, W)`, any range.
         target: True ones of the same shape.
 
     Returns:
         Scalar; 0 for an empty batch.
 
     Raises:
-        ValueError: If shapes differ.
+        TypeError: If one of them is not real.
+        ValueError: If shapes differ or have fewer than two axes.
 
     Example:
-        >>> fft_l1_loss(torch.ones(1, 3, 4, 4), torch.zeros(1, 3, 4, 4))
-        tensor(0.2500)
+        >>> frames = torch.rand(2, 3, 8, 8)
+        >>> fft_l1_loss(frames, frames)
+        tensor(0.)
     """
-    spectrum, _, width = _difference(pred, target)
-    return _mean(spectrum.real.abs() + spectrum.imag.abs(), width)
+    error = _spectrum_of_difference(pred, target)
+    return _mean(error.real.abs() + error.imag.abs(), pred.shape[-1])
 
 
 def fft_charbonnier_loss(pred: Tensor, target: Tensor, *, eps: float = 1e-3) -> Tensor:
-    """Modulus of the difference of spectra with a rounded kink: `sqrt(|d|^2 + eps^2) - eps`.
+    """Mean over all frequencies of `sqrt(|d|^2 + eps^2) - eps` for differences `d` of the spectra.
 
     Args:
-        pred: Predicted images or frames, `(..., C, H, W)`, any range.
+        pred: Predicted images or frames, `(..., H, W)`, any range.
         target: True ones of the same shape.
-        eps: Difference below which the loss is quadratic.
+        eps: Error below which the loss is round, positive.
 
     Returns:
         Scalar; 0 for an empty batch.
 
     Raises:
-        ValueError: If shapes differ, or `eps` is not positive.
+        TypeError: If one of them is not real.
+        ValueError: If shapes differ or have fewer than two axes, or `eps` is not positive.
 
     Example:
-        >>> fft_charbonnier_loss(torch.ones(1, 3, 4, 4), torch.zeros(1, 3, 4, 4)).round(decimals=4)
-        tensor(0.2499)
+        >>> frames = torch.rand(2, 3, 8, 8)
+        >>> fft_charbonnier_loss(frames, frames)
+        tensor(0.)
     """
     if eps <= 0:
         raise ValueError(f"eps must be positive, got {eps}")
-    spectrum, _, width = _difference(pred, target)
-    return _mean(amplitude(spectrum, eps=eps) - eps, width)
+    return _mean(amplitude(_spectrum_of_difference(pred, target), eps=eps) - eps, pred.shape[-1])
 
 
-def fft_amplitude_phase_loss(
-    pred: Tensor,
-    target: Tensor,
-    *,
-    amplitude_weight: float = 1.0,
-    phase_weight: float = 1.0,
-    eps: float = 1e-4,
-) -> Tensor:
-    """Absolute error of amplitudes, and `1 - cos` of the phase differences, weighted by the target's amplitudes.
+def fft_modulus_loss(pred: Tensor, target: Tensor) -> Tensor:
+    """The Fourier loss of VD-Diff, without its weight of 0.1: mean modulus of the unscaled half spectrum's error.
 
-    The phase term alone is blind to contrast: a prediction of three times the target has almost none.
+    The transform is not orthonormal, so that the loss grows with the root of the number of pixels, and the columns of
+    the half spectrum count once each.
 
     Args:
-        pred: Predicted images or frames, `(..., C, H, W)`, any range.
+        pred: Predicted images or frames, `(..., H, W)`, any range.
         target: True ones of the same shape.
-        amplitude_weight: Factor of the first term.
-        phase_weight: Factor of the second one.
-        eps: Amplitude below which phases fade out; it leaves a small remainder in the second term.
 
     Returns:
         Scalar; 0 for an empty batch.
 
     Raises:
-        ValueError: If shapes differ, or `eps` is not positive.
+        TypeError: If one of them is not real.
+        ValueError: If shapes differ or have fewer than two axes.
 
     Example:
-        >>> target = torch.rand(1, 3, 8, 8)
-        >>> bool(fft_amplitude_phase_loss(target, target) < 1e-3)
-        True
+        >>> fft_modulus_loss(torch.zeros(1, 1, 4), torch.ones(1, 1, 4))
+        tensor(1.3333)
     """
-    pred, target = as_pair(pred, target)
-    width = target.shape[-1]
-    if target.numel() == 0:
-        return (pred - target).sum()
-    spectra = rfft2(pred), rfft2(target)
-    ours, wanted = (amplitude(spectrum, eps=eps) for spectrum in spectra)
-    cosine = (phasor(spectra[0], eps=eps) * phasor(spectra[1], eps=eps).conj()).real
-    weight = half_spectrum_weights(width, wanted) * wanted.detach()
-    misplaced = (weight * (1 - cosine)).sum() / weight.sum()
-    return amplitude_weight * _mean((ours - wanted).abs(), width) + phase_weight * misplaced
+    error = amplitude(_spectrum_of_difference(pred, target))
+    scale = (pred.shape[-2] * pred.shape[-1]) ** 0.5
+    return scale * error.mean() if error.numel() else error.sum()
 
 
-def _difference(pred: Tensor, target: Tensor) -> tuple[Tensor, int, int]:
-    """Spectrum of the difference, which is the difference of the spectra, and height and width of the frames."""
-    pred, target = as_pair(pred, target)
-    difference = pred - target
-    if difference.numel() == 0:
-        return torch.complex(difference, difference), *difference.shape[-2:]
-    return rfft2(difference), *difference.shape[-2:]
+def fft_amplitude_phase_loss(
+    pred: Tensor, target: Tensor, *, amplitude_weight: float = 1.0, phase_weight: float = 1.0, eps: float = 1e-4
+) -> Tensor:
+    """Absolute errors of amplitudes, and one minus the cosine of phase errors weighted by the target's amplitudes.
+
+    The phase term does not see a factor of the whole image, so it is nothing to use alone. Amplitudes below `eps` have
+    no phase, which bounds the gradients and leaves about a thousandth of the phase term even between equal images.
+
+    Args:
+        pred: Predicted images or frames, `(..., H, W)`, any range.
+        target: True ones of the same shape; gets no gradient.
+        amplitude_weight: Factor of the first term.
+        phase_weight: Factor of the second.
+        eps: Amplitude that counts as none, positive.
+
+    Returns:
+        Scalar; 0 for an empty batch.
+
+    Raises:
+        TypeError: If one of them is not real.
+        ValueError: If shapes differ or have fewer than two axes, or `eps` is not positive.
+
+    Example:
+        >>> frames = torch.rand(2, 3, 8, 8)
+        >>> fft_amplitude_phase_loss(frames, frames) < 1e-3
+        tensor(True)
+    """
+    if eps <= 0:
+        raise ValueError(f"eps must be positive, got {eps}")
+    pred, target = _real_pair(pred, target)
+    with without_autocast(pred.device):
+        own, other = rfft2(pred), rfft2(target.detach())
+        size, wanted = amplitude(own, eps=eps), amplitude(other, eps=eps)
+        cosine = (phasor(own, eps=eps) * phasor(other, eps=eps).conj()).real
+        counted = half_spectrum_weights(pred.shape[-1], wanted) * wanted
+        phase = (counted * (1 - cosine)).sum() / counted.sum() if counted.numel() else counted.sum()
+        return amplitude_weight * _mean((size - wanted).abs(), pred.shape[-1]) + phase_weight * phase
+
+
+def _spectrum_of_difference(pred: Tensor, target: Tensor) -> Tensor:
+    """Half spectrum of the error: transforms are linear, so one pass does for both."""
+    pred, target = _real_pair(pred, target)
+    return rfft2(pred - target)
+
+
+def _real_pair(pred: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    check_real(pred, "pred")
+    check_real(target, "target")
+    pred, target = pair(pred, target)
+    if pred.ndim < 2:
+        raise ValueError(f"pred and target must be (..., H, W), got {tuple(pred.shape)}")
+    return pred, target
 
 
 def _mean(values: Tensor, width: int) -> Tensor:
-    """Mean over everything and all frequencies of the full spectrum, of values on the half spectrum."""
-    if values.numel() == 0:
+    """Mean over the full spectra whose halves are given, `(..., H, W // 2 + 1)`."""
+    if not values.numel():
         return values.sum()
-    return (half_spectrum_weights(width, values) * values).sum(-1).mean() / width
+    columns = (values * half_spectrum_weights(width, values)).sum(-1) / width
+    return columns.mean()

@@ -1,4 +1,4 @@
-"""What a network is called with: one tensor, or several."""
+"""What a network is called with, one tensor or several, and what comes back."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from torch import Tensor
 
-__all__ = ["Inputs", "as_arguments"]
+__all__ = ["Inputs", "as_arguments", "first_output"]
 
 Inputs: TypeAlias = Tensor | tuple[Tensor, ...]
 """A tensor, or a tuple of arguments."""
@@ -24,3 +24,17 @@ def as_arguments(inputs: Inputs) -> tuple[Tensor, ...]:
         (1, 2)
     """
     return (inputs,) if isinstance(inputs, Tensor) else inputs
+
+
+def first_output(output: Tensor | tuple[Tensor, ...]) -> Tensor:
+    """What a call is made for: its result, or the first where it gives several.
+
+    Args:
+        output: What a network returned.
+
+    Example:
+        >>> import torch
+        >>> first_output((torch.zeros(2), torch.ones(3)))
+        tensor([0., 0.])
+    """
+    return output if isinstance(output, Tensor) else output[0]

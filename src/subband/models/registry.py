@@ -22,7 +22,7 @@ class ModelSpec:
     """How a named model is built.
 
     Attributes:
-        task: Key of `subband.tasks.TASKS`.
+        task: What the network is for; a key of `subband.tasks.TASKS` where it can be trained.
         network: Class or function that makes the network, or where it is, `"module:NAME"`.
         args: Its arguments for this name.
         params: Number of its parameters.

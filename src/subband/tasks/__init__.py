@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from subband.models.registry import model_spec
 
 if TYPE_CHECKING:
+    from subband.models.arguments import Inputs
     from subband.training.task import Task
 
 # Adding a task: write its file, name it here.
@@ -29,3 +32,37 @@ def task_class(name: str) -> type[Task]:
         )
     module, attribute = TASKS[name].split(":")
     return getattr(importlib.import_module(module), attribute)
+
+
+def example_input(model: Any, *, batch: int = 1, height: int | None = None, width: int | None = None) -> Inputs:
+    """What a network is called with, random, the same in every run: a tensor, or a tuple of arguments.
+
+    The network is asked where its protocol says so, else its task.
+
+    Args:
+        model: Network made by this package.
+        batch: Samples.
+        height: H; that of training by default.
+        width: W; that of training by default.
+
+    Raises:
+        ValueError: If a size is not positive.
+    """
+    sizes = {"batch": batch, "height": height, "width": width}
+    if hasattr(model, "example_input"):
+        return model.example_input(**sizes)
+    return task_of(model).example_input(model, **sizes)
+
+
+def input_axes(model: Any) -> str:
+    """Axes of a network's first input, for example `B C H W`."""
+    return model.input_axes if hasattr(model, "input_axes") else task_of(model).input_axes
+
+
+def task_of(model: Any) -> type[Task]:
+    """The task that a model is for.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    return task_class(model_spec(model.model_config["name"]).task)

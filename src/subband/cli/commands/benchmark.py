@@ -148,11 +148,12 @@ def _forward(model: nn.Module, inputs: tuple[Tensor, ...]) -> Callable[[], None]
 
 def _step_ms(name: str, model: nn.Module, inputs: tuple[Tensor, ...], repeats: int) -> str:
     """Time of a training step; a dash where there is none, with a warning if that depends on the batch."""
+    from subband.models.arguments import first_output
     from subband.models.complexity import is_too_few_values
 
     def work() -> None:
         model.train().zero_grad()
-        model(*inputs).square().mean().backward()
+        first_output(model(*inputs)).square().mean().backward()
 
     if not any(parameter.requires_grad for parameter in model.parameters()):
         return "-"

@@ -14,9 +14,9 @@ from subband.cli.options import (
     open_table,
     show_table,
     sizes_text,
-    task_of,
 )
 from subband.models.registry import model_spec
+from subband.tasks import input_axes
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
@@ -73,7 +73,7 @@ def run(args: Namespace) -> None:
         "paper": spec.paper,
         "loads_published": spec.layout is not None,
         "input_shape": list(inputs[0].shape),
-        "input_axes": task_of(model).input_axes,
+        "input_axes": input_axes(model),
         **asdict(cost),
     }
     modules = module_rows(model, counts.by_module, args.depth)

@@ -33,7 +33,7 @@ class RestorationModel(nn.Module, ABC):
         future_frames: Frames after it.
         border_mode: How `restore` makes up frames before the first and after the last one.
         size_multiple: H and W are filled up to multiples of it.
-        clip_shape: `(T, H, W)` of a training clip; documents the training only.
+        example_shape: `(T, H, W)` of the clip that is measured and exported where no other size is asked for.
 
     Shape:
         frames `(B, T, 3, H, W)` with `T >= min_frames`; result `(B, T - past_frames - future_frames, 3, H, W)`, not
@@ -46,7 +46,7 @@ class RestorationModel(nn.Module, ABC):
     channel_order: ClassVar[ChannelOrder] = "RGB"
     border_mode: ClassVar[BorderMode] = "replicate"
     size_multiple: ClassVar[int] = 1
-    clip_shape: ClassVar[tuple[int, int, int]] = (8, 64, 64)
+    example_shape: ClassVar[tuple[int, int, int]] = (5, 64, 64)
 
     def __init__(self, *, past_frames: int = 0, future_frames: int = 0) -> None:
         super().__init__()
@@ -138,8 +138,8 @@ class RestorationModel(nn.Module, ABC):
 
         Args:
             batch: B.
-            height: H; that of training by default.
-            width: W; that of training by default.
+            height: H; that of `example_shape` by default.
+            width: W; that of `example_shape` by default.
 
         Raises:
             ValueError: If a size is not positive.
@@ -147,8 +147,8 @@ class RestorationModel(nn.Module, ABC):
         return self.example_clip(batch, height, width)
 
     def example_clip(self, batch: int, height: int | None, width: int | None, seed: int = 0) -> Tensor:
-        """A random clip of the length of training, in the network's range; see `example_input`."""
-        num_frames, *sides = self.clip_shape
+        """A random clip in the network's range and order; see `example_input`."""
+        num_frames, *sides = self.example_shape
         height, width = (side if given is None else given for side, given in zip(sides, (height, width), strict=True))
         if min(batch, height, width) < 1:
             raise ValueError(f"batch, height and width must be positive, got {batch}, {height} and {width}.")

@@ -9,6 +9,7 @@ from subband.models.registry import ModelSpec
 VD_DIFF_PAPER = (
     "Rao et al., Rethinking Video Deblurring with Wavelet-Aware Dynamic Transformer and Diffusion Model, ECCV 2024"
 )
+FTDEBLUR_PAPER = "after Zhu et al., Exploring Temporal Frequency Spectrum in Deep Video Deblurring, ICCV 2023"
 ESTRNN_PAPER = "Zhong et al., Efficient Spatio-Temporal Recurrent Neural Network for Video Deblurring, ECCV 2020"
 
 # n_features, n_blocks, parameters: C and B in the names of its repository are 5 n_features and n_blocks.
@@ -17,6 +18,27 @@ ESTRNN_ROWS: dict[str, tuple[int, int, int]] = {
     "estrnn_c90b15": (18, 15, 3_122_481),
     "estrnn_c90b10": (18, 10, 2_379_531),
     "estrnn_c70b9": (14, 9, 1_350_751),
+    "estrnn_s": (8, 8, 412_951),
+}
+# The small presets of all families have 0.41 million parameters, that they can be compared; those of VD-Diff without
+# the teacher, and without the diffusion in the first stage.
+VD_DIFF_SMALL: dict[str, Any] = {
+    "num_feat": 20,
+    "propagation_blocks": 5,
+    "num_blocks": (2, 1),
+    "heads": (2, 4),
+    "prior_feat": 8,
+    "residual": 1,
+    "zero_head": True,
+}
+FTDEBLUR_ROWS: dict[str, tuple[dict[str, Any], int]] = {
+    "ftdeblur": ({}, 4_186_452),
+    "ftdeblur_l": ({"channels": 96, "n_rec": 40}, 12_649_300),
+    "ftdeblur_s": ({"channels": 24, "n_feat": 2, "n_rec": 6, "groups": 4}, 407_740),
+}
+UNET_ROWS: dict[str, tuple[dict[str, Any], int]] = {
+    "residual_unet": ({"dims": (64, 128, 256)}, 4_175_107),
+    "residual_unet_s": ({"dims": (24, 48, 68)}, 414_103),
 }
 
 # Name: class, parameters, key table. The published counts also take in 1,024 fixed signs of the Haar transform and the
@@ -28,6 +50,8 @@ VD_DIFF_ROWS: dict[str, tuple[str, int, str]] = {
     "vd_diff_stage2": ("stages:VDDiffStage2", 13_179_571, "VD_DIFF_STAGES"),
     "vd_diff_stage3": ("stages:VDDiffStage3", 13_179_571, "VD_DIFF_STAGES"),
 }
+VD_DIFF_SMALL_PARAMS = {"vd_diff": 411_159, "vd_diff_stage1": 411_447}
+VD_DIFF_SMALL_PARAMS |= dict.fromkeys(("vd_diff_stage2", "vd_diff_stage3"), 435_327)
 
 
 def _spec(network: str, args: dict[str, Any], params: int, paper: str, layout: str | None = None) -> ModelSpec:
@@ -46,14 +70,21 @@ MODELS: dict[str, ModelSpec] = {
         name: _spec(f"vd_diff.{network}", {}, params, VD_DIFF_PAPER, f"vd_diff:{table}")
         for name, (network, params, table) in VD_DIFF_ROWS.items()
     },
+    # The published code has no prior as narrow as theirs, so it cannot take their weights.
     **{
-        name: _spec(
-            "estrnn:ESTRNN",
-            {"n_features": n_features, "n_blocks": n_blocks},
-            params,
-            ESTRNN_PAPER,
-            "estrnn:ESTRNN",
-        )
-        for name, (n_features, n_blocks, params) in ESTRNN_ROWS.items()
+        f"{name}_s": _spec(f"vd_diff.{network}", VD_DIFF_SMALL, VD_DIFF_SMALL_PARAMS[name], VD_DIFF_PAPER)
+        for name, (network, _, _) in VD_DIFF_ROWS.items()
     },
+    **{
+        name: _spec("estrnn:ESTRNN", {"n_features": n, "n_blocks": blocks}, params, ESTRNN_PAPER, "estrnn:ESTRNN")
+        for name, (n, blocks, params) in ESTRNN_ROWS.items()
+    },
+    **{
+        name: _spec("ftdeblur:FTDeblur", args, params, FTDEBLUR_PAPER) for name, (args, params) in FTDEBLUR_ROWS.items()
+    },
+    **{
+        name: _spec("residual_unet:ResidualUNet", args, params, "none: convolutions alone, for comparison")
+        for name, (args, params) in UNET_ROWS.items()
+    },
+    "identity": _spec("identity:Identity", {}, 0, "none: the frames as they are"),
 }

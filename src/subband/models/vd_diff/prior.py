@@ -73,7 +73,7 @@ def diffusion_schedule(linear_start: float, linear_end: float, timesteps: int) -
         >>> diffusion_schedule(0.1, 0.99, 4)["betas"]
         tensor([0.1000, 0.2943, 0.5910, 0.9900])
     """
-    betas = torch.linspace(linear_start**0.5, linear_end**0.5, timesteps, dtype=torch.float64).square()
+    betas = torch.linspace(linear_start**0.5, linear_end**0.5, timesteps, dtype=torch.float64, device="cpu").square()
     product = (1 - betas).cumprod(0)
     before = F.pad(product[:-1], (1, 0), value=1.0)
     variance = betas * (1 - before) / (1 - product)

@@ -117,9 +117,7 @@ class Propagation(nn.Module):
         super().__init__()
         self.has_attention = cross_attention_heads is not None
         self.fusion = (
-            GatedFusion(dim)
-            if cross_attention_heads is None
-            else CrossAttention(dim, cross_attention_heads, bias=bias)
+            GatedFusion(dim) if cross_attention_heads is None else CrossAttention(dim, cross_attention_heads, bias=bias)
         )
         self.filter = DynamicFilter(dim)
         self.blocks = nn.Sequential(*(ResidualBlock(dim, is_small=True) for _ in range(num_blocks)))

@@ -21,12 +21,12 @@ __all__ = ["Latents", "Restored", "VDDiffStage1", "VDDiffStage2", "VDDiffStage3"
 
 
 class Restored(NamedTuple):
-    """What a training pass gives.
+    """What a training pass of the third stage gives.
 
     Attributes:
         frames: The restored clip, `(B, T, 3, H, W)`.
         teacher_prior: Prior of the teacher, `(B * T, P)`.
-        steps: What the diffusion had after each of its steps, `(S, B * T, P)`; empty in the first stage.
+        steps: What the diffusion had after each of its steps, `(S, B * T, P)`.
     """
 
     frames: Tensor
@@ -59,6 +59,7 @@ class VDDiffStage1(PriorRestorer):
         bias: Biases of the transformer's convolutions.
         prior_feat: Width of the teacher; the prior has P = 4 times as many entries.
         residual: How often the input is added; published networks add it twice, new ones learn faster with 1.
+        zero_head: Start with a correction of zero, against a bad start of the training.
 
     Shape:
         frames and target `(B, T, 3, H, W)` in [0, 1], RGB; restored frames like them, not clipped.
@@ -66,8 +67,8 @@ class VDDiffStage1(PriorRestorer):
     Example:
         >>> model = VDDiffStage1(num_feat=8, propagation_blocks=1, num_blocks=(1, 1), heads=(1, 2), prior_feat=4)
         >>> clip = torch.rand(1, 2, 3, 20, 32)
-        >>> model(clip, target=clip).frames.shape
-        torch.Size([1, 2, 3, 20, 32])
+        >>> [tuple(x.shape) for x in model(clip, target=clip)]
+        [(1, 2, 3, 20, 32), (2, 16)]
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class VDDiffStage1(PriorRestorer):
         bias: bool = False,
         prior_feat: int = 64,
         residual: int = 2,
+        zero_head: bool = False,
     ) -> None:
         super().__init__(
             num_feat=num_feat,
@@ -93,21 +95,26 @@ class VDDiffStage1(PriorRestorer):
             bias=bias,
             prior_feat=prior_feat,
             residual=residual,
+            zero_head=zero_head,
         )
         self.teacher = PriorEncoder(2, prior_feat)
 
-    def forward(self, frames: Tensor, target: Tensor | None = None) -> Restored:  # type: ignore[override]
+    def forward(self, frames: Tensor, target: Tensor | None = None) -> tuple[Tensor, Tensor]:  # type: ignore[override]
         """Restore clips with the prior of their sharp frames.
 
         Args:
             frames: Blurred frames, `(B, T, 3, H, W)`.
             target: Sharp frames.
 
+        Returns:
+            frames: Restored, like the blurred ones, not clipped.
+            prior: That of the teacher, `(B * T, P)`.
+
         Raises:
             ValueError: If there is no target, or its shape is another one.
         """
         prior = teacher_prior(self, self.teacher, frames, target)
-        return Restored(self.restore_with_prior(frames, prior), prior, prior.new_zeros(0, *prior.shape))
+        return self.restore_with_prior(frames, prior), prior
 
     def example_input(
         self, *, batch: int = 1, height: int | None = None, width: int | None = None
@@ -211,9 +218,7 @@ class VDDiffStage3(_WithTeacher):
         return Restored(self.restore_with_prior(frames, used), wanted, torch.stack(steps))
 
 
-def teacher_prior(
-    model: RestorationModel, teacher: PriorEncoder, frames: Tensor, target: Tensor | None
-) -> Tensor:
+def teacher_prior(model: RestorationModel, teacher: PriorEncoder, frames: Tensor, target: Tensor | None) -> Tensor:
     """The teacher's priors `(B * T, P)` of blurred and sharp clips `(B, T, 3, H, W)`.
 
     Raises:

@@ -1,0 +1,102 @@
+"""A plain residual U-Net over a window of frames: what networks for restoration are compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from subband.layers.memory_format import channels_last_on_cpu
+from subband.models.protocols.restoration import RestorationModel
+
+__all__ = ["ResidualUNet"]
+
+COLORS = 3
+
+
+class UNetBlock(nn.Module):
+    """`x + conv(relu(conv(x)))` with 3x3 convolutions.
+
+    Args:
+        channels: Channels C.
+
+    Shape:
+        `(B, C, H, W)` to the same.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU(), nn.Conv2d(channels, channels, 3, padding=1)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """One block on `(B, C, H, W)`."""
+        return x + self.body(x)
+
+
+class ResidualUNet(RestorationModel):
+    """Convolutions alone: the frames of a window side by side, down and up again, added to the middle frame.
+
+    A fresh network returns the middle frame as it is.
+
+    Args:
+        dims: Channels of every resolution, each half of the one before.
+        depth: Residual blocks at each, on the way down and on the way up.
+        frames: Frames of a window; the middle one is number `frames // 2`.
+
+    Shape:
+        frames `(B, T, 3, H, W)` in [0, 1], RGB, T at least `frames`; result `(B, T - frames + 1, 3, H, W)`, not clipped.
+
+    Raises:
+        ValueError: If a number is not positive.
+
+    Example:
+        >>> clip = torch.rand(1, 4, 3, 9, 10)
+        >>> torch.equal(ResidualUNet(dims=(4, 8), depth=1, frames=3)(clip), clip[:, 1:3])
+        True
+    """
+
+    def __init__(self, *, dims: Sequence[int] = (48, 96, 192), depth: int = 2, frames: int = 5) -> None:
+        super().__init__(past_frames=frames // 2, future_frames=max(frames - 1 - frames // 2, 0))
+        if not dims or min(*dims, depth, frames) < 1:
+            raise ValueError(f"dims, depth and frames must be positive, got {tuple(dims)}, {depth} and {frames}.")
+        self.multiple = 2 ** (len(dims) - 1)
+
+        def blocks(dim: int) -> nn.Sequential:
+            return nn.Sequential(*(UNetBlock(dim) for _ in range(depth)))
+
+        pairs = list(zip(dims, dims[1:], strict=False))
+        self.embed = nn.Conv2d(frames * COLORS, dims[0], 3, padding=1)
+        self.encoder = nn.ModuleList(blocks(dim) for dim in dims)
+        self.down = nn.ModuleList(nn.Conv2d(fine, coarse, 2, stride=2) for fine, coarse in pairs)
+        self.up = nn.ModuleList(nn.ConvTranspose2d(coarse, fine, 2, stride=2) for fine, coarse in pairs)
+        self.decoder = nn.ModuleList(blocks(dim) for dim in dims[:-1])
+        self.head = nn.Conv2d(dims[0], COLORS, 3, padding=1)
+        for value in self.head.parameters():
+            nn.init.zeros_(value)
+
+    @property
+    def size_multiple(self) -> int:  # type: ignore[override]
+        """H and W are filled up to multiples of it."""
+        return self.multiple
+
+    def forward_clip(self, frames: Tensor) -> Tensor:
+        """Restore the middle frames of all windows of `(B, T, 3, H, W)`."""
+        size = self.min_frames
+        restored = [self.correct(frames[:, start : start + size]) for start in range(frames.shape[1] - size + 1)]
+        return torch.stack(restored, 1) + frames[:, self.past_frames : frames.shape[1] - self.future_frames]
+
+    def correct(self, window: Tensor) -> Tensor:
+        """Correction of the middle frame, `(B, 3, H, W)`, of a window `(B, frames, 3, H, W)`."""
+        x, skips = self.embed(channels_last_on_cpu(window.flatten(1, 2))), []
+        for blocks, down in zip(self.encoder, self.down, strict=False):
+            x = self.checkpointed(blocks, x)
+            skips.append(x)
+            x = down(x)
+        x = self.checkpointed(self.encoder[-1], x)
+        for blocks, up, skip in reversed(list(zip(self.decoder, self.up, skips, strict=True))):
+            x = self.checkpointed(blocks, up(x) + skip)
+        return self.head(x)
