@@ -3,14 +3,18 @@ import inspect
 
 import pytest
 
-from subband.data import DATASETS, ImageData, VideoData, build_data
+from subband.data import DATASETS, ImageData, PairData, VideoData, build_data
 
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_every_data_set_has_a_function_with_typed_keyword_arguments(name):
     module, attribute = DATASETS[name].split(":")
     signature = inspect.signature(getattr(importlib.import_module(module), attribute))
-    assert signature.return_annotation in (VideoData, "VideoData", ImageData, "ImageData")
+    assert signature.return_annotation in (
+        *(VideoData, "VideoData"),
+        *(PairData, "PairData"),
+        *(ImageData, "ImageData"),
+    )
     for parameter in signature.parameters.values():
         assert parameter.kind is parameter.KEYWORD_ONLY
         assert parameter.annotation is not parameter.empty

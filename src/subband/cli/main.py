@@ -36,6 +36,10 @@ COMMANDS = {
         "code photographs by their largest wavelet coefficients: bits per pixel against quality",
     ),
     "decompress": ("subband.cli.commands.decompress", "turn the files of compress back into images"),
+    "synthesize-blur": (
+        "subband.cli.commands.synthesize_blur",
+        "blurred and sharp pairs from sharp videos or photographs",
+    ),
     "models": ("subband.cli.commands.models", "list the models"),
     "info": ("subband.cli.commands.info", "parameters, operations, memory and time of a model"),
     "convert": ("subband.cli.commands.convert", "published checkpoints to our files and back"),
@@ -199,7 +203,7 @@ def _sentence(error: BaseException) -> str:
 
 
 def _overview() -> str:
-    rows = "\n".join(f"  {name:<10} {text}" for name, (_, text) in COMMANDS.items())
+    rows = "\n".join(f"  {name:<15} {text}" for name, (_, text) in COMMANDS.items())
     return (
         "usage: subband COMMAND [OPTIONS]\n\nFrequency-domain vision: from media to a result in one command.\n\n"
         f"{rows}\n\n"

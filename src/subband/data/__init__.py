@@ -4,17 +4,24 @@ from subband.data.labelled.images import ImageData, ImageSpec, LabelledImages
 from subband.data.labelled.preprocessing import Preprocessing
 from subband.data.loader import SampleLoader
 from subband.data.registry import DATASETS, build_data
+from subband.data.restoration.pairs import ClipPairs, PairData, PairSource, PairSpec
+from subband.data.restoration.settings import BlurSettings
 from subband.data.spec import BatchedClips, Clips, ClipSource, ClipSpec, VideoData, check_range
 
 __all__ = [
     "DATASETS",
     "BatchedClips",
+    "BlurSettings",
+    "ClipPairs",
     "ClipSource",
     "ClipSpec",
     "Clips",
     "ImageData",
     "ImageSpec",
     "LabelledImages",
+    "PairData",
+    "PairSource",
+    "PairSpec",
     "Preprocessing",
     "SampleLoader",
     "VideoData",

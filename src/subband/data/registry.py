@@ -15,9 +15,13 @@ from subband.data.arguments import check_arguments
 DATASETS: dict[str, str] = {
     "bair": "subband.data.video.bair:bair",
     "blurred_photos": "subband.data.restoration.blurred_photos:blurred_photos",
+    "blurred_videos": "subband.data.restoration.blurred_videos:blurred_videos",
+    "bsd": "subband.data.restoration.published_layouts:bsd",
     "cifar10": "subband.data.labelled.cifar:cifar10",
     "cifar100": "subband.data.labelled.cifar:cifar100",
     "digits": "subband.data.labelled.digits:digits",
+    "dvd": "subband.data.restoration.published_layouts:dvd",
+    "gopro": "subband.data.restoration.published_layouts:gopro",
     "human": "subband.data.video.human:human",
     "image_folder": "subband.data.labelled.folder:image_folder",
     "kinetics": "subband.data.video.kinetics:kinetics",
@@ -29,6 +33,8 @@ DATASETS: dict[str, str] = {
     "moving_mnist": "subband.data.video.moving_mnist:moving_mnist",
     "moving_photos": "subband.data.video.moving_photos:moving_photos",
     "noisy_mmnist": "subband.data.video.moving_mnist:noisy_mmnist",
+    "paired_folder": "subband.data.restoration.paired_clips:paired_folder",
+    "realblur": "subband.data.restoration.published_layouts:realblur",
     "taxibj": "subband.data.video.taxibj:taxibj",
     "video_folder": "subband.data.video.folder:video_folder",
     "weather": "subband.data.video.weather:weather",
@@ -44,7 +50,8 @@ def build_data(name: str, args: Mapping[str, Any], seed: int) -> Any:
         seed: Seed of everything drawn at random.
 
     Returns:
-        Object with `train`, `val`, `test` and `spec`: `VideoData` for clips, `ImageData` for labelled images.
+        Object with `train`, `val`, `test` and `spec`: `VideoData` for clips, `PairData` for degraded and sharp ones,
+        `ImageData` for labelled images.
 
     Raises:
         ValueError: If the name is unknown (the closest one is given), or an argument has an impossible value.

@@ -19,7 +19,7 @@ from subband.data.dataset_files import SPLITS, deal_out, has_split_folders
 from subband.data.restoration.draws import Draws
 from subband.data.restoration.moving_photo import MovingPhoto
 from subband.data.restoration.pairs import ClipPairs, PairData, PairSource, PairSpec
-from subband.data.restoration.photo_library import DrawnScenes, PhotoFiles, PhotoLibrary, StoredPhotos, choose_photo
+from subband.data.restoration.photo_library import DrawnScenes, PhotoFiles, PhotoLibrary, StoredPhotos
 from subband.data.restoration.response import Response
 from subband.data.restoration.settings import BlurSettings
 from subband.data.spec import DamagedFileError, check_index, image_size
@@ -80,7 +80,10 @@ class BlurredPhotos(ClipPairs):
     ) -> None:
         if length < 1 or not 0 <= drawn_share <= 1:
             raise ValueError(f"length must be positive and drawn_share in [0, 1], got {length} and {drawn_share}")
-        assert spec.frames and spec.height and spec.width and spec.scale == 1
+        assert spec.frames
+        assert spec.height
+        assert spec.width
+        assert spec.scale == 1
         self.spec, self.settings, self.seed = spec, settings, seed
         self._photos, self._scenes, self._drawn_share, self._length = photos, scenes, drawn_share, length
         self._size, self._num_frames = (spec.height, spec.width), spec.frames
@@ -103,7 +106,7 @@ class BlurredPhotos(ClipPairs):
         """The photograph behind the clip of a key."""
         draws = Draws(self.seed, check_index(key))
         library = self._library(draws)
-        return PairSource(library.name(draws.below(len(library))), 0)
+        return PairSource(library.names[draws.below(len(library))], 0)
 
     def _pair(self, key: int, device: torch.device | str) -> tuple[Tensor, Tensor]:
         clip = self._clip(key, device)
@@ -112,9 +115,9 @@ class BlurredPhotos(ClipPairs):
 
     def _clip(self, key: int, device: torch.device | str) -> MovingPhoto:
         draws = Draws(self.seed, check_index(key))
-        photo, _ = choose_photo(draws, self._library(draws), self._room)
+        photo = self._library(draws).choose(draws, self._room)
         cutouts = [
-            choose_photo(draws, self._library(draws), min(self._size))[0]
+            self._library(draws).choose(draws, min(self._size))
             for _ in range(draws.below(self.settings.max_objects + 1))
         ]
         return MovingPhoto(
@@ -146,7 +149,7 @@ def blurred_photos(
     sharp_share: float = 0.0,
     sharp_exposure: float = 0.1,
     response: Response = "srgb",
-    speed: float = 8.0,
+    speed: float = 12.0,
     roll: float = 0.02,
     max_objects: int = 3,
     highlights: float = 0.3,
@@ -302,7 +305,7 @@ def _read_all(files: PhotoFiles) -> StoredPhotos:
         except DamagedFileError as error:
             problems.append(str(error))
         else:
-            names.append(files.name(index))
+            names.append(files.names[index])
     if not photos:
         raise ValueError(f"no photograph can be read: {listed_problems(problems)}")
     if problems:

@@ -64,10 +64,17 @@ class CameraPath:
         offsets = pixel_offsets(2, 2).double() * torch.tensor([height - 1.0, width - 1.0])
         return follow(offsets, self.at(times))[0].flatten(1, 2).numpy()
 
-    def movement(self, height: int, width: int, times: np.ndarray) -> float:
-        """Length of the way that the fastest corner of a frame takes through the times, in pixels."""
-        steps = np.diff(self.corners(height, width, times), axis=0)
-        return float(np.hypot(steps[..., 0], steps[..., 1]).sum(0).max())
+    def movements(self, height: int, width: int, times: np.ndarray) -> np.ndarray:
+        """Length of the way that the fastest corner of a frame takes during each exposure, in pixels, `(E,)`.
+
+        Args:
+            height: Rows of the frame.
+            width: Columns of the frame.
+            times: Of each exposure, ascending, `(E, T)`.
+        """
+        corners = self.corners(height, width, times.ravel()).reshape(*times.shape, 4, 2)
+        steps = np.diff(corners, axis=1)
+        return np.hypot(steps[..., 0], steps[..., 1]).sum(1).max(1)
 
     def places(self, offsets: Tensor, times: Tensor) -> Tensor:
         """Where the pixels of a frame lie in the photograph at some times, `(T, H, W, 2)`.

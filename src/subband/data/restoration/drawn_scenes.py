@@ -35,10 +35,9 @@ def draw_scene(seed: int, number: int) -> Tensor:
     """
     draws = Draws(seed, number)
     side = SIDE * _OVERSAMPLING
-    image = Image.fromarray(_gradient(draws, side))
+    image = Image.fromarray(_gradient(draws)).resize((side, side), Image.Resampling.BILINEAR)
     _KINDS[number % len(_KINDS)](ImageDraw.Draw(image), draws, side)
-    small = image.resize((SIDE, SIDE), Image.Resampling.LANCZOS)
-    return torch.from_numpy(np.asarray(small).copy()).movedim(-1, 0)
+    return torch.from_numpy(np.asarray(image.reduce(_OVERSAMPLING)).copy()).movedim(-1, 0)
 
 
 def _color(draws: Draws) -> tuple[int, int, int]:
@@ -46,10 +45,11 @@ def _color(draws: Draws) -> tuple[int, int, int]:
     return int(red), int(green), int(blue)
 
 
-def _gradient(draws: Draws, side: int) -> np.ndarray:
+def _gradient(draws: Draws) -> np.ndarray:
+    """A coarse picture that runs from one color to another."""
     first, last = (np.array(_color(draws), float) for _ in range(2))
     angle = draws.number(0, 2 * math.pi)
-    place = np.linspace(-0.5, 0.5, side)
+    place = np.linspace(-0.5, 0.5, 64)
     along = 0.5 + (np.cos(angle) * place[None] + np.sin(angle) * place[:, None]) / math.sqrt(2)
     return (first + (last - first) * along[..., None]).round().astype(np.uint8)
 

@@ -12,13 +12,13 @@ from subband.data.restoration.draws import Draws
 from subband.data.restoration.objects import MovingObject
 from subband.data.restoration.response import to_linear
 from subband.data.restoration.sampling import REACH, sample
-from subband.data.restoration.sensor import Sensor, exposures, num_subframes, subframe_times
+from subband.data.restoration.sensor import Sensor, Shutter, num_subframes, subframe_times
 from subband.data.restoration.settings import BlurSettings
 from subband.data.video.camera import pixel_offsets
 
 _MOST_SUBFRAMES = 65
 _LOOKS_PER_FRAME = 8  # places of a path that are looked at to know how far it goes
-_VALUES_AT_ONCE = 2**24  # of light: bounds the memory of sub-frames
+_VALUES_AT_ONCE = 2**23  # of light: bounds the memory of sub-frames
 
 
 class MovingPhoto:
@@ -47,13 +47,15 @@ class MovingPhoto:
     ) -> None:
         self._response = settings.response
         self.sensor = Sensor(draws, settings)
-        self.exposures = exposures(draws, settings, num_frames)
+        shutter = Shutter(draws, settings)
+        self.exposures = [shutter.exposure(frame) for frame in range(num_frames)]
         self._size = size
         self._path = CameraPath(draws, num_frames, settings.speed, settings.roll)
         self._offsets = pixel_offsets(*size, device)
         times = np.linspace(-0.5, num_frames - 0.5, num_frames * _LOOKS_PER_FRAME + 1)
         self._scene, self._shift = self._cut(photo, draws, times, torch.device(device))
         self._objects = [self._object(cutout, draws, settings, num_frames, torch.device(device)) for cutout in cutouts]
+        self._counts = self._count_subframes()
 
     def frame(self, number: int) -> tuple[Tensor, Tensor]:
         """A degraded and a sharp frame, both `(3, H, W)` in [0, 1], of 8 bits.
@@ -61,22 +63,39 @@ class MovingPhoto:
         Args:
             number: 0 to `num_frames` - 1.
         """
-        subframes = self.subframes(number)
-        sharp = subframes[len(subframes) // 2]
-        return self.sensor.degraded(subframes.mean(0), number), self.sensor.sharp(sharp)
+        times = self.subframe_times(number)
+        at_once = max(_VALUES_AT_ONCE // (3 * self._size[0] * self._size[1]), 1)
+        total, sharp = None, None
+        for first in range(0, len(times), at_once):
+            light = self.light(times[first : first + at_once])
+            total = light.sum(0) if total is None else total.add_(light.sum(0))
+            if first <= len(times) // 2 < first + len(light):
+                sharp = self.sensor.sharp(light[len(times) // 2 - first])
+        assert total is not None
+        assert sharp is not None
+        return self.sensor.degraded(total / len(times), number), sharp
 
-    def subframes(self, number: int) -> Tensor:
-        """Light at equal distances during the exposure of a frame, `(N, 3, H, W)`; N is odd, the middle its center."""
-        exposure = self.exposures[number]
-        looks = number + np.linspace(-exposure / 2, exposure / 2, _LOOKS_PER_FRAME + 1)
-        ways = [self._path.movement(*self._size, looks), *(item.movement(looks) for item in self._objects)]
-        height, width = self._size
-        most = max(min(_MOST_SUBFRAMES, _VALUES_AT_ONCE // (3 * height * width)), 9)
-        times = number + subframe_times(exposure, num_subframes(max(ways), most | 1))
+    def subframe_times(self, number: int) -> Tensor:
+        """Times at equal distances during the exposure of a frame, an odd number, the middle one its center."""
+        return number + subframe_times(self.exposures[number], self._counts[number])
+
+    def light(self, times: Tensor) -> Tensor:
+        """What falls on the sensor at some times, `(N, 3, H, W)`.
+
+        Args:
+            times: In frames, `(N,)`.
+        """
         frames = sample(self._scene, self._path.places(self._offsets, times) + self._shift)
         for item in self._objects:
             item.cover(frames, self._offsets, times)
         return frames
+
+    def _count_subframes(self) -> list[int]:
+        """Sub-frames of every exposure, as many as the fastest movement in it needs."""
+        within = np.linspace(-0.5, 0.5, _LOOKS_PER_FRAME + 1)
+        looks = np.arange(len(self.exposures))[:, None] + np.array(self.exposures)[:, None] * within
+        ways = [self._path.movements(*self._size, looks), *(item.movements(looks) for item in self._objects)]
+        return [num_subframes(way, _MOST_SUBFRAMES) for way in np.max(ways, axis=0)]
 
     def _cut(self, photo: Tensor, draws: Draws, times: np.ndarray, device: torch.device) -> tuple[Tensor, Tensor]:
         """Light of the part of the photograph that the camera sees, and what leads from path places to its places."""

@@ -36,9 +36,9 @@ class MovingObject:
         """A side of the square that an object is cut from, in pixels."""
         return 2 * round(draws.number(_SMALLEST, _LARGEST) * min(size)) + 2 * REACH
 
-    def movement(self, times: np.ndarray) -> float:
-        """Length of the way that it takes through the times, in pixels."""
-        return self._path.movement(1, 1, times)
+    def movements(self, times: np.ndarray) -> np.ndarray:
+        """Length of the way that it takes during each exposure, in pixels, `(E,)` for times `(E, T)`."""
+        return self._path.movements(1, 1, times)
 
     def cover(self, frames: Tensor, offsets: Tensor, times: Tensor) -> None:
         """Draw the object over frames, in place.
@@ -51,18 +51,16 @@ class MovingObject:
         motion = self._path.at(times.numpy())
         center = self._start + np.stack([motion.y[0], motion.x[0]], -1)  # (T, 2)
         reach = self._cutout.shape[-1] * float(motion.zoom.max()) * 0.75  # of a square that is turned
-        window = tuple(
+        rows, columns = (
             slice(max(int(low + (side - 1) / 2 - reach), 0), max(int(high + (side - 1) / 2 + reach) + 2, 0))
             for low, high, side in zip(center.min(0), center.max(0), self._size, strict=True)
         )
-        part = frames[(..., *window)]
+        part = frames[:, :, rows, columns]
         if not part.numel():
             return
         still = np.zeros_like(motion.y)
         shift = torch.from_numpy(center).to(offsets)[None, :, None, None]
-        own = follow(
-            offsets[(slice(None), slice(None), *window)] - shift, Motion(still, still, motion.zoom, motion.angle)
-        )
+        own = follow(offsets[:, :, rows, columns] - shift, Motion(still, still, motion.zoom, motion.angle))
         values = sample(self._cutout, own[0], "zeros")
         opacity = values[:, 3:].clamp(max=1)
         part.mul_(1 - opacity).add_(values[:, :3])

@@ -2,39 +2,70 @@
 
 from __future__ import annotations
 
+import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from subband.data.restoration.draws import Draws
 from subband.data.restoration.drawn_scenes import draw_scene
+from subband.data.restoration.draws import Draws
 from subband.data.spec import reading_files
 from subband.media.images import on_white, read_image
 
-_STEP = 1 / 1.4  # from one size of a photograph to the next smaller one
-_SCENES_KEPT = 64
+_STEP = 1.4  # from one size of a photograph to the next larger one
 
 
-class PhotoLibrary(Protocol):
-    """Photographs by number."""
+class PhotoLibrary(ABC):
+    """Photographs by number.
+
+    Args:
+        names: What they are called.
+        are_kept: Whether smaller sizes are kept when they were made once.
+    """
+
+    def __init__(self, names: Sequence[str], *, are_kept: bool) -> None:
+        self.names = tuple(names)
+        self._kept: dict[tuple[int, int], Tensor] | None = {} if are_kept else None
 
     def __len__(self) -> int:
         """How many there are."""
+        return len(self.names)
 
+    @abstractmethod
     def photo(self, index: int) -> Tensor:
-        """Photograph of a number, `(3, h, w)` uint8."""
+        """Photograph of a number, `(3, h, w)` uint8.
 
-    def name(self, index: int) -> str:
-        """What it is called."""
+        Raises:
+            DamagedFileError: If it cannot be read.
+        """
+
+    def choose(self, draws: Draws, room: int) -> Tensor:
+        """A photograph at one of the sizes that leave room, every step of size as likely as any other.
+
+        Args:
+            draws: Numbers of the clip; the first one chooses the photograph.
+            room: Shorter side that is wanted at least.
+
+        Returns:
+            `(3, h, w)` uint8; smaller than `room` if the photograph is.
+        """
+        index = draws.below(len(self))
+        photo = self.photo(index)
+        largest_reduction = max(min(photo.shape[1:]) / room, 1.0)
+        steps = draws.below(int(math.log(largest_reduction) / math.log(_STEP) + 1e-9) + 1)
+        if self._kept is None:
+            return reduced(photo, _STEP**-steps)
+        if (index, steps) not in self._kept:
+            self._kept[index, steps] = reduced(photo, _STEP**-steps)
+        return self._kept[index, steps]
 
 
-class StoredPhotos:
+class StoredPhotos(PhotoLibrary):
     """Photographs that are held in memory.
 
     Args:
@@ -43,22 +74,15 @@ class StoredPhotos:
     """
 
     def __init__(self, photos: Sequence[Tensor], names: Sequence[str]) -> None:
-        self._photos, self._names = tuple(photos), tuple(names)
-
-    def __len__(self) -> int:
-        """How many there are."""
-        return len(self._photos)
+        super().__init__(names, are_kept=True)
+        self._photos = tuple(photos)
 
     def photo(self, index: int) -> Tensor:
         """Photograph of a number, `(3, h, w)` uint8."""
         return self._photos[index]
 
-    def name(self, index: int) -> str:
-        """What it is called."""
-        return self._names[index]
 
-
-class PhotoFiles:
+class PhotoFiles(PhotoLibrary):
     """Photographs that are read when they are asked for.
 
     Args:
@@ -67,11 +91,8 @@ class PhotoFiles:
     """
 
     def __init__(self, paths: Sequence[Path], max_side: int | None = None) -> None:
+        super().__init__([path.name for path in paths], are_kept=False)
         self._paths, self._max_side = tuple(paths), max_side
-
-    def __len__(self) -> int:
-        """How many there are."""
-        return len(self._paths)
 
     def photo(self, index: int) -> Tensor:
         """Photograph of a number, `(3, h, w)` uint8; transparent parts are on white.
@@ -86,13 +107,9 @@ class PhotoFiles:
             pixels if self._max_side is None or longer <= self._max_side else reduced(pixels, self._max_side / longer)
         )
 
-    def name(self, index: int) -> str:
-        """What it is called."""
-        return self._paths[index].name
 
-
-class DrawnScenes:
-    """Drawn scenes; an object, not a closure, so that worker processes can be started afresh with it.
+class DrawnScenes(PhotoLibrary):
+    """Drawn scenes, kept when they were drawn once.
 
     Args:
         seed: Chooses the set.
@@ -100,24 +117,15 @@ class DrawnScenes:
     """
 
     def __init__(self, seed: int, count: int) -> None:
-        self._seed, self._count = seed, count
-
-    def __len__(self) -> int:
-        """How many there are."""
-        return self._count
+        super().__init__([f"drawn scene {number}" for number in range(count)], are_kept=True)
+        self._seed = seed
+        self._drawn: dict[int, Tensor] = {}
 
     def photo(self, index: int) -> Tensor:
         """Scene of a number, `(3, 512, 512)` uint8."""
-        return _scene(self._seed, index)
-
-    def name(self, index: int) -> str:
-        """What it is called."""
-        return f"drawn scene {index}"
-
-
-@lru_cache(maxsize=_SCENES_KEPT)
-def _scene(seed: int, index: int) -> Tensor:
-    return draw_scene(seed, index)
+        if index not in self._drawn:
+            self._drawn[index] = draw_scene(self._seed, index)
+        return self._drawn[index]
 
 
 def reduced(photo: Tensor, scale: float) -> Tensor:
@@ -130,23 +138,5 @@ def reduced(photo: Tensor, scale: float) -> Tensor:
     if scale == 1:
         return photo
     size = [max(round(side * scale), 1) for side in photo.shape[:0:-1]]
-    small = Image.fromarray(photo.movedim(0, -1).numpy()).resize(size, Image.Resampling.LANCZOS)
+    small = Image.fromarray(photo.movedim(0, -1).contiguous().numpy()).resize(size, Image.Resampling.LANCZOS)
     return torch.from_numpy(np.asarray(small).copy()).movedim(-1, 0)
-
-
-def choose_photo(draws: Draws, library: PhotoLibrary, room: int) -> tuple[Tensor, int]:
-    """A photograph at one of the sizes that leave room, every step of size as likely as any other.
-
-    Args:
-        draws: Numbers of the clip.
-        library: Where it is from.
-        room: Shorter side that is wanted at least.
-
-    Returns:
-        The photograph, `(3, h, w)` uint8, and its number.
-    """
-    index = draws.below(len(library))
-    photo = library.photo(index)
-    smallest = min(room / min(photo.shape[1:]), 1.0)
-    num_steps = int(np.log(smallest) / np.log(_STEP) + 1e-9)
-    return reduced(photo, _STEP ** draws.below(num_steps + 1)), index

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from subband.data.random import uniform
 from subband.data.restoration.draws import Draws, pixel_noise
 from subband.data.restoration.jpeg import jpeg
 from subband.data.restoration.response import eight_bit, from_linear
@@ -62,17 +63,22 @@ class Sensor:
         return stored if self._quality is None else jpeg(stored[None], self._quality)[0]
 
 
-def exposures(draws: Draws, settings: BlurSettings, num_frames: int) -> list[float]:
-    """Exposure of every frame as a share of the time between two frames.
+class Shutter:
+    """How long the frames of one clip are exposed, however many there will be.
 
     Args:
         draws: Numbers of the clip.
         settings: Ranges.
-        num_frames: How many.
     """
-    usual = draws.number(*settings.exposure)
-    is_sharp = draws.numbers(num_frames) < settings.sharp_share
-    return [settings.sharp_exposure if sharp else usual for sharp in is_sharp]
+
+    def __init__(self, draws: Draws, settings: BlurSettings) -> None:
+        self._usual = draws.number(*settings.exposure)
+        self._short, self._share = settings.sharp_exposure, settings.sharp_share
+        self._seed = draws.generator_seed()
+
+    def exposure(self, frame: int) -> float:
+        """Exposure of a frame as a share of the time between two frames."""
+        return self._short if uniform(self._seed, [frame], 1)[0, 0] < self._share else self._usual
 
 
 def num_subframes(movement: float, most: int) -> int:

@@ -43,7 +43,7 @@ class BlurSettings:
     sharp_share: float = 0.0
     sharp_exposure: float = 0.1
     response: Response = "srgb"
-    speed: float = 8.0
+    speed: float = 12.0
     roll: float = 0.02
     max_objects: int = 3
     highlights: float = 0.3
