@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,11 @@ from torch import Tensor
 
 from subband.config import RecipeConfig
 from subband.data.loader import SampleLoader
-from subband.data.restoration.pairs import PairData, PairSpec
-from subband.tasks.restoration.networks import restored, sees_the_target
+from subband.data.restoration.pairs import PairData
+from subband.tasks.restoration.networks import frames_that_count, restored, sees_the_target
 from subband.training.evaluation import Evaluation
 
-__all__ = ["evaluate", "gather", "in_parts"]
+__all__ = ["clip_size", "evaluate", "gather", "in_parts"]
 
 _MOST_PIXELS = 2**22  # that a network restores at once: more where a single clip has more
 _SAMPLE_SIDE, _SAMPLE_FRAMES = 160, 12  # of a stored sample; a page shows it pixel by pixel
@@ -43,8 +43,14 @@ def in_parts(degraded: Clips, sharp: Clips) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 def evaluate(recipe: RecipeConfig, models: dict[str, Any], data: PairData, device: torch.device) -> Evaluation:
-    """Scores, per-frame curves, sub-band energies and restored samples of networks on the test set."""
+    """Scores, per-frame curves, sub-band energies and restored samples of networks on the test set.
+
+    Raises:
+        ValueError: If sharp frames are larger than degraded ones.
+    """
     spec, config = data.test.spec, recipe.evaluation
+    if spec.scale != 1:
+        raise ValueError(f"restoration keeps the size of frames, but the data has scale {spec.scale}; it must be 1.")
     for name, model in models.items():
         if sees_the_target(model):
             warnings.warn(
@@ -65,7 +71,7 @@ def evaluate(recipe: RecipeConfig, models: dict[str, Any], data: PairData, devic
     samples = _Samples(config.num_samples)
     for batch in loader:
         for degraded, sharp in in_parts(*batch):
-            seen = spec.with_targets(degraded.transpose(0, 1)).transpose(0, 1)
+            seen = frames_that_count(degraded, spec)
             frames = {name: restored(model, degraded, sharp, spec).float() for name, model in models.items()}
             for name, clip in frames.items():
                 rows[name].add(clip, sharp, seen)
@@ -125,7 +131,11 @@ class _Samples:
 
     def add(self, degraded: Tensor, sharp: Tensor, frames: dict[str, Tensor]) -> None:
         """Keep clips `(B, T, 3, H, W)` as long as there are too few; all that are kept have the size of the first."""
-        columns = {"inputs": degraded, "targets": sharp, **{f"prediction/{name}": clip for name, clip in frames.items()}}
+        columns = {
+            "inputs": degraded,
+            "targets": sharp,
+            **{f"prediction/{name}": clip for name, clip in frames.items()},
+        }
         parts = {name: _middle(clip) for name, clip in columns.items()}
         kept = self._kept.setdefault("inputs", [])
         missing = self.wanted - sum(map(len, kept))
@@ -146,14 +156,16 @@ def _middle(clips: Tensor) -> np.ndarray:
     return (255 * part.clamp(0, 1)).round().to(torch.uint8).cpu().numpy()
 
 
-def clip_size(spec: PairSpec | dict[str, Any]) -> str:
-    """Size of test clips in words.
+def clip_size(facts: Mapping[str, Any]) -> str:
+    """Length and size of test clips in words.
+
+    Args:
+        facts: `frames`, `height` and `width`, None where they vary.
 
     Example:
         >>> clip_size({"frames": 8, "height": 64, "width": 96}), clip_size({"frames": None, "height": 64, "width": 96})
         ('8 frames, 96 x 64 pixels', 'several lengths, 96 x 64 pixels')
     """
-    facts = spec if isinstance(spec, dict) else vars(spec)
     length = "several lengths" if facts["frames"] is None else f"{facts['frames']} frames"
     if facts["height"] is None or facts["width"] is None:
         return f"{length}, several sizes"

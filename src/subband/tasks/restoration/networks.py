@@ -16,7 +16,7 @@ __all__ = [
     "Passed",
     "RestoredWith",
     "check_clips",
-    "has_teacher",
+    "frames_that_count",
     "restored",
     "sees_the_target",
     "training_pass",
@@ -37,11 +37,6 @@ class Passed(NamedTuple):
     frames: Tensor | None
     sharp: Tensor
     priors: tuple[Tensor, Tensor] | None
-
-
-def has_teacher(model: nn.Module) -> bool:
-    """Whether a network is given the sharp frames when it is trained."""
-    return isinstance(model, VDDiffStage1 | VDDiffStage2 | VDDiffStage3)
 
 
 def sees_the_target(model: nn.Module) -> bool:
@@ -67,6 +62,11 @@ def check_clips(model: nn.Module, spec: PairSpec) -> None:
     shortest = max(model.past_frames, spec.past_frames) + 1 + max(model.future_frames, spec.future_frames)
     if spec.frames is not None and spec.frames < shortest:
         raise ValueError(f"the network needs clips of {shortest} frames, the data has {spec.frames}.")
+
+
+def frames_that_count(clips: Tensor, spec: PairSpec) -> Tensor:
+    """Those of clips `(B, T, 3, H, W)` that the data has sharp ones of, `(B, T', 3, H, W)`."""
+    return clips[:, spec.past_frames : clips.shape[1] - spec.future_frames]
 
 
 def training_pass(
@@ -130,7 +130,6 @@ def restored(model: Any, degraded: Tensor, sharp: Tensor, spec: PairSpec) -> Ten
         return model.restore(degraded, noise=noise.to(degraded).expand(len(degraded), -1, -1))
     spare_before, spare_after = spec.past_frames - model.past_frames, spec.future_frames - model.future_frames
     if min(spare_before, spare_after) < 0:
-        frames = model.restore(degraded)
-        return frames[:, spec.past_frames : frames.shape[1] - spec.future_frames]
+        return frames_that_count(model.restore(degraded), spec)
     frames = model.from_network(model(model.to_network(degraded)))
     return frames[:, spare_before : frames.shape[1] - spare_after]

@@ -18,7 +18,7 @@ from subband.models.vd_diff.stages import VDDiffStage2
 from subband.models.vd_diff.vd_diff import PriorRestorer
 from subband.tasks.restoration.evaluation import Clips, clip_size, evaluate, gather, in_parts
 from subband.tasks.restoration.losses import check_losses, loss_table
-from subband.tasks.restoration.networks import check_clips, restored, training_pass
+from subband.tasks.restoration.networks import Passed, check_clips, frames_that_count, restored, training_pass
 from subband.training.evaluation import Evaluation
 from subband.training.task import Losses, Task, drop_path_argument
 from subband.visual.report.restoration import REPORT
@@ -74,7 +74,7 @@ class RestorationTask(Task):
     @staticmethod
     def describe_data(facts: Mapping[str, Any]) -> str:
         """Number and size of the clips."""
-        return f"{facts['clips']} clips, {clip_size(dict(facts))}"
+        return f"{facts['clips']} clips, {clip_size(facts)}"
 
     @classmethod
     def build_model(cls, recipe: RecipeConfig, spec: PairSpec) -> nn.Module:
@@ -116,14 +116,18 @@ class RestorationTask(Task):
         return Losses(self._losses(training_pass(self.model, *batch, self.spec, restored_with=restored_with)))
 
     def validate(self, batch: tuple[Clips, Clips]) -> dict[str, Tensor]:
-        """The training loss; what the frames are worth is in `validation_scores`."""
+        """The loss of restored clips; what they are worth is in `validation_scores`."""
         spec, values = self.spec, []
         for degraded, sharp in in_parts(*batch):
-            generator = torch.Generator(degraded.device).manual_seed(0)
-            passed = training_pass(self.model, degraded, sharp, spec, generator=generator)
+            frames = restored(self.model, degraded, sharp, spec).float()
+            passed = Passed(frames, sharp, None)
+            if self._losses.prior is not None:
+                generator = torch.Generator(degraded.device).manual_seed(0)
+                passed = passed._replace(
+                    priors=training_pass(self.model, degraded, sharp, spec, generator=generator).priors
+                )
             values.append(torch.stack(list(self._losses(passed).values())).sum() * len(degraded))
-            seen = degraded[:, spec.past_frames : degraded.shape[1] - spec.future_frames]
-            self._running.update(restored(self.model, degraded, sharp, spec).float(), sharp, seen)
+            self._running.update(frames, sharp, frames_that_count(degraded, spec))
         return {"loss": torch.stack(values).sum() / len(batch[0])}
 
     def validation_scores(self) -> dict[str, float]:
