@@ -37,6 +37,7 @@ PARTS = (
     Part("layers", 20, layers.checks),
     Part("losses and metrics", 15, scores.checks),
     Part("video models", 45, models.check_video_models),
+    Part("restorers", 45, models.check_restorers),
     Part("classifiers", 45, models.check_classifiers),
     Part("application", 30, application.checks),
     Part("training", 45, training.checks),

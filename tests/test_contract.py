@@ -150,6 +150,10 @@ def layer_examples() -> dict[str, Example]:
         "gate_penalty": (layers.gate_penalty, rand(2, 4)),
         "jpeg_planes": (layers.jpeg_planes, rand(2, 3, 8, 8)),
         "resize_fourier_filter": (lambda w: layers.resize_fourier_filter(w, (6, 6)), weight),
+        "temporal_energy_weights": (
+            lambda s: [layers.temporal_energy_weights(s, 8, mode=mode) for mode in ("bin", "channel", "frame")],
+            rand(2, 3, 2, 2, 8, 5),
+        ),
     }
     learned = {
         "FFC": (layers.FFC(16, 16, 3, **ffc).eval(), PAIR),
@@ -157,25 +161,46 @@ def layer_examples() -> dict[str, Example]:
         "FFCResidualBlock": (layers.FFCResidualBlock(16, ratio=0.5).eval(), PAIR),
         "FourierUnit": (layers.FourierUnit(4, 6).eval(), IMAGE),
         "FrequencyGate": (layers.FrequencyGate(4).eval(), IMAGE),
+        "FrequencySpatialBlock": (lively(layers.FrequencySpatialBlock(4)), IMAGE),
+        "SpectralConv2d": (lively(layers.SpectralConv2d(4, remove_mean=True)), IMAGE),
+        "TemporalEnergyAggregation": (lively(layers.TemporalEnergyAggregation(4, 3)), rand(2, 3, 4, 8, 8)),
         "SpectralTransform": (layers.SpectralTransform(4, 8, stride=1).eval(), IMAGE),
         "UnbiasedFourierUnit": (layers.UnbiasedFourierUnit(4, size=8).eval(), IMAGE),
     }
     found |= {name: Example(call, (x,)) for name, (call, x) in one.items()}
+    other = rand(2, 4, 8, 8).flip(0) + 0.1
+    kernels = rand(2, 36, 2, 2)
+    several = {
+        "PyramidAlignment": (lively(layers.PyramidAlignment(4, levels=2, groups=2)), IMAGE, other),
+        "SpectralAlignment": (lively(layers.SpectralAlignment(4, groups=2)), IMAGE, other),
+        "SpectrumPrior": (lively(layers.SpectrumPrior(4, 6, 2)), IMAGE, other),
+        "deform_conv2d": (layers.deform_conv2d, IMAGE, 0.3 * rand(2, 36, 6, 6), rand(6, 2, 3, 3)),
+    }
+    found["dynamic_conv2d"] = Example(layers.dynamic_conv2d, (IMAGE, kernels))
+    found |= {name: Example(call, tuple(inputs), is_learned=True) for name, (call, *inputs) in several.items()}
     return found | {name: Example(call, (x,), is_learned=True) for name, (call, x) in learned.items()}
+
+
+def lively(module: nn.Module) -> nn.Module:
+    """The same module with small noise where it begins as zeros."""
+    for value in module.parameters():
+        if not value.any():
+            nn.init.normal_(value, std=0.1)
+    return module.eval()
 
 
 def loss_examples() -> dict[str, Example]:
     found = {name: (losses.build_loss(name, {}), *CLIPS) for name in losses.LOSSES}
     found |= {
-        "charbonnier_loss": (lambda a, b: losses.charbonnier_loss(a, b, eps=1e-3, over_colors=True), *CLIPS),
+        "DifferentialDivergence": (losses.DifferentialDivergence(tau=2.0), *CLIPS),
+        "HighFocalFrequencyLoss": (losses.HighFocalFrequencyLoss("subband", dims=3), *CLIPS),
+        "charbonnier_loss": (lambda a, b: losses.charbonnier_loss(a, b, over_colors=True), *CLIPS),
+        "differential_divergence": (losses.differential_divergence, *CLIPS),
         "fft_amplitude_phase_loss": (losses.fft_amplitude_phase_loss, *CLIPS),
         "fft_charbonnier_loss": (losses.fft_charbonnier_loss, *CLIPS),
         "fft_l1_loss": (losses.fft_l1_loss, *CLIPS),
         "fft_modulus_loss": (losses.fft_modulus_loss, *CLIPS),
         "focal_frequency_loss": (lambda a, b: losses.focal_frequency_loss(a, b, patch_factor=2), *CLIPS),
-        "DifferentialDivergence": (losses.DifferentialDivergence(tau=2.0), *CLIPS),
-        "HighFocalFrequencyLoss": (losses.HighFocalFrequencyLoss("subband", dims=3), *CLIPS),
-        "differential_divergence": (losses.differential_divergence, *CLIPS),
         "high_focal_frequency_loss": (lambda a, b: losses.high_focal_frequency_loss(a, b, level=2), *CLIPS),
         "subband_focal_loss": (losses.subband_focal_loss, *CLIPS),
     }
@@ -208,7 +233,7 @@ WITHOUT_TENSORS |= {"block_frequencies", "central_frequency", "frequency2scale",
 WITHOUT_TENSORS |= {"dwt_coeff_len", "dwt_max_level", "dwtn_max_level", "swt_max_level", "zigzag_order"}
 WITHOUT_TENSORS |= {"wavedecn_shapes", "wavedecn_size"}
 WITHOUT_TENSORS |= {"half_spectrum_weights", "radial_bins", "radial_frequency"}  # numbers in, tensor out
-WITHOUT_TENSORS |= {"FilterLayout", "JPEG_SUBSETS", "LOSSES", "Loss", "build_loss", "high_frequency_mask"}
+WITHOUT_TENSORS |= {"EnergyMode", "FilterLayout", "JPEG_SUBSETS", "LOSSES", "Loss", "build_loss", "high_frequency_mask"}
 
 
 # Forward outside of autocast, too; PyTorch advises against a backward pass within the region.

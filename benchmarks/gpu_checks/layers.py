@@ -32,6 +32,32 @@ class RoundTrip(nn.Module):
         return coeffs, inverse(tree_map_only(Tensor, lambda band: 2 * band, coeffs), *sizes)
 
 
+class DynamicConv(nn.Module):
+    """Kernels for every pixel."""
+
+    def forward(self, inputs: tuple[Tensor, Tensor]) -> Tensor:
+        return layers.dynamic_conv2d(*inputs)
+
+
+class Several(nn.Module):
+    """A module of several arguments that is given them together."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, inputs: tuple[Tensor, ...]) -> Any:
+        return self.module(*inputs)
+
+
+def lively(module: nn.Module) -> nn.Module:
+    """The same module with small noise where it begins as zeros."""
+    for value in module.parameters():
+        if not value.any():
+            nn.init.normal_(value, std=0.1)
+    return module
+
+
 LINE, IMAGE, CLIP = (2, 3, 16), (2, 3, 8, 12), (2, 3, 4, 6, 8)
 
 
@@ -70,6 +96,13 @@ MODULES: dict[str, tuple[Callable[[], nn.Module], Any]] = {
     "BlockDCT2d": (lambda: RoundTrip(layers.BlockDCT2d(), layers.BlockIDCT2d()), (2, 3, 16, 24)),
     "DTCWT2d": (lambda: RoundTrip(layers.DTCWT2d(2), layers.IDTCWT2d(), with_size=False), (2, 3, 16, 12)),
     "FrequencyGate": (lambda: layers.FrequencyGate(12), (2, 12, 4, 6)),
+    "FrequencySpatialBlock": (lambda: lively(layers.FrequencySpatialBlock(4)), (2, 4, 8, 7)),
+    "PyramidAlignment": (
+        lambda: Several(lively(layers.PyramidAlignment(4, levels=2, groups=2))),
+        [(2, 4, 8, 12), (2, 4, 8, 12)],
+    ),
+    "TemporalEnergyAggregation": (lambda: lively(layers.TemporalEnergyAggregation(4, 3)), (2, 3, 4, 8, 7)),
+    "dynamic_conv2d": (DynamicConv, [(2, 4, 16, 24), (2, 36, 2, 3)]),
     "RelativeAttention": (lambda: RelativeAttention(16, window=(4, 4), head_dim=8), (3, 16, 16)),
     **pairs(),
 }

@@ -22,15 +22,16 @@ from gpu_checks.check import (
     relative_error,
     with_gradients,
 )
-from subband.models.arguments import as_arguments
+from subband.models.arguments import as_arguments, first_output
 from subband.models.registry import model_spec
 from subband.tasks import example_input
 
-__all__ = ["SMALL", "build_small", "check_classifiers", "check_video_models", "inputs_of"]
+__all__ = ["SMALL", "build_small", "check_classifiers", "check_restorers", "check_video_models", "inputs_of"]
 
 SIMVP = {"in_shape": (3, 1, 16, 16), "hid_S": 4, "hid_T": 8, "N_S": 2, "N_T": 2}
 WSFVIT = {"dims": (8, 16, 24, 32), "depths": (1, 1, 1, 1), "num_heads": (2, 4, 4, 8), "head_dim": 4, "stem_dim": 8}
 DCT_RESNET = {"depths": (1, 1, 1, 1), "width": 8, "img_size": 64}
+VD_DIFF = {"num_feat": 4, "propagation_blocks": 1, "num_blocks": (1, 1), "heads": (1, 2), "prior_feat": 4}
 # Small networks of every family: name and options, the cheapest to compile first.
 SMALL: dict[str, tuple[str, dict[str, Any]]] = {
     "gfnet": ("gfnet_ti", {"dims": (24,), "depths": (2,), "img_size": 64}),
@@ -47,11 +48,22 @@ SMALL: dict[str, tuple[str, dict[str, Any]]] = {
     "dct_resnet_gated": ("dct_resnet50", {**DCT_RESNET, "channels": 192, "gated": True}),
     "dct_mobilenetv2": ("dct_mobilenetv2", {"img_size": 64}),
     "persistence": ("persistence", {"in_shape": (2, 1, 16, 16)}),
+    "estrnn": ("estrnn", {"n_features": 4, "n_blocks": 1}),
+    "ftdeblur": ("ftdeblur", {"channels": 4, "n_feat": 1, "n_rec": 1, "groups": 2, "frames": 3}),
+    "residual_unet": ("residual_unet", {"dims": (4, 8), "depth": 1, "frames": 3}),
+    "vd_diff": ("vd_diff", VD_DIFF),
+    "vd_diff_stage1": ("vd_diff_stage1", VD_DIFF),
+    "vd_diff_stage2": ("vd_diff_stage2", VD_DIFF),
+    "vd_diff_stage3": ("vd_diff_stage3", VD_DIFF),
+    "identity": ("identity", {}),
 }
 
 
 def lively(model: nn.Module) -> nn.Module:
-    """The same network in evaluation mode, with running averages as after training."""
+    """The same network in evaluation mode, with running averages as after training, and noise for zeros."""
+    for parameter in model.parameters():
+        if not parameter.any():
+            nn.init.normal_(parameter, std=0.02)
     for key, value in model.state_dict().items():
         if key.endswith("running_var"):
             value.uniform_(0.5, 1.5)
@@ -114,9 +126,9 @@ def compare_published(name: str, setting: Setting) -> list[Figure]:
     inputs = inputs_of(model)
     moved = on(setting.device, inputs)
     with torch.no_grad():
-        found = [model(*moved)]
+        found = [first_output(model(*moved))]
         mixed = autocast_figure(model, moved, found, AUTOCAST_DEEP)
-        wanted = [model.cpu()(*inputs)]
+        wanted = [first_output(model.cpu()(*inputs))]
     return [Figure(relative_error(found, wanted), DEEP), mixed]
 
 
@@ -125,12 +137,17 @@ def autocast_figure(model: nn.Module, inputs: tuple[Tensor, ...], wanted: list[T
     device = inputs[0].device.type
     with torch.no_grad(), torch.autocast(device, torch.bfloat16):
         mixed = model(*inputs)
-    return Figure(relative_error([mixed.float()], wanted), limit, "", "bfloat16")
+    return Figure(relative_error([first_output(mixed).float()], wanted[:1]), limit, "", "bfloat16")
 
 
 def check_video_models(setting: Setting) -> Iterator[Check]:
     """Networks for video prediction."""
     return checks_of("video_prediction", setting)
+
+
+def check_restorers(setting: Setting) -> Iterator[Check]:
+    """Networks for video restoration."""
+    return checks_of("restoration", setting)
 
 
 def check_classifiers(setting: Setting) -> Iterator[Check]:

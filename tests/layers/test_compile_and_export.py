@@ -17,6 +17,7 @@ from subband.layers import (
     FourierFilter2d,
     FourierUnit,
     FrequencyGate,
+    FrequencySpatialBlock,
     IDTCWT2d,
     IWaveletPacket1d,
     IWaveletPacket2d,
@@ -28,10 +29,13 @@ from subband.layers import (
     LiftingDWT1d,
     LiftingDWT2d,
     LiftingDWT3d,
+    PyramidAlignment,
+    TemporalEnergyAggregation,
     UnbiasedFourierUnit,
     WaveletPacket1d,
     WaveletPacket2d,
     WaveletPacket3d,
+    dynamic_conv2d,
 )
 from subband.layers.stationary import ISWT1d, ISWT2d, ISWT3d, SWT1d, SWT2d, SWT3d
 from subband.layers.wavelet import DWT1d, DWT2d, DWT3d, IDWT1d, IDWT2d, IDWT3d
@@ -62,6 +66,32 @@ class Each(nn.Module):
 
     def forward(self, x: Any) -> list[Any]:
         return [member(x if self.same else x[place]) for place, member in enumerate(self.members)]
+
+
+class Aligned(nn.Module):
+    """Half of the channels aligned with the other half."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.alignment = lively(PyramidAlignment(4, levels=2, groups=2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.alignment(*x.chunk(2, 1))
+
+
+class Dynamic(nn.Module):
+    """Kernels for every pixel, shared by two channels each."""
+
+    def forward(self, inputs: tuple[Tensor, Tensor]) -> Tensor:
+        return dynamic_conv2d(*inputs, group_channels=2)
+
+
+def lively(module: nn.Module) -> nn.Module:
+    """The same module with small noise where it begins as zeros."""
+    for value in module.parameters():
+        if not value.any():
+            nn.init.normal_(value, std=0.1)
+    return module
 
 
 def image(*size: int, channels: int = 3) -> Tensor:
@@ -134,6 +164,13 @@ CASES: dict[str, Callable[[], tuple[nn.Module, Any]]] = {
     "fourier_unit_unbiased": lambda: (UnbiasedFourierUnit(3, size=8), image(8, 8)),
     "fourier_convolution": lambda: (FFCResidualBlock(16), (image(8, 8, channels=4), image(8, 8, channels=12))),
     "frequency_gate": lambda: (FrequencyGate(12), image(4, 6, channels=12)),
+    "frequency_spatial": lambda: (lively(FrequencySpatialBlock(4)), image(8, 7, channels=4)),
+    "spectral_alignment": lambda: (Aligned(), image(8, 12, channels=8)),
+    "temporal_energy": lambda: (
+        Each(*(lively(TemporalEnergyAggregation(4, 3, mode=mode)) for mode in ("bin", "channel", "frame"))),
+        torch.randn(2, 3, 4, 8, 7),
+    ),
+    "dynamic_convolution": lambda: (Dynamic(), (image(8, 16, channels=4), image(2, 4, channels=18))),
 }
 # Code is generated for sums of shifted views and for products of matrices; the tracer alone is asked for all.
 INDUCTOR = ("learnable", "fourier_filter_last")

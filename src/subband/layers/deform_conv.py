@@ -7,6 +7,10 @@ from einops import rearrange
 from torch import Tensor
 from torch.nn import functional as F
 
+from subband.transforms.arguments import check_real
+
+__all__ = ["deform_conv2d"]
+
 
 def deform_conv2d(
     x: Tensor,
@@ -42,6 +46,7 @@ def deform_conv2d(
         `(B, D, H', W')` with the size of an ordinary convolution of these settings.
 
     Raises:
+        TypeError: If one of the tensors is not real.
         ValueError: If channels, groups or sizes of the tensors do not fit each other.
 
     Example:
@@ -49,6 +54,10 @@ def deform_conv2d(
         >>> deform_conv2d(x, torch.zeros(1, 18, 4, 4), weight).shape
         torch.Size([1, 3, 4, 4])
     """
+    named = {"x": x, "offset": offset, "weight": weight, "bias": bias, "mask": mask}
+    for name, tensor in named.items():
+        if tensor is not None or name in ("x", "offset", "weight"):
+            check_real(tensor, name)  # type: ignore[arg-type]
     strides, paddings, dilations = _pair(stride), _pair(padding), _pair(dilation)
     out_size = _checked_out_size(x, offset, weight, mask, strides, paddings, dilations)
     kernel_height, kernel_width = weight.shape[-2:]

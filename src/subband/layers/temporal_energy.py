@@ -1,9 +1,9 @@
 """Aggregation of frames by the energy of their spectra: blur lowers it, so sharper frames have more.
 
 After Zhu et al., Exploring Temporal Frequency Spectrum in Deep Video Deblurring, ICCV 2023, whose abstract names the
-module; its design here is ours. Total energy is the mean square of an image, which says how bright it is; so the weights
-come from single frequencies, or from energy above the low ones. The energies' logarithms make them independent of size
-and contrast: `softmax(log E)` is `E` over the sum of all `E`.
+module; its design here is ours. Total energy is the mean square of an image, which says how bright it is; so the
+weights come from single frequencies, or from energy above the low ones. The energies' logarithms make them independent
+of size and contrast: `softmax(log E)` is `E` over the sum of all `E`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """FTDeblur: video deblurring with spectra over a window of frames.
 
-After Zhu et al., Exploring Temporal Frequency Spectrum in Deep Video Deblurring, ICCV 2023: extraction, alignment guided
-by a spectrum prior, aggregation driven by a temporal energy prior. There is no public code, and the abstract gives no
-sizes; the name and all numbers here are ours. Every frequency part can be exchanged for its counterpart in space.
+After Zhu et al., Exploring Temporal Frequency Spectrum in Deep Video Deblurring, ICCV 2023: extraction, alignment
+guided by a spectrum prior, aggregation driven by a temporal energy prior. There is no public code, and the abstract
+gives no sizes; the name and all numbers here are ours. Every frequency part can be exchanged for its counterpart in
+space.
 """
 
 from __future__ import annotations
@@ -86,7 +87,8 @@ class FTDeblur(RestorationModel):
         remove_mean: Take means out of features before their spectra are convolved.
 
     Shape:
-        frames `(B, T, 3, H, W)` in [0, 1], RGB, T at least `frames`; result `(B, T - frames + 1, 3, H, W)`, not clipped.
+        frames `(B, T, 3, H, W)` in [0, 1], RGB, T at least `frames`; result `(B, T - frames + 1, 3, H, W)`, not
+        clipped.
 
     Raises:
         ValueError: If an option is unknown or out of its range.

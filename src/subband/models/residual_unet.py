@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -48,7 +48,8 @@ class ResidualUNet(RestorationModel):
         frames: Frames of a window; the middle one is number `frames // 2`.
 
     Shape:
-        frames `(B, T, 3, H, W)` in [0, 1], RGB, T at least `frames`; result `(B, T - frames + 1, 3, H, W)`, not clipped.
+        frames `(B, T, 3, H, W)` in [0, 1], RGB, T at least `frames`; result `(B, T - frames + 1, 3, H, W)`, not
+        clipped.
 
     Raises:
         ValueError: If a number is not positive.
@@ -68,7 +69,7 @@ class ResidualUNet(RestorationModel):
         def blocks(dim: int) -> nn.Sequential:
             return nn.Sequential(*(UNetBlock(dim) for _ in range(depth)))
 
-        pairs = list(zip(dims, dims[1:], strict=False))
+        pairs = list(itertools.pairwise(dims))
         self.embed = nn.Conv2d(frames * COLORS, dims[0], 3, padding=1)
         self.encoder = nn.ModuleList(blocks(dim) for dim in dims)
         self.down = nn.ModuleList(nn.Conv2d(fine, coarse, 2, stride=2) for fine, coarse in pairs)

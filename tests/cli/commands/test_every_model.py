@@ -12,6 +12,15 @@ from subband.models.complexity import count_parameters
 from subband.models.registry import catalog, create_model
 
 VIDEO = {"in_shape": (2, 1, 32, 32)}
+VD_DIFF = {
+    "num_feat": 8,
+    "propagation_blocks": 1,
+    "num_blocks": (1, 1),
+    "heads": (1, 2),
+    "prior_feat": 4,
+    "residual": 2,
+    "zero_head": False,
+}
 # Arguments that make a network small without making it another one, by the name of its class.
 SMALL: dict[str, dict[str, Any]] = {
     "SimVP": {**VIDEO, "hid_S": 16, "hid_T": 32, "N_S": 2, "N_T": 2, "drop_path": 0.0},
@@ -29,6 +38,14 @@ SMALL: dict[str, dict[str, Any]] = {
         "num_classes": 3,
     },
     "DCTResNet": {"img_size": 64, "depths": (1, 1, 1, 1), "width": 8, "num_classes": 3},
+    "ESTRNN": {"n_features": 4, "n_blocks": 1},
+    "FTDeblur": {"channels": 4, "n_feat": 1, "n_rec": 1, "groups": 2, "frames": 3},
+    "ResidualUNet": {"dims": (4, 8), "depth": 1, "frames": 3},
+    "VDDiff": VD_DIFF,
+    "VDDiffStage1": VD_DIFF,
+    "VDDiffStage2": VD_DIFF,
+    "VDDiffStage3": VD_DIFF,
+    "Identity": {},
     "DCTMobileNetV2": {"img_size": 64, "num_classes": 3},
 }
 
@@ -60,7 +77,7 @@ def words(name: str) -> list[str]:
 
 def test_every_name_is_of_a_kind():
     assert sorted(name for names in kinds().values() for name in names) == subband.list_models()
-    assert 10 < len(kinds()) < 20
+    assert 10 < len(kinds()) < 30
 
 
 def test_info(capsys, case):
@@ -85,7 +102,7 @@ def test_speed(capsys, case, monkeypatch):
             row = next(line for line in out.splitlines() if line.split()[:1] == [name])
             assert code == 0
             step = row.split()[-1]
-            if step == "-" and name != "persistence":
+            if step == "-" and name not in ("persistence", "identity"):
                 assert "cannot train on a batch of 1: its last batch norm" in error
                 assert main(["benchmark", "speed", name, "--repeats", "1", "--device", "cpu", "--batch-size", "2"]) == 0
                 out, error = capsys.readouterr()

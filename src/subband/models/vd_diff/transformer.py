@@ -44,7 +44,7 @@ class PriorNorm(nn.Module):
         return torch.addcmul(shift[:, None, None], normed, scale[:, None, None]).view(clip.shape)
 
 
-class ChannelAttention(nn.Module):
+class WithinFrameAttention(nn.Module):
     """Attention of the channels of a frame to each other; frames see their neighbors through the projections.
 
     Args:
@@ -128,7 +128,7 @@ class PriorBlock(nn.Module):
     def __init__(self, dim: int, num_heads: int, prior_dim: int, *, bias: bool = False) -> None:
         super().__init__()
         self.norm1, self.norm2 = (PriorNorm(dim, prior_dim) for _ in range(2))
-        self.attention = ChannelAttention(dim, num_heads, bias=bias)
+        self.attention = WithinFrameAttention(dim, num_heads, bias=bias)
         self.feed_forward = GatedFeedForward(dim, bias=bias)
 
     def forward(self, clip: Tensor, prior: Tensor) -> Tensor:

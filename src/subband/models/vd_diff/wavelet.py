@@ -37,8 +37,8 @@ def analysis_weight(weight: Tensor, level: int) -> Tensor:
         level: 1, or 2 for the bands of the low band.
 
     Returns:
-        `(4, D, C, K, K)` with `K = 2 ** level + 2`, for a stride of `2 ** level` and one row and column of zeros on every
-        side.
+        `(4, D, C, K, K)` with `K = 2 ** level + 2`, for a stride of `2 ** level` and one row and column of zeros on
+        every side.
 
     Example:
         >>> analysis_weight(torch.rand(8, 3, 3, 3), 1).shape
