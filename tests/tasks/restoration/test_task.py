@@ -105,7 +105,7 @@ def test_every_network_trains_and_is_scored(name, tiny_pairs, tmp_path):
 
 
 def test_training_sees_the_frames_that_the_network_restores(tiny_pairs, monkeypatch):
-    """ESTRNN gives the middle frames of a clip, in its own range and order; the loss is about the same frames in RGB."""
+    """ESTRNN gives the middle frames of a clip, in its own range and order; the loss is about these frames in RGB."""
     sharp = torch.rand(1, FRAMES, 3, SIDE, SIDE)
     for past, future in ((0, 0), (1, 1), (2, 0), (2, 2)):
         recipe = tiny_pairs(
@@ -163,6 +163,7 @@ def test_the_teacher_may_restore_in_the_third_stage(tiny_pairs):
     assert grads["teacher", 1.0] > 0
 
 
+@pytest.mark.slow
 def test_stages_resume_wherever_they_were_killed(tiny_pairs, tmp_path, losses, monkeypatch):
     recipe = tiny_pairs(stages=STAGES, trainer={"checkpoint_every_steps": 1, "epochs": 1})
     train(recipe, tmp_path / "whole", progress=False)

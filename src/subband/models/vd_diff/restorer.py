@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from subband.layers.memory_format import channels_last_on_cpu
-from subband.models.vd_diff.layers import leaky_relu, to_clip, to_frames
+from subband.models.vd_diff.layers import SLOPE, leaky_relu, to_clip, to_frames
 from subband.models.vd_diff.propagation import Propagation
 from subband.models.vd_diff.transformer import PriorTransformer
 from subband.models.vd_diff.wavelet import NUM_BANDS, analysis_weight, inverse_haar, synthesis_weight
@@ -105,7 +105,7 @@ class WaveletTransformer(nn.Module):
         bands = F.conv2d(channels_last_on_cpu(frames.flatten(0, 1)), weight, bias, stride=4, padding=1)
         low, high = bands.split([bands.shape[1] // NUM_BANDS, bands.shape[1] // NUM_BANDS * HIGH_BANDS], 1)
         low = to_frames(self.transformer(to_clip(low, num_frames), prior, run))
-        high = second(leaky_relu(high))
+        high = second(F.leaky_relu(high, SLOPE))
         clip = inverse_haar(torch.cat([low.to(high.dtype), high], 1)).unflatten(0, (-1, num_frames))
         return [channels_last_on_cpu(frame) for frame in clip.unbind(1)]
 

@@ -90,7 +90,8 @@ def training_pass(
     """
     inputs = model.to_network(degraded)
     if isinstance(model, VDDiffStage1):
-        return Passed(model.from_network(model(inputs, target=sharp).frames), sharp, None)
+        frames, _ = model(inputs, target=sharp)
+        return Passed(model.from_network(frames), sharp, None)
     if isinstance(model, VDDiffStage2):
         found = model(inputs, target=sharp, generator=generator)
         return Passed(None, sharp, (found.prior, found.teacher_prior))
@@ -123,7 +124,7 @@ def restored(model: Any, degraded: Tensor, sharp: Tensor, spec: PairSpec) -> Ten
         `(B, T', 3, H, W)`, RGB, not clipped.
     """
     if isinstance(model, VDDiffStage1):
-        return model(degraded, target=sharp).frames
+        return model(degraded, target=sharp)[0]
     if isinstance(model, VDDiff):
         # The same for every clip, so that results do not depend on how clips are gathered to batches.
         noise = torch.randn(degraded.shape[1], model.prior_dim, generator=torch.Generator().manual_seed(0))
