@@ -105,8 +105,8 @@ def _frequency_note(rows: Sequence[Row]) -> Markup:
         return Markup()
     return note(
         "Energy: mean square of the coefficients in the four bands of a one-level Haar transform of every frame; the "
-        "line at 100 % is the sharp clip. Noise and invented detail are energy, too; the share that is back says what is "
-        "right. Power: squared amplitude of the Fourier transform, averaged over rings of equal frequency."
+        "line at 100 % is the sharp clip. Noise and invented detail are energy, too; what is back says what is right. "
+        "Power: squared amplitude of the Fourier transform, averaged over rings of equal frequency."
     )
 
 
