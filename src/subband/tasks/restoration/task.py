@@ -19,6 +19,7 @@ from subband.models.vd_diff.vd_diff import PriorRestorer
 from subband.tasks.restoration.evaluation import Clips, clip_size, evaluate, gather, in_parts
 from subband.tasks.restoration.losses import check_losses, loss_table
 from subband.tasks.restoration.networks import Passed, check_clips, frames_that_count, restored, training_pass
+from subband.tasks.restoration.offsets import OffsetWatch
 from subband.training.evaluation import Evaluation
 from subband.training.task import Losses, Task, drop_path_argument
 from subband.visual.report.restoration import REPORT
@@ -64,6 +65,7 @@ class RestorationTask(Task):
         if isinstance(model, VDDiffStage2):  # so that processes that train together do not wait for other gradients
             model.requires_grad_(False)
             model.diffusion.requires_grad_(True)
+        self._offsets = OffsetWatch(model)
         self._running = RestorationMetrics(names=("psnr", "ssim"))
 
     @staticmethod
@@ -113,10 +115,15 @@ class RestorationTask(Task):
         """Weighted terms over the frames that the network restores, or over its priors."""
         prior = self._losses.prior
         restored_with = "diffused" if prior is None else prior.restored_with
-        return Losses(self._losses(training_pass(self.model, *batch, self.spec, restored_with=restored_with)))
+        terms = self._losses(training_pass(self.model, *batch, self.spec, restored_with=restored_with))
+        return Losses(terms, self._offsets.logged())
 
     def validate(self, batch: tuple[Clips, Clips]) -> dict[str, Tensor]:
-        """The loss of restored clips; what they are worth is in `validation_scores`."""
+        """The loss of restored clips; what they are worth is in `validation_scores`.
+
+        Raises:
+            DivergenceError: If deformable convolutions look for pixels far away.
+        """
         spec, values = self.spec, []
         for degraded, sharp in in_parts(*batch):
             frames = restored(self.model, degraded, sharp, spec).float()
@@ -128,6 +135,7 @@ class RestorationTask(Task):
                 )
             values.append(torch.stack(list(self._losses(passed).values())).sum() * len(degraded))
             self._running.update(frames, sharp, frames_that_count(degraded, spec))
+        self._offsets.check()
         return {"loss": torch.stack(values).sum() / len(batch[0])}
 
     def validation_scores(self) -> dict[str, float]:
