@@ -33,6 +33,13 @@ REFUSED = [
     (("evaluate", "run", "--radii", "0.5"), "--radii", "goes with --robustness"),
     (("evaluate", "run", "--qualities", "20"), "--qualities", "goes with --robustness"),
     ((*TRAIN, "--resume", "--model.weights", "x"), "--model.weights", "but --resume goes on with a run"),
+    (("synthesize-blur", "x", "y", "--num-frames", "9"), "--num-frames", "goes with photographs only (--photos)"),
+    (("synthesize-blur", "x", "y", "--size", "32", "32"), "--size", "goes with photographs only (--photos)"),
+    (("synthesize-blur", "x", "y", "--speed", "3"), "--speed", "goes with photographs only (--photos)"),
+    (("synthesize-blur", "x", "y", "--max-objects", "1"), "--max-objects", "goes with photographs only (--photos)"),
+    (("synthesize-blur", "x", "y", "--photos", "--stride", "3"), "--stride", "goes with videos only"),
+    (("synthesize-blur", "x", "y", "--photos", "--no-interpolate"), "--no-interpolate", "goes with videos only"),
+    (("synthesize-blur", "x", "y", "--fps", "12"), "--fps", "goes with --format mkv"),
     (("fuse", "a.png", "b.png", "--rule", "exposure", "--window", "5"), "--window", "goes with --rule largest"),
 ]
 WARNED = [

@@ -17,8 +17,8 @@ from subband.models.registry import create_model, list_models, model_spec
 from subband.weight_files import read_checkpoint
 
 # Where a training script puts the weights, the plain ones before their running averages.
-WRAPPERS = ("state_dict", "model_state_dict", "params_ema", "params", "model", "net", "network", "module")
-AVERAGES = ("state_dict_ema", "model_ema", "ema_state_dict", "ema")
+WRAPPERS = ("state_dict", "model_state_dict", "params", "model", "net", "network", "module")
+AVERAGES = ("params_ema", "state_dict_ema", "model_ema", "ema_state_dict", "ema")
 PREFIXES = ("module.", "_orig_mod.", "method.model.", "model.")
 # Beside the weights: of torch's AveragedModel, and what the profiler thop leaves in every module.
 COUNTERS = {"n_averaged", "total_ops", "total_params"}

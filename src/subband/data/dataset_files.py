@@ -65,7 +65,7 @@ def has_split_folders(folder: Path) -> bool:
 
 
 def deal_out(
-    items: Sequence[Item], names: Sequence[str], fractions: tuple[float, float, float], what: str
+    items: Sequence[Item], names: Sequence[str], fractions: tuple[float, float, float], what: str, folder: Path
 ) -> dict[str, list[Item]]:
     """Deals out items to training, validation and test in an order that depends on nothing but their names.
 
@@ -73,7 +73,8 @@ def deal_out(
         items: What is dealt out.
         names: Name of each, all different.
         fractions: Shares of the three, each of which gets at least one.
-        what: What the items are and where they are from, for the message.
+        what: What the items are, for the message.
+        folder: Where they are from, likewise.
 
     Returns:
         Items of `train`, `val` and `test`.
@@ -84,7 +85,7 @@ def deal_out(
     if len(fractions) != 3 or min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-6:
         raise ValueError(f"fractions must be three positive numbers with sum 1, got {fractions}")
     if len(items) < 3:
-        raise ValueError(f"{what}: {len(items)} can be used, three splits need at least 3")
+        raise ValueError(f"{folder} has {len(items)} usable {what}, three splits need at least 3")
     order = sorted(range(len(items)), key=lambda index: hashlib.sha256(os.fsencode(names[index])).digest())
     dealt = [items[index] for index in order]
     num_val, num_test = (max(1, round(len(dealt) * share)) for share in fractions[1:])

@@ -138,7 +138,8 @@ class SpectralAlignment(nn.Module):
         found = self.compare(torch.cat([neighbor, reference], 1))
         if self.refine is not None and offsets is not None:
             found = self.refine(torch.cat([found, offsets.to(found.dtype)], 1))
-        moved, mask = self.offsets(found).float(), torch.sigmoid(self.mask(found))
+        moved, mask = self.offsets(found), torch.sigmoid(self.mask(found))
+        moved = moved.to(torch.promote_types(moved.dtype, torch.float32))  # positions in half precision are too coarse
         if self.prior is not None:
             factors = self.prior(reference, neighbor)
             moved = moved * factors[:, : self.num_offsets]

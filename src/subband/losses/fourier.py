@@ -29,6 +29,7 @@ def fft_l1_loss(pred: Tensor, target: Tensor) -> Tensor:
         ValueError: If shapes differ or have fewer than two axes.
 
     Example:
+        >>> import torch
         >>> frames = torch.rand(2, 3, 8, 8)
         >>> fft_l1_loss(frames, frames)
         tensor(0.)
@@ -53,6 +54,7 @@ def fft_charbonnier_loss(pred: Tensor, target: Tensor, *, eps: float = 1e-3) -> 
         ValueError: If shapes differ or have fewer than two axes, or `eps` is not positive.
 
     Example:
+        >>> import torch
         >>> frames = torch.rand(2, 3, 8, 8)
         >>> fft_charbonnier_loss(frames, frames)
         tensor(0.)
@@ -80,6 +82,7 @@ def fft_modulus_loss(pred: Tensor, target: Tensor) -> Tensor:
         ValueError: If shapes differ or have fewer than two axes.
 
     Example:
+        >>> import torch
         >>> fft_modulus_loss(torch.zeros(1, 1, 4), torch.ones(1, 1, 4))
         tensor(1.3333)
     """
@@ -111,6 +114,7 @@ def fft_amplitude_phase_loss(
         ValueError: If shapes differ or have fewer than two axes, or `eps` is not positive.
 
     Example:
+        >>> import torch
         >>> frames = torch.rand(2, 3, 8, 8)
         >>> fft_amplitude_phase_loss(frames, frames) < 1e-3
         tensor(True)

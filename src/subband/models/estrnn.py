@@ -12,7 +12,7 @@ code leaves the first and last ones of a video out.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -130,14 +130,15 @@ class NeighborAttention(nn.Module):
             weights = torch.sigmoid(self.gate(torch.cat([mean, neighbor.mean((2, 3))], 1)))  # (B, 2C)
             condense = self.condense.weight.flatten(1) * weights.unsqueeze(1)  # (B, C, 2C)
             own, other = (condense @ correlation).chunk(2, -1)  # (B, C, C) each
-            bias = condense @ offset + self.condense.bias  # (B, C)
+            bias = condense @ offset + self.condense.bias  # type: ignore[operator]  # (B, C)
             part = torch.baddbmm(bias.unsqueeze(-1), own, pixels) + torch.bmm(other, neighbor.flatten(2))
             parts.append(part.unflatten(2, center.shape[2:]))
         return self.fuse(torch.cat([*parts, center], 1))
 
     def _correlation(self) -> tuple[Tensor, Tensor]:
         """The two convolutions of `correlate` as one matrix `(2C, 2C)` and offset `(2C,)`."""
-        first, second = self.correlate
+        parts: Any = self.correlate
+        first, second = parts
         matrix = second.weight.flatten(1)
         return matrix @ first.weight.flatten(1), matrix @ first.bias + second.bias
 

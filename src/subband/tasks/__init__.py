@@ -49,10 +49,9 @@ def example_input(model: Any, *, batch: int = 1, height: int | None = None, widt
     Raises:
         ValueError: If a size is not positive.
     """
-    sizes = {"batch": batch, "height": height, "width": width}
     if hasattr(model, "example_input"):
-        return model.example_input(**sizes)
-    return task_of(model).example_input(model, **sizes)
+        return model.example_input(batch=batch, height=height, width=width)
+    return task_of(model).example_input(model, batch=batch, height=height, width=width)
 
 
 def input_axes(model: Any) -> str:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from subband.data.restoration.photo_library import PhotoLibrary
     from subband.data.restoration.settings import BlurSettings
     from subband.data.restoration.synthesis import FramePairs
+    from subband.predictors.progress import Progress
 
 EXAMPLES = """examples:
   subband synthesize-blur clip.mp4 pairs/ --stride 3
@@ -151,17 +152,7 @@ def run(args: Namespace) -> None:
     _check(args)
     clips = _plan(args, settings)
     folder = PairFolder(Path(args.out), _facts(args, settings, clips), overwrite=args.overwrite)
-    rows, failed = [], []
-    for clip in clips:
-        if folder.is_finished(clip.name):
-            continue
-        try:
-            rows.append((clip.name, shown(clip.source.name), *_make(clip, folder, args)))
-        except ValueError as error:
-            if len(clips) == 1:
-                raise
-            warnings.warn(f"left out: {error}", stacklevel=2)
-            failed.append(clip.name)
+    rows, failed = _make_all([clip for clip in clips if not folder.is_finished(clip.name)], folder, args)
     table = open_table(["clip", "from", "pairs", "seconds"], right=["pairs", "seconds"])
     for row in rows:
         table.add_row(*row)
@@ -218,7 +209,7 @@ def _facts(args: Namespace, settings: BlurSettings, clips: Sequence[_Clip]) -> d
         "seed": args.seed,
         "format": args.format,
         "max_side": args.max_side,
-        "settings": settings.to_dict(),
+        "settings": settings.to_dict(has_camera=_is_of_photos(args)),
     }
     if _is_of_photos(args):
         return facts | {"num_frames": args.num_frames, "size": args.size}
@@ -278,9 +269,11 @@ def _video_clips(args: Namespace, settings: BlurSettings, device: Any) -> list[_
     from subband.media.sources import open_clip
 
     source = Path(args.source)
-    is_clip = not source.is_dir() or (
-        not (found := find_pictures(source)).folders and any(not is_animated(file) for file in found.files)
-    )
+    found = find_pictures(source) if source.is_dir() else None
+    is_frames = found is not None and not found.folders and any(not is_animated(file) for file in found.files)
+    if found is not None and is_frames:
+        _check_one_size(source, found.files)
+    is_clip = is_frames or not source.is_dir()
     paths = [source] if is_clip else [video.path for video in find_videos(source, 2 * args.stride)]
     clips = []
     for number, (name, path) in enumerate(zip(_names(paths), paths, strict=True)):
@@ -288,7 +281,10 @@ def _video_clips(args: Namespace, settings: BlurSettings, device: Any) -> list[_
             about, fps = reader.details.about_frames, reader.fps
         num_pairs = None if about is None else num_video_pairs(about, args.stride)
         if num_pairs == 0:
-            raise ValueError(f"{shown(path)} has {about} frames, too few for an exposure with --stride {args.stride}.")
+            raise ValueError(
+                f"{shown(path)} has {about} frames, too few for an exposure with --stride {args.stride}"
+                + ("; add --photos if they are separate photographs." if is_frames else ".")
+            )
         make = partial(
             _pairs_from,
             video_pairs,
@@ -305,29 +301,84 @@ def _video_clips(args: Namespace, settings: BlurSettings, device: Any) -> list[_
     return clips
 
 
+def _check_one_size(folder: Path, files: Sequence[Path]) -> None:
+    """Find out before the work whether pictures can be frames of one clip; only their headers are read."""
+    from subband.media.pixels import upright_size
+
+    first, *others = files
+    height, width = upright_size(first)
+    for file in others:
+        other = upright_size(file)
+        if other != (height, width):
+            raise ValueError(
+                f"{shown(folder)} is no clip: {shown(first.name)} has {width} x {height} pixels, {shown(file.name)} "
+                f"{other[1]} x {other[0]}; add --photos if they are separate photographs."
+            )
+
+
 def _pairs_from(function: Callable[..., FramePairs], *words: Any, **options: Any) -> FramePairs:
     """Calls a function of pairs with what `partial` has, the first pair being the last word."""
     *words_before, start = words
     return function(*words_before, start=start, **options)
 
 
-def _make(clip: _Clip, folder: PairFolder, args: Namespace) -> tuple[str, str]:
-    """Make a clip; the number of its pairs and the seconds it took."""
-    from subband.predictors.progress import Progress, show_progress
+def _make_all(
+    clips: Sequence[_Clip], folder: PairFolder, args: Namespace
+) -> tuple[list[tuple[str, str, str, str]], list[str]]:
+    """Make clips; a bad one of several is reported and the others go on. Rows of a table, and names of bad ones."""
+    from subband.predictors.progress import show_progress
 
-    began = time.perf_counter()
-    first: list[int] = []
-    with show_progress(shown(clip.name)) as show:
+    rows, failed = [], []
+    meter = _Meter(clips)
+    with show_progress("pairs") as meter.show:
+        for clip in clips:
+            began = time.perf_counter()
+            try:
+                count = _make(clip, folder, args, meter.report)
+            except ValueError as error:
+                if len(clips) == 1:
+                    raise
+                warnings.warn(f"left out: {error}", stacklevel=2)
+                failed.append(clip.name)
+                count = 0
+            else:
+                rows.append((clip.name, clip.source.name, str(count), f"{time.perf_counter() - began:.1f}"))
+            meter.end(clip, count)
+    return rows, failed
 
-        def report(done: int) -> None:
-            seconds = time.perf_counter() - began
-            first.append(done)
-            fresh = done - first[0]
-            left = None if clip.num_pairs is None or not fresh else seconds / fresh * max(clip.num_pairs - done, 0)
-            show(Progress(done, clip.num_pairs, seconds, left))
 
-        if args.format == "png":
-            count = folder.write_frames(clip.name, clip.pairs, report)
-        else:
-            count = folder.write_videos(clip.name, clip.pairs, report, args.fps or clip.fps or _FPS)
-    return str(count), f"{time.perf_counter() - began:.1f}"
+def _make(clip: _Clip, folder: PairFolder, args: Namespace, report: Callable[[int], None]) -> int:
+    if args.format == "png":
+        return folder.write_frames(clip.name, clip.pairs, report)
+    return folder.write_videos(clip.name, clip.pairs, report, args.fps or clip.fps or _FPS)
+
+
+class _Meter:
+    """Counts pairs over all clips, for one bar."""
+
+    def __init__(self, clips: Sequence[_Clip]) -> None:
+        counts = [clip.num_pairs for clip in clips]
+        self.total = None if None in counts else sum(count or 0 for count in counts)
+        self.show: Callable[[Progress], None] = lambda progress: None
+        self._before = 0  # pairs of the clips that are done
+        self._found: int | None = None  # pairs of the present clip that were there
+        self._all_found = 0
+        self._began = time.perf_counter()
+
+    def report(self, done: int) -> None:
+        """So many pairs of the present clip are there."""
+        from subband.predictors.progress import Progress
+
+        if self._found is None:
+            self._found = done
+            self._all_found += done
+        finished, seconds = self._before + done, time.perf_counter() - self._began
+        fresh = finished - self._all_found
+        left = None if self.total is None or not fresh else seconds / fresh * max(self.total - finished, 0)
+        self.show(Progress(finished, self.total, seconds, left))
+
+    def end(self, clip: _Clip, count: int) -> None:
+        """A clip is done; the header of its file may have promised another number."""
+        if self.total is not None and clip.num_pairs is not None:
+            self.total += count - clip.num_pairs
+        self._before, self._found = self._before + count, None

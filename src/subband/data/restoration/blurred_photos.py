@@ -20,7 +20,6 @@ from subband.data.restoration.draws import Draws
 from subband.data.restoration.moving_photo import MovingPhoto
 from subband.data.restoration.pairs import ClipPairs, PairData, PairSource, PairSpec
 from subband.data.restoration.photo_library import DrawnScenes, PhotoFiles, PhotoLibrary, StoredPhotos
-from subband.data.restoration.response import Response
 from subband.data.restoration.settings import BlurSettings
 from subband.data.spec import DamagedFileError, check_index, image_size
 from subband.data.video.folder import listed_problems
@@ -145,20 +144,7 @@ def blurred_photos(
     img_size: int | tuple[int, int] = 64,
     past_frames: int = 0,
     future_frames: int = 0,
-    exposure: tuple[float, float] = (0.4, 1.0),
-    sharp_share: float = 0.0,
-    sharp_exposure: float = 0.1,
-    response: Response = "srgb",
-    speed: float = 12.0,
-    roll: float = 0.02,
-    max_objects: int = 3,
-    highlights: float = 0.3,
-    brightness: tuple[float, float] = (0.5, 1.2),
-    noise_share: float = 0.7,
-    shot_noise: tuple[float, float] = (1e-5, 1e-3),
-    read_noise: tuple[float, float] = (2e-4, 3e-3),
-    jpeg_share: float = 0.4,
-    jpeg_quality: tuple[int, int] = (60, 98),
+    blur: dict | None = None,
     drawn_share: float = 0.25,
     max_side: int | None = 1024,
     in_memory: bool = False,
@@ -170,7 +156,7 @@ def blurred_photos(
 ) -> PairData:
     """Blurred and sharp clips made from still photographs and drawn scenes, afresh for every key.
 
-    What is drawn for a clip, and its ranges, is explained at `BlurSettings`. Photographs, not clips, are split.
+    What is drawn for a clip, with which ranges, is explained at `BlurSettings`. Photographs, not clips, are split.
 
     Args:
         path: Folder of photographs, searched with the folders inside it; if it holds `train/`, `val/` and `test/`,
@@ -179,20 +165,7 @@ def blurred_photos(
         img_size: Side of the frames, or (H, W).
         past_frames: Degraded frames at the beginning that have no sharp one.
         future_frames: The same at the end.
-        exposure: Range of the share of the time for which the shutter is open.
-        sharp_share: Share of the frames that are exposed for `sharp_exposure` only.
-        sharp_exposure: Exposure of those frames.
-        response: How light is stored: `"srgb"`, or a gamma.
-        speed: Fastest movement in pixels per frame.
-        roll: Fastest random rotation in radians per frame.
-        max_objects: Most objects that move on their own.
-        highlights: Share of the clips with bright light that leaves streaks.
-        brightness: Range of the factor of the light.
-        noise_share: Share of the clips with sensor noise.
-        shot_noise: Range of the variance of the noise of full light.
-        read_noise: Range of the standard deviation of the noise in the dark.
-        jpeg_share: Share of the clips whose degraded frames were compressed.
-        jpeg_quality: Range of the quality of the compression.
+        blur: Settings of `BlurSettings` that are not to be the usual ones, by name.
         drawn_share: Share of the clips that show drawn scenes.
         max_side: Reduces photographs of `path` to this longer side.
         in_memory: Read all photographs of `path` now and keep them, which is fast for small collections.
@@ -208,24 +181,10 @@ def blurred_photos(
     Raises:
         FileNotFoundError: If there is no such folder.
         ImportError: If `path` is not given and scikit-image is not installed.
+        TypeError: If `blur` names a setting that there is not.
         ValueError: If an argument is out of range, or the folder holds too few photographs.
     """
-    settings = BlurSettings(
-        exposure=exposure,
-        sharp_share=sharp_share,
-        sharp_exposure=sharp_exposure,
-        response=response,
-        speed=speed,
-        roll=roll,
-        max_objects=max_objects,
-        highlights=highlights,
-        brightness=brightness,
-        noise_share=noise_share,
-        shot_noise=shot_noise,
-        read_noise=read_noise,
-        jpeg_share=jpeg_share,
-        jpeg_quality=jpeg_quality,
-    )
+    settings = BlurSettings.from_dict(blur)
     height, width = image_size(img_size)
     spec = PairSpec(frames=frames, height=height, width=width, past_frames=past_frames, future_frames=future_frames)
     libraries = _bundled() if path is None else _from_folder(Path(path), fractions, max_side, in_memory)
@@ -276,7 +235,7 @@ def _from_folder(
     else:
         found = photos_below(folder)
         names = [path.relative_to(folder).as_posix() for path in found]
-        paths = deal_out(found, names, fractions, f"photographs in {folder}")
+        paths = deal_out(found, names, fractions, "photographs", folder)
     files = {name: PhotoFiles(members, max_side) for name, members in paths.items()}
     return {name: _read_all(part) for name, part in files.items()} if in_memory else dict(files)
 

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from subband.data.restoration.draws import Draws
 from subband.data.restoration.moving_video import Passage, exposed, reach_of
-from subband.data.restoration.paired_files import Window
+from subband.data.restoration.paired_files import CropBox
 from subband.data.restoration.pairs import ClipPairs, PairData, PairSource, PairSpec
-from subband.data.restoration.response import Response, to_linear
+from subband.data.restoration.response import to_linear
 from subband.data.restoration.sensor import Sensor, Shutter
 from subband.data.restoration.settings import BlurSettings
 from subband.data.spec import DamagedFileError, check_index, image_size, reading_files
@@ -109,7 +109,7 @@ class BlurredVideos(ClipPairs):
         needed = frames_needed(self._num_frames, self._stride)
         return index, draws.below(self.videos[index].num_frames - needed + 1), draws
 
-    def _windows(self, draws: Draws, video: Video) -> tuple[Window, Window]:
+    def _windows(self, draws: Draws, video: Video) -> tuple[CropBox, CropBox]:
         """The part of the frames that is read, and the crop inside that part."""
         crop, starts, lengths = [], [], []
         sides = working_size(video.height, video.width, self._max_side)
@@ -119,9 +119,9 @@ class BlurredVideos(ClipPairs):
             crop.append(first - start)
             starts.append(start)
             lengths.append(min(first + wanted + _MARGIN, side) - start)
-        return Window(starts[0], starts[1], lengths[0], lengths[1]), Window(crop[0], crop[1], *self._size)
+        return CropBox(starts[0], starts[1], lengths[0], lengths[1]), CropBox(crop[0], crop[1], *self._size)
 
-    def _read(self, index: int, first: int, window: Window) -> Tensor:
+    def _read(self, index: int, first: int, window: CropBox) -> Tensor:
         """Parts of the frames that a clip needs, `(N, 3, h, w)` uint8."""
         count = frames_needed(self._num_frames, self._stride)
         if self._stored is not None:
@@ -188,17 +188,7 @@ def blurred_videos(
     future_frames: int = 0,
     stride: int = 2,
     interpolate: bool = True,
-    exposure: tuple[float, float] = (0.4, 1.0),
-    sharp_share: float = 0.0,
-    sharp_exposure: float = 0.1,
-    response: Response = "srgb",
-    highlights: float = 0.3,
-    brightness: tuple[float, float] = (0.5, 1.2),
-    noise_share: float = 0.7,
-    shot_noise: tuple[float, float] = (1e-5, 1e-3),
-    read_noise: tuple[float, float] = (2e-4, 3e-3),
-    jpeg_share: float = 0.4,
-    jpeg_quality: tuple[int, int] = (60, 98),
+    blur: dict | None = None,
     max_side: int | None = None,
     in_memory: bool = False,
     fractions: tuple[float, float, float] = (0.8, 0.1, 0.1),
@@ -223,17 +213,7 @@ def blurred_videos(
         stride: Frames of the video from one frame of a clip to the next.
         interpolate: Add frames in between; without them an exposure is an odd number of frames, and fast things leave
             ghosts.
-        exposure: Range of the share of the time for which the shutter is open.
-        sharp_share: Share of the frames that are exposed for `sharp_exposure` only.
-        sharp_exposure: Exposure of those frames.
-        response: How light is stored: `"srgb"`, or a gamma.
-        highlights: Share of the clips with bright light that leaves streaks.
-        brightness: Range of the factor of the light.
-        noise_share: Share of the clips with sensor noise.
-        shot_noise: Range of the variance of the noise of full light.
-        read_noise: Range of the standard deviation of the noise in the dark.
-        jpeg_share: Share of the clips whose degraded frames were compressed.
-        jpeg_quality: Range of the quality of the compression.
+        blur: Settings of `BlurSettings` that are not to be the usual ones, by name, but for those of the camera.
         max_side: Reduces videos to this longer side, which makes compressed ones sharper and movement smaller.
         in_memory: Decode all videos now and keep them: fast for small collections.
         fractions: Shares of the splits where there are no folders for them.
@@ -248,21 +228,10 @@ def blurred_videos(
     Raises:
         FileNotFoundError: If there is no such folder.
         ImportError: If PyAV is not installed and there are video files.
+        TypeError: If `blur` names a setting that there is not.
         ValueError: If fewer than three videos can be used, or an argument is out of range.
     """
-    settings = BlurSettings(
-        exposure=exposure,
-        sharp_share=sharp_share,
-        sharp_exposure=sharp_exposure,
-        response=response,
-        highlights=highlights,
-        brightness=brightness,
-        noise_share=noise_share,
-        shot_noise=shot_noise,
-        read_noise=read_noise,
-        jpeg_share=jpeg_share,
-        jpeg_quality=jpeg_quality,
-    )
+    settings = BlurSettings.from_dict(blur, has_camera=False)
     folder = Path(path)
     if not folder.is_dir():
         raise FileNotFoundError(f"video folder not found: {folder}")

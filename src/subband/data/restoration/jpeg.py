@@ -42,7 +42,7 @@ def jpeg(frames: Tensor, quality: int) -> Tensor:
         quality: 1 to 100, on libjpeg's scale.
 
     Returns:
-        Same shape, in [0, 1], of 8 bits; what libjpeg gives, up to rounding (under half a level on average).
+        Same shape, in [0, 1], of 8 bits; what libjpeg gives, up to rounding (under a level on average).
 
     Raises:
         ValueError: If `quality` is out of range.

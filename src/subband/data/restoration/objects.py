@@ -62,8 +62,9 @@ class MovingObject:
         shift = torch.from_numpy(center).to(offsets)[None, :, None, None]
         own = follow(offsets[:, :, rows, columns] - shift, Motion(still, still, motion.zoom, motion.angle))
         values = sample(self._cutout, own[0], "zeros")
-        opacity = values[:, 3:].clamp(max=1)
-        part.mul_(1 - opacity).add_(values[:, :3])
+        found, opacity = values[:, 3:], values[:, 3:].clamp(max=1)
+        # Where the interpolation overshoots, light and opacity do alike; their ratio is right.
+        part.mul_(1 - opacity).add_(values[:, :3] * (opacity / found.clamp(min=1e-6)))
 
 
 def _outline(draws: Draws, side: int) -> Tensor:

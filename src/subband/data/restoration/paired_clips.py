@@ -11,7 +11,7 @@ from torch import Tensor
 
 from subband.data.dataset_files import SPLITS, deal_out, has_split_folders
 from subband.data.restoration.draws import Draws
-from subband.data.restoration.paired_files import PairedClip, Window, find_pairs, read_frames
+from subband.data.restoration.paired_files import CropBox, PairedClip, find_pairs, read_frames
 from subband.data.restoration.pairs import ClipPairs, PairData, PairSource, PairSpec
 from subband.data.spec import check_index, image_size, reading_files
 from subband.data.video.folder import listed_problems
@@ -79,7 +79,7 @@ class TrainingPairs(ClipPairs):
         pair, first, draws = self._chosen(key)
         is_transposed = self._augmentation.transpose and draws.happens(0.5)
         height, width = self._size[::-1] if is_transposed else self._size
-        window = Window(draws.below(pair.height - height + 1), draws.below(pair.width - width + 1), height, width)
+        window = CropBox(draws.below(pair.height - height + 1), draws.below(pair.width - width + 1), height, width)
         axes = [axis for axis in (-1, -2) if self._augmentation.flip and draws.happens(0.5)]
         axes += [0] if self._augmentation.reverse and draws.happens(0.5) else []
         with reading_files():
@@ -184,7 +184,7 @@ def read_pair(
     first: int,
     num_frames: int,
     scale: int,
-    window: Window | None,
+    window: CropBox | None,
     middle: tuple[int, int] | None,
 ) -> tuple[Tensor, Tensor]:
     """Degraded `(T, 3, H, W)` and sharp `(T, 3, scale * H, scale * W)` frames of a pair, in [0, 1].
@@ -348,7 +348,7 @@ def paired_folder(
         splits = {name: find_pairs(folder / name, DEGRADED_NAMES, SHARP_NAMES, scale=scale) for name in named}
     else:
         pairs = find_pairs(folder, DEGRADED_NAMES, SHARP_NAMES, scale=scale)
-        splits = deal_out(pairs, [pair.name for pair in pairs], fractions, f"pairs in {folder}")
+        splits = deal_out(pairs, [pair.name for pair in pairs], fractions, "pairs", folder)
     return pair_data(
         splits,
         frames=frames,

@@ -22,7 +22,7 @@ from subband.media.sources import open_clip
 _TEXT_SUFFIXES = frozenset({".csv", ".json", ".md", ".txt", ".yaml", ".yml"})
 
 
-class Window(NamedTuple):
+class CropBox(NamedTuple):
     """Part of a frame in pixels."""
 
     top: int
@@ -30,9 +30,9 @@ class Window(NamedTuple):
     height: int
     width: int
 
-    def scaled(self, scale: int) -> Window:
+    def scaled(self, scale: int) -> CropBox:
         """The same part of a frame that is so many times as large."""
-        return Window(*(scale * value for value in self))
+        return CropBox(*(scale * value for value in self))
 
     def of(self, frames: Tensor) -> Tensor:
         """This part of frames `(..., H, W)`."""
@@ -103,7 +103,7 @@ def read_frames(
     clip: Path,
     first: int,
     num_frames: int,
-    window: Window | None = None,
+    window: CropBox | None = None,
     *,
     middle: tuple[int, int] | None = None,
 ) -> Tensor:
@@ -147,12 +147,12 @@ def _pixels(clip: Path, first: int, num_frames: int, *, is_ragged: bool) -> Iter
         yield from reader.frames(range(first, first + num_frames))
 
 
-def _middle(pixels: np.ndarray, size: tuple[int, int]) -> Window:
+def _middle(pixels: np.ndarray, size: tuple[int, int]) -> CropBox:
     top, left = ((have - want) // 2 for have, want in zip(pixels.shape[:2], size, strict=True))
-    return Window(max(top, 0), max(left, 0), *size)
+    return CropBox(max(top, 0), max(left, 0), *size)
 
 
-def _part(pixels: np.ndarray, window: Window) -> np.ndarray:
+def _part(pixels: np.ndarray, window: CropBox) -> np.ndarray:
     part = pixels[window.top : window.top + window.height, window.left : window.left + window.width]
     if part.shape[:2] != (window.height, window.width):
         raise ValueError(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from subband.data.restoration.response import Response, check_response
 
 __all__ = ["BlurSettings"]
+
+CAMERA_SETTINGS = ("speed", "roll", "max_objects")
+"""Settings that photographs have and videos have not."""
 
 MAX_SPEED = 64.0  # pixels per frame: an exposure has as many sub-frames as pixels of movement
 
@@ -72,12 +76,46 @@ class BlurSettings:
             "jpeg_quality": (1, 100),
         }
         for name, (low, high) in bounds.items():
-            value = getattr(self, name)
-            ends = tuple(value) if isinstance(value, tuple | list) else (value, value)
-            if len(ends) != 2 or not low <= ends[0] <= ends[1] <= high:
-                what = "a pair (low, high)" if isinstance(getattr(type(self), name), tuple) else "a number"
+            value, is_pair = getattr(self, name), isinstance(getattr(type(self), name), tuple)
+            ends = value if is_pair else (value, value)
+            is_complete = isinstance(ends, tuple) and len(ends) == 2 and all(_is_number(end) for end in ends)
+            if not is_complete or not low <= ends[0] <= ends[1] <= high:
+                what = "a pair (low, high)" if is_pair else "a number"
                 raise ValueError(f"{name} must be {what} between {low:g} and {high:g}, got {value}")
 
-    def to_dict(self) -> dict[str, Any]:
-        """The numbers, for a JSON file."""
-        return asdict(self)
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any] | None, *, has_camera: bool = True) -> BlurSettings:
+        """Settings from a recipe: what is not named has its default, lists are pairs.
+
+        Args:
+            values: By name; None for all defaults.
+            has_camera: Whether settings of the virtual camera and of objects over photographs have an effect.
+
+        Raises:
+            TypeError: If a name is unknown or without effect; those there are, are listed.
+            ValueError: If a number is out of range.
+
+        Example:
+            >>> BlurSettings.from_dict({"speed": 4, "exposure": [0.5, 0.5]}).exposure
+            (0.5, 0.5)
+        """
+        known = [field.name for field in fields(cls) if has_camera or field.name not in CAMERA_SETTINGS]
+        for name in values or {}:
+            if name not in known:
+                raise TypeError(f"blur has no setting {name!r}; it takes {', '.join(known)}")
+        pairs: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in (values or {}).items()
+        }
+        return cls(**pairs)
+
+    def to_dict(self, *, has_camera: bool = True) -> dict[str, Any]:
+        """The numbers, for a JSON file.
+
+        Args:
+            has_camera: As in `from_dict`.
+        """
+        return {name: value for name, value in asdict(self).items() if has_camera or name not in CAMERA_SETTINGS}
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -242,7 +242,7 @@ def split_videos(
         return {name: find_videos(folder / name, num_frames) for name in SPLITS}
     videos = find_videos(folder, num_frames)
     names = [video.path.relative_to(folder).as_posix() for video in videos]
-    return deal_out(videos, names, fractions, f"videos in {folder}")
+    return deal_out(videos, names, fractions, "videos", folder)
 
 
 def find_videos(folder: Path, num_frames: int) -> list[Video]:

@@ -89,7 +89,8 @@ class RestorationModel(nn.Module, ABC):
             raise ValueError(f"frames must be (B, T, 3, H, W), got {tuple(frames.shape)}.")
         if frames.shape[1] < self.min_frames:
             raise ValueError(f"this model takes {self.min_frames} frames or more, got {frames.shape[1]}.")
-        return pad_to_multiple(frames, self.size_multiple, "reflect")
+        can_mirror = min(frames.shape[-2:]) > 1
+        return pad_to_multiple(frames, self.size_multiple, "reflect" if can_mirror else "replicate")
 
     def restore(self, frames: Tensor, **options: Any) -> Tensor:
         """Restore all frames of clips of any length and size.

@@ -8,6 +8,7 @@ for all frames, and every frame is put together as soon as the last recurrence r
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -98,7 +99,8 @@ class WaveletTransformer(nn.Module):
         """Features of every frame at half of its resolution, `(B, C, H / 2, W / 2)`, before the recurrences."""
         num_frames = frames.shape[1]
         weight = analysis_weight(self.embed.plane, 2)
-        first, second = self.coarse
+        convs: Any = self.coarse
+        first, second = convs
         high, high_bias = _through(weight[1:], first)
         weight = torch.cat([weight[:1].flatten(0, 1), high.flatten(0, 1)])
         bias = torch.cat([self.embed.bias, high_bias])  # type: ignore[list-item]
@@ -113,7 +115,8 @@ class WaveletTransformer(nn.Module):
         """What puts a frame together: weight and bias from frame to fine bands; from half-size features; from fine
         bands after their activation; and from a map of ones, which carries the biases in between.
         """
-        first, second = self.fine
+        convs: Any = self.fine
+        first, second = convs
         analysis, bias = _through(analysis_weight(self.embed.plane, 1)[1:], first)
         low, high = synthesis_weight(self.head.plane).split([1, HIGH_BANDS], 1)
         mixing = second.weight.flatten(1).unflatten(0, (HIGH_BANDS, -1))  # (3, C, C)

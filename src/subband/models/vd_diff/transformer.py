@@ -38,9 +38,10 @@ class PriorNorm(nn.Module):
 
     def forward(self, clip: Tensor, prior: Tensor) -> Tensor:
         """Normalize and modulate `clip`."""
-        scale, shift = self.modulation(prior).float().chunk(2, -1)  # (B * T, C)
+        dtype = torch.promote_types(clip.dtype, torch.float32)
+        scale, shift = self.modulation(prior).to(dtype).chunk(2, -1)  # (B * T, C)
         scale, shift = scale * self.weight, scale * self.bias + shift
-        normed = F.layer_norm(clip.float(), clip.shape[-1:], eps=NORM_EPS).flatten(0, 1)
+        normed = F.layer_norm(clip.to(dtype), clip.shape[-1:], eps=NORM_EPS).flatten(0, 1)
         return torch.addcmul(shift[:, None, None], normed, scale[:, None, None]).view(clip.shape)
 
 

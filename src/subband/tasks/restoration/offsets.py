@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from subband.layers import SpectralAlignment
-from subband.training.checkpoints import DivergenceError
 
 __all__ = ["OffsetWatch"]
 
@@ -43,6 +42,8 @@ class OffsetWatch:
         Raises:
             DivergenceError: If offsets are far too large.
         """
+        from subband.training.checkpoints import DivergenceError  # with Lightning, which info and export do without
+
         value = self.logged().get("offset")
         if value is not None and float(value) > _FARTHEST:
             raise DivergenceError(
