@@ -87,6 +87,7 @@ def test_page_of_two_networks(make_restored, tmp_path):
         assert heading in words
     assert re.search(r"back with\s+good\s*: along the columns .*, along the rows .*, diagonal", words)
     assert not re.search(r"back with\s+identity", words)
+    assert re.search(r"good\s+has \d+\s% of the sharp clips’ energy in hh, the degraded frames \d+\s%", words)
     assert "PSNR (VD-Diff)" in words
     assert "not computed" in words  # LPIPS
     html = page.read_text(encoding="utf-8")

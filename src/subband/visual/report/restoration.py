@@ -16,7 +16,7 @@ from subband.visual.report.runs import Row, Run
 from subband.visual.report.samples import merge_samples
 from subband.visual.report.scores import score_table
 from subband.visual.report.task_report import Styles, TaskReport
-from subband.visual.report.video_figures import frame_plots, frequency_findings, frequency_plots
+from subband.visual.report.video_figures import energy_ratios, frame_plots, frequency_plots
 
 _BANDS = {"lh": "along the columns", "hl": "along the rows", "hh": "diagonal"}
 
@@ -79,7 +79,7 @@ def _sections(runs: Sequence[Run], rows: Sequence[Row], styles: Styles) -> list[
             "Frequencies",
             "Which of the lost details are back, and is there more than there should be?",
             _recovery_findings(rows),
-            frequency_findings(rows),
+            _energy_findings(rows),
             frequency_plots(rows, styles),
             _frequency_note(rows),
         ),
@@ -95,8 +95,21 @@ def _recovery_findings(rows: Sequence[Row]) -> Markup:
     for row in rows:
         shares = {band: row.facts["metrics"].get(f"recovered_{band}") for band in _BANDS}
         if not row.is_baseline and None not in shares.values():
-            words = ", ".join(f"{_BANDS[band]} {percent(share)}" for band, share in shares.items())  # type: ignore[arg-type]
+            words = ", ".join(f"{_BANDS[band]} {percent(share, 1)}" for band, share in shares.items())  # type: ignore[arg-type]
             items.append("Of the energy that was missing or wrong, back with " + strong(row.label) + f": {words}.")
+    return findings(items)
+
+
+def _energy_findings(rows: Sequence[Row]) -> Markup:
+    """How much energy there is in the highest band, right or wrong, beside what there was."""
+    before = next((ratio["hh"] for row in rows if row.is_baseline and (ratio := energy_ratios(row))), None)
+    items = []
+    for row in rows:
+        ratio = energy_ratios(row)
+        if not row.is_baseline and ratio:
+            words = f" has {percent(ratio['hh'])} of the sharp clips’ energy in hh"
+            words += "." if before is None else f", the degraded frames {percent(before)}."
+            items.append(strong(row.label) + words)
     return findings(items)
 
 
