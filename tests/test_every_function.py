@@ -167,6 +167,12 @@ def test_losses_are_zero(case) -> None:
     for shape in ((0, 4, 3, 16, 16), (2, 4, 0, 16, 16), (2, 0, 3, 16, 16)):
         target = torch.rand(shape)
         for name, loss in {
+            **{
+                name: losses.build_loss(name, {})
+                for name in ("charbonnier", "fft_l1", "fft_modulus", "focal_frequency")
+            },
+            "amplitude and phase": losses.build_loss("fft_amplitude_phase", {}),
+            "fft_charbonnier": losses.build_loss("fft_charbonnier", {}),
             "divergence": losses.DifferentialDivergence(),
             "spectrum": losses.HighFocalFrequencyLoss(),
             "subband": losses.HighFocalFrequencyLoss("subband", include_low=True),

@@ -36,7 +36,9 @@ class SpectralConv2d(nn.Module):
         super().__init__()
         self.remove_mean = remove_mean
         self.expand = nn.Conv2d(2 * channels, 2 * channels, 1)
-        self.norm = nn.InstanceNorm2d(2 * channels, affine=True)
+        self.norm = nn.GroupNorm(
+            2 * channels, 2 * channels
+        )  # an instance norm, for empty batches and one pixel as well
         self.act = nn.LeakyReLU(SLOPE)
         self.project = nn.Conv2d(2 * channels, 2 * channels, 1)
         nn.init.zeros_(self.project.weight)

@@ -19,6 +19,12 @@ SMALL = {
 }
 
 
+# For compilers, whose time grows with the number of operations: windows of one frame.
+GRAPHS = {**SMALL, "ftdeblur": {**SMALL["ftdeblur"], "n_rec": 0, "frames": 1}}
+GRAPHS["residual_unet"] = {**SMALL["residual_unet"], "frames": 1}
+GRAPHS["estrnn"] = {**SMALL["estrnn"], "past_frames": 0, "future_frames": 1}
+
+
 class Recorder(RestorationModel):
     """Keeps what it was given."""
 
@@ -148,11 +154,11 @@ def test_every_name_says_what_it_is_called_with(name):
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", [name for name in SMALL if name != "identity"])
 def test_compiles_into_one_graph(name, check_compiled, rng):
-    model = subband.create_model(name, **SMALL[name]).eval()
+    model = subband.create_model(name, **GRAPHS[name]).eval()
     for value in model.parameters():
         if not value.any():
             torch.nn.init.normal_(value, std=0.1)
-    clip = torch.rand(1, model.min_frames + 1, 3, 16, 16, generator=rng)
+    clip = torch.rand(1, max(model.min_frames, 2 if name == "vd_diff" else 1), 3, 16, 16, generator=rng)
     arguments = (clip, torch.zeros(1, clip.shape[1], 16)) if name == "vd_diff" else (clip,)
     check_compiled(model, arguments)
 
@@ -161,7 +167,7 @@ def test_compiles_into_one_graph(name, check_compiled, rng):
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", [name for name in SMALL if name != "identity"])
 def test_exports_with_any_batch(name, check_export, rng):
-    model = subband.create_model(name, **SMALL[name]).eval()
-    clip = torch.rand(2, model.min_frames + 1, 3, 16, 16, generator=rng)
+    model = subband.create_model(name, **GRAPHS[name]).eval()
+    clip = torch.rand(2, max(model.min_frames, 2 if name == "vd_diff" else 1), 3, 16, 16, generator=rng)
     arguments = (clip, torch.zeros(2, clip.shape[1], 16)) if name == "vd_diff" else (clip,)
     check_export(model, arguments)
