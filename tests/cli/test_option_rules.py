@@ -39,6 +39,8 @@ REFUSED = [
     (("synthesize-blur", "x", "y", "--max-objects", "1"), "--max-objects", "goes with photographs only (--photos)"),
     (("synthesize-blur", "x", "y", "--photos", "--stride", "3"), "--stride", "goes with videos only"),
     (("synthesize-blur", "x", "y", "--photos", "--no-interpolate"), "--no-interpolate", "goes with videos only"),
+    (("synthesize-blur", "x", "y", "--sharp-exposure", "0.2"), "--sharp-exposure", "goes with --sharp-share"),
+    (("synthesize-blur", "x", "y", "--jpeg-quality", "9", "9"), "--jpeg-quality", "goes with --jpeg-share"),
     (("synthesize-blur", "x", "y", "--fps", "12"), "--fps", "goes with --format mkv"),
     (("fuse", "a.png", "b.png", "--rule", "exposure", "--window", "5"), "--window", "goes with --rule largest"),
 ]

@@ -181,6 +181,8 @@ def test_frames_of_several_sizes_are_no_clip(photos, tmp_path, capsys):
         (["pan", "pan"], "pan lies in the folder that is read"),
         (["pan", "file"], "file is a file; pairs go into a folder."),
         (["text.mp4", "pairs"], "text.mp4"),
+        (["bad.png", "pairs"], "bad.png"),
+        (["text.mp4", "pairs", "--photos"], "text.mp4"),
         (["one.png", "pairs", "--size", "8", "200"], "--size must be at least 16 x 16 pixels, got 8 x 200."),
         (["pan", "pairs", "--stride", "13"], "pan has 13 frames, too few for an exposure with --stride 13;"),
         (["pan", "pairs", "--stride", "0"], "--stride must be at least 1, got 0."),
@@ -199,5 +201,6 @@ def test_bad_input_is_one_sentence(words, message, video, tmp_path, capsys, monk
     (tmp_path / "file").write_text("text")
     (tmp_path / "text.mp4").write_text("no video, only text " * 20)
     Image.new("RGB", (40, 40)).save("one.png")
+    (tmp_path / "bad.png").write_bytes((tmp_path / "one.png").read_bytes()[:60])
     assert message in refused(capsys, *words)
     assert not (tmp_path / "pairs").exists()

@@ -44,10 +44,10 @@ _SETTINGS = (
 
 def _is_of_photos(args: Namespace) -> bool:
     """Whether the input is one photograph, or was called a folder of them."""
-    from subband.media.picture_files import READ_SUFFIXES, is_animated
+    from subband.media.picture_files import is_animated, picture_format
 
     path = Path(args.source)
-    return args.photos or (path.is_file() and path.suffix.lower() in READ_SUFFIXES and not is_animated(path))
+    return args.photos or (path.is_file() and picture_format(path) is not None and not is_animated(path))
 
 
 OPTION_RULES = (
@@ -59,6 +59,8 @@ OPTION_RULES = (
         Needs(option, lambda args: not _is_of_photos(args), "goes with videos only")
         for option in ("--stride", "--no-interpolate")
     ),
+    Needs("--sharp-exposure", lambda args: args.sharp_share > 0, "goes with --sharp-share"),
+    Needs("--jpeg-quality", lambda args: args.jpeg_share > 0, "goes with --jpeg-share"),
     Needs("--fps", lambda args: args.format == "mkv", "goes with --format mkv"),
 )
 
@@ -278,7 +280,13 @@ def _video_clips(args: Namespace, settings: BlurSettings, device: Any) -> list[_
     clips = []
     for number, (name, path) in enumerate(zip(_names(paths), paths, strict=True)):
         with open_clip(path) as reader:
-            about, fps = reader.details.about_frames, reader.fps
+            about, fps, aspect = reader.details.about_frames, reader.fps, reader.details.pixel_aspect
+        if aspect != 1:
+            warnings.warn(
+                f"the pixels of {path} are not square ({aspect.numerator}:{aspect.denominator}); its pairs have the "
+                "stored ones, shown as squares.",
+                stacklevel=2,
+            )
         num_pairs = None if about is None else num_video_pairs(about, args.stride)
         if num_pairs == 0:
             raise ValueError(
@@ -337,6 +345,7 @@ def _make_all(
                 count = _make(clip, folder, args, meter.report)
             except ValueError as error:
                 if len(clips) == 1:
+                    folder.remove_if_empty()
                     raise
                 warnings.warn(f"left out: {error}", stacklevel=2)
                 failed.append(clip.name)

@@ -17,6 +17,7 @@ from subband.data.restoration.sensor import num_subframes, subframe_times
 
 _MOST_BETWEEN = 16  # sub-frames between two frames
 _CUT = 0.15  # mean difference of coarse pictures, white being 1
+_MOST_LOOKED_AT = 10_000  # pixels
 _FAST_SHARE = 0.98  # of the pixels that must move by at most one pixel between two sub-frames
 
 
@@ -48,7 +49,8 @@ class Passage:
     def movement(self) -> float:
         """Way of the fast pixels in pixels; the very fastest do not count, since errors are among them."""
         lengths = self.flows[0].square().sum(1).sqrt().flatten()
-        return float(torch.quantile(lengths[:: max(len(lengths) // 100_000, 1)], _FAST_SHARE))
+        some = lengths[:: max(len(lengths) // _MOST_LOOKED_AT, 1)]
+        return float(some.kthvalue(max(int(_FAST_SHARE * len(some)), 1)).values)
 
     @property
     def is_cut(self) -> bool:

@@ -122,6 +122,15 @@ class PairFolder:
         """Note that all clips are there."""
         self._write_record(is_complete=True)
 
+    def remove_if_empty(self) -> None:
+        """Remove the folder if there is not a single pair in it."""
+        if self._finished or any(path.is_file() for side in SIDES for path in (self.path / side).rglob("*")):
+            return
+        for side in SIDES:
+            shutil.rmtree(self.path / side)
+        (self.path / RECORD).unlink()
+        self.path.rmdir()
+
     def _take_over(self, overwrite: bool) -> None:
         """What is there belongs to this job, is replaced, or is refused."""
         record = _read_record(self.path)

@@ -16,6 +16,7 @@ from subband.data.restoration.photo_library import DrawnScenes, PhotoLibrary
 from subband.data.restoration.response import to_linear
 from subband.data.restoration.sensor import Sensor, Shutter
 from subband.data.restoration.settings import BlurSettings
+from subband.files import shown
 from subband.media.frames import working_size
 from subband.media.sources import open_clip
 
@@ -108,12 +109,13 @@ def video_pairs(
         Degraded and sharp frames from `start` on.
 
     Raises:
-        ValueError: If the video is damaged.
+        ValueError: If the video is damaged, or too short for a single pair.
     """
     draws = Draws(seed, clip)
     sensor, shutter, reach = Sensor(draws, settings), Shutter(draws, settings), reach_of(stride)
     frames: deque[Tensor] = deque(maxlen=2 * reach + 1)
     passages: deque[Passage] = deque(maxlen=2 * reach)
+    number = -1
     with open_clip(path) as reader:
         size = working_size(reader.height, reader.width, max_side)
         for index, frame in enumerate(reader.stream(start * stride or None, size)):
@@ -127,6 +129,8 @@ def video_pairs(
             length = shutter.exposure(start + number) * stride
             light = exposed(list(frames), list(passages), reach, length, interpolate=interpolate)
             yield sensor.degraded(light, start + number).cpu(), sensor.sharp(frames[reach]).cpu()
+    if number < 0 and not start:
+        raise ValueError(f"{shown(path)} has too few frames for an exposure of {stride}; {2 * reach + 1} are needed.")
 
 
 def num_video_pairs(num_frames: int, stride: int) -> int:
