@@ -124,7 +124,7 @@ def test_training_sees_the_frames_that_the_network_restores(tiny_pairs, monkeypa
 
 def test_three_stages_of_vd_diff(tiny_pairs, tmp_path):
     """Each starts from the one before; the second changes the diffusion alone, the third everything."""
-    scores = train(tiny_pairs(stages=STAGES), tmp_path, progress=False)
+    scores = train(tiny_pairs(stages=STAGES, trainer={"ema_decay": 0.9}), tmp_path, progress=False)
     first, second = (load_model(tmp_path / "stages" / name).state_dict() for name in ("teacher", "diffusion"))
     third = load_model(tmp_path).state_dict()
     assert second.keys() == third.keys()
@@ -137,6 +137,31 @@ def test_three_stages_of_vd_diff(tiny_pairs, tmp_path):
     # Noise is the same in every evaluation, whatever the batch.
     again = evaluate(tiny_pairs(stages=STAGES, data={"batch_size": 3}), tmp_path, tmp_path / "again")
     assert again["rows"][0]["metrics"]["psnr"] == pytest.approx(scores["rows"][0]["metrics"]["psnr"], rel=1e-6)
+
+
+def test_a_stage_starts_from_stored_weights_of_another(tiny_pairs, tmp_path):
+    """Those of a first stage that somebody else has trained, say; what they lack is named."""
+    first = subband.create_model("vd_diff_stage1", **VD_DIFF)
+    subband.save_model(first, tmp_path / "first")
+    recipe = tiny_pairs(
+        model={"name": "vd_diff_stage2", "args": VD_DIFF, "weights": str(tmp_path / "first")},
+        loss=[{"name": "prior"}],
+        trainer={"epochs": 1},
+    )
+    with pytest.warns(UserWarning, match=r"first have no diffusion, which starts fresh"):
+        train(recipe, tmp_path / "run", progress=False)
+    second = load_model(tmp_path / "run").state_dict()
+    for name, value in first.state_dict().items():
+        assert torch.equal(value, second[name]), name
+    other = tiny_pairs(
+        model={"name": "vd_diff_stage2", "args": {**VD_DIFF, "num_feat": 8}, "weights": str(tmp_path / "first")},
+        loss=[{"name": "prior"}],
+    )
+    with pytest.raises(ValueError, match=r"restorer of this stage does not take that of the one before"):
+        train(other, tmp_path / "other", progress=False)
+    unet = tiny_pairs(model={"weights": str(tmp_path / "first")})
+    with pytest.raises(ValueError, match=r"do not fit the recipe's model"):
+        train(unet, tmp_path / "unet", progress=False)
 
 
 def test_the_teacher_may_restore_in_the_third_stage(tiny_pairs):

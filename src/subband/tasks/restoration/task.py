@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -13,6 +14,7 @@ from subband.config import RecipeConfig
 from subband.data.restoration.pairs import PairData, PairSpec
 from subband.metrics.descriptors import RESTORATION_METRICS, MetricInfo
 from subband.models.arguments import Inputs
+from subband.models.checkpoint import load_model
 from subband.models.registry import create_model, model_spec
 from subband.models.vd_diff.stages import VDDiffStage2
 from subband.models.vd_diff.vd_diff import PriorRestorer
@@ -101,6 +103,24 @@ class RestorationTask(Task):
             model.take_stage(previous)
         else:
             Task.start_stage(model, previous)
+
+    @staticmethod
+    def start_weights(model: nn.Module, source: str) -> None:
+        """Take stored weights, of VD-Diff those of another stage as well.
+
+        Warns about parts that the stored network does not have, and that start fresh.
+
+        Raises:
+            ValueError: If the weights do not fit.
+        """
+        start = load_model(source)
+        if not (isinstance(model, PriorRestorer) and isinstance(start, PriorRestorer)) or type(model) is type(start):
+            Task.start_weights(model, source)
+            return
+        model.take_stage(start)
+        fresh = [name for name, _ in model.named_children() if name not in dict(start.named_children())]
+        if fresh:
+            warnings.warn(f"model.weights {source} have no {' and no '.join(fresh)}, which starts fresh.", stacklevel=2)
 
     @staticmethod
     def baselines(spec: PairSpec) -> dict[str, nn.Module]:
