@@ -29,7 +29,9 @@ from subband.media.images import write_image
 from subband.models.registry import catalog, model_spec
 from subband.tasks.classification.task import ClassificationTask, loss_options
 from subband.tasks.restoration.losses import loss_table
+from subband.tasks.restoration.task import RestorationTask
 from subband.training.loop import train
+from subband.training.schedule import build_optimizer
 
 RECIPES = list_recipes()
 # What makes a published network small enough for a test without changing its kind.
@@ -187,6 +189,35 @@ def test_imagenet_recipe_reads_its_data(name, imagenet):
     data = ClassificationTask.build_data(recipe)
     size = recipe.data.args["img_size"]
     assert data.train[5][0].shape == data.test[0][0].shape == (3, size, size)
+
+
+@pytest.fixture(scope="module")
+def blurred_clips(tmp_path_factory):
+    """Folders laid out as GoPro and BSD, of clips as short and small as the recipes can take."""
+    folder, frame = tmp_path_factory.mktemp("clips"), torch.zeros(3, 256, 256)
+    splits = {"GoPro/train/{}/a": 15, "GoPro/train/{}/b": 15, "GoPro/test/{}/c": 2}
+    splits |= {f"BSD/BSD_2ms16ms/{split}/d/{{}}/RGB": 8 for split in ("train", "valid", "test")}
+    for pattern, count in splits.items():
+        for name in ("blur", "sharp") if pattern.startswith("GoPro") else ("Blur", "Sharp"):
+            place = folder / pattern.format(name)
+            place.mkdir(parents=True)
+            for number in range(count):
+                write_image(place / f"{number:06d}.png", frame)
+    return folder
+
+
+@pytest.mark.parametrize(("name", "frames"), [("vd_diff_gopro", 15), ("ftdeblur_gopro", 5), ("estrnn_bsd", 8)])
+def test_restoration_recipe_reads_its_data_and_fits_its_networks(name, frames, blurred_clips):
+    root = blurred_clips / name.split("_")[-1].replace("gopro", "GoPro").replace("bsd", "BSD")
+    whole = load_recipe(f"restoration/{name}", {"data": {"args": {"root": str(root)}}})
+    data = RestorationTask.build_data(whole)
+    assert data.train[3][0].shape == data.train[3][1].shape == (frames, 3, 256, 256)
+    for recipe in stage_recipes(whole).values():
+        with torch.device("meta"):
+            model = RestorationTask.build_model(recipe, data.spec)
+        task = RestorationTask(recipe, model, data.spec)
+        for part in task.parts().values():
+            build_optimizer(part, recipe.optim)
 
 
 def small_classifier(recipe: RecipeConfig) -> None:
