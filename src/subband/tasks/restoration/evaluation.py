@@ -131,18 +131,16 @@ class _Samples:
 
     def add(self, degraded: Tensor, sharp: Tensor, frames: dict[str, Tensor]) -> None:
         """Keep clips `(B, T, 3, H, W)` as long as there are too few; all that are kept have the size of the first."""
-        columns = {
-            "inputs": degraded,
-            "targets": sharp,
-            **{f"prediction/{name}": clip for name, clip in frames.items()},
-        }
-        parts = {name: _middle(clip) for name, clip in columns.items()}
         kept = self._kept.setdefault("inputs", [])
         missing = self.wanted - sum(map(len, kept))
-        if missing <= 0 or (kept and kept[0].shape[1:] != parts["inputs"].shape[1:]):
+        if missing <= 0:
+            return
+        columns = {"inputs": degraded, "targets": sharp} | {f"prediction/{name}": clip for name, clip in frames.items()}
+        parts = {name: _middle(clip[:missing]) for name, clip in columns.items()}
+        if kept and kept[0].shape[1:] != parts["inputs"].shape[1:]:
             return
         for name, part in parts.items():
-            self._kept.setdefault(name, []).append(part[:missing])
+            self._kept.setdefault(name, []).append(part)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Arrays `(N, T, 3, H, W)` uint8 by name."""
