@@ -25,7 +25,15 @@ def info(**changes: object) -> MetricInfo:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "-"), (math.nan, "not a number"), (math.inf, "∞"), (-math.inf, "-∞"), (31.256, "31.26"), (0.0, "0.00")],
+    [
+        (None, "-"),
+        (math.nan, "not a number"),
+        (math.inf, "∞"),
+        (-math.inf, "-∞"),
+        (31.256, "31.26"),
+        (0.0, "0.00"),
+        (-0.001, "0.00"),
+    ],
 )
 def test_text(value: float | None, text: str) -> None:
     assert info().text(value) == text

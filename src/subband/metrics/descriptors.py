@@ -71,13 +71,14 @@ class MetricInfo:
             value: As in `scores.json`; None if it was not computed.
 
         Returns:
-            A number with fixed decimals, `-` for None, `not a number`, or a sign of infinity.
+            A number with fixed decimals (zero without a sign), `-` for None, `not a number`, or a sign of infinity.
         """
         if value is None:
             return "-"
         if math.isnan(value):
             return "not a number"
-        return f"{self.factor * value:.{self.decimals}f}".replace("inf", "∞")
+        digits = f"{self.factor * value:.{self.decimals}f}"
+        return digits.lstrip("-") if float(digits) == 0 else digits.replace("inf", "∞")
 
 
 VIDEO_METRICS = (

@@ -115,7 +115,7 @@ def test_clips_show_degraded_restored_and_sharp_frames_in_that_order():
     )
     html = str(clip_cards(samples, series_styles(["unet", "identity"])))
     heads = re.findall(r'<div class="heads">(.*?)</div>', html, re.S)[0]
-    assert re.search(r"degraded, \d+\.\d\d dB.*unet.*, \d+\.\d\d dB.*sharp", heads, re.S)
+    assert re.search(r"degraded, \d+\.\d\d\sdB.*unet.*, \d+\.\d\d\sdB.*sharp", heads, re.S)
     assert "restored by unet" in html
     assert "identity" not in html
 

@@ -48,7 +48,7 @@ class _Clip:
         """PSNR of the shown part of the clip: of a model, or of the degraded frames."""
         tiles = self.degraded if label is None else self.restored[label]
         error = float(np.square(tiles.astype(float) - self.sharp).mean())
-        return "∞ dB" if error == 0 else f"{20 * np.log10(255) - 10 * np.log10(error):.2f} dB"
+        return "∞\u202fdB" if error == 0 else f"{20 * np.log10(255) - 10 * np.log10(error):.2f}\u202fdB"
 
     def animation(self) -> bytes:
         """Degraded, restored and sharp frames above, the errors below, as APNG."""
