@@ -30,6 +30,10 @@ SHAPE = (2, 4, 1, 16, 16)  # (B, T, C, H, W)
 LOSS_FUNCTIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     **{f"loss {name}": losses.build_loss(name, {}) for name in losses.LOSSES},
     "loss high_focal_frequency, subband": losses.build_loss("high_focal_frequency", {"mode": "subband", "dims": 3}),
+    "charbonnier_loss, over colors": partial(losses.charbonnier_loss, eps=1e-3, over_colors=True),
+    "focal_frequency_loss, options": partial(
+        losses.focal_frequency_loss, patch_factor=2, ave_spectrum=True, log_matrix=True, batch_matrix=True
+    ),
     "high_focal_frequency_loss, options": partial(
         losses.high_focal_frequency_loss, level=2, patch_factor=2, ave_spectrum=True, batch_matrix=True
     ),
@@ -42,6 +46,11 @@ FRAME_SCORES: dict[str, Callable[[Tensor, Tensor], Any]] = {
     "snr": metrics.snr,
     "ssim": metrics.ssim,
     "psnr_legacy_uint8": metrics.psnr_legacy_uint8,
+    "psnr_vddiff": metrics.psnr_vddiff,
+    "ssim_vddiff": metrics.ssim_vddiff,
+    "psnr_estrnn": metrics.psnr_estrnn,
+    "ssim_estrnn": metrics.ssim_estrnn,
+    "flow_error": metrics.flow_error,
     "error_sums": metrics.error_sums,
     "denormalize": lambda pred, target: metrics.denormalize(pred, [0.5], [0.2]),
 }
@@ -65,7 +74,13 @@ def checks(setting: Setting) -> Iterator[Check]:
     for name, score in FRAME_SCORES.items():
         yield Check(name, partial(compare_without_gradients, score, setting))
     yield Check("cross-entropy with smoothing", partial(compare_function, smoothed, clips(), device, LINEAR))
-    for name, scores in {"video metrics": video_metrics, "class metrics": class_metrics, "subbands": energies}.items():
+    objects = {
+        "video metrics": video_metrics,
+        "restoration metrics": restoration_metrics,
+        "class metrics": class_metrics,
+        "subbands": energies,
+    }
+    for name, scores in objects.items():
         yield Check(name, partial(compare_scores, scores, device))
 
 
@@ -97,6 +112,13 @@ def video_metrics(device: torch.device) -> dict[str, float]:
         scores.update(*on(device, clips()))
     frames = {f"{name} {place}": v for name, curve in scores.per_frame().items() for place, v in enumerate(curve)}
     return {name: value for name, value in {**scores.compute(), **frames}.items() if value is not None}
+
+
+def restoration_metrics(device: torch.device) -> dict[str, float]:
+    scores = metrics.RestorationMetrics().to(device)
+    pred, target = on(device, clips())
+    scores.update(pred, target, 0.9 * target)
+    return {name: value for name, value in scores.compute().items() if value is not None}
 
 
 def class_metrics(device: torch.device) -> dict[str, float]:

@@ -25,6 +25,10 @@ RECIPES: dict[str, tuple[str, dict[str, Any]]] = {
         {"data": {"batch_size": 16, "args": {**CLIPS, "num_train": 16 * STEPS}}},
     ),
     "classification": ("classification/gfnet_digits", {"data": {"batch_size": 320, "num_workers": 2}}),
+    "restoration": (
+        "restoration/estrnn_s",
+        {"data": {"args": {"img_size": 32, "num_train": 4 * STEPS, "num_val": 4, "num_test": 4}}},
+    ),
 }
 FIRST, LAST = 1e-4, 5e-3  # relative difference of the losses before the first step and after two
 MIXED = 0.05  # the same in mixed precision

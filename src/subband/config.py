@@ -90,6 +90,8 @@ class OptimConfig:
     """Change the rate between epochs only, not with every step; for cosine and steps."""
     grad_clip: float | None = None
     """Largest norm of the gradient."""
+    lr_factors: dict[str, float] = field(default_factory=dict)
+    """Factors of the rate for parts of the network, by how the names of their parameters begin; the longest wins."""
 
 
 @dataclass(kw_only=True)

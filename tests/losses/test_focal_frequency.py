@@ -10,7 +10,13 @@ from fill import make_input
 from torch import Tensor
 from torch.autograd import gradcheck
 
-from subband.losses import HighFocalFrequencyLoss, high_focal_frequency_loss, high_frequency_mask, subband_focal_loss
+from subband.losses import (
+    HighFocalFrequencyLoss,
+    focal_frequency_loss,
+    high_focal_frequency_loss,
+    high_frequency_mask,
+    subband_focal_loss,
+)
 
 SHAPE = [2, 3, 1, 32, 32]
 CASES = {"default": {}, "level2": {"level": 2}, "nolog_alpha2": {"log_matrix": False, "alpha": 2.0}}
@@ -174,3 +180,18 @@ def test_errors() -> None:
         subband_focal_loss(x, x, dims=1)
     with pytest.raises(ValueError, match="alike"):
         high_focal_frequency_loss(x, x[:1])
+
+
+def test_plain_focal_loss_of_patches_and_of_the_mean_spectrum(rng: torch.Generator) -> None:
+    pred, target = torch.rand(2, 2, 1, 6, 6, generator=rng, dtype=torch.float64)
+
+    def spectrum(rows: slice, columns: slice) -> torch.Tensor:
+        return torch.fft.fft2((pred - target)[..., rows, columns], norm="ortho")
+
+    mean = spectrum(slice(None), slice(None)).mean(0).abs()
+    found = focal_frequency_loss(pred, target, ave_spectrum=True)
+    torch.testing.assert_close(found, (mean / mean.max() * mean**2).mean())
+    halves = slice(0, 3), slice(3, 6)
+    patches = [spectrum(rows, columns).abs() for rows in halves for columns in halves]
+    wanted = sum((patch**3 / patch.amax((-2, -1), keepdim=True)).mean() for patch in patches) / 4
+    torch.testing.assert_close(focal_frequency_loss(pred, target, patch_factor=2), wanted)

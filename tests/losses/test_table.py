@@ -38,5 +38,7 @@ def test_errors() -> None:
         build_loss("perceptual", {})
     with pytest.raises(TypeError, match="loss 'differential_divergence' has no argument 'alpha'; it takes tau, eps"):
         build_loss("differential_divergence", {"alpha": 1})
+    with pytest.raises(TypeError, match="loss 'charbonnier' has no argument 'epsilon'; it takes eps, over_colors"):
+        build_loss("charbonnier", {"epsilon": 1})
     with pytest.raises(TypeError, match="it takes none"):
         build_loss("mse", {"reduction": "sum"})

@@ -7,9 +7,15 @@ import sys
 import pytest
 
 import subband.metrics.descriptors as descriptors
-from subband.metrics.descriptors import CLASSIFICATION_METRICS, VIDEO_METRICS, MetricInfo, describe_metrics
+from subband.metrics.descriptors import (
+    CLASSIFICATION_METRICS,
+    RESTORATION_METRICS,
+    VIDEO_METRICS,
+    MetricInfo,
+    describe_metrics,
+)
 
-TABLES = {"video": VIDEO_METRICS, "classification": CLASSIFICATION_METRICS}
+TABLES = {"video": VIDEO_METRICS, "classification": CLASSIFICATION_METRICS, "restoration": RESTORATION_METRICS}
 
 
 def info(**changes: object) -> MetricInfo:
@@ -19,7 +25,15 @@ def info(**changes: object) -> MetricInfo:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "-"), (math.nan, "not a number"), (math.inf, "∞"), (-math.inf, "-∞"), (31.256, "31.26"), (0.0, "0.00")],
+    [
+        (None, "-"),
+        (math.nan, "not a number"),
+        (math.inf, "∞"),
+        (-math.inf, "-∞"),
+        (31.256, "31.26"),
+        (0.0, "0.00"),
+        (-0.001, "0.00"),
+    ],
 )
 def test_text(value: float | None, text: str) -> None:
     assert info().text(value) == text
@@ -45,7 +59,11 @@ def test_tables_are_complete(table: tuple[MetricInfo, ...]) -> None:
 
 def test_logged_metrics() -> None:
     logged = {task: [entry.key for entry in table if entry.is_logged] for task, table in TABLES.items()}
-    assert logged == {"video": ["mse", "mae", "ssim", "psnr"], "classification": ["top1", "top5"]}
+    assert logged == {
+        "video": ["mse", "mae", "ssim", "psnr"],
+        "classification": ["top1", "top5"],
+        "restoration": ["psnr", "psnr_gain", "ssim"],
+    }
 
 
 def test_describe_keeps_the_order_of_the_table_and_adds_variables() -> None:

@@ -21,6 +21,7 @@ from subband.config import (
     load_recipe,
     merge,
     read_recipe,
+    stage_recipes,
 )
 from subband.data import DATASETS
 from subband.data.labelled.images import ImageSpec, Preprocessing
@@ -28,7 +29,10 @@ from subband.losses import build_loss
 from subband.media.images import write_image
 from subband.models.registry import catalog, model_spec
 from subband.tasks.classification.task import ClassificationTask, loss_options
+from subband.tasks.restoration.losses import loss_table
+from subband.tasks.restoration.task import RestorationTask
 from subband.training.loop import train
+from subband.training.schedule import build_optimizer
 
 RECIPES = list_recipes()
 # What makes a published network small enough for a test without changing its kind.
@@ -37,6 +41,12 @@ SMALL = {
     "tau": {"hid_S": 4, "hid_T": 16, "N_T": 2, "mlp_ratio": 1.0},
     "wsfvit": {"hid_S": 32, "hid_T": 64, "mlp_ratio": 1.0},
     "wast": {"encoder_dim": 4, "block_list": [1, 1, 1], "large_kernel": [5, 3], "mlp_ratio": 1.0},
+}
+SMALL_RESTORERS = {
+    "estrnn": {"n_features": 2, "n_blocks": 1},
+    "ftdeblur": {"channels": 4, "n_feat": 1, "n_rec": 1, "groups": 2},
+    "residual_unet": {"dims": [4, 8], "depth": 1},
+    "vd_diff": {"num_feat": 4, "propagation_blocks": 1, "num_blocks": [1, 1], "heads": [1, 2], "prior_feat": 2},
 }
 SMALL_CLASSIFIERS = {
     "dct_mobilenetv2": {},
@@ -62,7 +72,8 @@ def signature(settings: dict[str, Any]) -> tuple:
     losses = tuple(term["name"] for term in settings.get("loss", []))
     steps = (optim.name, optim.schedule, optim.warmup_epochs > 0, optim.per_epoch, optim.grad_clip is None)
     loop = (path.mode, path.ramp, trainer.ema_decay is None, trainer.eval_mode, trainer.grad_checkpointing)
-    return settings["task"], spec.builder, choices, losses, steps, loop
+    stages = tuple(stage["name"] for stage in settings.get("stages", []))
+    return settings["task"], spec.builder, choices, losses, steps, loop, stages, bool(optim.lr_factors)
 
 
 @functools.cache
@@ -95,6 +106,10 @@ def check_names(recipe: RecipeConfig) -> None:
     assert set(recipe.model.args) <= set(builder.parameters)
     if recipe.task == "classification":
         loss_options(recipe.loss)
+    elif recipe.task == "restoration":
+        for stage in stage_recipes(recipe).values():
+            loss_table(stage.loss)
+            assert model_spec(stage.model.name).task == recipe.task
     else:
         for term in recipe.loss:
             build_loss(term.name, term.args)
@@ -103,10 +118,10 @@ def check_names(recipe: RecipeConfig) -> None:
     inspect.signature(function).bind(**recipe.data.args)
 
 
-@pytest.mark.parametrize("task", ["classification", "video_prediction"])
-def test_recipes_parse_and_name_what_exists(task):
+@pytest.mark.parametrize(("task", "count"), [("classification", 30), ("restoration", 6), ("video_prediction", 30)])
+def test_recipes_parse_and_name_what_exists(task, count):
     names = [name for name in RECIPES if name.startswith(f"{task}/")]
-    assert len(names) > 30
+    assert len(names) > count
     for name in names:
         try:
             recipe = loaded(name)
@@ -189,6 +204,35 @@ def pictures(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def blurred_clips(tmp_path_factory):
+    """Folders laid out as GoPro and BSD, of clips as short and small as the recipes can take."""
+    folder, frame = tmp_path_factory.mktemp("clips"), torch.zeros(3, 256, 256)
+    splits = {"GoPro/train/{}/a": 15, "GoPro/train/{}/b": 15, "GoPro/test/{}/c": 2}
+    splits |= {f"BSD/BSD_2ms16ms/{split}/d/{{}}/RGB": 8 for split in ("train", "valid", "test")}
+    for pattern, count in splits.items():
+        for name in ("blur", "sharp") if pattern.startswith("GoPro") else ("Blur", "Sharp"):
+            place = folder / pattern.format(name)
+            place.mkdir(parents=True)
+            for number in range(count):
+                write_image(place / f"{number:06d}.png", frame)
+    return folder
+
+
+@pytest.mark.parametrize(("name", "frames"), [("vd_diff_gopro", 15), ("ftdeblur_gopro", 5), ("estrnn_bsd", 8)])
+def test_restoration_recipe_reads_its_data_and_fits_its_networks(name, frames, blurred_clips):
+    root = blurred_clips / name.split("_")[-1].replace("gopro", "GoPro").replace("bsd", "BSD")
+    whole = load_recipe(f"restoration/{name}", {"data": {"args": {"root": str(root)}}})
+    data = RestorationTask.build_data(whole)
+    assert data.train[3][0].shape == data.train[3][1].shape == (frames, 3, 256, 256)
+    for recipe in stage_recipes(whole).values():
+        with torch.device("meta"):
+            model = RestorationTask.build_model(recipe, data.spec)
+        task = RestorationTask(recipe, model, data.spec)
+        for part in task.parts().values():
+            build_optimizer(part, recipe.optim)
+
+
 def small_classifier(recipe: RecipeConfig, pictures: Path) -> None:
     """Shrink the network to a few channels, and train on a few pictures."""
     small = next(args for prefix, args in SMALL_CLASSIFIERS.items() if recipe.model.name.startswith(prefix))
@@ -210,19 +254,35 @@ def small_predictor(recipe: RecipeConfig) -> None:
     recipe.drop_path.cutoff_epochs = 0
 
 
+def small_restorer(recipe: RecipeConfig) -> None:
+    """Shrink the network of every stage to a few channels, and train on four clips of five frames."""
+    small = next(args for prefix, args in SMALL_RESTORERS.items() if recipe.model.name.startswith(prefix))
+    for model in (recipe.model, *(stage.settings.get("model") for stage in recipe.stages)):
+        if isinstance(model, dict):
+            model["args"] = {**model.get("args", {}), **small}
+        elif model is not None:
+            model.args = {**model.args, **small}
+    for stage in recipe.stages:
+        stage.settings.setdefault("trainer", {})["epochs"] = 1
+    recipe.data.name, recipe.data.batch_size = "blurred_photos", 2
+    recipe.data.args = {"frames": 5, "img_size": 32, "num_train": 4, "num_val": 2, "num_test": 2}
+    recipe.evaluation.batch_size = None
+
+
 @pytest.mark.parametrize("name", TRAINED)
 def test_one_recipe_of_each_signature_trains_two_steps(name, tmp_path, pictures):
     recipe = load_recipe(name)
-    is_classifier = recipe.task == "classification"
-    if is_classifier:
-        small_classifier(recipe, pictures)
-    else:
-        small_predictor(recipe)
+    shrink, metric = {
+        "classification": (functools.partial(small_classifier, pictures=pictures), "cross_entropy"),
+        "restoration": (small_restorer, "psnr"),
+        "video_prediction": (small_predictor, "mse"),
+    }[recipe.task]
+    shrink(recipe)
     recipe.data.num_workers = 0
     recipe.trainer.epochs, recipe.trainer.device, recipe.trainer.tensorboard = 1, "cpu", False
     scores = train(recipe, tmp_path / "run", progress=False)
     assert scores["rows"][0]["steps"] == 2
-    assert scores["rows"][0]["metrics"]["cross_entropy" if is_classifier else "mse"] > 0
+    assert scores["rows"][0]["metrics"][metric] > 0
 
 
 def test_trainings_reach_every_network_loss_and_schedule():

@@ -108,3 +108,24 @@ def test_what_a_model_exempts_does_not_decay():
     assert decayed["params"][0] is model.layer.weight
     assert {id(p) for p in others["params"]} == {id(model.layer.bias), id(model.table)}
     assert (decayed["weight_decay"], others["weight_decay"], decayed["momentum"]) == (0.5, 0.0, 0.9)
+
+
+@pytest.mark.parametrize("schedule", ["onecycle", "cosine", "constant"])
+def test_parts_may_have_a_rate_of_their_own(schedule):
+    """The longest beginning of a name decides; every schedule keeps the ratio."""
+    model = nn.ModuleDict({"slow": nn.Linear(2, 2), "slower": nn.Linear(2, 2), "other": nn.Linear(2, 2)})
+    config = OptimConfig(lr=0.1, schedule=schedule, weight_decay=0.5, lr_factors={"slow": 0.25, "slower": 0.1})
+    optimizer = build_optimizer(model, config)
+    plan = build_schedule(optimizer, config, 10, 5)
+    groups = {id(p): group for group in optimizer.param_groups for p in group["params"]}
+    assert len(groups) == 6
+    for _ in range(5):
+        rates = {name: groups[id(part.weight)]["lr"] for name, part in model.items()}
+        assert rates["slow"] == pytest.approx(0.25 * rates["other"])
+        assert rates["slower"] == pytest.approx(0.1 * rates["other"])
+        optimizer.step()
+        plan.step()
+    assert groups[id(model["slow"].weight)]["weight_decay"] == 0.5
+    assert groups[id(model["slow"].bias)]["weight_decay"] == 0
+    with pytest.raises(ValueError, match=r"optim.lr_factors has 'align', but no parameter that is trained begins so"):
+        build_optimizer(model, OptimConfig(lr_factors={"align": 0.25}))

@@ -2,24 +2,44 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from subband.cli.options import open_table, show_table
 from subband.tasks import task_class
 
+if TYPE_CHECKING:
+    from subband.metrics.descriptors import MetricInfo
+
 
 def show_scores(scores: dict[str, Any]) -> None:
-    """Print the main metrics of `scores.json` as a table; what was not computed shows as a dash."""
+    """Print the main metrics of `scores.json` as a table, and those of published protocols as another one.
+
+    What was not computed shows as a dash.
+    """
     from subband.metrics.descriptors import describe_metrics
 
     data, task, rows = scores["data"], task_class(scores["task"]), scores["rows"]
     title = f"{data.get('folder', data['name'])}, {data['split']} set: {task.describe_data(data)}"
     computed = [key for row in rows for key, value in row["metrics"].items() if value is not None]
-    shown = [metric for metric in describe_metrics(task.metrics, computed) if metric.is_main]
-    headings = ["model", "parameters", *(metric.label for metric in shown), "train s"]
+    described = describe_metrics(task.metrics, computed)
+    _show_rows(rows, [metric for metric in described if metric.is_main], title, with_cost=True)
+    published = [metric for metric in described if metric.protocol]
+    if published:
+        names = " and ".join(dict.fromkeys(metric.protocol for metric in published))
+        _show_rows(rows, published, f"by the published code of {names}", with_cost=False)
+
+
+def _show_rows(
+    rows: Sequence[Mapping[str, Any]], metrics: Sequence[MetricInfo], title: str, *, with_cost: bool
+) -> None:
+    labels = [metric.label for metric in metrics]
+    headings = ["model", "parameters", *labels, "train s"] if with_cost else ["model", *labels]
     table = open_table(headings, title=title, right=headings[1:])
     for row in rows:
-        values = [metric.text(row["metrics"].get(metric.key)) for metric in shown]
-        seconds = row.get("train_seconds")
-        table.add_row(row["name"], f"{row['parameters']:,}", *values, "-" if seconds is None else f"{seconds:.1f}")
+        cells = [metric.text(row["metrics"].get(metric.key)) for metric in metrics]
+        if with_cost:
+            seconds = row.get("train_seconds")
+            cells = [f"{row['parameters']:,}", *cells, "-" if seconds is None else f"{seconds:.1f}"]
+        table.add_row(row["name"], *cells)
     show_table(table)

@@ -1,4 +1,4 @@
-"""What torchmetrics lacks: scores of predicted video and classifiers, energies per frequency band, what they mean.
+"""What torchmetrics lacks: scores of predicted and restored video and of classes, energies per band, what they mean.
 
 The formulas are functions of tensors and need torch alone. The classes keep running sums of them over a test set; they
 are torchmetrics objects and load it when they are first asked for.
@@ -9,7 +9,13 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from subband.metrics.descriptors import CLASSIFICATION_METRICS, VIDEO_METRICS, MetricInfo, describe_metrics
+from subband.metrics.descriptors import (
+    CLASSIFICATION_METRICS,
+    RESTORATION_METRICS,
+    VIDEO_METRICS,
+    MetricInfo,
+    describe_metrics,
+)
 from subband.metrics.image import (
     combine_channels,
     denormalize,
@@ -19,9 +25,12 @@ from subband.metrics.image import (
     snr,
     ssim,
 )
+from subband.metrics.optical_flow import flow_error, optical_flow
+from subband.metrics.published_restoration import psnr_estrnn, psnr_vddiff, ssim_estrnn, ssim_vddiff
 
 if TYPE_CHECKING:
     from subband.metrics.classification import CrossEntropy, PerClassAccuracy, TopAccuracy, classification_metrics
+    from subband.metrics.restoration import RestorationMetrics
     from subband.metrics.spectrum import SubbandEnergy, subband_energy
     from subband.metrics.video import (
         FrameLPIPS,
@@ -52,6 +61,8 @@ __all__ = [
     "FrameSpec",
     "MetricInfo",
     "PerClassAccuracy",
+    "RESTORATION_METRICS",
+    "RestorationMetrics",
     "SubbandEnergy",
     "TopAccuracy",
     "VIDEO_METRICS",
@@ -61,15 +72,22 @@ __all__ = [
     "denormalize",
     "describe_metrics",
     "error_sums",
+    "flow_error",
+    "optical_flow",
     "psnr",
+    "psnr_estrnn",
     "psnr_legacy_uint8",
+    "psnr_vddiff",
     "snr",
     "ssim",
+    "ssim_estrnn",
+    "ssim_vddiff",
     "subband_energy",
 ]
 
 _NEED_TORCHMETRICS = {
     "subband.metrics.classification": ("CrossEntropy", "PerClassAccuracy", "TopAccuracy", "classification_metrics"),
+    "subband.metrics.restoration": ("RestorationMetrics",),
     "subband.metrics.spectrum": ("SubbandEnergy", "subband_energy"),
     "subband.metrics.video": (
         "FrameLPIPS",

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["CLASSIFICATION_METRICS", "VIDEO_METRICS", "MetricInfo", "describe_metrics"]
+__all__ = ["CLASSIFICATION_METRICS", "RESTORATION_METRICS", "VIDEO_METRICS", "MetricInfo", "describe_metrics"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +24,8 @@ class MetricInfo:
         is_main: Whether the metric stands in the main table, not among the further ones.
         is_logged: Whether training logs the metric of the validation set as `val_KEY`.
         is_per_frame: Whether there is a value for every predicted frame, which tables and plots show.
+        protocol: Whose published code computes it so, where that is not the usual way; such metrics are printed in a
+            table of their own.
 
     Example:
         >>> info = MetricInfo(
@@ -50,6 +52,7 @@ class MetricInfo:
     is_main: bool = True
     is_logged: bool = False
     is_per_frame: bool = False
+    protocol: str = ""
 
     @property
     def label(self) -> str:
@@ -68,13 +71,14 @@ class MetricInfo:
             value: As in `scores.json`; None if it was not computed.
 
         Returns:
-            A number with fixed decimals, `-` for None, `not a number`, or a sign of infinity.
+            A number with fixed decimals (zero without a sign), `-` for None, `not a number`, or a sign of infinity.
         """
         if value is None:
             return "-"
         if math.isnan(value):
             return "not a number"
-        return f"{self.factor * value:.{self.decimals}f}".replace("inf", "∞")
+        digits = f"{self.factor * value:.{self.decimals}f}"
+        return digits.lstrip("-") if float(digits) == 0 else digits.replace("inf", "∞")
 
 
 VIDEO_METRICS = (
@@ -206,6 +210,120 @@ CLASSIFICATION_METRICS = (
     ),
 )
 
+RESTORATION_METRICS = (
+    MetricInfo(
+        key="psnr",
+        heading="PSNR",
+        title="Signal to noise",
+        unit="dB",
+        decimals=2,
+        higher_is_better=True,
+        is_logged=True,
+        is_per_frame=True,
+        definition="10 log₁₀(1 / mean squared error) of every frame in dB, clipped to [0, 1], averaged over frames.",
+    ),
+    MetricInfo(
+        key="psnr_gain",
+        heading="Gain",
+        title="Gain over the input",
+        unit="dB",
+        decimals=2,
+        higher_is_better=True,
+        is_logged=True,
+        definition="PSNR minus that of the degraded input; above 0 the frames became better.",
+    ),
+    MetricInfo(
+        key="ssim",
+        heading="SSIM",
+        title="Structural similarity",
+        decimals=4,
+        higher_is_better=True,
+        is_logged=True,
+        is_per_frame=True,
+        definition="structural similarity of every frame, 7 × 7 uniform window, data range 1, clipped to [0, 1], "
+        "averaged over frames and channels; 1 is identity.",
+    ),
+    MetricInfo(
+        key="tof",
+        heading="tOF",
+        title="Error of the movement",
+        unit="px",
+        decimals=3,
+        higher_is_better=False,
+        definition="distance between the optical flow of neighboring frames and that of the sharp ones, in pixels; a "
+        "clip that trembles or flickers has a large one.",
+    ),
+    *(
+        MetricInfo(
+            key=f"recovered_{band}",
+            heading=f"Back in {band}",
+            title=f"Detail recovered in {band}",
+            unit="%",
+            decimals=1,
+            higher_is_better=True,
+            factor=100,
+            definition=f"share of the energy that was missing or wrong in the {band} band of the degraded frames "
+            f"(one-level Haar transform, {words}) and is right again; below 0 more is wrong than before.",
+        )
+        for band, words in (
+            ("lh", "details along the columns"),
+            ("hl", "details along the rows"),
+            ("hh", "diagonal details"),
+        )
+    ),
+    MetricInfo(
+        key="lpips",
+        heading="LPIPS",
+        title="Perceptual distance",
+        decimals=4,
+        higher_is_better=False,
+        definition="learned perceptual distance with AlexNet features; needs weights that are not part of the package.",
+    ),
+    MetricInfo(
+        key="psnr_vddiff",
+        heading="PSNR (VD-Diff)",
+        title="Signal to noise as VD-Diff computes it",
+        unit="dB",
+        decimals=2,
+        higher_is_better=True,
+        is_main=False,
+        protocol="VD-Diff",
+        definition="PSNR after rounding to 8 bits, averaged over the frames of each clip, then over clips.",
+    ),
+    MetricInfo(
+        key="ssim_vddiff",
+        heading="SSIM (VD-Diff)",
+        title="Structural similarity as VD-Diff computes it",
+        decimals=4,
+        higher_is_better=True,
+        is_main=False,
+        protocol="VD-Diff",
+        definition="SSIM after rounding to 8 bits with a Gaussian window over rows, columns and colors, averaged over "
+        "the frames of each clip, then over clips; not comparable with SSIM.",
+    ),
+    MetricInfo(
+        key="psnr_estrnn",
+        heading="PSNR (ESTRNN)",
+        title="Signal to noise as ESTRNN computes it",
+        unit="dB",
+        decimals=2,
+        higher_is_better=True,
+        is_main=False,
+        protocol="ESTRNN",
+        definition="PSNR after cutting off (not rounding) to 8 bits, averaged over frames.",
+    ),
+    MetricInfo(
+        key="ssim_estrnn",
+        heading="SSIM (ESTRNN)",
+        title="Structural similarity as ESTRNN computes it",
+        decimals=4,
+        higher_is_better=True,
+        is_main=False,
+        protocol="ESTRNN",
+        definition="SSIM after cutting off to 8 bits with an 11 × 11 Gaussian window, averaged over frames.",
+    ),
+)
+
 _ERRORS = ("mse", "mae", "rmse")
 
 
@@ -213,7 +331,7 @@ def describe_metrics(table: Iterable[MetricInfo], keys: Iterable[str]) -> list[M
     """The metrics of a table that were computed, then the errors of single variables.
 
     Args:
-        table: `VIDEO_METRICS`, `CLASSIFICATION_METRICS`, or that of another task.
+        table: `VIDEO_METRICS`, or that of another task.
         keys: Names in `scores.json`. Those in no table stand for themselves only as `mse_NAME`, `mae_NAME` or
             `rmse_NAME`, the error of the variable NAME; others are left out.
 

@@ -7,9 +7,9 @@ from torchmetrics import Metric
 from subband.transforms import dwt2, radial_bins, radial_spectrum
 from subband.transforms.arguments import check_real
 
-__all__ = ["SubbandEnergy", "subband_energy"]
+__all__ = ["BANDS", "SubbandEnergy", "subband_energy"]
 
-_BANDS = ("ll", "hl", "lh", "hh")  # the names of aa, ad, da, dd: first letter along the width, second along the height
+BANDS = ("ll", "hl", "lh", "hh")  # the names of aa, ad, da, dd: first letter along the width, second along the height
 
 
 def subband_energy(frames: Tensor) -> Tensor:
@@ -104,8 +104,8 @@ class SubbandEnergy(Metric):
         if self.size is None:
             raise ValueError("there is nothing to measure: no frame was added")
         energies = {
-            "target": dict(zip(_BANDS, (self.energy_target / self.num_frames).tolist(), strict=True)),
-            "prediction": dict(zip(_BANDS, (self.energy_pred / self.num_frames).tolist(), strict=True)),
+            "target": dict(zip(BANDS, (self.energy_target / self.num_frames).tolist(), strict=True)),
+            "prediction": dict(zip(BANDS, (self.energy_pred / self.num_frames).tolist(), strict=True)),
         }
         return {
             "subband_energy": {

@@ -36,7 +36,6 @@ from subband.training.resume import (
     remove_leavings,
 )
 from subband.training.run_files import CONFIG_FILE, MODEL_FOLDER, STAGES_FOLDER, RunFiles, is_first_process
-from subband.training.start import start_from
 from subband.training.task import Task
 from subband.training.trainer import build_trainer, check_machine, pick_training_device, read_history
 from subband.weight_files import read_checkpoint
@@ -287,7 +286,7 @@ class _Run(NamedTuple):
         if not is_resumed and previous is not None:
             task_type.start_stage(model, previous)
         elif not is_resumed and recipe.model.weights is not None:
-            start_from(model, recipe.model.weights)
+            task_type.start_weights(model, recipe.model.weights)
         task = task_type(recipe, model, data.spec)
         task.teacher = task_type.build_teacher(recipe, previous)
         return data, task

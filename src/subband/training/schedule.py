@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
@@ -14,20 +15,39 @@ from subband.config import DropPathConfig, OptimConfig
 
 
 def build_optimizer(model: nn.Module, config: OptimConfig) -> Optimizer:
-    """Adam, AdamW or SGD; vectors (biases, norms) and what a model's `no_weight_decay` names never decay."""
+    """Adam, AdamW or SGD; vectors (biases, norms) and what a model's `no_weight_decay` names never decay.
+
+    Raises:
+        ValueError: If a factor of the rate is negative or for nothing that is trained.
+    """
     exempt: set[str] = model.no_weight_decay() if hasattr(model, "no_weight_decay") else set()  # type: ignore[operator]
     trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-    decayed = [p for name, p in trained.items() if p.ndim > 1 and name not in exempt]
-    others = [p for name, p in trained.items() if p.ndim <= 1 or name in exempt]
-    groups = [
-        {"params": decayed, "weight_decay": config.weight_decay},
-        {"params": others, "weight_decay": 0.0},
+    for start, factor in config.lr_factors.items():
+        if factor < 0:
+            raise ValueError(f"optim.lr_factors must not be negative, got {factor} for {start!r}.")
+        if not any(name.startswith(start) for name in trained):
+            raise ValueError(f"optim.lr_factors has {start!r}, but no parameter that is trained begins so.")
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+    for name, parameter in trained.items():
+        # A group of those that decay and one of the others for every factor, whatever the decay: the state of a run
+        # that is resumed has them in this order.
+        key = _lr_factor(name, config.lr_factors), parameter.ndim > 1 and name not in exempt
+        groups.setdefault(key, []).append(parameter)
+    ordered = sorted(groups.items(), key=lambda item: (-item[0][0], not item[0][1]))
+    settings = [
+        {"params": members, "lr": factor * config.lr, "weight_decay": config.weight_decay if decays else 0.0}
+        for (factor, decays), members in ordered
     ]
-    groups = [group for group in groups if group["params"]]
     if config.name == "sgd":
-        return SGD(groups, lr=config.lr, momentum=config.betas[0])
+        return SGD(settings, lr=config.lr, momentum=config.betas[0])
     kind = {"adam": Adam, "adamw": AdamW}[config.name]
-    return kind(groups, lr=config.lr, betas=config.betas)
+    return kind(settings, lr=config.lr, betas=config.betas)
+
+
+def _lr_factor(name: str, factors: Mapping[str, float]) -> float:
+    """The factor of the longest beginning of a parameter's name, 1 if there is none."""
+    fitting = [start for start in factors if name.startswith(start)]
+    return factors[max(fitting, key=len)] if fitting else 1.0
 
 
 def build_schedule(optimizer: Optimizer, config: OptimConfig, num_steps: int, steps_per_epoch: float) -> LRScheduler:
@@ -45,7 +65,8 @@ def build_schedule(optimizer: Optimizer, config: OptimConfig, num_steps: int, st
         steps_per_epoch: Optimizer steps of one epoch.
     """
     if config.schedule == "onecycle":
-        return OneCycleLR(optimizer, max_lr=config.lr, total_steps=max(num_steps, 2))
+        highest = [group["lr"] for group in optimizer.param_groups]
+        return OneCycleLR(optimizer, max_lr=highest, total_steps=max(num_steps, 2))
     num_epochs = num_steps / steps_per_epoch
 
     def factor(step: int) -> float:

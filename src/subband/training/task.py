@@ -20,6 +20,7 @@ from subband.models.checkpoint import load_model
 from subband.models.registry import model_spec
 from subband.training.evaluation import Evaluation
 from subband.training.options import check_evaluation, check_options
+from subband.training.start import start_from
 
 if TYPE_CHECKING:
     from subband.visual.report.task_report import TaskReport
@@ -155,6 +156,19 @@ class Task(ABC):
             model.load_state_dict(previous.state_dict())
         except RuntimeError as error:
             raise ValueError(f"the network of a stage does not take the weights of the one before: {error}") from None
+
+    @staticmethod
+    def start_weights(model: nn.Module, source: str) -> None:
+        """Give a network the weights that the recipe names in `model.weights`; see `start_from`.
+
+        Args:
+            model: Network of the recipe.
+            source: Whatever `subband.load_model` takes.
+
+        Raises:
+            ValueError: If the weights do not fit.
+        """
+        start_from(model, source)
 
     @staticmethod
     def build_teacher(recipe: RecipeConfig, previous: nn.Module | None) -> nn.Module | None:

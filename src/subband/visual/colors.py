@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-BASELINE = "persistence"
-"""The row every score table has for comparison; it is always drawn in gray."""
+BASELINES = ("persistence", "identity")
+"""The rows that score tables have for comparison, of video prediction and of restoration; always drawn in gray."""
 
 # Okabe and Ito's set ("Color Universal Design", 2008) without its yellow, which is invisible on white; the second value
 # is a lighter relative of the same hue for dark paper.
@@ -52,7 +52,7 @@ def series_styles(names: Sequence[str]) -> dict[str, SeriesStyle]:
     """Assigns a style to every name, in order; colors repeat with other markers after six models.
 
     Args:
-        names: Names of models; `persistence`, or one that starts with it, is gray and takes no color away.
+        names: Names of models; a baseline, or a name that starts with one, is gray and takes no color away.
 
     Returns:
         Style of every name.
@@ -65,7 +65,7 @@ def series_styles(names: Sequence[str]) -> dict[str, SeriesStyle]:
     styles: dict[str, SeriesStyle] = {}
     count = 0
     for name in dict.fromkeys(names):
-        if name.startswith(BASELINE):
+        if name.startswith(BASELINES):
             light, dark = _BASELINE_PAIR
             styles[name] = SeriesStyle(variable="--baseline", light=light, dark=dark, marker="x", dashes="--")
             continue

@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from subband.visual.colors import BASELINE, SeriesStyle, series_styles
+from subband.visual.colors import BASELINES, SeriesStyle, series_styles
 from subband.visual.html import findings, strong
 from subband.visual.plots import Curve, Panel, line_panels_png
 
@@ -48,7 +48,7 @@ def robustness_panels(
     Returns:
         Panels with anything in them, and the key of their styles.
     """
-    guessing = series_styles([BASELINE])[BASELINE]
+    guessing = series_styles(BASELINES)[BASELINES[0]]
     panels = []
     for name, title, x_label, _ in _PANELS:
         curves = [curve for label, own in rows.items() for curve in _curves(own, name, styles[label])]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -122,9 +122,10 @@ class ClipPairs(ABC):
         """One pass over the keys of epoch 0."""
         return (self[key] for key in range(len(self)))
 
-    def check_batch(self, batch: tuple[Tensor, Tensor]) -> None:
-        """Warn when the frames of a batch leave [0, 1]."""
-        check_range(batch[0], self.spec, "degraded frames")
+    def check_batch(self, batch: tuple[Iterable[Tensor], Iterable[Tensor]]) -> None:
+        """Warn when the frames of a batch, stacked or as a list of clips, leave [0, 1]."""
+        for clip in batch[0]:
+            check_range(clip, self.spec, "degraded frames")
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from subband.tasks import TASKS, task_class
-from subband.visual.colors import BASELINE
+from subband.visual.colors import BASELINES
 
 _MAX_SAMPLE_BYTES = 2**28
 
@@ -22,7 +22,7 @@ class Row:
     """Scores of one model, or of the baseline.
 
     Attributes:
-        label: Name on the page; unique within the report, `persistence` for the baseline.
+        label: Name on the page; unique within the report, that of `BASELINES` for the baseline.
         facts: Its entry of `scores.json` (`parameters`, `metrics`, `per_frame`, `subband_energy`, `spectrum`, ...).
     """
 
@@ -31,8 +31,8 @@ class Row:
 
     @property
     def is_baseline(self) -> bool:
-        """Whether this is the prediction that repeats the last frame."""
-        return self.facts["name"] == BASELINE
+        """Whether this is what every model has to beat: the last frame repeated, or the degraded frames."""
+        return self.facts["name"] in BASELINES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +145,7 @@ def _labels(folders: list[Path], scores: list[dict[str, Any]]) -> list[dict[str,
     for folder, score in zip(folders, scores, strict=True):
         shown = folder.resolve().name if folder_names.count(folder.resolve().name) == 1 else str(folder)
         own = [row["name"] for row in score["rows"]]
-        repeated = {name for name in own if names.count(name) > 1 and name != BASELINE}
+        repeated = {name for name in own if names.count(name) > 1 and name not in BASELINES}
         labels.append({name: f"{name} ({shown})" if name in repeated else name for name in own})
     return labels
 

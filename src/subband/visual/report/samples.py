@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from subband.visual.colors import BASELINE
+from subband.visual.colors import BASELINES
 from subband.visual.report.runs import Run, Samples
 
 
@@ -20,8 +20,9 @@ def merge_samples(runs: Sequence[Run]) -> list[Samples]:
             merged.append(same)
         same.predictions.update(samples.predictions)
     for samples in merged:  # the baseline closes every image
-        if BASELINE in samples.predictions:
-            samples.predictions[BASELINE] = samples.predictions.pop(BASELINE)
+        for name in BASELINES:
+            if name in samples.predictions:
+                samples.predictions[name] = samples.predictions.pop(name)
     return merged
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from subband.metrics.descriptors import VIDEO_METRICS
+from subband.metrics.descriptors import VIDEO_METRICS, MetricInfo
 from subband.visual.colors import SeriesStyle
 from subband.visual.html import figure, findings, legend, percent, plots, strong
 from subband.visual.plots import BANDS, Curve, energy_bars, line_plot
@@ -19,10 +19,22 @@ _MAX_KEPT = 200  # percent; beyond, tiny powers of target and prediction are div
 _KEPT = 0.95, 1.05  # energy ratios in between count as kept
 
 
-def frame_plots(rows: Sequence[Row], styles: Styles) -> Markup:
-    """Error of every predicted frame, one plot per metric; empty when nothing was recorded."""
+def frame_plots(
+    rows: Sequence[Row],
+    styles: Styles,
+    metrics: Sequence[MetricInfo] = VIDEO_METRICS,
+    axis: str = "predicted frame",
+) -> Markup:
+    """Scores of every frame, one plot per metric; empty when nothing was recorded.
+
+    Args:
+        rows: Models and the baseline.
+        styles: Style of every label.
+        metrics: Those of the task.
+        axis: What is counted below the plots.
+    """
     figures = []
-    for metric in (item for item in VIDEO_METRICS if item.is_per_frame):
+    for metric in (item for item in metrics if item.is_per_frame):
         title, curves = metric.title, []
         for row in rows:
             values = row.facts.get("per_frame", {}).get(metric.key)
@@ -31,7 +43,7 @@ def frame_plots(rows: Sequence[Row], styles: Styles) -> Markup:
                 curves.append(Curve(frames, plottable(values), styles[row.label], with_markers=len(values) <= 20))
         if curves:
             is_log = metric.key == "mse" and is_positive(curves)  # the baseline's error would flatten all others
-            plot = line_plot(curves, title, "predicted frame", axis_label(metric), log_y=is_log, whole_x=True)
+            plot = line_plot(curves, title, axis, axis_label(metric), log_y=is_log, whole_x=True)
             figures.append(figure(title, plot))
     return plots(figures, legend(styles))
 

@@ -1,0 +1,1 @@
+"""Restoration: sharp video from degraded video."""

@@ -1,0 +1,170 @@
+"""Scores and samples of networks for restoration on a test set."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from subband.config import RecipeConfig
+from subband.data.loader import SampleLoader
+from subband.data.restoration.pairs import PairData
+from subband.tasks.restoration.networks import frames_that_count, restored, sees_the_target
+from subband.training.evaluation import Evaluation
+
+__all__ = ["clip_size", "evaluate", "gather", "in_parts"]
+
+_MOST_PIXELS = 2**22  # that a network restores at once: more where a single clip has more
+_SAMPLE_SIDE, _SAMPLE_FRAMES = 160, 12  # of a stored sample; a page shows it pixel by pixel
+
+Clips = Tensor | list[Tensor]
+
+
+def gather(samples: list[tuple[Tensor, Tensor]]) -> tuple[Clips, Clips]:
+    """A batch of pairs: stacked where all clips have one size and length, else as they are."""
+    degraded, sharp = (list(column) for column in zip(*samples, strict=True))
+    if len({clip.shape for clip in degraded}) > 1 or len({clip.shape for clip in sharp}) > 1:
+        return degraded, sharp
+    return torch.stack(degraded), torch.stack(sharp)
+
+
+def in_parts(degraded: Clips, sharp: Clips) -> Iterator[tuple[Tensor, Tensor]]:
+    """A batch as clips of one size `(B, T, 3, H, W)`, as many at a time as fit into memory, one at least."""
+    clips = degraded[0]
+    at_once = max(1, _MOST_PIXELS // (clips.shape[0] * clips.shape[-2] * clips.shape[-1]))
+    if isinstance(degraded, list) or isinstance(sharp, list):
+        yield from ((one[None], other[None]) for one, other in zip(degraded, sharp, strict=True))
+    else:
+        yield from zip(degraded.split(at_once), sharp.split(at_once), strict=True)
+
+
+def evaluate(recipe: RecipeConfig, models: dict[str, Any], data: PairData, device: torch.device) -> Evaluation:
+    """Scores, per-frame curves, sub-band energies and restored samples of networks on the test set.
+
+    Raises:
+        ValueError: If sharp frames are larger than degraded ones.
+    """
+    spec, config = data.test.spec, recipe.evaluation
+    if spec.scale != 1:
+        raise ValueError(f"restoration keeps the size of frames, but the data has scale {spec.scale}; it must be 1.")
+    for name, model in models.items():
+        if sees_the_target(model):
+            warnings.warn(
+                f"{name} is given the sharp frames: these are scores of an ideal prior, not of a network to use.",
+                stacklevel=2,
+            )
+    loader = SampleLoader(
+        data.test,
+        config.batch_size or recipe.data.batch_size,
+        shuffle=False,
+        drop_last=False,
+        seed=recipe.seed,
+        num_workers=recipe.data.num_workers,
+        device=device,
+        collate=gather,  # type: ignore[arg-type]
+    )
+    rows = {name: _Row(config.lpips_weights, device) for name in models}
+    samples = _Samples(config.num_samples)
+    for batch in loader:
+        for degraded, sharp in in_parts(*batch):
+            seen = frames_that_count(degraded, spec)
+            frames = {name: restored(model, degraded, sharp, spec).float() for name, model in models.items()}
+            for name, clip in frames.items():
+                rows[name].add(clip, sharp, seen)
+            samples.add(seen, sharp, frames)
+    facts = {
+        "name": recipe.data.name,
+        "split": "test",
+        "clips": len(data.test) - len(loader.left_out),
+        "frames": spec.frames,
+        "height": spec.height,
+        "width": spec.width,
+        "past_frames": spec.past_frames,
+        "future_frames": spec.future_frames,
+    }
+    return Evaluation(facts, {name: row.compute() for name, row in rows.items()}, samples.arrays())
+
+
+class _Row:
+    """What is measured of one network.
+
+    Args:
+        lpips_weights: See `RestorationMetrics`.
+        device: Where frames are.
+    """
+
+    def __init__(self, lpips_weights: str | None, device: torch.device) -> None:
+        from subband.metrics.restoration import RestorationMetrics
+        from subband.metrics.spectrum import SubbandEnergy
+
+        self.metrics = RestorationMetrics(lpips_weights=lpips_weights).to(device)
+        self.energies: SubbandEnergy | None = SubbandEnergy().to(device)
+
+    def add(self, frames: Tensor, sharp: Tensor, degraded: Tensor) -> None:
+        """Add clips `(B, T, 3, H, W)`."""
+        self.metrics.update(frames, sharp, degraded)
+        if self.energies is not None and self.energies.size not in (None, tuple(sharp.shape[-2:])):
+            self.energies = None  # spectra of frames of several sizes have no mean
+        if self.energies is not None:
+            self.energies.update(frames.clamp(0, 1), sharp)
+
+    def compute(self) -> dict[str, Any]:
+        """The row as `scores.json` holds it."""
+        energies = {} if self.energies is None else self.energies.compute()
+        return {"metrics": self.metrics.compute(), "per_frame": self.metrics.per_frame(), **energies}
+
+
+class _Samples:
+    """Some test clips, their middles, as bytes: what they were, what they should be, what became of them.
+
+    Args:
+        wanted: Number of clips.
+    """
+
+    def __init__(self, wanted: int) -> None:
+        self.wanted = wanted
+        self._kept: dict[str, list[np.ndarray]] = {}
+
+    def add(self, degraded: Tensor, sharp: Tensor, frames: dict[str, Tensor]) -> None:
+        """Keep clips `(B, T, 3, H, W)` as long as there are too few; all that are kept have the size of the first."""
+        kept = self._kept.setdefault("inputs", [])
+        missing = self.wanted - sum(map(len, kept))
+        if missing <= 0:
+            return
+        columns = {"inputs": degraded, "targets": sharp} | {f"prediction/{name}": clip for name, clip in frames.items()}
+        parts = {name: _middle(clip[:missing]) for name, clip in columns.items()}
+        if kept and kept[0].shape[1:] != parts["inputs"].shape[1:]:
+            return
+        for name, part in parts.items():
+            self._kept.setdefault(name, []).append(part)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Arrays `(N, T, 3, H, W)` uint8 by name."""
+        return {name: np.concatenate(parts) for name, parts in self._kept.items() if parts}
+
+
+def _middle(clips: Tensor) -> np.ndarray:
+    height, width = clips.shape[-2:]
+    top, left = (max(side - _SAMPLE_SIDE, 0) // 2 for side in (height, width))
+    part = clips[:, :_SAMPLE_FRAMES, :, top : top + _SAMPLE_SIDE, left : left + _SAMPLE_SIDE]
+    return (255 * part.clamp(0, 1)).round().to(torch.uint8).cpu().numpy()
+
+
+def clip_size(facts: Mapping[str, Any]) -> str:
+    """Length and size of test clips in words.
+
+    Args:
+        facts: `frames`, `height` and `width`, None where they vary.
+
+    Example:
+        >>> clip_size({"frames": 8, "height": 64, "width": 96}), clip_size({"frames": None, "height": 64, "width": 96})
+        ('8 frames, 96 x 64 pixels', 'several lengths, 96 x 64 pixels')
+    """
+    length = "several lengths" if facts["frames"] is None else f"{facts['frames']} frames"
+    if facts["height"] is None or facts["width"] is None:
+        return f"{length}, several sizes"
+    return f"{length}, {facts['width']} x {facts['height']} pixels"

@@ -1,0 +1,136 @@
+"""How the networks of this task are called, in training and in tests."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from subband.data.restoration.pairs import PairSpec
+from subband.models.protocols.restoration import RestorationModel
+from subband.models.vd_diff.stages import VDDiffStage1, VDDiffStage2, VDDiffStage3
+from subband.models.vd_diff.vd_diff import PriorRestorer, VDDiff
+
+__all__ = [
+    "Passed",
+    "RestoredWith",
+    "check_clips",
+    "frames_that_count",
+    "restored",
+    "sees_the_target",
+    "training_pass",
+]
+
+RestoredWith = Literal["diffused", "teacher"]
+
+
+class Passed(NamedTuple):
+    """What a training pass gives.
+
+    Attributes:
+        frames: Restored frames `(B, T', 3, H, W)`, RGB in [0, 1] but not clipped; None in a stage that restores none.
+        sharp: The true frames that belong to them.
+        priors: That of the diffusion and that of the teacher, `(B * T, P)` each, where the network has both.
+    """
+
+    frames: Tensor | None
+    sharp: Tensor
+    priors: tuple[Tensor, Tensor] | None
+
+
+def sees_the_target(model: nn.Module) -> bool:
+    """Whether a network needs the sharp frames in tests as well, so that its scores are no real ones."""
+    return isinstance(model, VDDiffStage1)
+
+
+def check_clips(model: nn.Module, spec: PairSpec) -> None:
+    """Refuse data that a network cannot be trained on.
+
+    Raises:
+        ValueError: Saying which argument of the data set to change.
+    """
+    if not isinstance(model, RestorationModel):
+        raise ValueError(f"{type(model).__name__} is no network for restoration.")
+    if spec.scale != 1:
+        raise ValueError(f"restoration keeps the size of frames, but the data has scale {spec.scale}; it must be 1.")
+    context = spec.past_frames + spec.future_frames
+    if isinstance(model, PriorRestorer) and context:
+        raise ValueError(
+            f"{type(model).__name__} restores all frames of a clip: the data's past_frames and future_frames must be 0."
+        )
+    shortest = max(model.past_frames, spec.past_frames) + 1 + max(model.future_frames, spec.future_frames)
+    if spec.frames is not None and spec.frames < shortest:
+        raise ValueError(f"the network needs clips of {shortest} frames, the data has {spec.frames}.")
+
+
+def frames_that_count(clips: Tensor, spec: PairSpec) -> Tensor:
+    """Those of clips `(B, T, 3, H, W)` that the data has sharp ones of, `(B, T', 3, H, W)`."""
+    return clips[:, spec.past_frames : clips.shape[1] - spec.future_frames]
+
+
+def training_pass(
+    model: Any,
+    degraded: Tensor,
+    sharp: Tensor,
+    spec: PairSpec,
+    *,
+    restored_with: RestoredWith = "diffused",
+    generator: torch.Generator | None = None,
+) -> Passed:
+    """Call a network as it is trained: with its own context of frames, not with made-up ones.
+
+    Args:
+        model: A `RestorationModel`.
+        degraded: `(B, T, 3, H, W)`, RGB in [0, 1].
+        sharp: `(B, T', 3, H, W)`, those frames that the data has sharp ones of.
+        spec: Says which these are.
+        restored_with: Whose prior restores in the last stage of VD-Diff.
+        generator: Where the noise of a diffusion is drawn from; the global one by default.
+    """
+    inputs = model.to_network(degraded)
+    if isinstance(model, VDDiffStage1):
+        frames, _ = model(inputs, target=sharp)
+        return Passed(model.from_network(frames), sharp, None)
+    if isinstance(model, VDDiffStage2):
+        found = model(inputs, target=sharp, generator=generator)
+        return Passed(None, sharp, (found.prior, found.teacher_prior))
+    if isinstance(model, VDDiffStage3):
+        found = model(inputs, target=sharp, generator=generator, restored_with=restored_with)
+        return Passed(model.from_network(found.frames), sharp, (found.steps[-1], found.teacher_prior))
+    options = {"generator": generator} if isinstance(model, VDDiff) and generator is not None else {}
+    frames = model.from_network(model(inputs, **options))
+    first, last = max(model.past_frames, spec.past_frames), max(model.future_frames, spec.future_frames)
+    end = degraded.shape[1] - last
+    return Passed(
+        frames[:, first - model.past_frames : end - model.past_frames],
+        sharp[:, first - spec.past_frames : end - spec.past_frames],
+        None,
+    )
+
+
+def restored(model: Any, degraded: Tensor, sharp: Tensor, spec: PairSpec) -> Tensor:
+    """The frames that count, restored as in use: the same in every run.
+
+    Where the data has as many frames before and after as the network looks at, it sees these; else it makes some up.
+
+    Args:
+        model: A `RestorationModel`.
+        degraded: `(B, T, 3, H, W)`, RGB in [0, 1].
+        sharp: `(B, T', 3, H, W)`; only a network that `sees_the_target` is given them.
+        spec: Says which frames count.
+
+    Returns:
+        `(B, T', 3, H, W)`, RGB, not clipped.
+    """
+    if isinstance(model, VDDiffStage1):
+        return model(degraded, target=sharp)[0]
+    if isinstance(model, VDDiff):
+        # The same for every clip, so that results do not depend on how clips are gathered to batches.
+        noise = torch.randn(degraded.shape[1], model.prior_dim, generator=torch.Generator().manual_seed(0))
+        return model.restore(degraded, noise=noise.to(degraded).expand(len(degraded), -1, -1))
+    spare_before, spare_after = spec.past_frames - model.past_frames, spec.future_frames - model.future_frames
+    if min(spare_before, spare_after) < 0:
+        return frames_that_count(model.restore(degraded), spec)
+    frames = model.from_network(model(model.to_network(degraded)))
+    return frames[:, spare_before : frames.shape[1] - spare_after]
