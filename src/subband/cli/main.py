@@ -30,6 +30,7 @@ COMMANDS = {
     "report": ("subband.cli.commands.report", "one HTML page about one or more runs"),
     "classify": ("subband.cli.commands.classify", "say what photographs show"),
     "explain": ("subband.cli.commands.explain", "why a classifier decides as it does, as images and a page"),
+    "deblur": ("subband.cli.commands.deblur", "make a blurred video or photograph sharp"),
     "denoise": ("subband.cli.commands.denoise", "remove noise from photographs"),
     "decompose": ("subband.cli.commands.decompose", "wavelet subbands of photographs as an image and a table"),
     "fuse": ("subband.cli.commands.fuse", "several exposures or foci of a scene in one photograph"),

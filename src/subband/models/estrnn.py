@@ -169,6 +169,8 @@ class ESTRNN(RestorationModel):
     value_range: ClassVar[tuple[float, float]] = (-0.5, 0.5)
     channel_order: ClassVar[ChannelOrder] = "BGR"
     size_multiple: ClassVar[int] = 4
+    window_frames: ClassVar[int] = 20
+    settle_frames: ClassVar[int] = 2
 
     def __init__(
         self, *, n_features: int = 16, n_blocks: int = 15, past_frames: int = 2, future_frames: int = 2

@@ -33,6 +33,8 @@ class RestorationModel(nn.Module, ABC):
         future_frames: Frames after it.
         border_mode: How `restore` makes up frames before the first and after the last one.
         size_multiple: H and W are filled up to multiples of it.
+        window_frames: Frames of a long clip that are restored at once.
+        settle_frames: Frames at each end of such a window whose results are worse, since a recurrence begins there.
         example_shape: `(T, H, W)` of the clip that is measured and exported where no other size is asked for.
 
     Shape:
@@ -46,6 +48,8 @@ class RestorationModel(nn.Module, ABC):
     channel_order: ClassVar[ChannelOrder] = "RGB"
     border_mode: ClassVar[BorderMode] = "replicate"
     size_multiple: ClassVar[int] = 1
+    window_frames: ClassVar[int] = 16
+    settle_frames: ClassVar[int] = 0
     example_shape: ClassVar[tuple[int, int, int]] = (5, 64, 64)
 
     def __init__(self, *, past_frames: int = 0, future_frames: int = 0) -> None:

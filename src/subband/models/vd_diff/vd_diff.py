@@ -34,6 +34,8 @@ class PriorRestorer(RestorationModel):
     """
 
     size_multiple: ClassVar[int] = 16
+    window_frames: ClassVar[int] = 30
+    settle_frames: ClassVar[int] = 3
 
     def __init__(
         self,

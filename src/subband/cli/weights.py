@@ -1,0 +1,87 @@
+"""Trained weights on a command line: a run, a model folder, bundled weights, or a published file of a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from subband.cli.options import add_set_argument, open_model, parse_overrides
+from subband.models.model_folder import CONFIG_FILE, WEIGHTS_FILE, bundled_models
+from subband.models.registry import list_models, model_spec
+
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser, Namespace
+    from torch import nn
+
+
+def add_weights_arguments(parser: ArgumentParser, *, default: str | None = None) -> None:
+    """Add the options that `open_weights` reads: `--model`, `--checkpoint` and `--set`; and `--device`.
+
+    Args:
+        parser: Parser of the command.
+        default: Name of the bundled weights that are taken if nothing is said.
+    """
+    parser.add_argument(
+        "--model",
+        type=str,
+        default=default,
+        help="Run folder, model folder, or name of bundled weights; with --checkpoint the name of a model.",
+    )
+    parser.add_argument(
+        "--checkpoint", type=str, default=None, help="File with the published weights of the named model."
+    )
+    add_set_argument(parser)
+    parser.add_argument("--device", type=str, default="auto", help="auto, cpu, cuda or mps.")
+
+
+def open_weights(args: Namespace, *, task: str, kind: str, example: str) -> Any:
+    """The network that a command line names, with trained weights.
+
+    Args:
+        args: Values of the options of `add_weights_arguments`.
+        task: What the network must be for.
+        kind: Such a network in words, with its article.
+        example: Name of a model with published weights.
+
+    Raises:
+        FileNotFoundError: If a file or the model is not there.
+        ValueError: If the options do not go together, the network is for another task, or the checkpoint does not fit.
+    """
+    from subband.convert import load_published
+    from subband.models.checkpoint import load_model
+
+    def check_task(name: str) -> None:
+        own = model_spec(name).task
+        if own != task:
+            raise ValueError(f"{args.model} is for {own.replace('_', ' ')}, not {kind} (see `subband models`).")
+
+    if args.model is None:
+        raise ValueError(
+            "--model is needed: a run folder, a model folder or the name of bundled weights, or the name of a model "
+            "together with --checkpoint (see `subband models`)."
+        )
+    is_name = args.model in list_models()
+    if not is_name and args.checkpoint is None:
+        model: Any = open_model(args.model, args.set) if args.set else load_model(args.model)
+        check_task(model.model_config["name"])
+        return model
+    if not is_name and (Path(args.model).exists() or args.model in bundled_models()):
+        raise ValueError(f"--checkpoint goes with a model name such as {example}, but {args.model} holds weights.")
+    check_task(args.model)
+    if args.checkpoint is None:
+        return _without_file(args)
+    checkpoint = Path(args.checkpoint)
+    if checkpoint.is_dir() or (checkpoint.name == WEIGHTS_FILE and (checkpoint.parent / CONFIG_FILE).is_file()):
+        raise ValueError(f"--checkpoint {checkpoint} is no published file; name a folder of ours by --model alone.")
+    return load_published(args.model, checkpoint, **parse_overrides(args.set))
+
+
+def _without_file(args: Namespace) -> nn.Module:
+    """A model that only has a name: one without weights of its own, or an error."""
+    model = open_model(args.model, args.set)
+    if not any(True for _ in model.parameters()):
+        return model
+    raise ValueError(
+        f"{args.model} alone has fresh weights, which know nothing; add --checkpoint FILE with its published "
+        "weights, or name a run folder, a model folder or bundled weights instead."
+    )
