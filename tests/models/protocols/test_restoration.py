@@ -136,6 +136,16 @@ def test_bfloat16_autocast(model, rng):
     assert (found - wanted).abs().max() < 0.06 * wanted.abs().max()
 
 
+def test_weights_in_bfloat16(model, rng):
+    clip = model.to_network(torch.rand(1, 6, 3, 32, 32, generator=rng))
+    arguments = (clip, torch.zeros(1, 6, 16)) if "prior_dim" in vars(model) else (clip,)
+    with torch.no_grad():
+        wanted = model(*arguments)
+        found = model.bfloat16()(*(tensor.bfloat16() for tensor in arguments))
+    assert found.dtype == torch.bfloat16
+    assert (found - wanted).abs().max() < 0.1 * wanted.abs().max()
+
+
 @pytest.mark.parametrize("name", [name for name, spec in catalog().items() if spec.task == "restoration"])
 def test_every_name_says_what_it_is_called_with(name):
     with torch.device("meta"):

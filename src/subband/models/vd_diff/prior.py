@@ -152,7 +152,7 @@ class PriorDiffusion(nn.Module):
         weights = next(self.denoiser.parameters())
         with without_autocast(frames.device):
             for step in reversed(range(self.timesteps)):
-                time = x.new_full((len(x), 1), step / (TIME_SCALE * self.timesteps))
+                time = x.new_full((x.shape[0], 1), step / (TIME_SCALE * self.timesteps))
                 clean = self.denoiser(torch.cat([condition, time, x], 1).to(weights.dtype)).to(dtype)
                 kept, added = (self.schedule[f"posterior_mean_coef{number}"][step] for number in (2, 1))
                 x = added * clean + kept * x

@@ -42,7 +42,7 @@ class PriorNorm(nn.Module):
         scale, shift = self.modulation(prior).to(dtype).chunk(2, -1)  # (B * T, C)
         scale, shift = scale * self.weight, scale * self.bias + shift
         normed = F.layer_norm(clip.to(dtype), clip.shape[-1:], eps=NORM_EPS).flatten(0, 1)
-        return torch.addcmul(shift[:, None, None], normed, scale[:, None, None]).view(clip.shape)
+        return torch.addcmul(shift[:, None, None], normed, scale[:, None, None]).view(clip.shape).to(clip.dtype)
 
 
 class WithinFrameAttention(nn.Module):

@@ -86,7 +86,7 @@ class PriorRestorer(RestorationModel):
             Like the frames, not clipped.
         """
         padded, size = self.checked(frames)
-        vectors = self._vectors(prior, frames, "prior")
+        vectors = self._vectors(prior, frames, "prior").to(self.restorer.embed.weight.dtype)
         correction = self.restorer(padded, vectors, self.checkpointed)
         return crop(correction, size) + self.residual * frames
 
