@@ -183,11 +183,13 @@ def test_the_network_for_use_is_the_third_stage_without_its_teacher(rng):
 
 
 def test_stages_are_told_apart(stage1):
-    with pytest.raises(ValueError, match=r"missing \(DM\.condition"):
+    with pytest.raises(ValueError, match="does not fit vd_diff_stage3; it looks like vd_diff_stage1"):
         subband.load_published("vd_diff_stage3", stage1)
     _, state, _ = published(3, {})
-    with pytest.raises(ValueError, match=r"unexpected \(DM\."):
+    with pytest.raises(ValueError, match="looks like vd_diff or vd_diff_stage2 or vd_diff_stage3"):
         subband.load_published("vd_diff_stage1", state, **SMALL)
+    with pytest.raises(ValueError, match=r"missing \(DM\.condition"):
+        subband.load_published("vd_diff_stage2", published(1, {})[1], **{**SMALL, "num_feat": 8})
 
 
 def test_parameter_counts_are_the_published_ones():

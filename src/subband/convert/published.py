@@ -158,14 +158,20 @@ def _explanation(
             f"{source} has a head of {count} classes, but the model is built for {model.num_classes}; "
             f"pass num_classes={count} (on the command line --set num_classes={count})."
         )
-    builder = model_spec(name).builder
-    others = [other for other in list_models() if other != name and model_spec(other).builder is builder]
+    others = [other for other in list_models() if other != name and _share_a_code_base(name, other)]
     options = {**overrides, "num_classes": count} if has_other_head else overrides
     found = [other for other in others if _fits(other, state, options)][:MOST_HINTS]
     if not found:
         return error
     classes = f" with num_classes={count}" if has_other_head else ""
     return f"{source} does not fit {name}; it looks like {' or '.join(found)}{classes}"
+
+
+def _share_a_code_base(name: str, other: str) -> bool:
+    """Whether two names are sizes of one network, or networks of one published code base, such as stages."""
+    first, second = model_spec(name), model_spec(other)
+    places = [str(spec.layout).split(":")[0] for spec in (first, second)]
+    return first.builder is second.builder or (second.layout is not None and places[0] == places[1])
 
 
 def _num_classes(name: str, state: Mapping[str, Tensor]) -> int | None:
@@ -183,7 +189,7 @@ def _fits(name: str, state: Mapping[str, Tensor], overrides: dict[str, Any]) -> 
         with torch.device("meta"):
             model = create_model(name, **overrides)
         rename_state(state, _key_map(name), model, name)
-    except ValueError:
+    except (ValueError, TypeError):  # TypeError: an override that this network does not have
         return False
     return True
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from einops import rearrange
 from torch import Tensor
@@ -59,12 +61,13 @@ def deform_conv2d(
         if tensor is not None or name in ("x", "offset", "weight"):
             check_real(tensor, name)  # type: ignore[arg-type]
     strides, paddings, dilations = _pair(stride), _pair(padding), _pair(dilation)
-    out_size = _checked_out_size(x, offset, weight, mask, strides, paddings, dilations)
+    _check(x, offset, weight, mask, strides, paddings, dilations)
     kernel_height, kernel_width = weight.shape[-2:]
     num_taps, groups = kernel_height * kernel_width, x.shape[1] // weight.shape[1]
     precise = torch.promote_types(x.dtype, torch.float32)
 
     offsets = rearrange(offset, "b (g k yx) h w -> (b g) k yx h w", k=num_taps, yx=2).to(precise)
+    grids = _grids(offsets, (kernel_height, kernel_width), x.shape, strides, paddings, dilations)
     offset_groups = offset.shape[1] // (2 * num_taps)
     grouped = rearrange(x, "b (g c) h w -> (b g) c h w", g=offset_groups).to(precise)
     masks = None if mask is None else rearrange(mask, "b (g k) h w -> k (b g) 1 h w", k=num_taps)
@@ -73,9 +76,8 @@ def deform_conv2d(
     out = x.new_zeros(()) if bias is None else rearrange(bias, "d -> d 1 1")
     for tap in range(num_taps):
         row, column = divmod(tap, kernel_width)
-        corner = (row * dilations[0] - paddings[0], column * dilations[1] - paddings[1])
         # (B * G, C / G, H', W')
-        samples = _sample(grouped, offsets[:, tap] + _positions(out_size, strides, corner, offsets))
+        samples = F.grid_sample(grouped, grids[tap], mode="bilinear", padding_mode="zeros", align_corners=False)
         if masks is not None:
             samples = samples * masks[tap]
         samples = rearrange(samples, "(b g) c h w -> b (g c) h w", g=offset_groups).to(weight.dtype)  # (B, C, H', W')
@@ -83,26 +85,45 @@ def deform_conv2d(
     return out
 
 
-def _positions(out_size: tuple[int, int], strides: tuple[int, int], corner: tuple[int, int], like: Tensor) -> Tensor:
-    """Undisplaced sampling positions of one tap in input pixels, `(2, H', W')`, row first."""
-    rows = torch.arange(out_size[0], device=like.device, dtype=like.dtype) * strides[0] + corner[0]
-    columns = torch.arange(out_size[1], device=like.device, dtype=like.dtype) * strides[1] + corner[1]
-    return torch.stack(torch.meshgrid(rows, columns, indexing="ij"))
+def _grids(
+    offsets: Tensor,
+    kernel: tuple[int, int],
+    shape: Sequence[int],
+    strides: tuple[int, int],
+    paddings: tuple[int, int],
+    dilations: tuple[int, int],
+) -> Sequence[Tensor]:
+    """Where every tap reads, as `grid_sample` counts: `(N, H', W', 2)` each, column first.
 
+    Args:
+        offsets: `(N, K, 2, H', W')`, row first, in pixels.
+        kernel: Its rows and columns.
+        shape: Of the input, H and W last.
+        strides: See `deform_conv2d`, as the others.
+        paddings: See there.
+        dilations: See there.
+    """
 
-def _sample(x: Tensor, positions: Tensor) -> Tensor:
-    """Read `x` `(N, C, H, W)` at `positions` `(N, 2, H', W')` given in pixels as (row, column); zero outside."""
-    height, width = x.shape[-2:]
-    rows, columns = positions.unbind(1)
-    grid = torch.stack([(2 * columns + 1) / width - 1, (2 * rows + 1) / height - 1], dim=-1)  # (N, H', W', 2)
-    return F.grid_sample(x, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    def places(axis: int) -> Tensor:
+        """Undisplaced positions along an axis, in pixels, `(taps, outputs)`."""
+        taps, outputs = (
+            torch.arange(count, device=offsets.device, dtype=offsets.dtype)
+            for count in (kernel[axis], offsets.shape[3 + axis])
+        )
+        return (taps * dilations[axis] - paddings[axis])[:, None] + outputs * strides[axis]
+
+    moved = offsets.unflatten(1, kernel)  # (N, rows, columns, 2, H', W')
+    rows = moved[:, :, :, 0] + places(0)[:, None, :, None]
+    columns = moved[:, :, :, 1] + places(1)[:, None, :]
+    grid = torch.stack([(2 * columns + 1) / shape[-1] - 1, (2 * rows + 1) / shape[-2] - 1], dim=-1)
+    return grid.flatten(1, 2).unbind(1)
 
 
 def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
     return (value, value) if isinstance(value, int) else value
 
 
-def _checked_out_size(
+def _check(
     x: Tensor,
     offset: Tensor,
     weight: Tensor,
@@ -110,7 +131,7 @@ def _checked_out_size(
     strides: tuple[int, int],
     paddings: tuple[int, int],
     dilations: tuple[int, int],
-) -> tuple[int, int]:
+) -> None:
     channels, num_taps = x.shape[1], weight.shape[2] * weight.shape[3]
     if channels % weight.shape[1] or weight.shape[0] % (channels // weight.shape[1] or 1):
         raise ValueError(f"weight {tuple(weight.shape)} does not fit an input of {channels} channels in whole groups.")
@@ -132,4 +153,3 @@ def _checked_out_size(
     expected = (x.shape[0], offset.shape[1] // 2, height, width)
     if mask is not None and tuple(mask.shape) != expected:
         raise ValueError(f"mask must have the shape {expected}, not {tuple(mask.shape)}.")
-    return height, width
