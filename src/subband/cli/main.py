@@ -16,9 +16,8 @@ from types import ModuleType
 from typing import Any
 
 from subband._version import __version__
-from subband.cli.data_paths import take_paths, without_paths
+from subband.cli.data_paths import put_back, take_paths, without_paths
 from subband.cli.option_rules import check_given
-from subband.config import path_arguments
 from subband.files import shown
 from subband.signals import SignalHandlers, Stopped, exit_code, say
 
@@ -77,17 +76,26 @@ def main(argv: Sequence[str] | None = None) -> int:
             Ctrl-C, 143 after SIGTERM.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    with SignalHandlers(_stop) as handlers:
-        try:
-            return _main(words)
-        except BaseException as error:
-            # A library may have turned what the signal raised into an error of its own.
-            if handlers.received is None and not isinstance(error, KeyboardInterrupt | Stopped):
-                return _report(error, words)
-            stop = error if isinstance(error, Stopped) else _stopped(handlers.received or signal.SIGINT)
-            if str(stop):
-                say(str(stop))
-            return stop.code
+    handlers = SignalHandlers(_stop)
+    try:
+        with handlers:
+            try:
+                return _main(words)
+            except BaseException as error:
+                return _end(error, words, handlers.received)
+    except (KeyboardInterrupt, Stopped) as error:  # the signal came while the handlers were set or taken back
+        return _end(error, words, handlers.received)
+
+
+def _end(error: BaseException, words: list[str], received: int | None) -> int:
+    """The exit code of a command that an error or a signal has ended, which is said."""
+    # A library may have turned what the signal raised into an error of its own.
+    if received is None and not isinstance(error, KeyboardInterrupt | Stopped):
+        return _report(error, words)
+    stop = error if isinstance(error, Stopped) else _stopped(received or signal.SIGINT)
+    if str(stop):
+        say(str(stop))
+    return stop.code
 
 
 def _main(words: list[str]) -> int:
@@ -154,11 +162,11 @@ def _parse(command: str, module: ModuleType, words: list[str]) -> Any:
         formatter_class=_formatter(),
     )
     module.add_arguments(parser)
+    stored: dict[str, Any] = {}
     parser.add_argument("--traceback", action="store_true", help="Show the Python traceback of an error.")
     try:
         if hasattr(module, "defaults"):  # a command whose defaults come from a file named on its command line
             stored = module.defaults(words)
-            paths = path_arguments(stored.get("data.args")) | paths
             parser.set_defaults(without_paths(stored))
         args = parser.parse_args(words)
     except ArgumentError as error:
@@ -168,9 +176,8 @@ def _parse(command: str, module: ModuleType, words: list[str]) -> Any:
         if end.code:
             raise
         return None
-    if paths:
-        args["data.args"].update({name: path for name, path in paths.items() if name in args["data.args"]})
     check_given(args, parser.get_defaults(), getattr(module, "OPTION_RULES", ()))
+    put_back(args, stored, paths)
     return args
 
 

@@ -35,7 +35,7 @@ from subband.training.resume import (
     record_changes,
     remove_leavings,
 )
-from subband.training.run_files import CONFIG_FILE, MODEL_FOLDER, STAGES_FOLDER, RunFiles, is_first_process
+from subband.training.run_files import CONFIG_FILE, LAST_FILE, MODEL_FOLDER, STAGES_FOLDER, RunFiles, is_first_process
 from subband.training.start import start_from
 from subband.training.task import Task
 from subband.training.trainer import build_trainer, check_machine, pick_training_device, read_history
@@ -84,7 +84,7 @@ def check_folder(folder: Path, *, overwrite: bool, resume: bool) -> RunFiles:
     Raises:
         FileExistsError: If something is there and neither `overwrite` nor `resume` is set, or `overwrite` is set and
             what is there is no run.
-        FileNotFoundError: If `resume` is set and there is nothing to resume.
+        FileNotFoundError: If `resume` is set and no run is there.
         ValueError: If both are set.
     """
     files = RunFiles(folder)
@@ -92,8 +92,10 @@ def check_folder(folder: Path, *, overwrite: bool, resume: bool) -> RunFiles:
         raise ValueError("--resume goes on with a run and --overwrite replaces it; use one of them.")
     if not is_first_process():
         return files
-    if resume and not (files.last.is_file() or (folder / STAGES_FOLDER).is_dir()):
-        raise FileNotFoundError(f"nothing to resume: {files.last} does not exist.")
+    if resume and not (files.last.is_file() or any(folder.glob(f"{STAGES_FOLDER}/*/{LAST_FILE}"))):
+        if not files.config.is_file():
+            raise FileNotFoundError(f"nothing to resume: {folder} holds no run.")
+        warnings.warn(f"nothing had been saved in {folder} yet; the run starts from the beginning.", stacklevel=3)
     is_taken = folder.is_dir() and any(folder.iterdir())
     if is_taken and overwrite and not (folder / CONFIG_FILE).is_file():
         raise FileExistsError(f"{folder} is no run folder (it has no {CONFIG_FILE}), so --overwrite leaves it alone.")
@@ -107,8 +109,9 @@ def make_folder(files: RunFiles, recipe: RecipeConfig) -> None:
     if is_first_process():
         if files.folder.exists():
             shutil.rmtree(files.folder)
-        files.last.parent.mkdir(parents=True)
-        write_atomically(files.config, config_text(recipe).encode())
+        files.folder.mkdir(parents=True)
+        write_atomically(files.config, config_text(recipe).encode())  # first: it says that the folder is a run's
+        files.last.parent.mkdir()
 
 
 def train(
@@ -162,7 +165,7 @@ def train(
             prepare = None
         previous = load_model(own.folder)
     run = _Run(stages[last], files, progress, resume_command, recipe)
-    return run.fit(previous, prepare=prepare, resume=resume and (not earlier or files.last.is_file()))
+    return run.fit(previous, prepare=prepare, resume=resume and files.last.is_file())
 
 
 def _check_stages(stages: Mapping[str, RecipeConfig]) -> None:
@@ -213,7 +216,7 @@ class _Run(NamedTuple):
             if error.errno not in _NO_SPACE:
                 raise
             place = error.filename or self.files.folder
-            then = f"go on with: {self.resume_command}" if self.files.last.is_file() else "start again."
+            then = f"go on with: {self.resume_command}" if self.files.config.is_file() else "start again."
             raise OSError(f"{place}: {error.strerror}; {self.files.what_is_safe()}; make room and {then}") from error
 
     def _train(
