@@ -18,7 +18,7 @@ from typing import Any
 from subband._version import __version__
 from subband.cli.data_paths import put_back, take_paths, without_paths
 from subband.cli.option_rules import check_given
-from subband.files import shown
+from subband.files import described, shown
 from subband.signals import SignalHandlers, Stopped, exit_code, say
 
 # Adding a command: write its file, name it here.
@@ -102,6 +102,12 @@ def _main(words: list[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names may hold what the terminal's encoding does not
             stream.reconfigure(errors="backslashreplace")
+    code = _answer(words)
+    _flush_output()  # a reader that is gone is noticed here at the latest
+    return code
+
+
+def _answer(words: list[str]) -> int:
     if not words or words[0] in {"-h", "--help"}:
         print(_overview())
         return 0
@@ -110,9 +116,20 @@ def _main(words: list[str]) -> int:
         return 0
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
-        code = _run(words[0], words[1:])
-    sys.stdout.flush()  # a reader that is gone is noticed here at the latest
-    return code
+        return _run(words[0], words[1:])
+
+
+def _flush_output() -> None:
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        _discard_output()
+        raise OSError(error.errno, error.strerror, "standard output") from error
+
+
+def _discard_output() -> None:
+    """What is still in the buffer of standard output goes nowhere, not to an error at the very end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _stop(number: int) -> None:
@@ -130,10 +147,15 @@ def _stopped(number: int) -> Stopped:
 def _report(error: BaseException, words: list[str]) -> int:
     """Say what is wrong with the input; other errors go on."""
     if isinstance(error, BrokenPipeError):  # whoever read our output, `head` for one, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still in the buffer goes nowhere
+        _discard_output()
         return UNREAD
     if "--traceback" in words or not isinstance(error, ValueError | TypeError | OSError | ImportError):
         raise error
+    if isinstance(error, OSError) and error.errno and not error.filename:
+        try:
+            _flush_output()
+        except OSError as of_output:
+            error = of_output
     print(f"subband: error: {_sentence(error)}", file=sys.stderr)
     return USER_ERROR
 
@@ -215,8 +237,8 @@ def _sentence(error: BaseException) -> str:
     package = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
     if package in EXTRAS:
         return f"this needs the package {package}: pip install 'subband[{EXTRAS[package]}]'."
-    if isinstance(error, OSError) and error.strerror and error.filename:
-        return f"{shown(error.filename)}: {error.strerror}."
+    if isinstance(error, OSError) and error.strerror:
+        return f"{described(error)}."
     return shown(" ".join(str(error).split())) or type(error).__name__
 
 

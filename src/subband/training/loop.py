@@ -18,7 +18,7 @@ from torch import nn
 
 from subband.config import RecipeConfig, recipe_text, stage_recipes
 from subband.data.loader import SampleLoader
-from subband.files import shown, write_atomically
+from subband.files import NO_SPACE, shown, write_atomically
 from subband.models.checkpoint import load_model, save_card, save_model
 from subband.models.model_folder import CONFIG_FILE as MODEL_CARD
 from subband.tasks import task_class
@@ -40,8 +40,6 @@ from subband.training.start import start_from
 from subband.training.task import Task
 from subband.training.trainer import build_trainer, check_machine, pick_training_device, read_history
 from subband.weight_files import read_checkpoint
-
-_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 
 
 class Loaders(LightningDataModule):
@@ -213,11 +211,12 @@ class _Run(NamedTuple):
                 return self._train(previous, prepare, state)
             return self._end(previous, state)
         except OSError as error:
-            if error.errno not in _NO_SPACE:
+            if error.errno not in NO_SPACE:
                 raise
             place = error.filename or self.files.folder
             then = f"go on with: {self.resume_command}" if self.files.config.is_file() else "start again."
-            raise OSError(f"{place}: {error.strerror}; {self.files.what_is_safe()}; make room and {then}") from error
+            remedy = "let it be written to" if error.errno == errno.EROFS else "make room"
+            raise OSError(f"{place}: {error.strerror}; {self.files.what_is_safe()}; {remedy} and {then}") from error
 
     def _train(
         self, previous: nn.Module | None, prepare: Callable[[], None] | None, state: RunState | None
@@ -368,6 +367,8 @@ def evaluate(
     metadata: Any = model.metadata
     facts = metadata.get("training", {})
     folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"{folder} is read-only; name another folder for the scores.")
     scores = score(recipe, model, data, folder, facts, name=Path(source).resolve().name)
     if finish is not None:
         finish(recipe, model, data, scores)
