@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from subband.files import new_path, utf8_path, write_atomically
+from subband.files import naming, new_path, utf8_path, write_atomically
 
 
 def test_a_full_disk_is_said_with_the_name_of_the_file_which_stays_as_it_was(tmp_path, monkeypatch):
@@ -36,3 +36,14 @@ def test_a_library_that_takes_no_bytes_but_utf8_reads_and_writes_through_a_link(
         path.write_bytes(str(path).encode())
     assert other.read_bytes()
     assert not os.path.lexists(path)
+
+
+def test_errors_name_the_file_that_the_user_knows(tmp_path):
+    path, temporary = tmp_path / "clip.mp4", tmp_path / ".aside.mp4"
+    for name in (None, str(temporary), f"file:{temporary}", temporary, temporary / "frame_0001.png"):
+        with pytest.raises(OSError, match="No space left") as caught, naming(path, temporary):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name)
+        assert caught.value.filename == str(path)
+    with pytest.raises(FileNotFoundError) as caught, naming(path, temporary):
+        raise FileNotFoundError(errno.ENOENT, "No such file", "other.mp4")
+    assert caught.value.filename == "other.mp4"

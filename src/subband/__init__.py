@@ -8,7 +8,7 @@ even torch is imported: every name loads what it needs when it is first used.
 
 from __future__ import annotations
 
-from subband import signals  # noqa: F401  isort: skip  first: it is there for Ctrl-C while PyTorch is loaded
+from subband import _early_signals  # noqa: F401  isort: skip  first: Ctrl-C may come while the rest is loaded
 import importlib
 from typing import TYPE_CHECKING, Any
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 RECIPES = Path(str(files("subband"))) / "recipes"
 PATH_ARGUMENTS = ("path", "root")
 """Arguments of data sets that name a file or folder."""
+WEIGHT_SETTINGS = (("model", "weights"), ("model", "teacher"), ("evaluation", "lpips_weights"))
+"""Settings that name a file, a folder, bundled weights or nothing."""
 
 
 @dataclass(kw_only=True)
@@ -285,6 +287,10 @@ def build_recipe(settings: dict[str, Any], where: str = "recipe") -> RecipeConfi
     values = {field.name: values[field.name] for field in dataclasses.fields(RecipeConfig)}
     recipe = copy.deepcopy(RecipeConfig(**values))
     recipe.data.args.update(paths)
+    for section, name in WEIGHT_SETTINGS:
+        given = (settings.get(section) or {}).get(name)
+        if given is not None:  # a text, however a parser of YAML reads it: a folder may be called null
+            setattr(getattr(recipe, section), name, given)
     return recipe
 
 

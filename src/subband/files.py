@@ -1,5 +1,6 @@
 """Writing files so that a reader never sees half of one, and nothing is lost by accident."""
 
+import errno
 import hashlib
 import os
 import re
@@ -9,6 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
+"""Numbers of the errors after which nothing else can be written either."""
+
+_NAMES = (str, bytes, os.PathLike)
 # Control characters, line and paragraph separators, marks that turn the direction of text, bytes that are no UTF-8.
 _UNSHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -32,6 +37,22 @@ def _escape(match: re.Match[str]) -> str:
     code = ord(match[0])
     is_byte = 0xDC80 <= code <= 0xDCFF  # how Python holds a byte that is no UTF-8
     return f"\\x{code - 0xDC00:02x}" if is_byte else match[0].encode("unicode_escape").decode()
+
+
+def described(error: Exception) -> str:
+    """What an error says, as one line without the full stop; of one of the operating system the file and the reason.
+
+    Args:
+        error: The error.
+
+    Example:
+        >>> described(FileNotFoundError(2, "No such file or directory", "a.png"))
+        'a.png: No such file or directory'
+    """
+    if isinstance(error, OSError) and error.strerror:
+        name = error.filename
+        return shown(f"{os.fsdecode(name)}: {error.strerror}" if isinstance(name, _NAMES) else error.strerror)
+    return shown(" ".join(str(error).split()).rstrip("."))
 
 
 def is_utf8(path: Path) -> bool:
@@ -119,19 +140,35 @@ def _aside(path: Path) -> Iterator[Path]:
     """A path beside `path` that is flushed to disk and renamed when the block ends without an error."""
     temporary = path.with_name(f"{_beginning(path)}{os.getpid()}{path.suffix}")
     try:
-        yield temporary
-        if temporary.is_file():
-            with open(temporary, "rb+") as file:
-                os.fsync(file.fileno())
-        _replace(temporary, path)
-    except OSError as error:
-        # PyAV writes `file:` before a name.
-        name = None if error.filename is None else Path(os.fsdecode(error.filename).removeprefix("file:"))
-        if error.errno is None or not (name is None or name == temporary or temporary in name.parents):
-            raise
-        raise OSError(error.errno, error.strerror, str(path)) from error  # a full disk does not name the file
+        with naming(path, temporary):
+            yield temporary
+            if temporary.is_file():
+                with open(temporary, "rb+") as file:
+                    os.fsync(file.fileno())
+            _replace(temporary, path)
     finally:
         _remove(temporary)
+
+
+@contextmanager
+def naming(path: Path, temporary: Path) -> Iterator[None]:
+    """Errors inside name the file that the user knows: those that name a temporary one, or none, as of a full disk.
+
+    Args:
+        path: The file to name.
+        temporary: File or folder in place of which it is named.
+
+    Raises:
+        OSError: With `path` in it.
+    """
+    try:
+        yield
+    except OSError as error:
+        # FFmpeg names a file by its address.
+        name = os.fsdecode(error.filename).removeprefix("file:") if isinstance(error.filename, _NAMES) else None
+        if error.errno is None or not (name is None or Path(name).is_relative_to(temporary)):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def check_new_path(path: Path, *, overwrite: bool = False) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -14,7 +15,6 @@ from typing import Any, NoReturn
 __all__ = ["STOP_SIGNALS", "SignalHandlers", "Stopped", "end_now", "exit_code", "say"]
 
 STOP_SIGNALS = tuple(signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-_PROGRAM = "subband.cli.main"
 
 
 class Stopped(BaseException):
@@ -92,26 +92,16 @@ def end_now(number: int) -> NoReturn:
     os._exit(exit_code(number))
 
 
-def _guard_start() -> None:
-    """Let Ctrl-C end the program `subband`, and no other, quietly while Python loads it, before its own handler is set.
-
-    Python loads this package, and PyTorch with it, before the first line of the program runs.
-    """
-    is_program = os.path.basename(sys.argv[0] if sys.argv else "").partition(".")[0] == "subband"
-    is_module = any(pair == ("-m", _PROGRAM) for pair in zip(sys.orig_argv, sys.orig_argv[1:], strict=False))
-    if (is_program or is_module) and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _end_quietly)
-
-
-def _end_quietly(number: int, frame: FrameType | None) -> NoReturn:
-    os.write(2, b"subband: interrupted.\n")
-    os._exit(exit_code(number))
-
-
 def say(text: str) -> None:
-    """One line on standard error, at once, if there is still a terminal."""
-    with suppress(OSError):
-        print(f"subband: {text}", file=sys.stderr, flush=True)
-
-
-_guard_start()
+    """One line on standard error, at once, if there is still a terminal; also from within a handler of signals."""
+    line = f"subband: {text}\n"
+    try:
+        # Past the buffer, which a signal may find in the middle of writing, and which then refuses to be entered again.
+        place = sys.stderr.fileno() if isinstance(sys.stderr, io.TextIOWrapper) else None
+    except (OSError, ValueError):  # closed, or not a file
+        place = None
+    with suppress(OSError, ValueError, RuntimeError, AttributeError):
+        if place is None:
+            print(line, end="", file=sys.stderr, flush=True)
+        else:
+            os.write(place, line.encode(sys.stderr.encoding, "backslashreplace"))

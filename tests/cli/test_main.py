@@ -1,5 +1,7 @@
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -65,3 +67,13 @@ def test_a_reader_that_leaves_early_gets_no_message():
     writer.stdout.close()
     assert writer.stderr.read() == b""
     assert writer.wait(timeout=120) == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_output_that_cannot_be_written_is_one_sentence():
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
+    for words in (["--version"], ["info", "gfnet_digits"]):
+        with open("/dev/full", "w") as full:
+            command = [sys.executable, "-m", "subband.cli.main", *words]
+            done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment)
+        assert (done.returncode, done.stderr) == (2, "subband: error: standard output: No space left on device.\n")

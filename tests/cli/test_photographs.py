@@ -1,6 +1,7 @@
 """What the commands for photographs share: names of results, folders with bad files, nothing overwritten."""
 
 import csv
+import errno
 import json
 import os
 import re
@@ -13,7 +14,7 @@ from PIL import Image
 from skimage import data
 
 from subband.cli.main import main
-from subband.cli.photographs import Job, beside, plan
+from subband.cli.photographs import Job, beside, for_each, plan
 from subband.media.images import read_image, write_image
 
 COMMANDS = {"denoise": "denoised", "decompose": "bands", "compress": "compressed"}
@@ -206,3 +207,15 @@ def test_animated_and_other_files_are_counted(photo: Path, tmp_path: Path, capsy
         options = ["--model", "gfnet_digits"] if command == "classify" else []
         assert main([command, *files, *options]) == 0
         assert "only the first image counts of" in capsys.readouterr().err, command
+
+
+def test_a_full_disk_ends_a_folder_of_photographs(tmp_path):
+    jobs = [Job(tmp_path / name, tmp_path / "out" / name) for name in ("a.png", "b.png", "c.png")]
+
+    def work(job):
+        if job.name == "b.png":
+            raise OSError(errno.ENOSPC, "No space left on device", "out/b.png")
+        job.target.touch()
+
+    with pytest.raises(OSError, match=r"^out/b.png: No space left on device; 1 of 3 photographs are done.$"):
+        for_each(jobs, work)

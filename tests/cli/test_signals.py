@@ -1,6 +1,7 @@
 """Ctrl-C and SIGTERM end every command with a line and their exit code; what is finished stays."""
 
 import importlib
+import io
 import os
 import re
 import signal
@@ -17,7 +18,7 @@ from subband.cli import main as cli
 from subband.cli.main import main
 from subband.media.images import write_image
 from subband.predictors.classification import ImageClassifier
-from subband.signals import SignalHandlers
+from subband.signals import SignalHandlers, say
 
 pytestmark = pytest.mark.usefixtures("plain_signals")
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -93,6 +94,43 @@ def test_a_second_ctrl_c_does_not_wait_and_a_second_sigterm_changes_nothing(monk
             signal.raise_signal(number)
     assert handlers.received == signal.SIGTERM
     assert seen == [signal.SIGTERM, "others", 130]
+
+
+def test_a_signal_while_the_handlers_are_set_is_no_traceback(monkeypatch, capsys):
+    original = SignalHandlers.__enter__
+
+    def interrupted(self):
+        original(self)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(SignalHandlers, "__enter__", interrupted)
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        assert main(["models"]) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert capsys.readouterr().err == "subband: interrupted; what was finished before is there.\n"
+
+
+def test_a_handler_speaks_in_the_middle_of_another_line(tmp_path, monkeypatch):
+    class Terminal(io.RawIOBase):
+        def writable(self):
+            return True
+
+        def fileno(self):
+            return file.fileno()
+
+        def write(self, content):
+            signal.raise_signal(signal.SIGTERM)
+            return file.write(content)
+
+    with open(tmp_path / "terminal", "wb", buffering=0) as file:
+        stream = io.TextIOWrapper(io.BufferedWriter(Terminal()), "utf-8", line_buffering=True)
+        monkeypatch.setattr(sys, "stderr", stream)
+        with SignalHandlers(lambda number: say("a signal")):
+            print("a line", file=sys.stderr)
+        monkeypatch.undo()
+    assert (tmp_path / "terminal").read_text() == "subband: a signal\na line\n"
 
 
 def test_a_signal_that_is_ignored_stays_ignored(monkeypatch):

@@ -195,8 +195,10 @@ def test_a_full_disk_names_the_file_and_what_is_safe(tmp_path, tiny, monkeypatch
         return fsync
 
     monkeypatch.setattr(os, "fsync", full_at(0, tmp_path / "first"))
-    with pytest.raises(OSError, match=r"last.ckpt: No space left on device; nothing had been saved yet; .*start"):
-        train(tiny(), tmp_path / "first", progress=False)
+    with pytest.raises(
+        OSError, match=r"last.ckpt: No space left on device; nothing had been saved yet; .*go on with: again"
+    ):
+        train(tiny(), tmp_path / "first", progress=False, resume_command="again")
     saved = itertools.count()
     monkeypatch.setattr(os, "fsync", full_at(1, tmp_path / "second"))
     with pytest.raises(OSError, match=r"No space left on device; .*last.ckpt is intact; .*go on with: again"):
@@ -204,6 +206,25 @@ def test_a_full_disk_names_the_file_and_what_is_safe(tmp_path, tiny, monkeypatch
     monkeypatch.undo()
     assert read_state(RunFiles(tmp_path / "second")).epochs == 1
     assert sorted(path.name for path in (tmp_path / "second" / "checkpoints").iterdir()) == ["best.ckpt", "last.ckpt"]
+
+
+def test_a_run_that_had_saved_nothing_goes_on_from_its_beginning(tmp_path, tiny, power_cut, losses):
+    power_cut(1, tiny(), tmp_path / "run")
+    with pytest.warns(UserWarning, match=r"nothing had been saved in .*run yet; the run starts from the beginning"):
+        train(tiny(), tmp_path / "run", resume=True, progress=False)
+    assert len(losses(tmp_path / "run")) == 12
+    power_cut(1, tiny(), tmp_path / "other")
+    with (
+        pytest.warns(UserWarning, match="from the beginning"),
+        pytest.raises(ValueError, match=r"optim.lr was 0.001 and is 0.1"),
+    ):
+        train(tiny(optim={"lr": 0.1}), tmp_path / "other", resume=True, progress=False)
+    # Killed before the first stage was there: of several stages only the first starts.
+    stages = [{"name": "warm", "settings": {"trainer": {"epochs": 1}}}, {"name": "main"}]
+    power_cut(1, tiny(stages=stages), tmp_path / "stages")
+    with pytest.warns(UserWarning, match=r"starts from the beginning"):
+        train(tiny(stages=stages), tmp_path / "stages", resume=True, progress=False)
+    assert (tmp_path / "stages" / "scores.json").is_file()
 
 
 def test_weights_are_saved_before_they_are_scored(tmp_path, tiny, monkeypatch):

@@ -16,10 +16,9 @@ from types import ModuleType
 from typing import Any
 
 from subband._version import __version__
-from subband.cli.data_paths import take_paths, without_paths
+from subband.cli.data_paths import put_back, take_paths, without_paths
 from subband.cli.option_rules import check_given
-from subband.config import path_arguments
-from subband.files import shown
+from subband.files import described, shown
 from subband.signals import SignalHandlers, Stopped, exit_code, say
 
 # Adding a command: write its file, name it here.
@@ -82,23 +81,38 @@ def main(argv: Sequence[str] | None = None) -> int:
             Ctrl-C, 143 after SIGTERM.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    with SignalHandlers(_stop) as handlers:
-        try:
-            return _main(words)
-        except BaseException as error:
-            # A library may have turned what the signal raised into an error of its own.
-            if handlers.received is None and not isinstance(error, KeyboardInterrupt | Stopped):
-                return _report(error, words)
-            stop = error if isinstance(error, Stopped) else _stopped(handlers.received or signal.SIGINT)
-            if str(stop):
-                say(str(stop))
-            return stop.code
+    handlers = SignalHandlers(_stop)
+    try:
+        with handlers:
+            try:
+                return _main(words)
+            except BaseException as error:
+                return _end(error, words, handlers.received)
+    except (KeyboardInterrupt, Stopped) as error:  # the signal came while the handlers were set or taken back
+        return _end(error, words, handlers.received)
+
+
+def _end(error: BaseException, words: list[str], received: int | None) -> int:
+    """The exit code of a command that an error or a signal has ended, which is said."""
+    # A library may have turned what the signal raised into an error of its own.
+    if received is None and not isinstance(error, KeyboardInterrupt | Stopped):
+        return _report(error, words)
+    stop = error if isinstance(error, Stopped) else _stopped(received or signal.SIGINT)
+    if str(stop):
+        say(str(stop))
+    return stop.code
 
 
 def _main(words: list[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names may hold what the terminal's encoding does not
             stream.reconfigure(errors="backslashreplace")
+    code = _answer(words)
+    _flush_output()  # a reader that is gone is noticed here at the latest
+    return code
+
+
+def _answer(words: list[str]) -> int:
     if not words or words[0] in {"-h", "--help"}:
         print(_overview())
         return 0
@@ -107,9 +121,20 @@ def _main(words: list[str]) -> int:
         return 0
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
-        code = _run(words[0], words[1:])
-    sys.stdout.flush()  # a reader that is gone is noticed here at the latest
-    return code
+        return _run(words[0], words[1:])
+
+
+def _flush_output() -> None:
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        _discard_output()
+        raise OSError(error.errno, error.strerror, "standard output") from error
+
+
+def _discard_output() -> None:
+    """What is still in the buffer of standard output goes nowhere, not to an error at the very end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _stop(number: int) -> None:
@@ -127,10 +152,15 @@ def _stopped(number: int) -> Stopped:
 def _report(error: BaseException, words: list[str]) -> int:
     """Say what is wrong with the input; other errors go on."""
     if isinstance(error, BrokenPipeError):  # whoever read our output, `head` for one, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still in the buffer goes nowhere
+        _discard_output()
         return UNREAD
     if "--traceback" in words or not isinstance(error, ValueError | TypeError | OSError | ImportError):
         raise error
+    if isinstance(error, OSError) and error.errno and not error.filename:
+        try:
+            _flush_output()
+        except OSError as of_output:
+            error = of_output
     print(f"subband: error: {_sentence(error)}", file=sys.stderr)
     return USER_ERROR
 
@@ -159,11 +189,11 @@ def _parse(command: str, module: ModuleType, words: list[str]) -> Any:
         formatter_class=_formatter(),
     )
     module.add_arguments(parser)
+    stored: dict[str, Any] = {}
     parser.add_argument("--traceback", action="store_true", help="Show the Python traceback of an error.")
     try:
         if hasattr(module, "defaults"):  # a command whose defaults come from a file named on its command line
             stored = module.defaults(words)
-            paths = path_arguments(stored.get("data.args")) | paths
             parser.set_defaults(without_paths(stored))
         args = parser.parse_args(words)
     except ArgumentError as error:
@@ -173,9 +203,8 @@ def _parse(command: str, module: ModuleType, words: list[str]) -> Any:
         if end.code:
             raise
         return None
-    if paths:
-        args["data.args"].update({name: path for name, path in paths.items() if name in args["data.args"]})
     check_given(args, parser.get_defaults(), getattr(module, "OPTION_RULES", ()))
+    put_back(args, stored, paths)
     return args
 
 
@@ -213,8 +242,8 @@ def _sentence(error: BaseException) -> str:
     package = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
     if package in EXTRAS:
         return f"this needs the package {package}: pip install 'subband[{EXTRAS[package]}]'."
-    if isinstance(error, OSError) and error.strerror and error.filename:
-        return f"{shown(error.filename)}: {error.strerror}."
+    if isinstance(error, OSError) and error.strerror:
+        return f"{described(error)}."
     return shown(" ".join(str(error).split())) or type(error).__name__
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from subband.cli.options import refuse_existing
-from subband.files import shown
+from subband.files import NO_SPACE, described, shown
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
@@ -202,7 +202,10 @@ def _for_several(jobs: Sequence[Job], work: Callable[[Job], Result]) -> tuple[li
         try:
             results.append(work(job))
         except (ValueError, OSError) as error:
-            warnings.warn(f"left out: {error}", stacklevel=2)
+            if isinstance(error, OSError) and error.errno in NO_SPACE:
+                done = f"{len(results)} of {len(jobs)} photographs are done"
+                raise OSError(f"{error.filename}: {error.strerror}; {done}.") from error
+            warnings.warn(f"left out: {described(error)}", stacklevel=2)
             failed.append(job.name)
     return results, failed
 

@@ -14,17 +14,12 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def add_weights_arguments(parser: ArgumentParser, *, default: str | None = None) -> None:
-    """Add the options that `open_weights` reads: `--model`, `--checkpoint` and `--set`; and `--device`.
-
-    Args:
-        parser: Parser of the command.
-        default: Name of the bundled weights that are taken if nothing is said.
-    """
+def add_weights_arguments(parser: ArgumentParser) -> None:
+    """Add the options that `open_weights` reads, `--model`, `--checkpoint` and `--set`, and `--device`."""
     parser.add_argument(
         "--model",
         type=str,
-        default=default,
+        default=None,
         help="Run folder, model folder, or name of bundled weights; with --checkpoint the name of a model.",
     )
     parser.add_argument(

@@ -32,7 +32,8 @@ def check_arguments(function: Callable[..., Any], args: Mapping[str, Any], what:
         if not _fits(value, hints[name]):
             has_choices = any(get_origin(hint) is Literal for hint in _alternatives(hints[name]))
             error = ValueError if has_choices else TypeError
-            raise error(f"argument {name!r} of {what} must be {_describe(hints[name])}, got {value!r}")
+            hint = "; a text that looks like something else needs quotes" if str in _alternatives(hints[name]) else ""
+            raise error(f"argument {name!r} of {what} must be {_describe(hints[name])}, got {value!r}{hint}")
 
 
 def _fits(value: Any, hint: Any) -> bool:

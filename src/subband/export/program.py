@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import torch
@@ -28,5 +29,7 @@ def export_program(model: nn.Module, inputs: Inputs, path: Path, *, dynamic_batc
     arguments, batch = as_arguments(inputs), torch.export.Dim("batch")
     shapes = ({0: batch},) * len(arguments) if dynamic_batch else None
     with torch.no_grad():
-        torch.export.save(torch.export.export(model, arguments, dynamic_shapes=shapes), path)
+        content = io.BytesIO()  # written by Python, since PyTorch ends the process when the disk is full
+        torch.export.save(torch.export.export(model, arguments, dynamic_shapes=shapes), content)
+        path.write_bytes(content.getbuffer())
         return largest_difference(model, torch.export.load(path).module(), arguments, dynamic_batch=dynamic_batch)

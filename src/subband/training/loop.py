@@ -18,7 +18,7 @@ from torch import nn
 
 from subband.config import RecipeConfig, recipe_text, stage_recipes
 from subband.data.loader import SampleLoader
-from subband.files import shown, write_atomically
+from subband.files import NO_SPACE, shown, write_atomically
 from subband.models.checkpoint import load_model, save_card, save_model
 from subband.models.model_folder import CONFIG_FILE as MODEL_CARD
 from subband.tasks import task_class
@@ -35,12 +35,10 @@ from subband.training.resume import (
     record_changes,
     remove_leavings,
 )
-from subband.training.run_files import CONFIG_FILE, MODEL_FOLDER, STAGES_FOLDER, RunFiles, is_first_process
+from subband.training.run_files import CONFIG_FILE, LAST_FILE, MODEL_FOLDER, STAGES_FOLDER, RunFiles, is_first_process
 from subband.training.task import Task
 from subband.training.trainer import build_trainer, check_machine, pick_training_device, read_history
 from subband.weight_files import read_checkpoint
-
-_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 
 
 class Loaders(LightningDataModule):
@@ -83,7 +81,7 @@ def check_folder(folder: Path, *, overwrite: bool, resume: bool) -> RunFiles:
     Raises:
         FileExistsError: If something is there and neither `overwrite` nor `resume` is set, or `overwrite` is set and
             what is there is no run.
-        FileNotFoundError: If `resume` is set and there is nothing to resume.
+        FileNotFoundError: If `resume` is set and no run is there.
         ValueError: If both are set.
     """
     files = RunFiles(folder)
@@ -91,8 +89,10 @@ def check_folder(folder: Path, *, overwrite: bool, resume: bool) -> RunFiles:
         raise ValueError("--resume goes on with a run and --overwrite replaces it; use one of them.")
     if not is_first_process():
         return files
-    if resume and not (files.last.is_file() or (folder / STAGES_FOLDER).is_dir()):
-        raise FileNotFoundError(f"nothing to resume: {files.last} does not exist.")
+    if resume and not (files.last.is_file() or any(folder.glob(f"{STAGES_FOLDER}/*/{LAST_FILE}"))):
+        if not files.config.is_file():
+            raise FileNotFoundError(f"nothing to resume: {folder} holds no run.")
+        warnings.warn(f"nothing had been saved in {folder} yet; the run starts from the beginning.", stacklevel=3)
     is_taken = folder.is_dir() and any(folder.iterdir())
     if is_taken and overwrite and not (folder / CONFIG_FILE).is_file():
         raise FileExistsError(f"{folder} is no run folder (it has no {CONFIG_FILE}), so --overwrite leaves it alone.")
@@ -106,8 +106,9 @@ def make_folder(files: RunFiles, recipe: RecipeConfig) -> None:
     if is_first_process():
         if files.folder.exists():
             shutil.rmtree(files.folder)
-        files.last.parent.mkdir(parents=True)
-        write_atomically(files.config, config_text(recipe).encode())
+        files.folder.mkdir(parents=True)
+        write_atomically(files.config, config_text(recipe).encode())  # first: it says that the folder is a run's
+        files.last.parent.mkdir()
 
 
 def train(
@@ -161,7 +162,7 @@ def train(
             prepare = None
         previous = load_model(own.folder)
     run = _Run(stages[last], files, progress, resume_command, recipe)
-    return run.fit(previous, prepare=prepare, resume=resume and (not earlier or files.last.is_file()))
+    return run.fit(previous, prepare=prepare, resume=resume and files.last.is_file())
 
 
 def _check_stages(stages: Mapping[str, RecipeConfig]) -> None:
@@ -209,11 +210,12 @@ class _Run(NamedTuple):
                 return self._train(previous, prepare, state)
             return self._end(previous, state)
         except OSError as error:
-            if error.errno not in _NO_SPACE:
+            if error.errno not in NO_SPACE:
                 raise
             place = error.filename or self.files.folder
-            then = f"go on with: {self.resume_command}" if self.files.last.is_file() else "start again."
-            raise OSError(f"{place}: {error.strerror}; {self.files.what_is_safe()}; make room and {then}") from error
+            then = f"go on with: {self.resume_command}" if self.files.config.is_file() else "start again."
+            remedy = "let it be written to" if error.errno == errno.EROFS else "make room"
+            raise OSError(f"{place}: {error.strerror}; {self.files.what_is_safe()}; {remedy} and {then}") from error
 
     def _train(
         self, previous: nn.Module | None, prepare: Callable[[], None] | None, state: RunState | None
@@ -364,6 +366,8 @@ def evaluate(
     metadata: Any = model.metadata
     facts = metadata.get("training", {})
     folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"{folder} is read-only; name another folder for the scores.")
     scores = score(recipe, model, data, folder, facts, name=Path(source).resolve().name)
     if finish is not None:
         finish(recipe, model, data, scores)

@@ -7,11 +7,9 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from subband.config import PATH_ARGUMENTS
+from subband.config import PATH_ARGUMENTS, WEIGHT_SETTINGS
 
 __all__ = ["absolute_paths", "find_paths"]
-
-_SETTINGS = (("model", "weights"), ("model", "teacher"), ("evaluation", "lpips_weights"))  # or a name, or nothing
 
 
 def absolute_paths(settings: dict[str, Any]) -> dict[str, Any]:
@@ -54,7 +52,7 @@ def _changed(settings: dict[str, Any], change: Any) -> dict[str, Any]:
     found = {key: change(f"data.args.{key}", args[key]) for key in PATH_ARGUMENTS if isinstance(args.get(key), str)}
     if found:
         changed["data"] = {**data, "args": {**args, **found}}
-    for section, key in _SETTINGS:
+    for section, key in WEIGHT_SETTINGS:
         value = (settings.get(section) or {}).get(key)
         if isinstance(value, str):
             changed[section] = {**changed[section], key: change(f"{section}.{key}", value)}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 CONFIG_FILE = "config.yaml"
+LAST_FILE = "checkpoints/last.ckpt"
 SCORES_FILE = "scores.json"
 MODEL_FOLDER = "model"
 STAGES_FOLDER = "stages"
@@ -25,7 +26,7 @@ class RunFiles(NamedTuple):
     @property
     def last(self) -> Path:
         """State to resume from."""
-        return self.folder / "checkpoints" / "last.ckpt"
+        return self.folder / LAST_FILE
 
     @property
     def best(self) -> Path:

@@ -22,14 +22,12 @@ if TYPE_CHECKING:
     from subband.visual.comparison import ClipComparison
 
 EXAMPLES = """examples:
-  subband deblur blurred.mp4 sharp.mp4
-  subband deblur blurred.mp4 sharp.mp4 --preview 5s --compare
-  subband deblur photo.jpg sharp.png
-  subband deblur frames/ sharp/ --model runs/estrnn
   subband deblur street.mov sharp.mov --model estrnn --checkpoint ESTRNN_BSD_2ms16ms.tar
+  subband deblur blurred.mp4 sharp.mp4 --model runs/estrnn --preview 5s --compare
+  subband deblur frames/ sharp/ --model runs/estrnn
+  subband deblur photo.jpg sharp.png --model runs/estrnn
 """
 
-BUNDLED = "unet_deblur"
 
 OPTION_RULES = (
     Needs("--reference", lambda args: args.compare, "goes with --compare"),
@@ -46,7 +44,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="What to write: .mp4, .mov, .mkv, .webm, .gif, .webp, .apng, no suffix for a folder of frames; for a "
         "photograph an image.",
     )
-    add_weights_arguments(parser, default=BUNDLED)
+    add_weights_arguments(parser)
     parser.add_argument("--half", action="store_true", help="Compute in bfloat16 where that is safe.")
     parser.add_argument("--compile", action="store_true", help="Compile the network; pays for long clips.")
     parser.add_argument("--seed", type=int, default=0, help="Chooses the noise of networks that begin with noise.")

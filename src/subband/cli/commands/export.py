@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from subband.cli.option_rules import Needs
 from subband.cli.options import add_model_arguments, attempt, example_input, open_model, refuse_existing
-from subband.files import shown, utf8_path
+from subband.files import naming, shown, utf8_path
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
@@ -76,7 +76,11 @@ def run(args: Namespace) -> None:
     if args.int8:
         batches = calibration_inputs(model, Path(args.calibration), inputs[0], args.calibration_images)
     shape = ", ".join(_shape_of(tensor, args.dynamic_batch) for tensor in inputs)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".subband-") as made, utf8_path(Path(made)) as folder:
+    with (
+        tempfile.TemporaryDirectory(dir=path.parent, prefix=".subband-") as made,
+        utf8_path(Path(made)) as folder,
+        naming(path, folder),
+    ):
         result = folder / (path.name if shown(path.name) == path.name else f"model{path.suffix}")
         export = export_onnx if path.suffix == ONNX else export_program
         with attempt(f"{args.model} cannot be written as {path.suffix}"):
