@@ -42,6 +42,8 @@ REFUSED = [
     (("synthesize-blur", "x", "y", "--sharp-exposure", "0.2"), "--sharp-exposure", "goes with --sharp-share"),
     (("synthesize-blur", "x", "y", "--jpeg-quality", "9", "9"), "--jpeg-quality", "goes with --jpeg-share"),
     (("synthesize-blur", "x", "y", "--fps", "12"), "--fps", "goes with --format mkv"),
+    (("deblur", "a.mp4", "b.mp4", "--reference", "c.mp4"), "--reference", "goes with --compare"),
+    (("deblur", "a.mp4", "b.mp4", "--duration", "2", "--preview", "1"), "--duration", "and --preview exclude each"),
     (("fuse", "a.png", "b.png", "--rule", "exposure", "--window", "5"), "--window", "goes with --rule largest"),
 ]
 WARNED = [

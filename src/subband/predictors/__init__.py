@@ -3,6 +3,7 @@
 from subband.predictors.classification import ImageClassifier, read_preprocessing
 from subband.predictors.progress import Progress, show_progress
 from subband.predictors.read_ahead import FileResult
+from subband.predictors.restoration import VideoRestorer
 from subband.predictors.streaming import ClipNetwork, NetworkRunner, Span, View, frame_noise, stream_clip
 from subband.predictors.video_prediction import Comparison, VideoPredictor
 
@@ -15,6 +16,7 @@ __all__ = [
     "Progress",
     "Span",
     "VideoPredictor",
+    "VideoRestorer",
     "View",
     "frame_noise",
     "read_preprocessing",

@@ -74,6 +74,7 @@ def run(args: Namespace) -> None:
         raise FileNotFoundError(f"{shown(source)} does not exist.")
     if target.exists() and target.samefile(source):
         raise ValueError(f"{shown(target)} is the clip itself; choose another name for the result.")
+    _check_options(args)
     refuse_existing(target, args.overwrite)
     if args.compare:
         for path in _compared(target):
@@ -89,6 +90,18 @@ def run(args: Namespace) -> None:
     print(f"wrote {shown(target)}")
     if args.compare:
         _compare(source, target, args, is_photo=is_photo)
+
+
+def _check_options(args: Namespace) -> None:
+    from subband.predictors.streaming import Span
+
+    if args.scene_cuts not in ("auto", "off"):
+        raise ValueError(f"--scene-cuts must be auto or off, got {args.scene_cuts!r}.")
+    Span.of(args.start, _duration(args))
+
+
+def _duration(args: Namespace) -> str | None:
+    return args.duration if args.preview is None else args.preview
 
 
 def _restorer(args: Namespace) -> VideoRestorer:
@@ -149,7 +162,7 @@ def _restore_clip(restorer: VideoRestorer, source: Path, target: Path, args: Nam
             target,
             scene_cuts=args.scene_cuts,
             start=args.start,
-            duration=args.duration if args.preview is None else args.preview,
+            duration=_duration(args),
             fps=args.fps,
             overwrite=args.overwrite,
             progress=progress,
@@ -174,7 +187,7 @@ def _compare(source: Path, target: Path, args: Namespace, *, is_photo: bool) -> 
         target,
         None if is_photo else video,
         reference=args.reference,
-        span=Span.of(args.start, args.duration if args.preview is None else args.preview),
+        span=Span.of(args.start, _duration(args)),
         fps=args.fps,
         overwrite=args.overwrite,
     )
@@ -189,8 +202,9 @@ def _compare(source: Path, target: Path, args: Namespace, *, is_photo: bool) -> 
 
 def _show_scores(comparison: ClipComparison) -> None:
     assert comparison.scores is not None
+    print(f"against the reference, {comparison.num_frames} frames:")
     headings = ["", "PSNR dB", "SSIM"]
-    table = open_table(headings, title=f"Against the reference, {comparison.num_frames} frames", right=headings[1:])
+    table = open_table(headings, right=headings[1:])
     for name, score in zip(("before", "after"), comparison.scores, strict=True):
         ssim: Any = "-" if score.ssim is None else f"{score.ssim:.4f}"
         table.add_row(name, f"{score.psnr:.2f}", ssim)

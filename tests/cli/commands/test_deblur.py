@@ -1,0 +1,115 @@
+"""`subband deblur`: clips and photographs from file to file, what is compared, what is refused."""
+
+import pytest
+import torch
+
+from subband import create_model, save_model
+from subband.cli.main import main
+from subband.convert import export_published
+from subband.media import probe, read_clip, write_clip, write_image
+from subband.media.images import read_image
+from subband.predictors.restoration import VideoRestorer
+
+SMALL = {"n_features": 2, "n_blocks": 1}
+
+
+def call(*words) -> int:
+    return main(["deblur", *map(str, words)])
+
+
+@pytest.fixture
+def clip(tmp_path):
+    path = tmp_path / "clip.mkv"
+    write_clip(path, torch.rand(5, 3, 20, 28), fps=5)
+    return path
+
+
+@pytest.fixture
+def estrnn(tmp_path):
+    torch.manual_seed(0)
+    model = create_model("estrnn", **SMALL).eval()
+    torch.save({"state_dict": export_published(model)}, tmp_path / "published.tar")
+    save_model(model, tmp_path / "own")
+    return model
+
+
+def test_published_weights_restore_a_folder_of_frames(tmp_path, estrnn):
+    frames = (torch.rand(4, 3, 20, 28) * 255).round() / 255
+    write_clip(tmp_path / "frames", frames)
+    words = ["--model", "estrnn", "--checkpoint", tmp_path / "published.tar"]
+    for key, value in SMALL.items():
+        words += ["--set", f"{key}={value}"]
+    assert call(tmp_path / "frames", tmp_path / "out", *words) == 0
+    with torch.inference_mode():
+        expected = estrnn.restore(frames[None])[0].clamp(0, 1)
+    assert (read_clip(tmp_path / "out") - expected).abs().max() < 0.6 / 255
+    assert call(tmp_path / "frames", tmp_path / "again", "--model", tmp_path / "own") == 0
+    assert torch.equal(read_clip(tmp_path / "again"), read_clip(tmp_path / "out"))
+
+
+def test_part_of_a_clip_beside_its_reference(tmp_path, clip, capsys):
+    out = tmp_path / "out.mkv"
+    words = ("--model", "identity", "--start", "0.2", "--preview", "0.6s", "--compare", "--reference", clip)
+    assert call(clip, out, *words) == 0
+    assert (probe(out).num_frames, probe(out).fps) == (3, 5)
+    assert "against the reference, 3 frames" in capsys.readouterr().out
+    assert probe(tmp_path / "out_compare.mkv").num_frames == 3
+    assert 'type="range"' in (tmp_path / "out_compare.html").read_text("utf-8")
+    assert call(clip, out, "--model", "identity") == 2
+    assert "--overwrite" in capsys.readouterr().err
+
+
+def test_photographs_keep_depth_opacity_and_gray(tmp_path):
+    gray, alpha = torch.rand(1, 17, 9), torch.rand(1, 17, 9)
+    write_image(tmp_path / "gray.png", gray, alpha=alpha, bit_depth=16)
+    assert call(tmp_path / "gray.png", tmp_path / "out.png", "--model", "identity", "--compare") == 0
+    found = read_image(tmp_path / "out.png")
+    assert found.info.bit_depth == 16
+    assert (found.pixels - gray).abs().max() < 1e-4
+    assert (found.alpha - alpha).abs().max() < 1e-4
+    assert (tmp_path / "out_compare.html").is_file()
+    assert not (tmp_path / "out_compare.mp4").exists()
+
+
+def test_noise_belongs_to_frames(tmp_path):
+    """The same seed gives the same frames, however long the windows are in which they come; another seed others."""
+    small = {"num_feat": 8, "propagation_blocks": 1, "num_blocks": (1, 1), "heads": (1, 2), "prior_feat": 4}
+    model = create_model("vd_diff", **small)
+    frames = torch.rand(1, 3, 16, 16)
+    first, again, other = (VideoRestorer(model, seed=seed).restore(frames) for seed in (0, 0, 1))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_half_precision_is_close(tmp_path, estrnn):
+    frames = torch.rand(3, 3, 16, 16)
+    full, half = (VideoRestorer(estrnn, half=is_half).restore(frames) for is_half in (False, True))
+    assert 0 < (full - half).abs().max() < 0.05
+
+
+def test_mistakes_are_one_sentence(tmp_path, clip, estrnn, capsys):
+    save_model(create_model("gfnet_xs", img_size=32, dims=(16,), depths=(1,)), tmp_path / "classifier")
+    photo = tmp_path / "photo.png"
+    write_image(photo, torch.rand(3, 16, 16))
+    own = ("--model", tmp_path / "own")
+    cases = {
+        (clip, tmp_path / "out.mkv"): "--model is needed",
+        (tmp_path / "none.mp4", tmp_path / "out.mkv", *own): "none.mp4 does not exist",
+        (clip, clip, *own, "--overwrite"): "is the clip itself",
+        (clip, tmp_path / "out.xyz", *own): "has no known suffix",
+        (clip, tmp_path / "out.mkv", "--model", "estrnn"): "has fresh weights",
+        (clip, tmp_path / "out.mkv", "--model", tmp_path / "classifier"): "not a network for restoration",
+        (clip, tmp_path / "out.mkv", *own, "--reference", clip): "--reference goes with --compare",
+        (clip, tmp_path / "out.mkv", *own, "--tile", "some"): "tile must be auto, off or a number",
+        (clip, tmp_path / "out.mkv", *own, "--scene-cuts", "some"): "--scene-cuts must be",
+        (clip, tmp_path / "out.mkv", *own, "--window", "3"): "window",
+        (clip, tmp_path / "out.mkv", *own, "--start", "soon"): "must be a time",
+        (photo, tmp_path / "out.mp4", *own): "must end in",
+        (photo, tmp_path / "out.png", *own, "--preview", "2s"): "is a photograph",
+    }
+    for words, sentence in cases.items():
+        assert call(*words) == 2, words
+        error = capsys.readouterr().err
+        assert sentence in error, error
+        assert len(error.splitlines()) == 1, error
+    assert not list(tmp_path.glob("out*"))
