@@ -104,7 +104,7 @@ def test_mistakes_are_one_sentence(tmp_path, clip, estrnn, capsys):
         (clip, tmp_path / "out.mkv", *own, "--scene-cuts", "some"): "--scene-cuts must be",
         (clip, tmp_path / "out.mkv", *own, "--window", "3"): "window",
         (clip, tmp_path / "out.mkv", *own, "--start", "soon"): "must be a time",
-        (photo, tmp_path / "out.mp4", *own): "must end in",
+        (photo, tmp_path / "out.mp4", *own): "no suffix of an image",
         (photo, tmp_path / "out.png", *own, "--preview", "2s"): "is a photograph",
     }
     for words, sentence in cases.items():
