@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from subband.device import pick_device
+from subband.media.video import read_clip
 from subband.models.checkpoint import load_model
 from subband.models.protocols.restoration import RestorationModel
 from subband.models.vd_diff.vd_diff import PriorRestorer, VDDiff
@@ -125,12 +126,7 @@ class VideoRestorer:
         Returns:
             `(T, C, H, W)` in `[0, 1]`, on the CPU.
         """
-        if isinstance(frames, str | Path):
-            from subband.media.video import read_clip
-
-            clip = read_clip(frames)
-        else:
-            clip = as_frames(frames)
+        clip = read_clip(frames) if isinstance(frames, str | Path) else as_frames(frames)
         is_gray = clip.shape[1] == 1
         restored = self.runner.run(clip.expand(-1, 3, -1, -1) if is_gray else clip, scene_cuts=scene_cuts).clamp(0, 1)
         return restored.mean(1, keepdim=True) if is_gray else restored

@@ -343,7 +343,7 @@ def test_nothing_is_overwritten_unless_asked(model, photos, tmp_path, capsys):
     [
         (("--top", "0"), "--top must be at least 1, got 0"),
         (("--batch-size", "0"), "--batch-size must be at least 1, got 0"),
-        (("--out", "classes.txt"), "--out must end in .csv or .json, not 'classes.txt'"),
+        (("--out", "classes.txt"), "--out must end in .csv or .json, not classes.txt"),
         (("--device", "tpu"), "device must be one of"),
     ],
 )

@@ -150,7 +150,7 @@ def test_nothing_is_overwritten_unless_asked(words, photo, capsys):
         (("--stage", "1"), "--stage must lie within the 1 stages"),
         (("--class", "aple"), "--class 'aple' is no class of this network; did you mean 'apple'?"),
         (("--class", "4"), "--class '4' is no class of this network; there are 4, from 0"),
-        (("--out", "why.jpg"), "--out must end in .png, not 'why.jpg'"),
+        (("--out", "why.jpg"), "--out must end in .png, not why.jpg"),
         (("--device", "tpu"), "device must be one of"),
         (("--model", "wsfvit_p0"), "fresh weights"),
     ],

@@ -39,6 +39,6 @@ def test_splits_have_one_scale_and_one_context():
 def test_values_beyond_the_range_are_warned_about():
     pairs = NoPairs(PairSpec(frames=1, height=2, width=2))
     with pytest.warns(UserWarning, match=r"degraded frames lie in \[0, 255\]"):
-        pairs.check_batch((torch.tensor([0.0, 255.0]), torch.zeros(2)))
+        pairs.check_batch(([torch.tensor([0.0, 255.0])], [torch.zeros(2)]))
     with pytest.raises(ValueError, match="nothing to train on"):
         len(pairs)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from subband.cli.option_rules import Needs
 from subband.cli.options import open_table, refuse_existing, show_table
 from subband.cli.weights import add_weights_arguments, open_weights
-from subband.files import shown
+from subband.files import new_path, shown
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
@@ -176,7 +176,6 @@ def _compared(target: Path) -> tuple[Path, Path]:
 
 
 def _compare(source: Path, target: Path, args: Namespace, *, is_photo: bool) -> None:
-    from subband.files import new_path
     from subband.predictors.streaming import Span
     from subband.visual.comparison import compare_clips
     from subband.visual.comparison_page import comparison_page
