@@ -84,7 +84,6 @@ def plan(
         FileExistsError: If there is a result and `overwrite` is not set.
         ValueError: If the folder holds no photographs, or a result would replace a photograph.
     """
-
     from subband.media.images import list_images
     from subband.media.picture_files import warn_animated
 

@@ -57,7 +57,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     """Read, predict, write."""
-
     from subband.device import pick_device
     from subband.media.frames import working_size
     from subband.media.sources import open_clip
