@@ -86,6 +86,16 @@ def test_a_signal_during_an_import_is_no_error_of_the_import(monkeypatch, capsys
     assert importlib.import_module is importing
 
 
+def test_ctrl_c_in_code_that_is_compiled_from_a_text():
+    program = (
+        "import subband.cli.main as cli\n"
+        "cli._run = lambda *words: exec('import signal; signal.raise_signal(signal.SIGINT)')\n"
+        "raise SystemExit(cli.main(['models']))"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], env=ENVIRONMENT, capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (130, "subband: interrupted; what was finished before is there.\n")
+
+
 def test_a_second_ctrl_c_does_not_wait_and_a_second_sigterm_changes_nothing(monkeypatch):
     seen = []
     monkeypatch.setattr(os, "_exit", seen.append)

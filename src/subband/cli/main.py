@@ -137,11 +137,17 @@ def _discard_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+class _Interrupt(KeyboardInterrupt):
+    """Ctrl-C, as a class of our own.
+
+    A KeyboardInterrupt that passes through code which Python compiles from a text, as dataclasses and extension modules
+    do, makes it kill the process by the signal at its end, whatever the exit code; one of another class does not.
+    """
+
+
 def _stop(number: int) -> None:
     """What a first signal does: Ctrl-C as Python has it, SIGTERM likewise."""
-    if number == signal.SIGINT:
-        raise KeyboardInterrupt
-    raise _stopped(number)
+    raise _Interrupt if number == signal.SIGINT else _stopped(number)
 
 
 def _stopped(number: int) -> Stopped:
