@@ -19,7 +19,6 @@ VD_DIFF = {
     "heads": (1, 2),
     "prior_feat": 4,
     "residual": 2,
-    "zero_head": False,
 }
 # Arguments that make a network small without making it another one, by the name of its class.
 SMALL: dict[str, dict[str, Any]] = {

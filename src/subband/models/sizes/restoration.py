@@ -29,7 +29,6 @@ VD_DIFF_SMALL: dict[str, Any] = {
     "heads": (2, 4),
     "prior_feat": 8,
     "residual": 1,
-    "zero_head": True,
 }
 FTDEBLUR_ROWS: dict[str, tuple[dict[str, Any], int]] = {
     "ftdeblur": ({}, 4_186_452),

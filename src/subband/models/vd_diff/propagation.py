@@ -21,6 +21,9 @@ NUM_BLOCKS = 3
 class DynamicFilter(nn.Module):
     """A 3x3 kernel for every pixel and channel, predicted from the features themselves, and applied to them.
 
+    A fresh filter passes the features on: its kernels are about one in the middle and zero around it. (Ours; from kernels
+    all about zero, next to nothing of the features is left, and the recurrences learn late.)
+
     Args:
         dim: Channels C.
 
@@ -33,6 +36,8 @@ class DynamicFilter(nn.Module):
         self.fine = nn.Sequential(*(ResidualBlock(dim) for _ in range(NUM_BLOCKS)))
         self.coarse = nn.Sequential(*(ResidualBlock(dim) for _ in range(NUM_BLOCKS)))
         self.to_kernels = nn.Conv2d(dim, KERNEL_SIZE**2 * dim, 1)
+        assert self.to_kernels.bias is not None
+        self.to_kernels.bias.data.view(dim, -1)[:, KERNEL_SIZE**2 // 2] += 1
 
     def kernels(self, x: Tensor) -> Tensor:
         """Kernels `(B, C * 9, H / 8, W / 8)`, those of a channel together, row by row."""

@@ -59,7 +59,6 @@ class VDDiffStage1(PriorRestorer):
         bias: Biases of the transformer's convolutions.
         prior_feat: Width of the teacher; the prior has P = 4 times as many entries.
         residual: How often the input is added; published networks add it twice, new ones learn faster with 1.
-        zero_head: Start with a correction of zero, against a bad start of the training.
 
     Shape:
         frames and target `(B, T, 3, H, W)` in [0, 1], RGB; restored frames like them, not clipped.
@@ -83,7 +82,6 @@ class VDDiffStage1(PriorRestorer):
         bias: bool = False,
         prior_feat: int = 64,
         residual: int = 2,
-        zero_head: bool = False,
     ) -> None:
         super().__init__(
             num_feat=num_feat,
@@ -95,7 +93,6 @@ class VDDiffStage1(PriorRestorer):
             bias=bias,
             prior_feat=prior_feat,
             residual=residual,
-            zero_head=zero_head,
         )
         self.teacher = PriorEncoder(2, prior_feat)
 

@@ -49,7 +49,6 @@ class PriorRestorer(RestorationModel):
         bias: bool = False,
         prior_feat: int = 64,
         residual: int = 2,
-        zero_head: bool = False,
     ) -> None:
         super().__init__()
         _check(num_feat, propagation_blocks, num_blocks, heads, prior_feat)
@@ -67,9 +66,6 @@ class PriorRestorer(RestorationModel):
             cross_attention_heads=cross_attention_heads if use_cross_attention else None,
             bias=bias,
         )
-        if zero_head:
-            for value in self.restorer.head.parameters():
-                nn.init.zeros_(value)
 
     def forward_clip(self, frames: Tensor) -> Tensor:
         """Not used: the network needs a prior as well."""
@@ -135,7 +131,6 @@ class VDDiff(PriorRestorer):
         timesteps: Steps of the diffusion.
         prior_feat: Width of the condition encoder; the prior has P = 4 times as many entries.
         residual: How often the input is added; published networks add it twice, new ones learn faster with 1.
-        zero_head: Start with a correction of zero, against a bad start of the training.
 
     Shape:
         frames `(B, T, 3, H, W)` in [0, 1], RGB; result the same, not clipped.
@@ -164,7 +159,6 @@ class VDDiff(PriorRestorer):
         timesteps: int = 4,
         prior_feat: int = 64,
         residual: int = 2,
-        zero_head: bool = False,
     ) -> None:
         super().__init__(
             num_feat=num_feat,
@@ -176,7 +170,6 @@ class VDDiff(PriorRestorer):
             bias=bias,
             prior_feat=prior_feat,
             residual=residual,
-            zero_head=zero_head,
         )
         self.diffusion = PriorDiffusion(
             prior_feat,

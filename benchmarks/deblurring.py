@@ -1,0 +1,144 @@
+"""Small networks for deblurring against each other: equal parameters, an equal time of training, clips never seen.
+
+Every network is trained by its recipe `restoration/NAME_s` with every seed, then restores held-out clips once, as
+`subband deblur` does. PSNR and SSIM are those of the frames as bytes; a gain is against the blurred frames.
+
+usage: python benchmarks/deblurring.py --pairs FOLDER [--photos FOLDER] [--seeds 0 1] [--runs runs/deblurring]
+           [--train-only] [--out FILE.json]
+
+FOLDER of pairs: what `subband synthesize-blur` writes, blur/CLIP beside sharp/CLIP. Photographs to train on: with
+train/, val/ and test/ inside; scikit-image's by default. Runs that are finished are not trained again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from records import Cell, add_out_argument, line, measured, rounded, write_record
+from subband.media.images import list_images, read_image
+from subband.metrics.restoration import RestorationMetrics
+from subband.predictors import VideoRestorer
+from subband.training.comparison import Entry, mean_and_spread, run_folder, train_entries
+
+NETWORKS = ("residual_unet_s", "estrnn_s", "ftdeblur_s", "vd_diff_s")
+CPU_SECONDS = "cpu_seconds.json"
+
+
+def train_all(entries: Sequence[Entry], seeds: Sequence[int], runs: Path) -> None:
+    """Train what is missing; keeps the processor time of runs that were not interrupted."""
+    for seed in seeds:
+        for entry in entries:
+            folder, started = run_folder(runs, entry, seed), time.process_time()
+            was_begun = folder.exists()
+            train_entries([entry], [seed], runs, announce=lambda text: print(text, flush=True))
+            if not was_begun:
+                (folder / CPU_SECONDS).write_text(json.dumps(time.process_time() - started))
+
+
+def scores_of(restorer: VideoRestorer | None, pairs: Path, clips: Sequence[str]) -> list[tuple[float, float]]:
+    """PSNR and SSIM of every clip; of the blurred frames as they are without a network."""
+    scores = []
+    for clip in clips:
+        blurred, sharp = (frames_of(pairs / side / clip) for side in ("blur", "sharp"))
+        restored = blurred if restorer is None else restorer.restore(blurred)
+        metrics = RestorationMetrics(names=("psnr", "ssim"))
+        metrics.update(as_bytes(restored)[None], sharp[None], blurred[None])
+        values = metrics.compute()
+        scores.append((values["psnr"], values["ssim"]))
+    return scores
+
+
+def frames_of(folder: Path) -> Tensor:
+    """`(T, 3, H, W)` in [0, 1]."""
+    return torch.stack([read_image(path) for path in list_images(folder)])
+
+
+def as_bytes(frames: Tensor) -> Tensor:
+    """What is left when frames are stored."""
+    return (255 * frames.clamp(0, 1)).round() / 255
+
+
+def cpu_minutes(runs: Path, entry: Entry, seeds: Sequence[int]) -> str:
+    """Mean processor time of the training, a dash where a run was interrupted."""
+    files = [run_folder(runs, entry, seed) / CPU_SECONDS for seed in seeds]
+    return mean_and_spread([json.loads(file.read_text()) / 60 if file.is_file() else None for file in files], 1)
+
+
+def row_of(
+    entry: Entry, seeds: Sequence[int], runs: Path, pairs: Path, before: list[tuple[float, float]]
+) -> list[Cell]:
+    """Gains of a network: on every clip, on all of them, and in SSIM; mean and standard deviation over the seeds."""
+    clips = clips_of(pairs)
+    restorers = [VideoRestorer.load(run_folder(runs, entry, seed)) for seed in seeds]
+    after = [scores_of(restorer, pairs, clips) for restorer in restorers]
+    gains = [[new[0] - old[0] for new, old in zip(scores, before, strict=True)] for scores in after]
+    ssim = [statistics.mean(new[1] - old[1] for new, old in zip(scores, before, strict=True)) for scores in after]
+    parameters = sum(parameter.numel() for parameter in restorers[0].model.parameters())
+    return [
+        entry.label,
+        parameters,
+        cpu_minutes(runs, entry, seeds),
+        *(mean_and_spread(column, 2) for column in zip(*gains, strict=True)),
+        mean_and_spread([statistics.mean(values) for values in gains], 2),
+        mean_and_spread(ssim, 4),
+    ]
+
+
+def clips_of(pairs: Path) -> list[str]:
+    """Names of the clips in a folder of pairs."""
+    return sorted(path.name for path in (pairs / "blur").iterdir())
+
+
+def main() -> None:
+    style = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=style, allow_abbrev=False)
+    parser.add_argument("--pairs", type=Path, required=True)
+    parser.add_argument("--photos", type=Path)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    parser.add_argument("--runs", type=Path, default=Path("runs/deblurring"))
+    parser.add_argument("--train-only", action="store_true", help="score nothing yet")
+    add_out_argument(parser)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    data = {} if options.photos is None else {"data": {"args": {"path": str(options.photos), "in_memory": True}}}
+    entries = [
+        Entry(label=name, name=name, recipe=f"restoration/{name}", changes={"trainer": {"device": "cpu"}, **data})
+        for name in NETWORKS
+    ]
+    train_all(entries, options.seeds, options.runs)
+    if options.train_only:
+        return
+    clips = clips_of(options.pairs)
+    before = scores_of(None, options.pairs, clips)
+    columns = ["network", "parameters", "CPU minutes", *clips, "mean dB", "SSIM"]
+    blurred: list[Cell] = ["blurred, PSNR and SSIM", 0, None, *(rounded(psnr, 2) for psnr, _ in before)]
+    blurred += [
+        rounded(statistics.mean(psnr for psnr, _ in before), 2),
+        rounded(statistics.mean(s for _, s in before), 4),
+    ]
+    rows = [blurred]
+    print(line(columns), line(["---"] * len(columns)), line(blurred), sep="\n", flush=True)
+    for entry in entries:
+        rows.append(row_of(entry, options.seeds, options.runs, options.pairs, before))
+        print(line(rows[-1]), flush=True)
+    if options.out is not None:
+        about = [
+            f"Gain in PSNR (dB) and SSIM over the blurred frames of {len(clips)} clips that no network has seen, mean "
+            f"and standard deviation over {len(options.seeds)} seed(s); the first row has the figures of the blurred "
+            "frames themselves."
+        ]
+        write_record(
+            measured("Small networks for deblurring", columns, rows, seeds=options.seeds, about=about), options.out
+        )
+
+
+if __name__ == "__main__":
+    main()
