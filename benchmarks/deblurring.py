@@ -23,22 +23,36 @@ import torch
 from torch import Tensor
 
 from records import Cell, add_out_argument, line, measured, rounded, write_record
-from subband.media.images import list_images, read_image
-from subband.metrics.restoration import RestorationMetrics
+from subband.cli.main import main as subband_command
+from subband.media import list_images, read_image
+from subband.metrics import RestorationMetrics
 from subband.predictors import VideoRestorer
-from subband.training.comparison import Entry, mean_and_spread, run_folder, train_entries
+from trained import spread
 
 NETWORKS = ("residual_unet_s", "estrnn_s", "ftdeblur_s", "vd_diff_s")
 CPU_SECONDS = "cpu_seconds.json"
 
 
-def train_all(entries: Sequence[Entry], seeds: Sequence[int], runs: Path) -> None:
+def train_all(seeds: Sequence[int], runs: Path, photos: Path | None) -> None:
     """Train what is missing; keeps the processor time of runs that were not interrupted."""
+    data = [] if photos is None else ["--data.args.path", str(photos), "--data.args.in_memory", "true"]
     for seed in seeds:
-        for entry in entries:
-            folder, started = run_folder(runs, entry, seed), time.process_time()
+        for name in NETWORKS:
+            folder, started = runs / f"{name}_seed{seed}", time.process_time()
             was_begun = folder.exists()
-            train_entries([entry], [seed], runs, announce=lambda text: print(text, flush=True))
+            words = [
+                "train",
+                f"restoration/{name}",
+                "--out",
+                str(folder),
+                "--seed",
+                str(seed),
+                "--trainer.device",
+                "cpu",
+            ]
+            code = subband_command([*words, *data, *(["--resume"] if was_begun else [])])
+            if code:
+                raise SystemExit(code)
             if not was_begun:
                 (folder / CPU_SECONDS).write_text(json.dumps(time.process_time() - started))
 
@@ -66,29 +80,25 @@ def as_bytes(frames: Tensor) -> Tensor:
     return (255 * frames.clamp(0, 1)).round() / 255
 
 
-def cpu_minutes(runs: Path, entry: Entry, seeds: Sequence[int]) -> str:
-    """Mean processor time of the training, a dash where a run was interrupted."""
-    files = [run_folder(runs, entry, seed) / CPU_SECONDS for seed in seeds]
-    return mean_and_spread([json.loads(file.read_text()) / 60 if file.is_file() else None for file in files], 1)
+def cpu_minutes(folders: Sequence[Path]) -> str | None:
+    """Processor time of the trainings, None where one of them was interrupted."""
+    files = [folder / CPU_SECONDS for folder in folders]
+    return spread([json.loads(file.read_text()) / 60 for file in files], 1) if all(map(Path.is_file, files)) else None
 
 
-def row_of(
-    entry: Entry, seeds: Sequence[int], runs: Path, pairs: Path, before: list[tuple[float, float]]
-) -> list[Cell]:
+def row_of(name: str, folders: Sequence[Path], pairs: Path, before: list[tuple[float, float]]) -> list[Cell]:
     """Gains of a network: on every clip, on all of them, and in SSIM; mean and standard deviation over the seeds."""
-    clips = clips_of(pairs)
-    restorers = [VideoRestorer.load(run_folder(runs, entry, seed)) for seed in seeds]
-    after = [scores_of(restorer, pairs, clips) for restorer in restorers]
+    restorers = [VideoRestorer.load(folder) for folder in folders]
+    after = [scores_of(restorer, pairs, clips_of(pairs)) for restorer in restorers]
     gains = [[new[0] - old[0] for new, old in zip(scores, before, strict=True)] for scores in after]
     ssim = [statistics.mean(new[1] - old[1] for new, old in zip(scores, before, strict=True)) for scores in after]
-    parameters = sum(parameter.numel() for parameter in restorers[0].model.parameters())
     return [
-        entry.label,
-        parameters,
-        cpu_minutes(runs, entry, seeds),
-        *(mean_and_spread(column, 2) for column in zip(*gains, strict=True)),
-        mean_and_spread([statistics.mean(values) for values in gains], 2),
-        mean_and_spread(ssim, 4),
+        name,
+        sum(parameter.numel() for parameter in restorers[0].model.parameters()),
+        cpu_minutes(folders),
+        *(spread(list(column), 2) for column in zip(*gains, strict=True)),
+        spread([statistics.mean(values) for values in gains], 2),
+        spread(ssim, 4),
     ]
 
 
@@ -108,12 +118,7 @@ def main() -> None:
     add_out_argument(parser)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    data = {} if options.photos is None else {"data": {"args": {"path": str(options.photos), "in_memory": True}}}
-    entries = [
-        Entry(label=name, name=name, recipe=f"restoration/{name}", changes={"trainer": {"device": "cpu"}, **data})
-        for name in NETWORKS
-    ]
-    train_all(entries, options.seeds, options.runs)
+    train_all(options.seeds, options.runs, options.photos)
     if options.train_only:
         return
     clips = clips_of(options.pairs)
@@ -126,8 +131,9 @@ def main() -> None:
     ]
     rows = [blurred]
     print(line(columns), line(["---"] * len(columns)), line(blurred), sep="\n", flush=True)
-    for entry in entries:
-        rows.append(row_of(entry, options.seeds, options.runs, options.pairs, before))
+    for name in NETWORKS:
+        folders = [options.runs / f"{name}_seed{seed}" for seed in options.seeds]
+        rows.append(row_of(name, folders, options.pairs, before))
         print(line(rows[-1]), flush=True)
     if options.out is not None:
         about = [

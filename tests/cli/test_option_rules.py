@@ -9,21 +9,35 @@ from subband.cli.main import COMMANDS, main
 TO_PUBLISHED = ("convert", "runs/x", "--out", "x.pth", "--to-published")
 EXPORT = ("export", "persistence", "--out", "x.onnx")
 SPEED, ABLATION, COMPARISON = (("benchmark", kind) for kind in ("speed", "ablation-wast", "classifiers"))
+DEBLURRING = ("benchmark", "ablation-deblurring")
 TRAIN = ("train", "video_prediction/wast_digits")
 # Words of a command line, the option that has no effect on it, and what is said.
 REFUSED = [
     (("benchmark", "speed", "wast", "--epochs", "5", "--full", "--data", "nonsense"), "--full", "ablation-wast only"),
-    ((*SPEED, "--seeds", "1"), "--seeds", "goes with the benchmarks ablation-wast and classifiers only"),
-    ((*SPEED, "--epochs", "5"), "--epochs", "goes with the benchmarks ablation-wast and classifiers only"),
+    (
+        (*SPEED, "--seeds", "1"),
+        "--seeds",
+        "goes with the benchmarks ablation-wast, ablation-deblurring and classifiers only",
+    ),
+    (
+        (*SPEED, "--epochs", "5"),
+        "--epochs",
+        "goes with the benchmarks ablation-wast, ablation-deblurring and classifiers only",
+    ),
     ((*SPEED, "--data", "nonsense"), "--data", "goes with the benchmark classifiers only"),
-    ((*SPEED, "--path", "x"), "--path", "goes with the benchmark classifiers only"),
-    ((*SPEED, "--out", "x"), "--out", "goes with the benchmarks ablation-wast and classifiers only"),
-    ((*ABLATION, "wast"), "models", "go with the benchmarks speed and classifiers only"),
+    ((*SPEED, "--path", "x"), "--path", "goes with the benchmarks classifiers and ablation-deblurring only"),
+    (
+        (*SPEED, "--out", "x"),
+        "--out",
+        "goes with the benchmarks ablation-wast, ablation-deblurring and classifiers only",
+    ),
+    ((*ABLATION, "wast"), "models", "go with the benchmarks speed, ablation-deblurring and classifiers only"),
     ((*ABLATION, "--batch-size", "2"), "--batch-size", "goes with the benchmark speed only"),
     ((*ABLATION, "--repeats", "2"), "--repeats", "goes with the benchmark speed only"),
     ((*ABLATION, "--threads", "2"), "--threads", "goes with the benchmark speed only"),
     ((*ABLATION, "--compile"), "--compile", "goes with the benchmark speed only"),
     ((*ABLATION, "--data", "cifar100"), "--data", "goes with the benchmark classifiers only"),
+    ((*DEBLURRING, "--full"), "--full", "goes with the benchmark ablation-wast only"),
     ((*COMPARISON, "--full"), "--full", "goes with the benchmark ablation-wast only"),
     ((*COMPARISON, "--compile"), "--compile", "goes with the benchmark speed only"),
     ((*EXPORT, "--calibration-images", "9"), "--calibration-images", "goes with --int8 and --calibration FOLDER"),
@@ -97,4 +111,7 @@ def test_listing_the_recipes_stands_alone(words, capsys):
 
 def test_an_unknown_benchmark_is_named_whatever_else_is_given(capsys):
     assert main(["benchmark", "sped", "--epochs", "5"]) == 2
-    assert "unknown benchmark 'sped'; known: speed, ablation-wast, classifiers" in capsys.readouterr().err
+    assert (
+        "unknown benchmark 'sped'; known: speed, ablation-wast, ablation-deblurring, classifiers"
+        in capsys.readouterr().err
+    )

@@ -13,7 +13,8 @@ from subband.device import pick_device
 from subband.media.video import read_clip
 from subband.models.checkpoint import load_model
 from subband.models.protocols.restoration import RestorationModel
-from subband.models.vd_diff.vd_diff import PriorRestorer, VDDiff
+from subband.models.vd_diff.stages import VDDiffStage1
+from subband.models.vd_diff.vd_diff import VDDiff
 from subband.predictors.inputs import FrameInput, as_frames
 from subband.predictors.streaming import (
     ClipNetwork,
@@ -67,7 +68,7 @@ class VideoRestorer:
     ) -> None:
         if not isinstance(model, RestorationModel):
             raise ValueError(f"{type(model).__name__} is no network for restoration.")
-        if isinstance(model, PriorRestorer) and not isinstance(model, VDDiff):
+        if isinstance(model, VDDiffStage1):
             raise ValueError(
                 f"{type(model).__name__} needs the sharp frames, so it restores nothing; train the next stages."
             )

@@ -3,10 +3,11 @@ import json
 import torch
 
 from subband import load_model
-from subband.cli.commands.benchmark import ABLATION, CLASSIFIERS
+from subband.cli.commands.benchmark import ABLATION, CLASSIFIERS, DEBLURRING
 from subband.cli.main import main
 from subband.media.images import write_image
 from subband.models.complexity import count_macs, count_parameters
+from subband.tasks.restoration.ablation import ablation_entries
 
 
 def test_the_ablation_takes_up_finished_runs_and_shows_mean_and_spread(tmp_path, capsys):
@@ -22,6 +23,27 @@ def test_the_ablation_takes_up_finished_runs_and_shows_mean_and_spread(tmp_path,
     for label, mean in zip(ABLATION, ("0.50", "10.50", "20.50", "30.50"), strict=True):
         line = next(line for line in shown.splitlines() if line.strip().startswith(label))
         assert f"{mean} ± 0.71" in line
+
+
+def test_ablations_of_deblurring_have_a_table_each(tmp_path, capsys):
+    names = {family: [entry.name for entry in ablation_entries(family, None, {})] for family in DEBLURRING}
+    for number, name in enumerate(name for some in names.values() for name in some):
+        for seed in (0, 1):
+            folder = tmp_path / f"{name}_seed{seed}"
+            folder.mkdir()
+            metrics = {"psnr": 30.0 + number + seed, "psnr_gain": 1.0, "ssim": 0.5}
+            row = {"name": name, "parameters": 1000, "metrics": metrics, "train_seconds": 60.0}
+            (folder / "scores.json").write_text(json.dumps({"rows": [row]}))
+    words = ["benchmark", "ablation-deblurring", "--seeds", "0", "1", "--out", str(tmp_path)]
+    assert main(words) == 0
+    shown = capsys.readouterr().out
+    assert shown.index("VD-Diff:") < shown.index("no prior") < shown.index("FTDeblur:") < shown.index("all in space")
+    for number, means in enumerate(f"{30.5 + number:.2f} ± 0.71" for number in range(12)):
+        assert means in shown, number
+    assert main([*words, "--epochs", "2"]) == 2
+    assert "--epochs must be at least 3" in capsys.readouterr().err
+    assert main(["benchmark", "ablation-deblurring", "estrnn", "--out", str(tmp_path)]) == 2
+    assert "ablation-deblurring compares vd_diff, ftdeblur, not 'estrnn'" in capsys.readouterr().err
 
 
 def test_classifiers_train_by_one_budget_and_finished_runs_stay(tmp_path, capsys, rng):

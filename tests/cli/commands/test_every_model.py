@@ -44,6 +44,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "VDDiffStage1": VD_DIFF,
     "VDDiffStage2": VD_DIFF,
     "VDDiffStage3": VD_DIFF,
+    "VDDiffNoPrior": VD_DIFF,
     "Identity": {},
     "DCTMobileNetV2": {"img_size": 64, "num_classes": 3},
 }

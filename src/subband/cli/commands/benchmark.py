@@ -25,6 +25,7 @@ EXAMPLES = """examples:
   subband benchmark speed wast simvp_gsta tau --threads 1
   subband benchmark ablation-wast --seeds 0 1 2 --out runs/ablation
   subband benchmark ablation-wast --full --device cuda        (a GPU's work; data/ must hold Moving MNIST)
+  subband benchmark ablation-deblurring vd_diff --seeds 0 1 2
   subband benchmark classifiers --path cifar-10-batches-py
   subband benchmark classifiers vit gfnet --data image_folder --path my_images --epochs 30 --seeds 0
 """
@@ -36,27 +37,31 @@ ABLATION = {
     "+ high-frequency focal loss": "4_hffl",
 }
 METRICS = (("MSE", "mse", 2), ("MAE", "mae", 2), ("PSNR dB", "psnr", 2), ("SSIM", "ssim", 4))
+RESTORED = (("PSNR dB", "psnr", 2), ("gain dB", "psnr_gain", 2), ("SSIM", "ssim", 4))
+DEBLURRING = {"vd_diff": "VD-Diff", "ftdeblur": "FTDeblur"}
 CLASSIFIERS = {"wsfvit": "WSF-ViT", "gfnet": "GFNet", "dct_resnet": "DCT ResNet", "vit": "ViT"}
-SPEED, ABLATION_WAST, COMPARISON = "speed", "ablation-wast", "classifiers"
+SPEED, ABLATION_WAST, ABLATION_DEBLURRING, COMPARISON = "speed", "ablation-wast", "ablation-deblurring", "classifiers"
+TRAINED = (ABLATION_WAST, ABLATION_DEBLURRING, COMPARISON)
 KINDS = {
-    "models": (SPEED, COMPARISON),
+    "models": (SPEED, ABLATION_DEBLURRING, COMPARISON),
     "--batch-size": (SPEED,),
     "--repeats": (SPEED,),
     "--threads": (SPEED,),
     "--compile": (SPEED,),
-    "--seeds": (ABLATION_WAST, COMPARISON),
+    "--seeds": TRAINED,
     "--full": (ABLATION_WAST,),
-    "--epochs": (ABLATION_WAST, COMPARISON),
+    "--epochs": TRAINED,
     "--data": (COMPARISON,),
-    "--path": (COMPARISON,),
-    "--out": (ABLATION_WAST, COMPARISON),
+    "--path": (COMPARISON, ABLATION_DEBLURRING),
+    "--out": TRAINED,
 }
 
 
 def _needs(option: str, kinds: tuple[str, ...]) -> Needs:
     verb, noun = "go" if option == "models" else "goes", "benchmarks" if len(kinds) > 1 else "benchmark"
-    others = {SPEED, ABLATION_WAST, COMPARISON} - set(kinds)  # an unknown kind has an error of its own
-    return Needs(option, lambda args: args.what not in others, f"{verb} with the {noun} {' and '.join(kinds)} only")
+    others = {SPEED, *TRAINED} - set(kinds)  # an unknown kind has an error of its own
+    listed = " and ".join([", ".join(kinds[:-1]), kinds[-1]] if kinds[1:] else kinds)
+    return Needs(option, lambda args: args.what not in others, f"{verb} with the {noun} {listed} only")
 
 
 OPTION_RULES = tuple(_needs(option, kinds) for option, kinds in KINDS.items())
@@ -65,13 +70,14 @@ SPEED_MODELS = ("wast", "simvp_gsta", "simvp_incepu", "tau", "wsfvit_video")
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Options of the command."""
-    parser.add_argument("what", type=str, help="speed, ablation-wast or classifiers.")
+    parser.add_argument("what", type=str, help="speed, ablation-wast, ablation-deblurring or classifiers.")
     parser.add_argument(
         "models",
         nargs="*",
         type=str,
         default=[],
-        help=f"Models for speed (some video models by default), or which of {', '.join(CLASSIFIERS)} for classifiers.",
+        help=f"Models for speed (some video models by default); which of {', '.join(CLASSIFIERS)} for classifiers, of "
+        f"{', '.join(DEBLURRING)} for ablation-deblurring (all by default).",
     )
     parser.add_argument("--device", type=str, default="auto", help="auto, cpu, cuda or mps.")
     parser.add_argument("--batch-size", type=int, default=1, help="Clips or images at a time, for speed.")
@@ -86,7 +92,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--data", type=str, default="cifar10", help="Data for classifiers: cifar10, cifar100 or image_folder."
     )
-    parser.add_argument("--path", type=str, default=None, help="Where the data for classifiers lies.")
+    parser.add_argument(
+        "--path", type=str, default=None, help="Where the data for classifiers lies, or photographs for deblurring."
+    )
     parser.add_argument("--out", type=str, default=None, help="Folder of the runs; runs/NAME by default.")
 
 
@@ -96,7 +104,8 @@ def run(args: Namespace) -> None:
 
     benchmarks: dict[str, Callable[[Namespace], None]] = {
         SPEED: _speed,
-        ABLATION_WAST: _ablation,
+        ABLATION_WAST: _ablation_wast,
+        ABLATION_DEBLURRING: _ablation_deblurring,
         COMPARISON: _classifiers,
     }
     if args.what not in benchmarks:
@@ -183,7 +192,7 @@ def _shortest(work: Callable[[], None], repeats: int, device: torch.device) -> f
     return min(times[1:])
 
 
-def _ablation(args: Namespace) -> None:
+def _ablation_wast(args: Namespace) -> None:
     from subband.training.comparison import Entry
 
     size = "full_" if args.full else ""
@@ -197,13 +206,36 @@ def _ablation(args: Namespace) -> None:
     show_comparison(rows, [*columns, Column("train s", _train_seconds, 0)])
 
 
+def _ablation_deblurring(args: Namespace) -> None:
+    from subband.tasks.restoration.ablation import ablation_entries
+
+    families = _chosen(args, DEBLURRING)
+    data = {} if args.path is None else {"data": {"args": {"path": args.path}}}
+    changes = {"trainer": {"device": args.device}, **data}
+    entries = {family: ablation_entries(family, args.epochs, changes) for family in families}
+    out = Path(args.out or "runs/ablation_deblurring")
+    # All of them at once, so that a mistake in the last one shows before the first training.
+    rows = _train([entry for some in entries.values() for entry in some], args.seeds, out)
+    columns = [Column(heading, _metric(key), digits) for heading, key, digits in RESTORED]
+    for family, some in entries.items():
+        print(f"\n{DEBLURRING[family]}:")
+        show_comparison(
+            {entry.label: rows[entry.label] for entry in some}, [*columns, Column("train s", _train_seconds, 0)]
+        )
+
+
+def _chosen(args: Namespace, known: dict[str, str]) -> list[str]:
+    """The names that were given, all without any."""
+    for name in args.models:
+        if name not in known:
+            raise ValueError(f"{args.what} compares {', '.join(known)}, not {name!r}.")
+    return list(dict.fromkeys(args.models)) or list(known)
+
+
 def _classifiers(args: Namespace) -> None:
     from subband.training.comparison import Entry
 
-    names = args.models or list(CLASSIFIERS)
-    unknown = [name for name in names if name not in CLASSIFIERS]
-    if unknown:
-        raise ValueError(f"classifiers compares {', '.join(CLASSIFIERS)}, not {unknown[0]!r}.")
+    names = _chosen(args, CLASSIFIERS)
     out = Path(args.out or "runs/classifiers")
     recipes = {name: f"classification/compare_{name}_cifar10" for name in names}
     entries = [

@@ -51,6 +51,10 @@ VD_DIFF_ROWS: dict[str, tuple[str, int, str]] = {
 }
 VD_DIFF_SMALL_PARAMS = {"vd_diff": 411_159, "vd_diff_stage1": 411_447}
 VD_DIFF_SMALL_PARAMS |= dict.fromkeys(("vd_diff_stage2", "vd_diff_stage3"), 435_327)
+VD_DIFF_NO_PRIOR: dict[str, tuple[dict[str, Any], int]] = {
+    "vd_diff_no_prior": ({}, 10_716_723),
+    "vd_diff_no_prior_s": (VD_DIFF_SMALL, 387_311),
+}
 
 
 def _spec(network: str, args: dict[str, Any], params: int, paper: str, layout: str | None = None) -> ModelSpec:
@@ -73,6 +77,10 @@ MODELS: dict[str, ModelSpec] = {
     **{
         f"{name}_s": _spec(f"vd_diff.{network}", VD_DIFF_SMALL, VD_DIFF_SMALL_PARAMS[name], VD_DIFF_PAPER)
         for name, (network, _, _) in VD_DIFF_ROWS.items()
+    },
+    **{
+        name: _spec("vd_diff.no_prior:VDDiffNoPrior", args, params, f"after {VD_DIFF_PAPER}")
+        for name, (args, params) in VD_DIFF_NO_PRIOR.items()
     },
     **{
         name: _spec("estrnn:ESTRNN", {"n_features": n, "n_blocks": blocks}, params, ESTRNN_PAPER, "estrnn:ESTRNN")

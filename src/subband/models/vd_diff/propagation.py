@@ -21,8 +21,8 @@ NUM_BLOCKS = 3
 class DynamicFilter(nn.Module):
     """A 3x3 kernel for every pixel and channel, predicted from the features themselves, and applied to them.
 
-    A fresh filter passes the features on: its kernels are about one in the middle and zero around it. (Ours; from kernels
-    all about zero, next to nothing of the features is left, and the recurrences learn late.)
+    A fresh filter passes the features on: its kernels are about one in the middle and zero around it. (Ours; from
+    kernels all about zero, next to nothing of the features is left, and the recurrences learn late.)
 
     Args:
         dim: Channels C.
@@ -110,6 +110,7 @@ class Propagation(nn.Module):
         num_blocks: Residual blocks behind the dynamic filter.
         cross_attention_heads: Mix frame and state by attention with so many heads; None for gated convolutions. With
             attention the state begins as the first visited frame, else as zeros.
+        dynamic_conv: Filter with kernels that are predicted for every pixel; else with a convolution.
         bias: Biases of the attention's queries, keys and values.
 
     Shape:
@@ -117,14 +118,20 @@ class Propagation(nn.Module):
     """
 
     def __init__(
-        self, dim: int, num_blocks: int, *, cross_attention_heads: int | None = None, bias: bool = False
+        self,
+        dim: int,
+        num_blocks: int,
+        *,
+        cross_attention_heads: int | None = None,
+        dynamic_conv: bool = True,
+        bias: bool = False,
     ) -> None:
         super().__init__()
         self.has_attention = cross_attention_heads is not None
         self.fusion = (
             GatedFusion(dim) if cross_attention_heads is None else CrossAttention(dim, cross_attention_heads, bias=bias)
         )
-        self.filter = DynamicFilter(dim)
+        self.filter = DynamicFilter(dim) if dynamic_conv else nn.Conv2d(dim, dim, KERNEL_SIZE, padding=1)
         self.blocks = nn.Sequential(*(ResidualBlock(dim, is_small=True) for _ in range(num_blocks)))
 
     def initial_state(self, frame: Tensor) -> Tensor:

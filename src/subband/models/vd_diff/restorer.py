@@ -1,4 +1,5 @@
-"""WADT, the wavelet-aware dynamic transformer: restores a clip, given a prior for every frame.
+"""WADT, the wavelet-aware dynamic transformer: restores a clip, given a prior for every frame; and, to compare it with,
+the same network with strided convolutions where it has wavelets.
 
 Same function as the published graph, arranged for memory and speed: Haar transforms and the linear layers beside them
 are one convolution each (`wavelet`), the fine bands are made again when a frame is put together instead of being held
@@ -7,7 +8,9 @@ for all frames, and every frame is put together as soon as the last recurrence r
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,7 +23,7 @@ from subband.models.vd_diff.propagation import Propagation
 from subband.models.vd_diff.transformer import PriorTransformer
 from subband.models.vd_diff.wavelet import NUM_BANDS, analysis_weight, inverse_haar, synthesis_weight
 
-__all__ = ["WaveletTransformer"]
+__all__ = ["ClipTransformer", "StridedTransformer", "WaveletTransformer"]
 
 COLORS = 3
 HIGH_BANDS = NUM_BANDS - 1
@@ -43,8 +46,8 @@ class FrameConv(nn.Conv3d):
         return self.weight.squeeze(2)
 
 
-class WaveletTransformer(nn.Module):
-    """The restoration network of VD-Diff.
+class ClipTransformer(nn.Module):
+    """Transformer at a quarter of the resolution, recurrences at half of it, and what frames enter and leave them by.
 
     Args:
         num_feat: Channels C.
@@ -53,6 +56,7 @@ class WaveletTransformer(nn.Module):
         heads: Their heads.
         prior_dim: Width P of the prior.
         cross_attention_heads: Attention in the recurrences with so many heads; None for convolutions.
+        dynamic_conv: Kernels of the recurrences are predicted for every pixel; else they are fixed.
         bias: Biases of the transformer and of that attention.
 
     Shape:
@@ -68,9 +72,50 @@ class WaveletTransformer(nn.Module):
         heads: Sequence[int],
         prior_dim: int,
         cross_attention_heads: int | None,
+        dynamic_conv: bool,
         bias: bool,
     ) -> None:
         super().__init__()
+        self.build_ends(num_feat)
+        self.transformer = PriorTransformer(num_feat, num_blocks, heads, prior_dim, bias=bias)
+        self.backward_propagation, self.forward_propagation = (
+            Propagation(
+                num_feat,
+                propagation_blocks,
+                cross_attention_heads=cross_attention_heads,
+                dynamic_conv=dynamic_conv,
+                bias=bias,
+            )
+            for _ in range(2)
+        )
+
+    @abstractmethod
+    def build_ends(self, num_feat: int) -> None:
+        """Make the layers by which frames enter and leave."""
+
+    @abstractmethod
+    def half_size(self, frames: Tensor, prior: Tensor, run: Callable[..., Tensor]) -> list[Tensor]:
+        """Features of every frame at half of its resolution, `(B, C, H / 2, W / 2)`, before the recurrences."""
+
+    @abstractmethod
+    def assembly(self) -> Callable[[Tensor, Tensor], Tensor]:
+        """What gives a frame's correction `(B, 3, H, W)` from the frame and its features at half the resolution."""
+
+    def forward(self, frames: Tensor, prior: Tensor, run: Callable[..., Tensor]) -> Tensor:
+        """Correct clips; `run(part, *tensors)` runs a part, perhaps under gradient checkpointing."""
+        states = list(self.backward_propagation(reversed(self.half_size(frames, prior, run)), run))
+        put_together = self.assembly()
+        visits = (states.pop() for _ in range(frames.shape[1]))  # forgotten as soon as they are used
+        restored = self.forward_propagation(visits, run)
+        pairs = zip(frames.unbind(1), restored, strict=True)
+        return torch.stack([put_together(frame, state) for frame, state in pairs], 1)
+
+
+class WaveletTransformer(ClipTransformer):
+    """The restoration network of VD-Diff: the transformer sees the low band of two levels of the Haar wavelet."""
+
+    def build_ends(self, num_feat: int) -> None:
+        """Make the layers beside the wavelet transforms."""
         self.embed = FrameConv(COLORS, num_feat)
         self.head = FrameConv(num_feat, COLORS)
         # Convolutions of the high bands, each of its own: fine ones of the first level, coarse ones of the second.
@@ -80,20 +125,6 @@ class WaveletTransformer(nn.Module):
             )
             for _ in range(2)
         )
-        self.transformer = PriorTransformer(num_feat, num_blocks, heads, prior_dim, bias=bias)
-        self.backward_propagation, self.forward_propagation = (
-            Propagation(num_feat, propagation_blocks, cross_attention_heads=cross_attention_heads, bias=bias)
-            for _ in range(2)
-        )
-
-    def forward(self, frames: Tensor, prior: Tensor, run: Callable[..., Tensor]) -> Tensor:
-        """Correct clips; `run(part, *tensors)` runs a part, perhaps under gradient checkpointing."""
-        states = list(self.backward_propagation(reversed(self.half_size(frames, prior, run)), run))
-        fine = self._fine_weights()
-        visits = (states.pop() for _ in range(frames.shape[1]))  # forgotten as soon as they are used
-        restored = self.forward_propagation(visits, run)
-        pairs = zip(frames.unbind(1), restored, strict=True)
-        return torch.stack([self._put_together(frame, state, *fine) for frame, state in pairs], 1)
 
     def half_size(self, frames: Tensor, prior: Tensor, run: Callable[..., Tensor]) -> list[Tensor]:
         """Features of every frame at half of its resolution, `(B, C, H / 2, W / 2)`, before the recurrences."""
@@ -111,6 +142,10 @@ class WaveletTransformer(nn.Module):
         clip = inverse_haar(torch.cat([low.to(high.dtype), high], 1)).unflatten(0, (-1, num_frames))
         return [channels_last_on_cpu(frame) for frame in clip.unbind(1)]
 
+    def assembly(self) -> Callable[[Tensor, Tensor], Tensor]:
+        """What puts frames together, with its weights made once for all of them."""
+        return partial(self._put_together, weights=self._fine_weights())
+
     def _fine_weights(self) -> tuple[tuple[Tensor, Tensor], Tensor, Tensor, Tensor]:
         """What puts a frame together: weight and bias from frame to fine bands; from half-size features; from fine
         bands after their activation; and from a map of ones, which carries the biases in between.
@@ -125,14 +160,43 @@ class WaveletTransformer(nn.Module):
         return (analysis.flatten(0, 1), bias), low.squeeze(1), merged, ones
 
     def _put_together(
-        self, frame: Tensor, features: Tensor, analysis: tuple[Tensor, Tensor], low: Tensor, high: Tensor, ones: Tensor
+        self, frame: Tensor, features: Tensor, weights: tuple[tuple[Tensor, Tensor], Tensor, Tensor, Tensor]
     ) -> Tensor:
         """A frame's correction `(B, 3, H, W)` from its features at half the resolution and its own fine bands."""
+        analysis, low, high, ones = weights
         bands = leaky_relu(F.conv2d(channels_last_on_cpu(frame), *analysis, stride=2, padding=1))
         inside = F.conv2d(torch.ones_like(features[:1, :1]), ones, padding=1)
         bias = self.head.bias.repeat_interleave(NUM_BANDS)  # type: ignore[union-attr]
         blocks = F.conv2d(features, low, bias, padding=1) + F.conv2d(bands, high, padding=1) + inside
         return F.pixel_shuffle(blocks, 2)
+
+
+class StridedTransformer(ClipTransformer):
+    """Without wavelets: strided convolutions down, a skip, and pixel shuffles up; about as many parameters."""
+
+    def build_ends(self, num_feat: int) -> None:
+        """Make the convolutions down and up."""
+        self.embed = nn.Conv2d(COLORS, num_feat, 3, stride=2, padding=1)
+        self.down = nn.Conv2d(num_feat, num_feat, 3, stride=2, padding=1)
+        self.up = nn.Conv2d(num_feat, 4 * num_feat, 1)
+        self.fine = nn.Conv2d(COLORS, num_feat, 3, stride=2, padding=1)
+        self.head = nn.Conv2d(2 * num_feat, 4 * COLORS, 3, padding=1)
+
+    def half_size(self, frames: Tensor, prior: Tensor, run: Callable[..., Tensor]) -> list[Tensor]:
+        """Features of every frame at half of its resolution, `(B, C, H / 2, W / 2)`, before the recurrences."""
+        num_frames = frames.shape[1]
+        half = self.embed(channels_last_on_cpu(frames.flatten(0, 1)))
+        low = to_clip(self.down(F.leaky_relu(half, SLOPE)), num_frames)
+        clip = half + F.pixel_shuffle(self.up(to_frames(self.transformer(low, prior, run))), 2)
+        return [channels_last_on_cpu(frame) for frame in clip.unflatten(0, (-1, num_frames)).unbind(1)]
+
+    def assembly(self) -> Callable[[Tensor, Tensor], Tensor]:
+        """What puts frames together."""
+        return self._put_together
+
+    def _put_together(self, frame: Tensor, features: Tensor) -> Tensor:
+        own = leaky_relu(self.fine(channels_last_on_cpu(frame)))
+        return F.pixel_shuffle(self.head(torch.cat([features, own.to(features.dtype)], 1)), 2)
 
 
 def _through(weight: Tensor, conv: nn.Conv2d) -> tuple[Tensor, Tensor]:

@@ -59,6 +59,8 @@ class VDDiffStage1(PriorRestorer):
         bias: Biases of the transformer's convolutions.
         prior_feat: Width of the teacher; the prior has P = 4 times as many entries.
         residual: How often the input is added; published networks add it twice, new ones learn faster with 1.
+        wavelet: The transformer sees the low band of a wavelet transform; else what strided convolutions give.
+        dynamic_conv: Kernels of the recurrences are predicted for every pixel; else they are fixed.
 
     Shape:
         frames and target `(B, T, 3, H, W)` in [0, 1], RGB; restored frames like them, not clipped.
@@ -82,6 +84,8 @@ class VDDiffStage1(PriorRestorer):
         bias: bool = False,
         prior_feat: int = 64,
         residual: int = 2,
+        wavelet: bool = True,
+        dynamic_conv: bool = True,
     ) -> None:
         super().__init__(
             num_feat=num_feat,
@@ -93,6 +97,8 @@ class VDDiffStage1(PriorRestorer):
             bias=bias,
             prior_feat=prior_feat,
             residual=residual,
+            wavelet=wavelet,
+            dynamic_conv=dynamic_conv,
         )
         self.teacher = PriorEncoder(2, prior_feat)
 

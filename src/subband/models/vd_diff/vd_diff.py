@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from subband.models.protocols.restoration import RestorationModel
 from subband.models.vd_diff.prior import PriorDiffusion, PriorEncoder
-from subband.models.vd_diff.restorer import WaveletTransformer
+from subband.models.vd_diff.restorer import StridedTransformer, WaveletTransformer
 from subband.transforms import crop
 
 __all__ = ["PriorRestorer", "VDDiff"]
@@ -49,6 +49,8 @@ class PriorRestorer(RestorationModel):
         bias: bool = False,
         prior_feat: int = 64,
         residual: int = 2,
+        wavelet: bool = True,
+        dynamic_conv: bool = True,
     ) -> None:
         super().__init__()
         _check(num_feat, propagation_blocks, num_blocks, heads, prior_feat)
@@ -57,13 +59,15 @@ class PriorRestorer(RestorationModel):
         if residual not in (1, 2):
             raise ValueError(f"residual must be 1 or 2, got {residual}.")
         self.residual, self.prior_dim = residual, 4 * prior_feat
-        self.restorer = WaveletTransformer(
+        network = WaveletTransformer if wavelet else StridedTransformer
+        self.restorer = network(
             num_feat,
             propagation_blocks=propagation_blocks,
             num_blocks=tuple(num_blocks),
             heads=tuple(heads),
             prior_dim=self.prior_dim,
             cross_attention_heads=cross_attention_heads if use_cross_attention else None,
+            dynamic_conv=dynamic_conv,
             bias=bias,
         )
 
@@ -131,6 +135,8 @@ class VDDiff(PriorRestorer):
         timesteps: Steps of the diffusion.
         prior_feat: Width of the condition encoder; the prior has P = 4 times as many entries.
         residual: How often the input is added; published networks add it twice, new ones learn faster with 1.
+        wavelet: The transformer sees the low band of a wavelet transform; else what strided convolutions give.
+        dynamic_conv: Kernels of the recurrences are predicted for every pixel; else they are fixed.
 
     Shape:
         frames `(B, T, 3, H, W)` in [0, 1], RGB; result the same, not clipped.
@@ -159,6 +165,8 @@ class VDDiff(PriorRestorer):
         timesteps: int = 4,
         prior_feat: int = 64,
         residual: int = 2,
+        wavelet: bool = True,
+        dynamic_conv: bool = True,
     ) -> None:
         super().__init__(
             num_feat=num_feat,
@@ -170,6 +178,8 @@ class VDDiff(PriorRestorer):
             bias=bias,
             prior_feat=prior_feat,
             residual=residual,
+            wavelet=wavelet,
+            dynamic_conv=dynamic_conv,
         )
         self.diffusion = PriorDiffusion(
             prior_feat,

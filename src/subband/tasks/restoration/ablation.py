@@ -1,0 +1,94 @@
+"""VD-Diff and FTDeblur without each of their parts, as recipes that are trained against each other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from subband.config import merge, read_recipe
+from subband.training.comparison import Entry
+
+__all__ = ["FAMILIES", "ablation_entries"]
+
+_FTDEBLUR: dict[str, dict[str, Any]] = {
+    "FTDeblur": {},
+    "extraction in space": {"extraction": "space"},
+    "alignment in space": {"alignment": "space"},
+    "aggregation in space": {"agg": "space"},
+    "aligned by differences": {"align_input": "differences"},
+}
+_ALL_IN_SPACE = {"extraction": "space", "alignment": "space", "agg": "space"}
+
+
+def ablation_entries(family: str, epochs: int | None, changes: dict[str, Any]) -> list[Entry]:
+    """The whole network first, then one form for every part.
+
+    Args:
+        family: A key of `FAMILIES`.
+        epochs: Length of a training, of all stages together; that of the recipe if not given.
+        changes: Settings of all of them.
+
+    Raises:
+        ValueError: If there are too few epochs for the stages of VD-Diff.
+    """
+    return FAMILIES[family](epochs, changes)
+
+
+def _vd_diff(epochs: int | None, changes: dict[str, Any]) -> list[Entry]:
+    """Priors of three kinds, then the whole network without wavelets and without dynamic convolution.
+
+    Without a diffusion there is one stage: the first, as long as the three of the whole network.
+    """
+    recipe = "restoration/ablation_vd_diff"
+    stages = read_recipe(recipe)["stages"]
+    first = stages[0]["settings"]
+    lengths = [first["trainer"]["epochs"], stages[1]["settings"]["trainer"]["epochs"]]
+    total = sum(lengths) + read_recipe(recipe)["trainer"]["epochs"]
+    if epochs is not None:
+        if epochs < len(stages):
+            raise ValueError(f"--epochs must be at least {len(stages)} for the {len(stages)} stages of VD-Diff.")
+        lengths, total = [max(epochs * length // total, 1) for length in lengths], epochs
+
+    def staged(**args: bool) -> dict[str, Any]:
+        """Settings with these arguments of the network in every stage."""
+        longer = [*({"trainer": {"epochs": length}} for length in lengths), {}]
+        settings = [merge(stage.get("settings", {}), more) for stage, more in zip(stages, longer, strict=True)]
+        names = [stage["name"] for stage in stages]
+        return {
+            "model": {"args": args},
+            "trainer": {"epochs": total - sum(lengths)},
+            "stages": [
+                {"name": name, "settings": merge(some, {"model": {"args": args}}) if "model" in some else some}
+                for name, some in zip(names, settings, strict=True)
+            ],
+        }
+
+    def single(name: str) -> dict[str, Any]:
+        return merge(first, {"model": {"name": name}, "trainer": {"epochs": total}, "stages": []})
+
+    settings = {
+        "VD-Diff, prior of the diffusion": ("vd_diff", staged()),
+        "prior of the teacher, which sees the sharp frames": ("teacher", single("vd_diff_stage1_s")),
+        "no prior": ("no_prior", single("vd_diff_no_prior_s")),
+        "no wavelets": ("no_wavelets", staged(wavelet=False)),
+        "no dynamic convolution": ("no_dynamic_conv", staged(dynamic_conv=False)),
+    }
+    return [
+        Entry(label=label, name=name, recipe=recipe, changes=merge(own, changes))
+        for label, (name, own) in settings.items()
+    ]
+
+
+def _ftdeblur(epochs: int | None, changes: dict[str, Any]) -> list[Entry]:
+    """Every part in space instead of over frequencies, all of them, and another input of the alignment."""
+    recipe = "restoration/ablation_ftdeblur"
+    in_space = {"loss": read_recipe(recipe)["loss"][:1]}  # without the one that compares spectra
+    length = {} if epochs is None else {"trainer": {"epochs": epochs}}
+    settings: dict[str, dict[str, Any]] = {label: {"model": {"args": args}} for label, args in _FTDEBLUR.items()}
+    settings |= {"loss in space": in_space, "all in space": {"model": {"args": _ALL_IN_SPACE}, **in_space}}
+    return [
+        Entry(label=label, name=f"ftdeblur_{number}", recipe=recipe, changes=merge(merge(own, length), changes))
+        for number, (label, own) in enumerate(settings.items(), 1)
+    ]
+
+
+FAMILIES = {"vd_diff": _vd_diff, "ftdeblur": _ftdeblur}
