@@ -1,6 +1,7 @@
 """Train networks against each other with `subband benchmark`, and keep the table as a file of results.
 
 usage: python benchmarks/trained.py ablation-wast --runs runs/ablation --out FILE.json [--seeds 0 1 2] [OPTION ...]
+       python benchmarks/trained.py ablation-deblurring --runs runs/ablation_deblurring --out FILE.json
        python benchmarks/trained.py classifiers --runs runs/classifiers --out FILE.json --path cifar-10-batches-py
 
 Further options go to `subband benchmark`. Runs that are finished are not trained again.
@@ -18,10 +19,15 @@ from typing import Any
 from records import Cell, add_out_argument, measured, write_record
 from subband.cli.main import main as subband_command
 
-TITLES = {"ablation-wast": "Ablation of WaST", "classifiers": "Classifiers at one budget"}
+TITLES = {
+    "ablation-wast": "Ablation of WaST",
+    "ablation-deblurring": "Ablation of VD-Diff and FTDeblur",
+    "classifiers": "Classifiers at one budget",
+}
 # Heading, key, factor, digits after the point.
 COLUMNS = {
     "ablation-wast": [("MSE", "mse", 1, 2), ("MAE", "mae", 1, 2), ("PSNR dB", "psnr", 1, 2), ("SSIM", "ssim", 1, 4)],
+    "ablation-deblurring": [("PSNR dB", "psnr", 1, 2), ("gain dB", "psnr_gain", 1, 2), ("SSIM", "ssim", 1, 4)],
     "classifiers": [("top-1 %", "top1", 100, 2), ("cross-entropy", "cross_entropy", 1, 3)],
 }
 

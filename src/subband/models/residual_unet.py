@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from subband.layers.memory_format import channels_last_on_cpu
 from subband.models.protocols.restoration import RestorationModel
@@ -46,6 +47,7 @@ class ResidualUNet(RestorationModel):
         dims: Channels of every resolution, each half of the one before.
         depth: Residual blocks at each, on the way down and on the way up.
         frames: Frames of a window; the middle one is number `frames // 2`.
+        patch: Side of the squares of pixels that the network handles as one place; 2 makes it four times as fast.
 
     Shape:
         frames `(B, T, 3, H, W)` in [0, 1], RGB, T at least `frames`; result `(B, T - frames + 1, 3, H, W)`, not
@@ -60,22 +62,24 @@ class ResidualUNet(RestorationModel):
         True
     """
 
-    def __init__(self, *, dims: Sequence[int] = (48, 96, 192), depth: int = 2, frames: int = 5) -> None:
+    def __init__(self, *, dims: Sequence[int] = (48, 96, 192), depth: int = 2, frames: int = 5, patch: int = 1) -> None:
         super().__init__(past_frames=frames // 2, future_frames=max(frames - 1 - frames // 2, 0))
-        if not dims or min(*dims, depth, frames) < 1:
-            raise ValueError(f"dims, depth and frames must be positive, got {tuple(dims)}, {depth} and {frames}.")
-        self.multiple = 2 ** (len(dims) - 1)
+        if not dims or min(*dims, depth, frames, patch) < 1:
+            raise ValueError(
+                f"dims, depth, frames and patch must be positive, got {tuple(dims)}, {depth}, {frames} and {patch}."
+            )
+        self.patch, self.multiple = patch, patch * 2 ** (len(dims) - 1)
 
         def blocks(dim: int) -> nn.Sequential:
             return nn.Sequential(*(UNetBlock(dim) for _ in range(depth)))
 
         pairs = list(itertools.pairwise(dims))
-        self.embed = nn.Conv2d(frames * COLORS, dims[0], 3, padding=1)
+        self.embed = nn.Conv2d(frames * COLORS * patch**2, dims[0], 3, padding=1)
         self.encoder = nn.ModuleList(blocks(dim) for dim in dims)
         self.down = nn.ModuleList(nn.Conv2d(fine, coarse, 2, stride=2) for fine, coarse in pairs)
         self.up = nn.ModuleList(nn.ConvTranspose2d(coarse, fine, 2, stride=2) for fine, coarse in pairs)
         self.decoder = nn.ModuleList(blocks(dim) for dim in dims[:-1])
-        self.head = nn.Conv2d(dims[0], COLORS, 3, padding=1)
+        self.head = nn.Conv2d(dims[0], COLORS * patch**2, 3, padding=1)
         for value in self.head.parameters():
             nn.init.zeros_(value)
 
@@ -92,7 +96,8 @@ class ResidualUNet(RestorationModel):
 
     def correct(self, window: Tensor) -> Tensor:
         """Correction of the middle frame, `(B, 3, H, W)`, of a window `(B, frames, 3, H, W)`."""
-        x, skips = self.embed(channels_last_on_cpu(window.flatten(1, 2))), []
+        x, skips = F.pixel_unshuffle(window.flatten(1, 2), self.patch), []
+        x = self.embed(channels_last_on_cpu(x))
         for blocks, down in zip(self.encoder, self.down, strict=False):
             x = self.checkpointed(blocks, x)
             skips.append(x)
@@ -100,4 +105,4 @@ class ResidualUNet(RestorationModel):
         x = self.checkpointed(self.encoder[-1], x)
         for blocks, up, skip in reversed(list(zip(self.decoder, self.up, skips, strict=True))):
             x = self.checkpointed(blocks, up(x) + skip)
-        return self.head(x)
+        return F.pixel_shuffle(self.head(x), self.patch)

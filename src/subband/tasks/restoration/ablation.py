@@ -67,10 +67,10 @@ def _vd_diff(epochs: int | None, changes: dict[str, Any]) -> list[Entry]:
 
     settings = {
         "VD-Diff, prior of the diffusion": ("vd_diff", staged()),
-        "prior of the teacher, which sees the sharp frames": ("teacher", single("vd_diff_stage1_s")),
-        "no prior": ("no_prior", single("vd_diff_no_prior_s")),
-        "no wavelets": ("no_wavelets", staged(wavelet=False)),
-        "no dynamic convolution": ("no_dynamic_conv", staged(dynamic_conv=False)),
+        "prior of the teacher, which sees the sharp frames": ("vd_diff_teacher", single("vd_diff_stage1_s")),
+        "no prior": ("vd_diff_no_prior", single("vd_diff_no_prior_s")),
+        "no wavelets": ("vd_diff_no_wavelets", staged(wavelet=False)),
+        "no dynamic convolution": ("vd_diff_no_dynamic_conv", staged(dynamic_conv=False)),
     }
     return [
         Entry(label=label, name=name, recipe=recipe, changes=merge(own, changes))
@@ -86,9 +86,14 @@ def _ftdeblur(epochs: int | None, changes: dict[str, Any]) -> list[Entry]:
     settings: dict[str, dict[str, Any]] = {label: {"model": {"args": args}} for label, args in _FTDEBLUR.items()}
     settings |= {"loss in space": in_space, "all in space": {"model": {"args": _ALL_IN_SPACE}, **in_space}}
     return [
-        Entry(label=label, name=f"ftdeblur_{number}", recipe=recipe, changes=merge(merge(own, length), changes))
-        for number, (label, own) in enumerate(settings.items(), 1)
+        Entry(label=label, name=_folder_name(label), recipe=recipe, changes=merge(merge(own, length), changes))
+        for label, own in settings.items()
     ]
+
+
+def _folder_name(label: str) -> str:
+    """A name for the runs of an entry; that of the whole network comes first in the alphabet."""
+    return "ftdeblur" if label == "FTDeblur" else f"ftdeblur_{label.replace(' ', '_')}"
 
 
 FAMILIES = {"vd_diff": _vd_diff, "ftdeblur": _ftdeblur}
