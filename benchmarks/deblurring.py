@@ -72,7 +72,7 @@ def scores_of(restorer: VideoRestorer | None, pairs: Path, clips: Sequence[str])
 
 def frames_of(folder: Path) -> Tensor:
     """`(T, 3, H, W)` in [0, 1]."""
-    return torch.stack([read_image(path) for path in list_images(folder)])
+    return torch.stack([read_image(path).pixels for path in list_images(folder)])
 
 
 def as_bytes(frames: Tensor) -> Tensor:
