@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from subband.layers.frequency_block import FrequencySpatialBlock
-from subband.layers.memory_format import channels_last_on_cpu
+from subband.layers.memory_format import channels_last_on_cpu, channels_last_weights
 from subband.layers.spectral_alignment import PyramidAlignment, conv_act
 from subband.layers.temporal_energy import EnergyMode, TemporalEnergyAggregation
 from subband.models.protocols.restoration import BorderMode, RestorationModel
@@ -137,6 +137,7 @@ class FTDeblur(RestorationModel):
         self.tail = nn.Sequential(*conv_act(channels, channels), nn.Conv2d(channels, COLORS, 3, padding=1))
         for value in self.tail[-1].parameters():
             nn.init.zeros_(value)
+        channels_last_weights(self)
 
     def forward_clip(self, frames: Tensor) -> Tensor:
         """Restore the middle frames of all windows of `(B, T, 3, H, W)`."""

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from subband.layers.memory_format import channels_last_on_cpu
+from subband.layers.memory_format import channels_last_on_cpu, channels_last_weights
 from subband.models.vd_diff.layers import SLOPE, leaky_relu, to_clip, to_frames
 from subband.models.vd_diff.propagation import Propagation
 from subband.models.vd_diff.transformer import PriorTransformer
@@ -85,6 +85,7 @@ class WaveletTransformer(nn.Module):
             Propagation(num_feat, propagation_blocks, cross_attention_heads=cross_attention_heads, bias=bias)
             for _ in range(2)
         )
+        channels_last_weights(self)
 
     def forward(self, frames: Tensor, prior: Tensor, run: Callable[..., Tensor]) -> Tensor:
         """Correct clips; `run(part, *tensors)` runs a part, perhaps under gradient checkpointing."""
