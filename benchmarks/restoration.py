@@ -171,30 +171,37 @@ def memory_cells(name: str, shape: str, options: argparse.Namespace) -> list[Cel
 
 def command_rows(options: argparse.Namespace) -> Iterator[list[Cell]]:
     """Seconds of the parts of `subband deblur`, of all of them side by side, and of the command."""
-    from subband.media import read_clip, write_clip
-    from subband.predictors import VideoRestorer
+    from subband.media import write_clip
 
     with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder) / "clip.mp4", Path(folder) / "sharp.mp4"
+        source = Path(folder) / "clip.mp4"
         write_clip(source, moving_noise(*COMMAND_CLIP))
         for name in options.models or COMMAND_MODELS:
             torch.manual_seed(0)
             weights = Path(folder) / name
             subband.save_model(subband.create_model(name), weights)
-            restorer = VideoRestorer.load(weights)
-            clip = read_clip(source)
-            restored = restorer.restore(clip)
-            words = [sys.executable, "-m", "subband.cli.main", "deblur", str(source), str(target)]
-            words += ["--model", str(weights), "--overwrite", "--scene-cuts", "off"]
-            steps: dict[str, Callable[[], object]] = {
-                "reading": lambda: read_clip(source),
-                "network": lambda: restorer.restore(clip),
-                "encoding": lambda: write_clip(target, restored, overwrite=True),
-                "side by side": lambda: restorer.restore_clip(source, target, scene_cuts="off", overwrite=True),
-                "command": lambda: subprocess.run(words, capture_output=True, check=True),
-            }
-            for step, seconds in shortest_walls(steps, options.rounds).items():
+            for step, seconds in shortest_walls(steps_of(source, weights), options.rounds).items():
                 yield [name, step, rounded(seconds, 2), rounded(COMMAND_CLIP[0] / seconds, 1)]
+
+
+def steps_of(source: Path, weights: Path) -> dict[str, Callable[[], object]]:
+    """What `subband deblur` does to a clip, by step."""
+    from subband.media import read_clip, write_clip
+    from subband.predictors import VideoRestorer
+
+    target = source.with_name("sharp.mp4")
+    restorer = VideoRestorer.load(weights)
+    clip = read_clip(source)
+    restored = restorer.restore(clip)
+    words = [sys.executable, "-m", "subband.cli.main", "deblur", str(source), str(target)]
+    words += ["--model", str(weights), "--overwrite", "--scene-cuts", "off"]
+    return {
+        "reading": lambda: read_clip(source),
+        "network": lambda: restorer.restore(clip),
+        "encoding": lambda: write_clip(target, restored, overwrite=True),
+        "side by side": lambda: restorer.restore_clip(source, target, scene_cuts="off", overwrite=True),
+        "command": lambda: subprocess.run(words, capture_output=True, check=True),
+    }
 
 
 def shortest_walls(steps: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:

@@ -5,7 +5,6 @@ Clips inside the transformer are `(B, T, H, W, C)`: channels last, so that no ma
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
