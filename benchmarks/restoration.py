@@ -1,6 +1,7 @@
 """Time and memory of the networks for video restoration against plain translations of their published graphs.
 
-Both run in one process, in turn, on the same weights and clip; the outputs must agree, the ratio is that of the minima. On one CPU thread the clock is the time that the thread had a processor. Peak memory is what a process of its
+Both run in one process, in turn, on the same weights and clip; their outputs must agree, the ratio is that of the
+minima. On one CPU thread the clock is the time that the thread had a processor. Peak memory is what a process of its
 own grows by while it restores the clip once (Linux), or what the GPU's allocator holds at most. FTDeblur was never
 published as code, so it stands alone.
 
