@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -36,6 +36,8 @@ from video_models import resident_mb
 LARGEST_DIFFERENCE = 1e-4  # of the largest output
 CLIPS = ["6x64x64", "6x128x128", "6x256x256"]
 ALONE = "ftdeblur"
+# How ours are run; outside of float32 they are compared with the published graph in float32 all the same.
+WAYS = ("float32", "bfloat16", "float32, compiled", "bfloat16, compiled")
 PRIOR_DIM = 256  # of VD-Diff
 COLORS = 3
 COLUMNS = ["model", "clip", "numbers", "difference", "published ms", "ours ms", "times faster", "frames/s"]
@@ -103,7 +105,7 @@ def difference(restored: dict[str, Tensor]) -> float:
     Raises:
         AssertionError: If it is more than `LARGEST_DIFFERENCE`.
     """
-    wanted, ours = (restored[who].float() for who in ("published", "ours"))
+    wanted, ours = (restored[who].float() for who in ("published", WAYS[0]))
     found = float((wanted - ours).abs().max() / wanted.abs().max())
     assert found <= LARGEST_DIFFERENCE, f"the outputs differ by {found:.2e}"
     return found
@@ -134,32 +136,36 @@ def measured_apart(name: str, who: str, shape: str, options: argparse.Namespace)
     return float(printed) / int(shape.split("x")[0])
 
 
-def rows(name: str, shape: str, options: argparse.Namespace) -> Iterator[list[Cell]]:
-    """Rows of the table for one model and clip: float32, then bfloat16 where the device has it, then compiled."""
-    device = options.device
+def runs_of(name: str, shape: str, device: torch.device, ways: Sequence[str]) -> dict[str, Callable[[], Tensor]]:
+    """Functions that restore a clip: as published, where there is such a thing, and by ours in some ways of `WAYS`."""
     theirs, ours = build(name)
-    runs: dict[str, Any] = {} if theirs is None else {"published": restoring(name, theirs.to(device), shape, device)}
-    runs["ours"] = restoring(name, ours.to(device), shape, device)
-    half = has_fast_bfloat16(device)
-    kinds = {"ours": "float32"}
-    if half:
-        kinds["bfloat16"] = "bfloat16"
-        runs["bfloat16"] = restoring(name, ours, shape, device, half=True)
-    if options.compile:
-        kinds["compiled"] = f"{'bfloat16' if half else 'float32'}, compiled"
-        compiled = build(name)[1].to(device)
-        compiled.compile()
-        runs["compiled"] = restoring(name, compiled, shape, device, half=half)
+    runs: dict[str, Callable[[], Tensor]] = {}
+    if theirs is not None:
+        runs["published"] = restoring(name, theirs.to(device), shape, device)
+    for way in ways:
+        model = ours.to(device)
+        if "compiled" in way:
+            model = build(name)[1].to(device)
+            model.compile()
+        runs[way] = restoring(name, model, shape, device, half="bfloat16" in way)
+    return runs
+
+
+def rows(name: str, shape: str, options: argparse.Namespace) -> Iterator[list[Cell]]:
+    """Rows of the table for one model and clip, one for every way."""
+    device = options.device
+    ways = [way for way in WAYS if "bfloat16" not in way or has_fast_bfloat16(device)]
+    runs = runs_of(name, shape, device, [way for way in ways if "compiled" not in way or options.compile])
     restored: dict[str, Tensor] = {}
     calls = {who: partial(keep, restored, who, run) for who, run in runs.items()}
     times = shortest(calls, options.rounds, device, warmups=options.warmups)
-    found = None if theirs is None else difference(restored)
-    base, num_frames = times.get("published"), restored["ours"].shape[1]
-    for who, numbers in kinds.items():
-        cells: list[Cell] = [name, shape, numbers, f"{found:.1e}" if found is not None and who == "ours" else None]
-        cells += [None if base is None else rounded(base, 0), rounded(times[who], 0)]
-        cells += [None if base is None else rounded(base / times[who], 2), rounded(1e3 * num_frames / times[who], 2)]
-        yield cells + (memory_cells(name, shape, options) if who == "ours" else [None] * len(MEMORY_COLUMNS))
+    base, num_frames = times.pop("published", None), restored[WAYS[0]].shape[1]
+    for way, took in times.items():
+        is_first = way == WAYS[0]
+        found = f"{difference(restored):.1e}" if is_first and base is not None else None
+        cells: list[Cell] = [name, shape, way, found, None if base is None else rounded(base, 0), rounded(took, 0)]
+        cells += [None if base is None else rounded(base / took, 2), rounded(1e3 * num_frames / took, 2)]
+        yield cells + (memory_cells(name, shape, options) if is_first else [None] * len(MEMORY_COLUMNS))
 
 
 def keep(restored: dict[str, Tensor], who: str, run: Callable[[], Tensor]) -> None:
