@@ -131,6 +131,16 @@ MODULES: dict[str, tuple[Callable[[], nn.Module], Any]] = {
 }
 
 
+# Functions of one tensor, and the shape of that.
+FUNCTIONS: dict[str, tuple[Callable[[Tensor], Tensor], tuple[int, ...]]] = {
+    "fourier_filter_kernel": (lambda x: layers.fourier_filter_kernel(x, (6, 7)), (3, 6, 4, 2)),
+    "fourier_filter_magnitude": (lambda x: layers.fourier_filter_magnitude(x, (6, 7)), (3, 6, 4, 2)),
+    "gate_penalty": (lambda x: layers.gate_penalty(x), (2, 5)),
+    "jpeg_planes": (lambda x: layers.jpeg_planes(x), (2, 3, 8, 9)),
+    "resize_fourier_filter": (lambda x: layers.resize_fourier_filter(x, (9, 8)), (3, 6, 4, 2)),
+}
+
+
 def build(name: str) -> tuple[nn.Module, Any]:
     """A module in evaluation mode on the CPU with fixed weights, and its input."""
     make, shape = MODULES[name]
@@ -141,7 +151,7 @@ def build(name: str) -> tuple[nn.Module, Any]:
 
 
 def checks(setting: Setting) -> Iterator[Check]:
-    """All modules; losses of learned filters; attention over more windows than a launch of one kernel may have."""
+    """All modules and functions; losses of learned filters; attention over more windows than a launch may have."""
     for name in MODULES:
         module, x = build(name)
         yield Check(name, partial(compare_module, module, (x,), setting.device, SUMS))
@@ -149,6 +159,8 @@ def checks(setting: Setting) -> Iterator[Check]:
     for loss in (layers.alias_loss, layers.reconstruction_loss):
         run = partial(compare_function, lambda *bank, loss=loss: loss(FilterBank(*bank)), taps, setting.device, LINEAR)
         yield Check(loss.__name__, run)
+    for name, (function, shape) in FUNCTIONS.items():
+        yield Check(name, partial(compare_function, function, (noise(*shape),), setting.device, SUMS))
     yield Check("many windows", partial(many_windows, setting))
 
 
