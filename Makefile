@@ -31,6 +31,8 @@ bench:
 	$(BIN)/python benchmarks/transforms.py --compile --plot runs/bench/transforms.png --out benchmarks/results/transforms.json
 	$(BIN)/python benchmarks/small_transforms.py --compile --out benchmarks/results/small_transforms.json
 	$(BIN)/python benchmarks/video_models.py --out benchmarks/results/video_models.json
+	$(BIN)/python benchmarks/restoration.py --out benchmarks/results/restoration.json
+	$(BIN)/python benchmarks/restoration.py --command --out benchmarks/results/restoration_command.json
 	$(BIN)/python benchmarks/classification.py --out benchmarks/results/classification.json
 	$(BIN)/python benchmarks/moving_mnist.py --out benchmarks/results/moving_mnist.json
 	$(BIN)/python benchmarks/media.py --out benchmarks/results/media.json

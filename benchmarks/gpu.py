@@ -41,10 +41,13 @@ PARTS = (
     Part("classifiers", 45, models.check_classifiers),
     Part("application", 30, application.checks),
     Part("training", 45, training.checks),
+    Part("training of restorers", 45, training.check_restorers),
     Part("compiled transforms", 45, compiled.check_transforms),
     Part("compiled models", 45, compiled.check_models),
+    Part("compiled restorers", 45, compiled.check_restorers),
     Part("speed of transforms", 40, speed.check_transforms),
     Part("speed of models", 45, speed.check_models),
+    Part("speed of restorers", 45, speed.check_restorers),
 )
 COLUMNS = list(Row._fields)
 ABOUT = (

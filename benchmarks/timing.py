@@ -37,16 +37,18 @@ def describe_clock(device: torch.device) -> str:
     return "processor time of the one thread" if torch.get_num_threads() == 1 else "wall time"
 
 
-def shortest(functions: Mapping[str, Callable[[], object]], rounds: int, device: torch.device) -> dict[str, float]:
-    """Shortest time of one call of each in milliseconds, over rounds in which all take turns, after a warm-up.
+def shortest(
+    functions: Mapping[str, Callable[[], object]], rounds: int, device: torch.device, *, warmups: int = 2
+) -> dict[str, float]:
+    """Shortest time of one call of each in milliseconds, over rounds in which all take turns, after some warm-ups.
 
     With one thread, the clock is the time that the thread had a processor, which other programs hardly disturb. On a
     GPU, calls are queued behind each other and the mean over a queue counts as one time.
     """
     measure = _queue_on_gpu if device.type == "cuda" else _calls_on_cpu
     for function in functions.values():
-        function()
-        function()
+        for _ in range(warmups):
+            function()
     best = dict.fromkeys(functions, float("inf"))
     for _ in range(rounds):
         for name, function in functions.items():

@@ -21,6 +21,7 @@ from gpu_checks.check import Check, Figure, LeftOutError, Part, Setting, relativ
 from gpu_checks.runner import OUT_OF_TIME, Clock, Row, supervise
 from records import read_record
 from subband import layers, losses, transforms
+from subband.config import list_recipes
 from subband.models.registry import catalog
 from subband.tasks import TASKS
 
@@ -146,8 +147,13 @@ def test_nothing_is_forgotten():
     assert modules - {type(part) for module in built for part in module.modules()} == set()
     small = {catalog()[name].builder for name, _ in model_checks.SMALL.values()}
     assert {spec.builder for spec in catalog().values()} - small == set()
+    functions = {name for name in layers.__all__ if inspect.isfunction(getattr(layers, name))} - NOT_CHECKED
+    layer_source = inspect.getsource(layer_checks)
+    assert {name for name in functions if f"layers.{name}" not in layer_source} == set()
     assert {f"loss {name}" for name in losses.LOSSES} - set(gpu.scores.LOSS_FUNCTIONS) == set()
-    assert set(training.RECIPES) == set(TASKS)
+    assert {name.split("/")[0] for name in training.RECIPES} == set(TASKS)
+    small = {name for name in list_recipes() if name.startswith("restoration/") and name.endswith("_s")}
+    assert small <= set(training.RECIPES)
 
 
 def test_errors_are_relative_and_notice_what_is_no_number():

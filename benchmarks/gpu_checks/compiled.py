@@ -14,11 +14,13 @@ from gpu_checks.check import DEEP, SUMS, Check, Figure, LeftOutError, Setting, o
 from gpu_checks.models import SMALL, build_small, inputs_of
 from gpu_checks.scores import LOSS_FUNCTIONS, clips
 from gpu_checks.transforms import CASES
+from subband.models.registry import model_spec
 
-__all__ = ["check_models", "check_transforms"]
+__all__ = ["check_models", "check_restorers", "check_transforms"]
 
 # The most used first: compiling is slow, and what comes last may be left out.
 TRANSFORMS = ("dwt2", "Fourier filter", "cosine transforms", "wavedec*", "block_dct2", "dtcwt2", "swt*", "cwt fft")
+RESTORATION = "restoration"
 LOSSES = ("loss high_focal_frequency", "loss differential_divergence", "subband_focal_loss")
 
 
@@ -33,8 +35,19 @@ def check_transforms(setting: Setting) -> Iterator[Check]:
 
 
 def check_models(setting: Setting) -> Iterator[Check]:
-    """A small network of every family."""
-    for family in list(SMALL)[: 1 if setting.is_quick else None]:
+    """A small network of every family for video prediction and classification."""
+    return checks_of(lambda task: task != RESTORATION, setting)
+
+
+def check_restorers(setting: Setting) -> Iterator[Check]:
+    """A small network of every family for video restoration."""
+    return checks_of(lambda task: task == RESTORATION, setting)
+
+
+def checks_of(is_wanted: Callable[[str], bool], setting: Setting) -> Iterator[Check]:
+    """The families of some tasks."""
+    families = [family for family, (name, _) in SMALL.items() if is_wanted(model_spec(name).task)]
+    for family in families[: 1 if setting.is_quick else None]:
         yield Check(family, partial(compare_model, family, setting))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
@@ -33,10 +33,30 @@ class RoundTrip(nn.Module):
 
 
 class DynamicConv(nn.Module):
-    """Kernels for every pixel."""
+    """Kernels for every pixel, each shared by some channels."""
+
+    def __init__(self, group_channels: int = 1) -> None:
+        super().__init__()
+        self.group_channels = group_channels
 
     def forward(self, inputs: tuple[Tensor, Tensor]) -> Tensor:
-        return layers.dynamic_conv2d(*inputs)
+        return layers.dynamic_conv2d(*inputs, group_channels=self.group_channels)
+
+
+class DeformConv(nn.Module):
+    """Taps at learned places, in two groups of offsets."""
+
+    def forward(self, inputs: tuple[Tensor, Tensor, Tensor, Tensor]) -> Tensor:
+        x, offset, weight, mask = inputs
+        return layers.deform_conv2d(x, offset, weight, mask=mask, padding=1)
+
+
+class EnergyWeights(nn.Module):
+    """What every frame counts for, in all ways."""
+
+    def forward(self, spectrum: Tensor) -> list[Tensor]:
+        modes: tuple[layers.EnergyMode, ...] = get_args(layers.EnergyMode)
+        return [layers.temporal_energy_weights(spectrum, 8, 0.5, mode=mode) for mode in modes]
 
 
 class Several(nn.Module):
@@ -103,8 +123,21 @@ MODULES: dict[str, tuple[Callable[[], nn.Module], Any]] = {
     ),
     "TemporalEnergyAggregation": (lambda: lively(layers.TemporalEnergyAggregation(4, 3)), (2, 3, 4, 8, 7)),
     "dynamic_conv2d": (DynamicConv, [(2, 4, 16, 24), (2, 36, 2, 3)]),
+    "dynamic_conv2d, shared kernels": (lambda: DynamicConv(2), [(2, 4, 16, 24), (2, 18, 16, 24)]),
+    "deform_conv2d": (DeformConv, [(2, 4, 6, 7), (2, 36, 6, 7), (6, 4, 3, 3), (2, 18, 6, 7)]),
+    "temporal_energy_weights": (EnergyWeights, (2, 3, 4, 2, 6, 5)),
     "RelativeAttention": (lambda: RelativeAttention(16, window=(4, 4), head_dim=8), (3, 16, 16)),
     **pairs(),
+}
+
+
+# Functions of one tensor, and the shape of that.
+FUNCTIONS: dict[str, tuple[Callable[[Tensor], Tensor], tuple[int, ...]]] = {
+    "fourier_filter_kernel": (lambda x: layers.fourier_filter_kernel(x, (6, 7)), (3, 6, 4, 2)),
+    "fourier_filter_magnitude": (lambda x: layers.fourier_filter_magnitude(x, (6, 7)), (3, 6, 4, 2)),
+    "gate_penalty": (lambda x: layers.gate_penalty(x), (2, 5)),
+    "jpeg_planes": (lambda x: layers.jpeg_planes(x), (2, 3, 8, 9)),
+    "resize_fourier_filter": (lambda x: layers.resize_fourier_filter(x, (9, 8)), (3, 6, 4, 2)),
 }
 
 
@@ -118,7 +151,7 @@ def build(name: str) -> tuple[nn.Module, Any]:
 
 
 def checks(setting: Setting) -> Iterator[Check]:
-    """All modules; losses of learned filters; attention over more windows than a launch of one kernel may have."""
+    """All modules and functions; losses of learned filters; attention over more windows than a launch may have."""
     for name in MODULES:
         module, x = build(name)
         yield Check(name, partial(compare_module, module, (x,), setting.device, SUMS))
@@ -126,6 +159,8 @@ def checks(setting: Setting) -> Iterator[Check]:
     for loss in (layers.alias_loss, layers.reconstruction_loss):
         run = partial(compare_function, lambda *bank, loss=loss: loss(FilterBank(*bank)), taps, setting.device, LINEAR)
         yield Check(loss.__name__, run)
+    for name, (function, shape) in FUNCTIONS.items():
+        yield Check(name, partial(compare_function, function, (noise(*shape),), setting.device, SUMS))
     yield Check("many windows", partial(many_windows, setting))
 
 

@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gpu_checks.check import Check, Figure, LeftOutError, Setting
+from gpu_checks.check import AUTOCAST_DEEP, DEEP, Check, Figure, LeftOutError, Setting, relative_error
 from gpu_checks.models import build_small
 from timing import shortest
 
-__all__ = ["check_models", "check_transforms"]
+__all__ = ["check_models", "check_restorers", "check_transforms"]
 
 PEERS = ("ptwt", "pytorch_wavelets", "torch_dct")
 ROUNDS = 3
@@ -74,6 +74,36 @@ def check_models(setting: Setting) -> Iterator[Check]:
     names = [*first, *(name for name in builders if name not in first)]
     for name in names:
         yield Check(name, partial(time_model, builders[name], setting))
+
+
+def check_restorers(setting: Setting) -> Iterator[Check]:
+    """Networks for video restoration beside plain translations: float32, then channels last with bfloat16, then all
+    that compiled, which takes longest and may be left out.
+    """
+    import restoration
+
+    clip = "5x32x32" if setting.is_quick else "5x256x256"
+    for name in ("vd_diff", "estrnn"):
+        for way in restoration.WAYS[: 1 if setting.is_quick else None]:
+            yield Check(f"{name}, {clip}, {way}", partial(time_restorer, name, clip, way, setting))
+
+
+def time_restorer(name: str, clip: str, way: str, setting: Setting) -> list[Figure]:
+    """Milliseconds and memory of the published graph in float32 and of ours in some way; the outputs must agree."""
+    import restoration
+
+    if "bfloat16" in way and not restoration.has_fast_bfloat16(setting.device):
+        raise LeftOutError("the device has no instructions for bfloat16")
+    runs = restoration.runs_of(name, clip, setting.device, [way])
+    restored: dict[str, Tensor] = {}
+    calls = {who: partial(restoration.keep, restored, who, run) for who, run in runs.items()}
+    times = shortest(calls, 1 if setting.is_quick else ROUNDS, setting.device, warmups=1)
+    error = relative_error([restored[way].float()], [restored["published"]])
+    figures = [Figure(error, AUTOCAST_DEEP if "bfloat16" in way else DEEP)]
+    figures += [Figure(time, None, "ms", who) for who, time in times.items()]
+    if setting.device.type == "cuda":
+        figures += [Figure(peak_mb(run, setting.device), None, "MiB", who) for who, run in runs.items()]
+    return figures
 
 
 def time_model(build: Callable[[], tuple[nn.Module, nn.Module]], setting: Setting) -> list[Figure]:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from subband.layers.memory_format import channels_last_on_cpu
+from subband.layers.memory_format import channels_last_on_cpu, channels_last_weights
 from subband.models.protocols.restoration import ChannelOrder, RestorationModel
 
 __all__ = ["ESTRNN"]
@@ -200,6 +200,7 @@ class ESTRNN(RestorationModel):
             nn.ConvTranspose2d(2 * n_features, n_features, 3, stride=2, padding=1, output_padding=1),
             nn.Conv2d(n_features, COLORS, 5, padding=2),
         )
+        channels_last_weights(self)
 
     def initial_state(self, frame: Tensor) -> Tensor:
         """The memory before the first frame: zeros `(B, n, H / 4, W / 4)` for frames like `frame`."""

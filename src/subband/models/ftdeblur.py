@@ -14,8 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from subband.layers._exporting import is_exporting
 from subband.layers.frequency_block import FrequencySpatialBlock
-from subband.layers.memory_format import channels_last_on_cpu
+from subband.layers.memory_format import channels_last_on_cpu, channels_last_weights
 from subband.layers.spectral_alignment import PyramidAlignment, conv_act
 from subband.layers.temporal_energy import EnergyMode, TemporalEnergyAggregation
 from subband.models.protocols.restoration import BorderMode, RestorationModel
@@ -137,9 +138,12 @@ class FTDeblur(RestorationModel):
         self.tail = nn.Sequential(*conv_act(channels, channels), nn.Conv2d(channels, COLORS, 3, padding=1))
         for value in self.tail[-1].parameters():
             nn.init.zeros_(value)
+        channels_last_weights(self)
 
     def forward_clip(self, frames: Tensor) -> Tensor:
         """Restore the middle frames of all windows of `(B, T, 3, H, W)`."""
+        if is_exporting():
+            return self._all_windows(frames)
         pyramids = [self.features(frame) for frame in frames.unbind(1)]
         size, restored = self.min_frames, []
         for start in range(frames.shape[1] - size + 1):
@@ -160,13 +164,31 @@ class FTDeblur(RestorationModel):
         The middle frame is aligned with itself, so that its features pass the same layers.
         """
         middle = window[self.past_frames]
-        aligned = [self.alignment.align(middle, pyramid) for pyramid in window]
-        x = self.aggregation(torch.stack(aligned, 1))
+        return self._reconstruct(torch.stack([self.alignment.align(middle, pyramid) for pyramid in window], 1))
+
+    def _reconstruct(self, aligned: Tensor) -> Tensor:
+        """Correction `(B, 3, H, W)` from aligned features of a window, `(B, T, C, H / 4, W / 4)`."""
+        x = self.aggregation(aligned)
         for block in self.reconstruction:
             x = self.checkpointed(block, x)
         for conv in self.upsampling:
             x = F.leaky_relu(F.pixel_shuffle(conv(x), 2), SLOPE)
         return self.tail(x)
+
+    def _all_windows(self, frames: Tensor) -> Tensor:
+        """`forward_clip` with all frames and windows in one batch, for files: a graph as short as that of one frame,
+        where the exporter would take minutes for one with every pair of frames; it needs as much more memory.
+        """
+        num_frames, size = frames.shape[1], self.min_frames
+        middles = slice(self.past_frames, num_frames - self.future_frames)
+        pyramid = [level.unflatten(0, (-1, num_frames)) for level in self.features(frames.flatten(0, 1))]
+        windows = [level.unfold(1, size, 1).movedim(-1, 2) for level in pyramid]  # (B, windows, T, C, H, W)
+        references = [
+            level[:, middles].unsqueeze(2).expand_as(window) for level, window in zip(pyramid, windows, strict=True)
+        ]
+        aligned = self.alignment.align(*([level.flatten(0, 2) for level in levels] for levels in (references, windows)))
+        corrections = self._reconstruct(aligned.unflatten(0, (-1, size)))
+        return frames[:, middles] + corrections.unflatten(0, (-1, num_frames - size + 1))
 
 
 def _aggregation(agg: str, channels: int, frames: int, max_freq: float | None) -> nn.Module:

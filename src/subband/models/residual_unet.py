@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from subband.layers.memory_format import channels_last_on_cpu
+from subband.layers.memory_format import channels_last_on_cpu, channels_last_weights
 from subband.models.protocols.restoration import RestorationModel
 
 __all__ = ["ResidualUNet"]
@@ -84,6 +84,7 @@ class ResidualUNet(RestorationModel):
         _start(self)
         for value in self.head.parameters():
             nn.init.zeros_(value)
+        channels_last_weights(self)
 
     @property
     def size_multiple(self) -> int:  # type: ignore[override]

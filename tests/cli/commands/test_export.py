@@ -13,6 +13,7 @@ from subband.cli.main import main
 from subband.data import build_data
 from subband.export.onnx import OnnxFile
 from subband.media.images import write_image
+from subband.models.arguments import as_arguments, first_output
 
 SIMVP = {"in_shape": (4, 1, 16, 16), "hid_S": 8, "hid_T": 16, "N_S": 2, "N_T": 2}
 TINY = {
@@ -23,6 +24,15 @@ TINY = {
     "wast": {"in_shape": (4, 1, 16, 16), "encoder_dim": 4, "block_list": (1, 1, 1)},
     "wast_seed": {"in_shape": (4, 1, 16, 16), "encoder_dim": 4, "block_list": (1, 1, 1)},
     "wsfvit_video": {"in_shape": (4, 1, 16, 16), "hid_S": 8, "hid_T": 32, "N_S": 2, "N_T": 2},
+}
+VD_DIFF = {"num_feat": 4, "propagation_blocks": 1, "num_blocks": (1, 1), "heads": (1, 2), "prior_feat": 4}
+RESTORERS = {
+    "identity": {},
+    "estrnn": {"n_features": 4, "n_blocks": 1},
+    "ftdeblur": {"channels": 4, "n_feat": 1, "n_rec": 1, "groups": 2, "frames": 3},
+    "residual_unet": {"dims": (4, 8), "depth": 1, "frames": 3},
+    "vd_diff": VD_DIFF,
+    "vd_diff_stage1": VD_DIFF,
 }
 
 
@@ -52,6 +62,30 @@ def test_onnx_gives_the_numbers_of_the_network(name, tmp_path, capsys, rng):
     with torch.no_grad():
         torch.testing.assert_close(torch.from_numpy(exported), model(frames), rtol=0, atol=1e-5)
     assert [file.name for file in tmp_path.iterdir() if file.is_file()] == ["model.onnx"]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", RESTORERS)
+def test_onnx_restores_as_the_network_does(name, tmp_path, capsys, rng):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    torch.manual_seed(0)
+    model = create_model(name, **RESTORERS[name]).eval()
+    for value in model.parameters():
+        if not value.any():  # fresh networks for restoration give the frames as they are
+            torch.nn.init.normal_(value, std=0.1)
+    save_model(model, tmp_path / "model")
+    path = tmp_path / "model.onnx"
+    words = ["export", str(tmp_path / "model"), "--out", str(path), "--height", "32", "--width", "48"]
+    assert main([*words, "--tolerance", "1e-5"]) == 0, capsys.readouterr().err
+    example = as_arguments(model.example_input(height=32, width=48))
+    inputs = [torch.rand(tensor.shape, generator=rng) for tensor in example]
+    with torch.no_grad():
+        wanted = first_output(model(*inputs))
+    found = OnnxFile(path)(*inputs)
+    assert found.shape == wanted.shape
+    assert (found - wanted).abs().max() <= 1e-5 * wanted.abs().max()
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from subband.layers.memory_format import channels_last_weights
 from subband.models.vd_diff.layers import SLOPE, ResidualBlock
 from subband.transforms.arguments import without_autocast
 
@@ -50,6 +51,7 @@ class PriorEncoder(nn.Module):
             nn.AdaptiveAvgPool2d(1),
         )
         self.mlp = nn.Sequential(nn.Linear(dim, dim), nn.LeakyReLU(SLOPE), nn.Linear(dim, dim), nn.LeakyReLU(SLOPE))
+        channels_last_weights(self)
 
     def forward(self, *images: Tensor) -> Tensor:
         """Vectors of frames."""

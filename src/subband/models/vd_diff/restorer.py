@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from subband.layers.memory_format import channels_last_on_cpu
+from subband.layers.memory_format import channels_last_on_cpu, channels_last_weights
 from subband.models.vd_diff.layers import SLOPE, leaky_relu, to_clip, to_frames
 from subband.models.vd_diff.propagation import Propagation
 from subband.models.vd_diff.transformer import PriorTransformer
@@ -88,6 +88,7 @@ class ClipTransformer(nn.Module):
             )
             for _ in range(2)
         )
+        channels_last_weights(self)
 
     @abstractmethod
     def build_ends(self, num_feat: int) -> None:
