@@ -2,6 +2,7 @@
 
 import dataclasses
 import warnings
+from pathlib import Path
 
 import pytest
 
@@ -130,9 +131,12 @@ def test_lengths_and_factors_out_of_range_are_refused(settings: dict[str, object
         check_options(recipe_with(settings))
 
 
-def test_weights_of_a_metric_that_the_task_does_not_have() -> None:
+def test_weights_of_a_metric_that_the_task_does_not_have(tmp_path: Path) -> None:
     recipe = recipe_with({})
-    recipe.evaluation.lpips_weights = "alexnet.pth"
+    recipe.evaluation.lpips_weights = str(tmp_path / "alexnet.pth")
+    with pytest.raises(ValueError, match=r"^evaluation.lpips_weights: no file .*alexnet.pth\.$"):
+        check_evaluation(recipe, VIDEO_METRICS)
+    (tmp_path / "alexnet.pth").touch()
     with pytest.warns(UserWarning, match=r"^evaluation.lpips_weights has no effect for video_prediction, which has no"):
         check_evaluation(recipe, CLASSIFICATION_METRICS)
     with warnings.catch_warnings():

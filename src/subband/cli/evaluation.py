@@ -37,6 +37,9 @@ def add_recipe_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--evaluation.num_samples", type=int | None, default=None, help="Test samples that are stored for the report."
     )
+    parser.add_argument(
+        "--evaluation.lpips_weights", type=str | None, default=None, help="torchvision's AlexNet weights, for LPIPS."
+    )
 
 
 def evaluation_recipe(args: Namespace) -> RecipeConfig:

@@ -62,6 +62,7 @@ EXTRAS = {
     "onnxscript": "export",
     "skimage": "digits",
     "sklearn": "digits",
+    "spandrel": "spandrel",
     "tensorboard": "train",
     "timm": "timm",
     "torchmetrics": "train",

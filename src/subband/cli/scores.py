@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def show_scores(scores: dict[str, Any]) -> None:
     """Print the main metrics of `scores.json` as a table, and those of published protocols as another one.
 
-    What was not computed shows as a dash.
+    What was not computed of one network shows as a dash; what was computed of none is named below the tables.
     """
     from subband.metrics.descriptors import describe_metrics
 
@@ -28,6 +28,14 @@ def show_scores(scores: dict[str, Any]) -> None:
     if published:
         names = " and ".join(dict.fromkeys(metric.protocol for metric in published))
         _show_rows(rows, published, f"by the published code of {names}", with_cost=False)
+    present = describe_metrics(task.metrics, [key for row in rows for key in row["metrics"]])
+    missing = [metric for metric in present if metric not in described and (metric.is_main or metric.protocol)]
+    if missing:
+        print(f"not computed: {', '.join(_named(metric) for metric in missing)}")
+
+
+def _named(metric: MetricInfo) -> str:
+    return f"{metric.heading} (needs {metric.needs})" if metric.needs else metric.heading
 
 
 def _show_rows(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +15,19 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def add_weights_arguments(parser: ArgumentParser) -> None:
-    """Add the options that `open_weights` reads, `--model`, `--checkpoint` and `--set`, and `--device`."""
+def add_weights_arguments(parser: ArgumentParser, or_file: str = "") -> None:
+    """Add the options that `open_weights` reads, `--model`, `--checkpoint` and `--set`, and `--device`.
+
+    Args:
+        parser: Gets the options.
+        or_file: What files `--model` takes besides, with its article.
+    """
     parser.add_argument(
         "--model",
         type=str,
         default=None,
-        help="Run folder, model folder, or name of bundled weights; with --checkpoint the name of a model.",
+        help="Run folder, model folder, or name of bundled weights; with --checkpoint the name of a model"
+        + (f"; or {or_file}." if or_file else "."),
     )
     parser.add_argument(
         "--checkpoint", type=str, default=None, help="File with the published weights of the named model."
@@ -29,7 +36,9 @@ def add_weights_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--device", type=str, default="auto", help="auto, cpu, cuda or mps.")
 
 
-def open_weights(args: Namespace, *, task: str, kind: str, example: str) -> Any:
+def open_weights(
+    args: Namespace, *, task: str, kind: str, example: str, foreign: Callable[[Path], Any] | None = None
+) -> Any:
     """The network that a command line names, with trained weights.
 
     Args:
@@ -37,6 +46,7 @@ def open_weights(args: Namespace, *, task: str, kind: str, example: str) -> Any:
         task: What the network must be for.
         kind: Such a network in words, with its article.
         example: Name of a model with published weights.
+        foreign: Opens a file of weights that alone tells its network, of another project; None where none does.
 
     Raises:
         FileNotFoundError: If a file or the model is not there.
@@ -56,6 +66,10 @@ def open_weights(args: Namespace, *, task: str, kind: str, example: str) -> Any:
             "together with --checkpoint (see `subband models`)."
         )
     is_name = args.model in list_models()
+    if foreign is not None and not is_name and args.checkpoint is None and _is_lone_file(Path(args.model)):
+        if args.set:
+            raise ValueError(f"--set goes with the name of a model or a model folder; {args.model} is a file.")
+        return foreign(Path(args.model))
     if not is_name and args.checkpoint is None:
         model: Any = open_model(args.model, args.set) if args.set else load_model(args.model)
         check_task(model.model_config["name"])
@@ -69,6 +83,11 @@ def open_weights(args: Namespace, *, task: str, kind: str, example: str) -> Any:
     if checkpoint.is_dir() or (checkpoint.name == WEIGHTS_FILE and (checkpoint.parent / CONFIG_FILE).is_file()):
         raise ValueError(f"--checkpoint {checkpoint} is no published file; name a folder of ours by --model alone.")
     return load_published(args.model, checkpoint, **parse_overrides(args.set))
+
+
+def _is_lone_file(path: Path) -> bool:
+    """Whether there is a file that is no part of a model folder."""
+    return path.is_file() and not (path.name in (CONFIG_FILE, WEIGHTS_FILE) and (path.parent / CONFIG_FILE).is_file())
 
 
 def _without_file(args: Namespace) -> nn.Module:

@@ -25,7 +25,7 @@ from subband.metrics.image import (
     snr,
     ssim,
 )
-from subband.metrics.optical_flow import flow_error, optical_flow
+from subband.metrics.optical_flow import flow_error
 from subband.metrics.published_restoration import psnr_estrnn, psnr_vddiff, ssim_estrnn, ssim_vddiff
 
 if TYPE_CHECKING:
@@ -73,7 +73,6 @@ __all__ = [
     "describe_metrics",
     "error_sums",
     "flow_error",
-    "optical_flow",
     "psnr",
     "psnr_estrnn",
     "psnr_legacy_uint8",

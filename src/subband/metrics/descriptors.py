@@ -26,6 +26,7 @@ class MetricInfo:
         is_per_frame: Whether there is a value for every predicted frame, which tables and plots show.
         protocol: Whose published code computes it so, where that is not the usual way; such metrics are printed in a
             table of their own.
+        needs: What must be given for it to be computed at all.
 
     Example:
         >>> info = MetricInfo(
@@ -53,6 +54,7 @@ class MetricInfo:
     is_logged: bool = False
     is_per_frame: bool = False
     protocol: str = ""
+    needs: str = ""
 
     @property
     def label(self) -> str:
@@ -80,6 +82,8 @@ class MetricInfo:
         digits = f"{self.factor * value:.{self.decimals}f}"
         return digits.lstrip("-") if float(digits) == 0 else digits.replace("inf", "∞")
 
+
+_LPIPS_NEEDS = "evaluation.lpips_weights and the package lpips"
 
 VIDEO_METRICS = (
     MetricInfo(
@@ -133,6 +137,7 @@ VIDEO_METRICS = (
         decimals=4,
         higher_is_better=False,
         definition="learned perceptual distance with AlexNet features; needs weights that are not part of the package.",
+        needs=_LPIPS_NEEDS,
     ),
     MetricInfo(
         key="rmse",
@@ -278,6 +283,7 @@ RESTORATION_METRICS = (
         decimals=4,
         higher_is_better=False,
         definition="learned perceptual distance with AlexNet features; needs weights that are not part of the package.",
+        needs=_LPIPS_NEEDS,
     ),
     MetricInfo(
         key="psnr_vddiff",

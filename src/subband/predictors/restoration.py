@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import warnings
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from subband.device import pick_device
 from subband.media.video import read_clip
@@ -42,6 +44,7 @@ class VideoRestorer:
         window: Most frames that are restored at once; by default the network's own choice.
         tile: See `NetworkRunner`.
         half: Compute in bfloat16 where that is safe (autocast): faster where the processor multiplies it natively.
+            Networks that are not safe in it compute in float32, with a warning.
         compile: Compile the network; pays for long clips.
 
     Raises:
@@ -75,7 +78,9 @@ class VideoRestorer:
         if seed < 0:
             raise ValueError(f"seed must not be negative, got {seed}.")
         self.model: Any = (model if device is None else model.to(pick_device(device))).eval()
-        self.seed, self.half = seed, half
+        if half and not model.supports_half:
+            warnings.warn("this network is not safe in bfloat16; it computes in float32.", stacklevel=2)
+        self.seed, self.half = seed, half and model.supports_half
         if compile:
             self.model.compile()
         places = [*self.model.parameters(), *self.model.buffers()]
@@ -92,7 +97,12 @@ class VideoRestorer:
                 settle=model.settle_frames,
                 size_multiple=model.size_multiple,
                 device=self.device,
-                facts={"model": str(config["name"]), "seed": seed, "half": half},
+                facts={
+                    "model": str(config["name"]),
+                    "weights": _fingerprint(self.model),
+                    "seed": seed,
+                    "half": self.half,
+                },
             ),
             window=window,
             tile=tile,
@@ -160,3 +170,12 @@ class VideoRestorer:
 
     def _precision(self) -> AbstractContextManager[Any]:
         return torch.autocast(self.device.type, torch.bfloat16) if self.half else nullcontext()
+
+
+def _fingerprint(model: nn.Module) -> str:
+    """Tells weights apart, so that no job goes on with those of another training."""
+    digest = hashlib.sha256()
+    for name, tensor in model.state_dict().items():
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()[:16]

@@ -11,6 +11,7 @@ import re
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
 from subband.config import DropPathConfig, OptimConfig, RecipeConfig, TrainerConfig
@@ -129,13 +130,21 @@ def check_options(recipe: RecipeConfig) -> None:
 
 
 def check_evaluation(recipe: RecipeConfig, metrics: Iterable[MetricInfo]) -> None:
-    """Warn about weights of a metric that the task does not have.
+    """Warn about weights of a metric that the task does not have; refuse those that are not there.
 
     Args:
         recipe: The recipe.
         metrics: Metrics of its task.
+
+    Raises:
+        ValueError: If the weights are no file: better said now than after the training.
     """
-    if recipe.evaluation.lpips_weights is not None and "lpips" not in {item.key for item in metrics}:
+    weights = recipe.evaluation.lpips_weights
+    if weights is None:
+        return
+    if not Path(weights).is_file():
+        raise ValueError(f"evaluation.lpips_weights: no file {weights}.")
+    if "lpips" not in {item.key for item in metrics}:
         warnings.warn(
             f"evaluation.lpips_weights has no effect for {recipe.task}, which has no LPIPS; leave it at null.",
             stacklevel=2,

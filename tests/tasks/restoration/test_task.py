@@ -220,6 +220,10 @@ def test_evaluate_report_info_and_export(tiny_pairs, tmp_path, capsys):
     assert "moving_bars, test set: 4 clips, 5 frames, 16 x 16 pixels" in shown
     for word in ("PSNR", "Gain", "SSIM", "tOF", "identity", "VD-Diff", "ESTRNN"):
         assert word in shown
+    # Bars have no detail along their columns; without weights there is no LPIPS. Neither is passed over.
+    assert "Back in hl" in shown
+    missing = "Back in lh, Back in hh, LPIPS (needs evaluation.lpips_weights and the package lpips)"
+    assert shown.splitlines()[-2:] == [f"not computed: {missing}", f"scores: {run / 'scores.json'}"]
     assert main(["report", str(run), "--out", str(tmp_path / "page.html")]) == 0
     page = (tmp_path / "page.html").read_text()
     for words in ("Signal to noise against the degraded frames", "Restored clips", "Frame by frame", "Back in hh"):
@@ -250,6 +254,27 @@ def test_bf16_and_a_loss_that_is_no_number(tiny_pairs, tmp_path, monkeypatch):
     monkeypatch.setattr(RestorationTask, "losses", broken)
     with pytest.raises(DivergenceError, match=r"the loss is not a number at step 0 .*lower optim.lr"):
         train(stage, tmp_path / "nan", progress=False)
+
+
+def test_lpips_is_printed_where_there_are_weights(tmp_path, capsys):
+    pytest.importorskip("lpips")
+    from torchvision.models import alexnet
+
+    from subband.media.images import write_image
+
+    for name in ("blur", "sharp"):
+        (tmp_path / "pairs" / "test" / name / "a").mkdir(parents=True)
+        for number in range(2):
+            write_image(tmp_path / "pairs" / "test" / name / "a" / f"{number}.png", torch.rand(3, 32, 40))
+    torch.save(alexnet(weights=None).state_dict(), tmp_path / "alexnet.pth")
+    subband.save_model(subband.create_model("identity"), tmp_path / "weights")
+    words = ["--data.args.path", str(tmp_path / "pairs"), "--evaluation.lpips_weights", str(tmp_path / "alexnet.pth")]
+    assert main(["evaluate", str(tmp_path / "weights"), *words, "--device", "cpu", "--out", str(tmp_path / "out")]) == 0
+    shown = capsys.readouterr().out
+    assert "not computed" not in shown
+    score = json.loads((tmp_path / "out" / "scores.json").read_text())["rows"][0]["metrics"]["lpips"]
+    assert score > 0
+    assert f"{score:.4f}" in shown
 
 
 @pytest.mark.parametrize(
@@ -299,6 +324,8 @@ def test_scores_on_a_folder_of_pairs_without_a_recipe(tmp_path, capsys):
             write_image(folder / f"{number:03d}.png", 0.8 * torch.rand(3, 20, 24) + shift)
     subband.save_model(subband.create_model("residual_unet", dims=(4, 8), depth=1, frames=3), tmp_path / "weights")
     command = ["evaluate", str(tmp_path / "weights"), "--data.args.path", str(tmp_path / "pairs"), "--device", "cpu"]
+    assert main([*command, "--out", str(tmp_path / "scores"), "--evaluation.lpips_weights", "nowhere.pth"]) == 2
+    assert capsys.readouterr().err == "subband: error: evaluation.lpips_weights: no file nowhere.pth.\n"
     assert main([*command, "--out", str(tmp_path / "scores")]) == 0
     assert "2 clips, 3 frames, 24 x 20 pixels" in capsys.readouterr().out
     rows = json.loads((tmp_path / "scores" / "scores.json").read_text())["rows"]

@@ -26,6 +26,7 @@ EXAMPLES = """examples:
   subband deblur blurred.mp4 sharp.mp4 --model runs/estrnn --preview 5s --compare
   subband deblur frames/ sharp/ --model runs/estrnn
   subband deblur photo.jpg sharp.png --model runs/estrnn
+  subband deblur blurred.mp4 sharp.mp4 --model NAFNet-GoPro-width32.pth
 """
 
 
@@ -44,7 +45,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="What to write: .mp4, .mov, .mkv, .webm, .gif, .webp, .apng, no suffix for a folder of frames; for a "
         "photograph an image.",
     )
-    add_weights_arguments(parser)
+    add_weights_arguments(parser, or_file="a file of a network for single images that spandrel knows")
     parser.add_argument("--half", action="store_true", help="Compute in bfloat16 where that is safe.")
     parser.add_argument("--compile", action="store_true", help="Compile the network; pays for long clips.")
     parser.add_argument("--seed", type=int, default=0, help="Chooses the noise of networks that begin with noise.")
@@ -105,9 +106,16 @@ def _duration(args: Namespace) -> str | None:
 
 
 def _restorer(args: Namespace) -> VideoRestorer:
+    from subband.convert.spandrel import load_image_restorer
     from subband.predictors.restoration import VideoRestorer
 
-    model = open_weights(args, task="restoration", kind="a network for restoration", example="estrnn")
+    model = open_weights(
+        args,
+        task="restoration",
+        kind="a network for restoration",
+        example="estrnn",
+        foreign=load_image_restorer,
+    )
     return VideoRestorer(
         model,
         device=args.device,

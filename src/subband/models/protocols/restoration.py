@@ -34,6 +34,7 @@ class RestorationModel(nn.Module, ABC):
         border_mode: How `restore` makes up frames before the first and after the last one.
         size_multiple: H and W are filled up to multiples of it.
         window_frames: Frames of a long clip that are restored at once.
+        supports_half: Whether it computes safely in bfloat16.
         settle_frames: Frames at each end of such a window whose results are worse, since a recurrence begins there.
         example_shape: `(T, H, W)` of the clip that is measured and exported where no other size is asked for.
 
@@ -49,6 +50,7 @@ class RestorationModel(nn.Module, ABC):
     border_mode: ClassVar[BorderMode] = "replicate"
     size_multiple: ClassVar[int] = 1
     window_frames: ClassVar[int] = 16
+    supports_half: ClassVar[bool] = True
     settle_frames: ClassVar[int] = 0
     example_shape: ClassVar[tuple[int, int, int]] = (5, 64, 64)
 
