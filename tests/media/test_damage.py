@@ -129,6 +129,27 @@ def test_jpeg_pictures_that_break_off_do_not_depend_on_what_was_decoded_before(t
                 assert hashes(path, start, 2) == expected[start : start + 2], f"{name} from {start}"
 
 
+@pytest.mark.parametrize(("name", "codec"), [("x.mkv", "mpeg4"), ("x.webm", "libvpx-vp9"), ("x.mp4", "mpeg4")])
+def test_a_missing_end_is_named(tmp_path: Path, name: str, codec: str) -> None:
+    """Also where FFmpeg finds it an end like any other, which depends on the place in Matroska files."""
+    encode(tmp_path / name, codec, {}, {"movflags": "faststart"})
+    content = (tmp_path / name).read_bytes()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(read_clip(tmp_path / name)) == COUNT
+    for share in (0.6, 0.62):
+        (tmp_path / name).write_bytes(content[: round(len(content) * share)])
+        with pytest.warns(UserWarning, match="is damaged: data is missing"):
+            assert 0 < len(read_clip(tmp_path / name)) < COUNT
+
+
+def test_matroska_files_of_unknown_length_are_whole(tmp_path: Path) -> None:
+    encode(tmp_path / "x.mkv", "mpeg4", {}, {"live": "1"})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(read_clip(tmp_path / "x.mkv")) == COUNT
+
+
 def test_no_frame_can_be_decoded(tmp_path: Path) -> None:
     encode(tmp_path / "x.mp4", "mpeg4", {}, {}, count=1)
     content = (tmp_path / "x.mp4").read_bytes()

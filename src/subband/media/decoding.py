@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from subband.media.containers import import_av, reading
+from subband.media.containers import import_av, is_cut_off, reading
 
 REPORT_ERRORS = {"err_detect": "explode"}
 """Options of a decoder that is to refuse damaged pictures; some, that of JPEG pictures for one, hide them else."""
@@ -86,6 +86,7 @@ def video_packets(container: Any, stream: Any, path: Path, damage: Damage) -> It
                 if packet.size:
                     damage.is_cut |= packet.is_corrupt and not packet.is_discard
                     yield packet
+            damage.is_cut |= is_cut_off(container)
         except av.error.InvalidDataError:
             damage.is_cut = True
 

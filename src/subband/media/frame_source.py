@@ -21,6 +21,7 @@ from subband.media.decoding import (
 # Containers whose packet times are the times of the frames; others are read from frame 0.
 _SEEKABLE = ("mov", "matroska")
 _TRIES = 3
+_FARTHEST = 2**62  # units of time, which FFmpeg stores in 64 bits
 
 
 class Landing(NamedTuple):
@@ -188,7 +189,7 @@ class FrameSource:
         self._turn_count += 1
         self._is_at_start = False
         with reading(self._name):
-            self.container.seek(target, stream=self.stream, backward=True)
+            self.container.seek(max(-_FARTHEST, min(target, _FARTHEST)), stream=self.stream, backward=True)
         self._packets_here = video_packets(self.container, self.stream, self._name, self._new_damage())
         return next(self._packets_here, None)
 
