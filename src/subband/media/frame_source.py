@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 
 from subband.media.containers import open_container, reading
 from subband.media.decoding import (
-    REPORT_ERRORS,
     Damage,
     decode_packet,
     decoded_frames,
+    report_errors,
+    stands_alone,
     use_one_thread,
     video_packets,
     video_stream,
@@ -121,9 +122,9 @@ class FrameSource:
             self.container.close()
             raise
         context = self.stream.codec_context
-        self._is_intra_only = context.codec.intra_only
+        self._is_intra_only = stands_alone(context)
         if self._is_intra_only:
-            context.options = {**context.options, **REPORT_ERRORS}
+            report_errors(context)
         if self.needs_one_thread:
             use_one_thread(context)
         else:
