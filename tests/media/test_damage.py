@@ -129,6 +129,46 @@ def test_jpeg_pictures_that_break_off_do_not_depend_on_what_was_decoded_before(t
                 assert hashes(path, start, 2) == expected[start : start + 2], f"{name} from {start}"
 
 
+@pytest.mark.parametrize(("name", "codec"), [("x.mkv", "mpeg4"), ("x.webm", "libvpx-vp9"), ("x.mp4", "mpeg4")])
+def test_a_missing_end_is_named(tmp_path: Path, name: str, codec: str) -> None:
+    """Also where FFmpeg finds it an end like any other, which depends on the place in Matroska files."""
+    encode(tmp_path / name, codec, {}, {"movflags": "faststart"})
+    content = (tmp_path / name).read_bytes()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(read_clip(tmp_path / name)) == COUNT
+    for share in (0.6, 0.62):
+        (tmp_path / name).write_bytes(content[: round(len(content) * share)])
+        with pytest.warns(UserWarning, match="is damaged: data is missing"):
+            assert 0 < len(read_clip(tmp_path / name)) < COUNT
+
+
+def test_matroska_files_of_unknown_length_are_whole(tmp_path: Path) -> None:
+    encode(tmp_path / "x.mkv", "mpeg4", {}, {"live": "1"})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(read_clip(tmp_path / "x.mkv")) == COUNT
+
+
+def test_checksums_of_png_pictures_are_looked_at(tmp_path: Path) -> None:
+    path = tmp_path / "x.mov"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("png", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "rgb24"
+        for index in range(5):
+            pixels = np.full((48, 64, 3), 40 * index, np.uint8)
+            for packet in stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")):
+                content = bytearray(bytes(packet))
+                if index == 3:
+                    content[content.index(b"IEND") - 5] ^= 1  # of the checksum before, which no pixel needs
+                broken = av.Packet(bytes(content))
+                broken.pts, broken.dts, broken.time_base = packet.pts, packet.dts, packet.time_base
+                broken.stream, broken.is_keyframe = stream, True
+                container.mux(broken)
+    with pytest.warns(UserWarning, match="frames that were restored in part only: 1"):
+        assert len(read_clip(path)) == 5
+
+
 def test_no_frame_can_be_decoded(tmp_path: Path) -> None:
     encode(tmp_path / "x.mp4", "mpeg4", {}, {}, count=1)
     content = (tmp_path / "x.mp4").read_bytes()

@@ -101,6 +101,29 @@ def test_animations_keep_the_durations_of_their_frames(tmp_path, suffix, options
     assert [int(frame.pixels[0, 0, 0]) for frame in frames] == pytest.approx([0, 40, 80], abs=2)
 
 
+def test_a_stream_of_jpeg_pictures_is_a_video(tmp_path):
+    for number in range(3):
+        Image.new("RGB", (16, 16), (80 * number,) * 3).save(tmp_path / f"{number}.jpg")
+    pictures = sorted(tmp_path.iterdir())
+    (tmp_path / "clip.mjpeg").write_bytes(b"".join(path.read_bytes() for path in pictures))
+    assert picture_format(tmp_path / "clip.mjpeg") is None
+    assert find_pictures(tmp_path).files == pictures
+    assert len(read_clip(tmp_path / "clip.mjpeg")) == 3
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif", ".bmp"])
+def test_a_still_picture_is_a_clip_of_one_frame(tmp_path, suffix):
+    image = Image.new("RGB", (18, 13), (10, 90, 200))
+    image.save(tmp_path / f"a{suffix}")
+    clip = read_clip(tmp_path / f"a{suffix}")
+    assert clip.shape == (1, 3, 13, 18)
+    assert (clip.mean((0, 2, 3)) * 255).round().tolist() == pytest.approx([10, 90, 200], abs=3)
+    if suffix == ".tif":
+        image.save(tmp_path / "a.tif", save_all=True, append_images=[image])
+        with pytest.raises(ValueError, match=r"a\.tif holds several pages and no times; put them into a folder"):
+            read_clip(tmp_path / "a.tif")
+
+
 def test_the_picture_for_viewers_without_animation_is_no_frame(tmp_path):
     still = Image.new("RGB", (8, 6), "white")
     frames = [Image.new("RGB", (8, 6), (40 * index, 0, 0)) for index in (1, 2)]

@@ -92,6 +92,19 @@ def test_damaged_or_foreign_weights_are_named(tmp_path, model):
         subband.load_model(tmp_path)
 
 
+def test_weights_of_nan_are_named(tmp_path, model):
+    with torch.no_grad():
+        for value in model.parameters():
+            value.fill_(float("nan"))
+    bad = next(name for name, value in model.state_dict().items() if value.isnan().any())
+    subband.save_model(model, tmp_path)
+    with pytest.warns(UserWarning, match=rf"model\.safetensors holds NaN in {bad} and \d+ more; results will be NaN"):
+        subband.load_model(tmp_path)
+    state = subband.export_published(model)
+    with pytest.warns(UserWarning, match="the state dict holds NaN in"):
+        subband.load_published("simvp_gsta", state, **SMALL)
+
+
 def test_nothing_there_is_said(tmp_path):
     with pytest.raises(FileNotFoundError, match="no model at"):
         subband.load_model(tmp_path / "nothing")

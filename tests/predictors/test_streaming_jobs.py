@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from subband.media import VideoReader, open_clip, read_clip, write_clip
+from subband.media import VideoReader, VideoWriter, open_clip, read_clip, write_clip
 from subband.predictors.progress import Progress
 from subband.predictors.streaming import ClipNetwork, NetworkRunner, clip, parse_seconds, pipeline, stream_clip
 
@@ -325,6 +325,38 @@ def test_sources_without_frames_and_damaged_ones(tmp_path: Path) -> None:
         count = stream_clip(tmp_path / "cut.ts", tmp_path / "out.mp4", invert, window=4, overlap=2)
     assert 8 < count < 20
     assert len(times_of(tmp_path / "out.mp4")) == count
+
+
+def test_a_time_stamp_of_years_is_no_time(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "clip.mkv"), "w") as container:
+        stream = container.add_stream("mjpeg", rate=10)
+        stream.height, stream.width, stream.pix_fmt = 16, 24, "yuvj420p"
+        for number in range(6):
+            frame = av.VideoFrame.from_ndarray(np.full((16, 24, 3), 40 * number, np.uint8), format="rgb24")
+            for packet in stream.encode(frame):
+                packet.pts = packet.dts = 100 * number + (2**40 if number > 2 else 0)
+                packet.time_base = MILLISECOND
+                container.mux(packet)
+    seen: list[Progress] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # no hour is ahead
+        assert stream_clip(tmp_path / "clip.mkv", tmp_path / "out.mp4", invert, progress=seen.append) == 6
+    assert seen[-1].total is None
+    times = times_of(tmp_path / "out.mp4")
+    assert times[:3] == pytest.approx([0, 0.1, 0.2])
+    assert times == sorted(set(times))
+    assert times[-1] < 1
+
+
+def test_what_no_file_can_hold_is_one_sentence(tmp_path: Path) -> None:
+    def write() -> None:
+        with VideoWriter(tmp_path / "x.mp4", time_base=MILLISECOND) as writer:
+            for time in (0, 2**40, 2**41):
+                writer.write(np.zeros((16, 24, 3), np.uint8), Fraction(time))
+
+    with pytest.raises(ValueError, match=r"x\.mp4 cannot be written as a video: FFmpeg refuses it"):
+        write()
+    assert not list(tmp_path.iterdir())
 
 
 def test_places_that_cannot_be_written(tmp_path: Path) -> None:

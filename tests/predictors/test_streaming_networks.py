@@ -295,10 +295,10 @@ def test_a_job_that_goes_on_takes_the_tiles_it_had(tmp_path: Path, monkeypatch: 
         ({"window": 0}, {}, "window must be at least 1, got 0"),
         ({"past_frames": -1}, {}, "past_frames must not be negative, got -1"),
         ({"end_mode": "zero"}, {}, "end_mode must be replicate or reflect, got 'zero'"),
-        ({"window": 4, "settle": 2}, {}, "overlap must be at least 0 and below window, got 4 and 4"),
+        ({"window": 4, "settle": 2}, {}, "window must be above 4, .*; got 4"),
         ({}, {"tile": "of"}, "tile must be auto, off or a number of pixels, got 'of'"),
         ({}, {"tile": 0}, "tile must be auto, off or a number of pixels, got 0"),
-        ({}, {"window": 0}, "overlap must be at least 0 and below window, got 0 and 0"),
+        ({}, {"window": 0}, "window must be above 0, .*; got 0"),
     ],
 )
 def test_impossible_facts(facts: dict[str, Any], options: dict[str, Any], message: str) -> None:

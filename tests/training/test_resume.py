@@ -4,6 +4,7 @@ import errno
 import itertools
 import os
 import shutil
+import warnings
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from subband.files import leavings, new_path
 from subband.tasks.video_prediction import VideoPredictionTask
 from subband.training import loop
 from subband.training.checkpoints import AveragedWeights, DivergenceError
-from subband.training.loop import train
+from subband.training.loop import check_folder, make_folder, train
 from subband.training.resume import read_state
 from subband.training.run_files import RunFiles
 
@@ -214,17 +215,37 @@ def test_a_run_that_had_saved_nothing_goes_on_from_its_beginning(tmp_path, tiny,
         train(tiny(), tmp_path / "run", resume=True, progress=False)
     assert len(losses(tmp_path / "run")) == 12
     power_cut(1, tiny(), tmp_path / "other")
-    with (
-        pytest.warns(UserWarning, match="from the beginning"),
-        pytest.raises(ValueError, match=r"optim.lr was 0.001 and is 0.1"),
-    ):
-        train(tiny(optim={"lr": 0.1}), tmp_path / "other", resume=True, progress=False)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "nothing had been saved")  # what is refused starts nowhere
+        with pytest.raises(ValueError, match=r"optim.lr was 0.001 and is 0.1"):
+            train(tiny(optim={"lr": 0.1}), tmp_path / "other", resume=True, progress=False)
     # Killed before the first stage was there: of several stages only the first starts.
     stages = [{"name": "warm", "settings": {"trainer": {"epochs": 1}}}, {"name": "main"}]
     power_cut(1, tiny(stages=stages), tmp_path / "stages")
     with pytest.warns(UserWarning, match=r"starts from the beginning"):
         train(tiny(stages=stages), tmp_path / "stages", resume=True, progress=False)
     assert (tmp_path / "stages" / "scores.json").is_file()
+
+
+def test_a_run_whose_removal_was_stopped_is_still_a_run(tmp_path, tiny, monkeypatch):
+    folder = tmp_path / "run"
+    make_folder(check_folder(folder, overwrite=False, resume=False), tiny())
+    for name in ("a", "b"):
+        (folder / name).mkdir()
+    removed = []
+
+    def stopped(path):
+        if removed:
+            raise KeyboardInterrupt
+        removed.append(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            make_folder(check_folder(folder, overwrite=True, resume=False), tiny())
+    make_folder(check_folder(folder, overwrite=True, resume=False), tiny(optim={"lr": 0.1}))
+    assert sorted(path.name for path in folder.iterdir()) == ["checkpoints", "config.yaml"]
+    assert "lr: 0.1" in (folder / "config.yaml").read_text()
 
 
 def test_weights_are_saved_before_they_are_scored(tmp_path, tiny, monkeypatch):

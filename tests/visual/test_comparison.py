@@ -76,7 +76,8 @@ def test_the_video_shows_all_side_by_side_with_times_and_colors(tmp_path: Path) 
 
 def test_a_larger_result_and_odd_sides(tmp_path: Path) -> None:
     write_clip(tmp_path / "clip", clip(4, 15, 21))
-    stream_clip(tmp_path / "clip", tmp_path / "out.mp4", lambda frames: frames, options={"crf": "0"})
+    with pytest.warns(UserWarning, match="needs even sides"):
+        stream_clip(tmp_path / "clip", tmp_path / "out.mp4", lambda frames: frames, options={"crf": "0"})
     assert (probe(tmp_path / "out.mp4").height, probe(tmp_path / "out.mp4").width) == (16, 22)
     found = compare_clips(tmp_path / "clip", tmp_path / "out.mp4", tmp_path / "all.gif", reference=tmp_path / "clip")
     assert found.moments[0].after.shape == (15, 21, 3)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from subband.convert._keymap import KeyMap
+from subband.models.checkpoint import warn_of_nan
 from subband.models.preprocessing import published_preprocessing
 from subband.models.registry import create_model, list_models, model_spec
 from subband.weight_files import read_checkpoint
@@ -59,6 +60,7 @@ def load_published(name: str, checkpoint: str | Path | Mapping[str, Tensor], **o
     if table.check:
         table.check(name, state, overrides, source)
     model.load_state_dict(own)
+    warn_of_nan(model, source)
     prepare = published_preprocessing(model)
     known = {} if prepare is None else {"preprocessing": prepare}
     model.metadata = {"source": "published layout", **known}  # type: ignore[assignment]

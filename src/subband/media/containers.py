@@ -58,6 +58,18 @@ def reading(path: Path) -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns what FFmpeg refuses to write inside the block into a ValueError that names the file."""
+    av = import_av()
+    try:
+        yield
+    except av.error.FFmpegError as error:
+        if isinstance(error, OSError | MemoryError):
+            raise
+        raise ValueError(f"{path} cannot be written as a video: FFmpeg refuses it ({error.strerror}).") from error
+
+
 def open_container(path: Path) -> Any:
     """Opens a video file for reading.
 
@@ -73,6 +85,27 @@ def open_container(path: Path) -> Any:
         container.close()
         raise ValueError(f"{path} has no video stream.")
     return container
+
+
+def is_cut_off(container: Any) -> bool:
+    """Whether the end of a Matroska or WebM file is missing, at which FFmpeg stops as at any other end.
+
+    Args:
+        container: An opened file; others than these do not count, since FFmpeg tells of them itself.
+    """
+    if "matroska" not in container.format.name:
+        return False
+    with open(container.name.removeprefix("file:"), "rb") as file:
+        head = file.read(4096)
+    place = 0
+    for name in (b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"):  # the header, then the segment, which holds all else
+        if head[place : place + 4] != name or len(head) < place + 12:
+            return False
+        width = 9 - head[place + 4].bit_length()
+        size = int.from_bytes(head[place + 4 : place + 4 + width], "big") - (1 << 7 * width)
+        is_unknown = size == (1 << 7 * width) - 1  # what is written to a pipe
+        place += 4 + width + size
+    return not is_unknown and place > container.size
 
 
 def is_pipe(path: Path) -> bool:

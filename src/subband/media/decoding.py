@@ -7,10 +7,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from subband.media.containers import import_av, reading
+from subband.media.containers import import_av, is_cut_off, reading
 
-REPORT_ERRORS = {"err_detect": "explode"}
-"""Options of a decoder that is to refuse damaged pictures; some, that of JPEG pictures for one, hide them else."""
+_CHECKED = "png"  # pictures with checksums, for which FFmpeg looks when it is told to
+
+
+def stands_alone(context: Any) -> bool:
+    """Whether every picture of a stream is decoded without others.
+
+    Args:
+        context: The decoder.
+    """
+    return bool(context.codec.intra_only) or context.name == _CHECKED
+
+
+def report_errors(context: Any) -> None:
+    """Lets a decoder that is not yet open refuse damaged pictures; some, that of JPEG pictures for one, hide them else.
+
+    Args:
+        context: The decoder.
+    """
+    kinds = "crccheck+explode" if context.name == _CHECKED else "explode"
+    context.options = {**context.options, "err_detect": kinds}
 
 
 @dataclass
@@ -86,6 +104,7 @@ def video_packets(container: Any, stream: Any, path: Path, damage: Damage) -> It
                 if packet.size:
                     damage.is_cut |= packet.is_corrupt and not packet.is_discard
                     yield packet
+            damage.is_cut |= is_cut_off(container)
         except av.error.InvalidDataError:
             damage.is_cut = True
 

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 
 from subband.media.containers import open_container, reading
 from subband.media.decoding import (
-    REPORT_ERRORS,
     Damage,
     decode_packet,
     decoded_frames,
+    report_errors,
+    stands_alone,
     use_one_thread,
     video_packets,
     video_stream,
@@ -21,6 +22,7 @@ from subband.media.decoding import (
 # Containers whose packet times are the times of the frames; others are read from frame 0.
 _SEEKABLE = ("mov", "matroska")
 _TRIES = 3
+_FARTHEST = 2**62  # units of time, which FFmpeg stores in 64 bits
 
 
 class Landing(NamedTuple):
@@ -120,9 +122,9 @@ class FrameSource:
             self.container.close()
             raise
         context = self.stream.codec_context
-        self._is_intra_only = context.codec.intra_only
+        self._is_intra_only = stands_alone(context)
         if self._is_intra_only:
-            context.options = {**context.options, **REPORT_ERRORS}
+            report_errors(context)
         if self.needs_one_thread:
             use_one_thread(context)
         else:
@@ -188,7 +190,7 @@ class FrameSource:
         self._turn_count += 1
         self._is_at_start = False
         with reading(self._name):
-            self.container.seek(target, stream=self.stream, backward=True)
+            self.container.seek(max(-_FARTHEST, min(target, _FARTHEST)), stream=self.stream, backward=True)
         self._packets_here = video_packets(self.container, self.stream, self._name, self._new_damage())
         return next(self._packets_here, None)
 

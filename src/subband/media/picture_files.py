@@ -45,6 +45,7 @@ _SIGNATURES = (
 )
 _PLAIN_MAP = re.compile(rb"P[1-6Ff][\s#]")  # so short that texts may begin so; counts only where a picture is expected
 _WITHOUT_SIGNATURE = {".dib": "DIB", ".tga": "TGA"}  # nothing at their beginning says what they are
+_PICTURE_STREAMS = {".mjpeg", ".mjpg"}  # videos: pictures one after the other, which begin as the first one does
 _MAX_NAMED = 5
 _NOT_MINE = {"thumbs.db", "desktop.ini", "__macosx"}  # what operating systems leave beside the user's files
 
@@ -133,6 +134,8 @@ def picture_format(path: Path) -> str | None:
     Args:
         path: The file.
     """
+    if path.suffix.lower() in _PICTURE_STREAMS:
+        return None
     with path.open("rb") as file:
         head = file.read(64)
     found = _by_signature(head)
@@ -220,6 +223,8 @@ def _why_not(item: Path) -> str | None:
     if not item.is_file():
         return "a link to nothing" if item.is_symlink() else "no file"
     suffix = item.suffix.lower()
+    if suffix in _PICTURE_STREAMS:
+        return NO_PICTURE
     file_format = _SUFFIX_FORMATS.get(suffix)
     if file_format is None and suffix not in READ_SUFFIXES:
         try:

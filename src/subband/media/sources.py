@@ -23,7 +23,15 @@ from subband.media.frames import (
     check_frame_size,
     scaled_size,
 )
-from subband.media.picture_files import depth_and_alpha, find_pictures, warn_animated, warn_left_out
+from subband.media.picture_files import (
+    READ_SUFFIXES,
+    depth_and_alpha,
+    find_pictures,
+    is_animated,
+    picture_format,
+    warn_animated,
+    warn_left_out,
+)
 from subband.media.pixels import as_frame, decode, image_errors, load_image, read_pixels, upright_size
 from subband.media.video_reader import VideoReader
 
@@ -38,8 +46,8 @@ def open_clip(path: Path | str) -> ClipReader:
     """Opens a clip once, for its facts and its frames.
 
     Args:
-        path: Folder of images, animated image (by suffix; a still one is a clip of one frame) or video file of any
-            suffix; a pipe such as `/dev/stdin` is read to its end as a video.
+        path: Folder of images, animated or still image (by suffix; a still one is a clip of one frame) or video file of
+            any other suffix; a pipe such as `/dev/stdin` is read to its end as a video.
 
     Returns:
         A reader, to be used in a `with` block.
@@ -68,9 +76,16 @@ def open_clip(path: Path | str) -> ClipReader:
         return VideoReader(path)
     if path.stat().st_size == 0:
         raise ValueError(f"{path} is empty (0 bytes).")
-    if path.suffix.lower() in ANIMATION_SUFFIXES:
+    if path.suffix.lower() in ANIMATION_SUFFIXES or _is_still(path):
         return AnimationReader(path)
+    if path.suffix.lower() in READ_SUFFIXES and is_animated(path):
+        raise ValueError(f"{shown(path)} holds several pages and no times; put them into a folder as single pictures.")
     return VideoReader(path)
+
+
+def _is_still(path: Path) -> bool:
+    """Whether a file with the name of a picture holds one, which FFmpeg would not read as Pillow does."""
+    return path.suffix.lower() in READ_SUFFIXES and picture_format(path) is not None and not is_animated(path)
 
 
 class _ImageReader(BaseReader, ABC):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from subband.files import new_path
-from subband.media.containers import file_url, import_av, open_container, reading, repeats_chapters
+from subband.media.containers import file_url, import_av, open_container, reading, repeats_chapters, writing
 
 _COPIED = ("audio", "subtitle", "data", "attachment")
 _TRIED_PACKETS = 2000
@@ -204,6 +204,7 @@ def join_pieces(
     av = import_av()
     with (
         new_path(path, overwrite=overwrite) as temporary,
+        writing(path),
         av.open(file_url(temporary), "w", format=container_format) as out,
     ):
         with av.open(file_url(pieces[0].path)) as first:

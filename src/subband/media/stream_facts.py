@@ -65,7 +65,9 @@ def _about_frames(container: Any, stream: Any, rate: Fraction | None) -> int | N
     if stream.frames:
         return stream.frames
     seconds = stream.duration * stream.time_base if stream.duration else Fraction(container.duration or 0, 1_000_000)
-    return round(seconds * rate) if seconds and rate else None
+    count = round(seconds * rate) if seconds and rate else None
+    # A broken time stamp makes a clip of years; no frame takes less than a byte.
+    return None if count is None or count > container.size > 0 else count
 
 
 def _stream_info(stream: Any) -> StreamInfo:

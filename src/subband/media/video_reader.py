@@ -23,6 +23,7 @@ from subband.media.stream_facts import clip_details, mean_rate
 COUNTED_FRAMES = 3000
 """Clips of up to so many frames by their header are counted by decoding them, once, where frame numbers need it."""
 
+_LONGEST_STEP = 30 * 3600  # seconds from one frame to the next, where the ffmpeg program draws the same line
 _READ_ALONG = 250  # a part that begins before this frame is read from the start, which costs what a usual jump costs
 
 
@@ -305,8 +306,9 @@ class VideoReader(BaseReader):
         previous: Fraction | None = None
         for frame in frames:
             time = None if frame.pts is None or base is None else frame.pts * base
-            if previous is not None and (time is None or time <= previous):
-                time = previous + step  # some AVI files have times of decoding only
+            # Some AVI files have times of decoding only; a leap of days is a broken time, which no file could hold.
+            if previous is not None and (time is None or not previous < time <= previous + _LONGEST_STEP):
+                time = previous + step
             time = self.details.start if time is None else time
             previous = time
             if start is None or time >= start:

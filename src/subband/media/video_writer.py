@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from subband.files import new_path
-from subband.media.containers import file_url, import_av
+from subband.media.containers import file_url, import_av, writing
 from subband.media.frames import ColorTags, frame_rate, same_shape
 from subband.media.stream_copy import CopiedPart, StreamCopier
 
@@ -138,7 +138,8 @@ class VideoWriter:
         with self._stack:
             if self._shape is None:
                 raise ValueError(f"{self.path} would be a clip without frames.")
-            self._container.mux(self._stream.encode())
+            with writing(self.path):
+                self._container.mux(self._stream.encode())
             if self._copier is not None:
                 self._copier.copy_until(None)
 
@@ -155,7 +156,8 @@ class VideoWriter:
         """
         shape = same_shape(self.path, self._shape, pixels)
         if self._shape is None:
-            self._start(*shape[:2])
+            with writing(self.path):
+                self._start(*shape[:2])
             self._shape = shape
         units = round((Fraction(self._count) / self._rate if time is None else time) / self._time_base)
         if self.times and units <= self.times[-1]:
@@ -166,7 +168,8 @@ class VideoWriter:
         self._count += 1
         frame = self._frame(pixels)
         frame.pts, frame.time_base = units, self._time_base
-        self._container.mux(self._stream.encode(frame))
+        with writing(self.path):
+            self._container.mux(self._stream.encode(frame))
         if self._copier is not None:
             self._copier.copy_until(units * self._time_base)
 

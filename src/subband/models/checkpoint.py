@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from textwrap import shorten
@@ -75,6 +76,7 @@ def load_model(source: str | Path) -> nn.Module:
     if not weights.is_file():
         raise FileNotFoundError(f"{weights} is missing beside {CONFIG_FILE}.")
     _load_strictly(model, read_safetensors(weights), weights)
+    warn_of_nan(model, weights)
     model.metadata = card["metadata"]
     return model.eval()
 
@@ -104,6 +106,19 @@ def _card(model: nn.Module, metadata: Mapping[str, Any]) -> bytes:
         "metadata": dict(metadata),
     }
     return (json.dumps(card, indent=2) + "\n").encode()
+
+
+def warn_of_nan(model: nn.Module, source: Path | str) -> None:
+    """Name the weights that are NaN, as training that went wrong leaves them: what they compute is NaN, too.
+
+    Args:
+        model: The network with its weights.
+        source: Where they come from.
+    """
+    bad = [name for name, value in model.state_dict().items() if value.is_floating_point() and value.isnan().any()]
+    if bad:
+        others = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
+        warnings.warn(f"{source} holds NaN in {bad[0]}{others}; results will be NaN or wrong.", stacklevel=3)
 
 
 def _load_strictly(model: nn.Module, state: dict[str, Tensor], path: Path) -> None:

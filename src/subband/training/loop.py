@@ -89,10 +89,8 @@ def check_folder(folder: Path, *, overwrite: bool, resume: bool) -> RunFiles:
         raise ValueError("--resume goes on with a run and --overwrite replaces it; use one of them.")
     if not is_first_process():
         return files
-    if resume and not (files.last.is_file() or any(folder.glob(f"{STAGES_FOLDER}/*/{LAST_FILE}"))):
-        if not files.config.is_file():
-            raise FileNotFoundError(f"nothing to resume: {folder} holds no run.")
-        warnings.warn(f"nothing had been saved in {folder} yet; the run starts from the beginning.", stacklevel=3)
+    if resume and not _has_state(files) and not files.config.is_file():
+        raise FileNotFoundError(f"nothing to resume: {folder} holds no run.")
     is_taken = folder.is_dir() and any(folder.iterdir())
     if is_taken and overwrite and not (folder / CONFIG_FILE).is_file():
         raise FileExistsError(f"{folder} is no run folder (it has no {CONFIG_FILE}), so --overwrite leaves it alone.")
@@ -101,13 +99,19 @@ def check_folder(folder: Path, *, overwrite: bool, resume: bool) -> RunFiles:
     return files
 
 
+def _has_state(files: RunFiles) -> bool:
+    """Whether there is anything to go on with."""
+    return files.last.is_file() or any(files.folder.glob(f"{STAGES_FOLDER}/*/{LAST_FILE}"))
+
+
 def make_folder(files: RunFiles, recipe: RecipeConfig) -> None:
     """A fresh run folder with the resolved recipe in it."""
     if is_first_process():
-        if files.folder.exists():
-            shutil.rmtree(files.folder)
-        files.folder.mkdir(parents=True)
-        write_atomically(files.config, config_text(recipe).encode())  # first: it says that the folder is a run's
+        files.folder.mkdir(parents=True, exist_ok=True)
+        for old in files.folder.iterdir():
+            if old != files.config:  # stays until it is replaced: it says that the folder is a run's, also after a kill
+                shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink()
+        write_atomically(files.config, config_text(recipe).encode())
         files.last.parent.mkdir()
 
 
@@ -146,6 +150,9 @@ def train(
     stages = stage_recipes(recipe)
     if resume:
         check_settings(recipe, files)
+        if is_first_process() and not _has_state(files):
+            message = f"nothing had been saved in {files.folder} yet; the run starts from the beginning."
+            warnings.warn(message, stacklevel=2)
     for stage in stages.values():
         check_machine(stage)
     if len(stages) > 1:

@@ -129,6 +129,28 @@ def compare_clips(
         return found._replace(pixel_aspect=readers[1].details.pixel_aspect)
 
 
+def check_reference(before: Path | str, reference: Path | str) -> None:
+    """Refuses early a reference that no result of a clip can be compared with, for work that takes long.
+
+    Args:
+        before: The clip that is to be processed.
+        reference: What the result should be.
+
+    Raises:
+        ValueError: If it cannot be read, or its size is neither that of the clip nor a multiple of it.
+    """
+    with open_clip(before) as clip, open_clip(reference) as other:
+        scale = max(other.height // clip.height, 1)
+        if any(
+            have - scale * want not in (0, scale * want % 2)
+            for have, want in zip(_size(other), _size(clip), strict=True)
+        ):
+            raise ValueError(
+                f"{other.path} has frames of {other.width} x {other.height} pixels, but {clip.path} of "
+                f"{clip.width} x {clip.height}; a reference must have the size of the result."
+            )
+
+
 class Panels:
     """Brings the frames of several clips to one size, and shows them side by side.
 

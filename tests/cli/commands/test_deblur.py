@@ -87,6 +87,35 @@ def test_half_precision_is_close(tmp_path, estrnn):
     assert 0 < (full - half).abs().max() < 0.05
 
 
+def test_every_network_computes_in_half_precision(tmp_path, clip):
+    """Also while its memory is measured, where operations arrive whole that autocast looks into elsewhere."""
+    for name in ("vd_diff_s", "ftdeblur_s", "residual_unet_s"):
+        save_model(create_model(name), tmp_path / name)
+        assert call(clip, tmp_path / f"{name}.mkv", "--model", tmp_path / name, "--half", "--preview", "0.3s") == 0
+
+
+def test_a_photograph_of_any_kind_is_compared(tmp_path):
+    write_image(tmp_path / "photo.jpg", torch.rand(3, 16, 24))
+    words = ("--model", "identity", "--compare", "--reference", tmp_path / "photo.jpg")
+    assert call(tmp_path / "photo.jpg", tmp_path / "out.png", *words) == 0
+    assert 'type="range"' in (tmp_path / "out_compare.html").read_text("utf-8")
+
+
+def test_a_start_that_no_clip_reaches(tmp_path, clip, capsys):
+    assert call(clip, tmp_path / "out.mkv", "--model", "identity", "--start", "9" * 25) == 2
+    assert "s lies outside" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["clip.mkv"]
+
+
+def test_a_row_more_is_named(tmp_path, capsys):
+    write_clip(tmp_path / "odd", torch.rand(2, 3, 15, 24))
+    assert call(tmp_path / "odd", tmp_path / "out.mp4", "--model", "identity") == 0
+    assert "odd is 24 x 15 pixels and out.mp4 needs even sides" in capsys.readouterr().err
+    assert call(tmp_path / "odd", tmp_path / "out", "--model", "identity") == 0
+    assert "even sides" not in capsys.readouterr().err
+    assert read_clip(tmp_path / "out").shape == (2, 3, 15, 24)
+
+
 def test_mistakes_are_one_sentence(tmp_path, clip, estrnn, capsys):
     save_model(create_model("gfnet_xs", img_size=32, dims=(16,), depths=(1,)), tmp_path / "classifier")
     photo = tmp_path / "photo.png"
@@ -103,8 +132,14 @@ def test_mistakes_are_one_sentence(tmp_path, clip, estrnn, capsys):
         (clip, tmp_path / "out.mkv", *own, "--tile", "some"): "tile must be auto, off or a number",
         (clip, tmp_path / "out.mkv", *own, "--scene-cuts", "some"): "--scene-cuts must be",
         (clip, tmp_path / "out.mkv", *own, "--window", "3"): "window",
-        (clip, tmp_path / "out.mkv", *own, "--start", "soon"): "must be a time",
-        (photo, tmp_path / "out.mp4", *own): "no suffix of an image",
+        (clip, tmp_path / "out.mkv", *own, "--window", "1"): "window must be above",
+        (clip, tmp_path / "out.mkv", *own, "--start", "soon"): "--start must be a time",
+        (clip, tmp_path / "out.mkv", *own, "--preview", "1e9"): "--preview must be a time",
+        (clip, tmp_path / "out.mkv", *own, "--duration", "0"): "--duration must be above 0 seconds",
+        (clip, tmp_path / "out.mkv", *own, "--compare", "--reference", photo): "must have the size of the result",
+        (clip, tmp_path / "out.mkv", *own, "--compare", "--reference", tmp_path / "no.mp4"): "no.mp4 does not exist",
+        (photo, tmp_path / "out.mp4", *own): "photo.png is one picture, so the result is: out.mp4 has no suffix of an",
+        (photo, tmp_path / "out.png", *own, "--start", "2s"): "--start is for clips",
         (photo, tmp_path / "out.png", *own, "--preview", "2s"): "is a photograph",
     }
     for words, sentence in cases.items():

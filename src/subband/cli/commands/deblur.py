@@ -81,10 +81,15 @@ def run(args: Namespace) -> None:
         for path in _compared(target):
             refuse_existing(path, args.overwrite)
     is_photo = _is_photo(source)
-    _check_target(target, is_photo=is_photo)
-    restorer = _restorer(args)
+    _check_target(source, target, is_photo=is_photo)
     if is_photo:
         _refuse_times(args)
+    if args.reference is not None:
+        from subband.visual.comparison import check_reference
+
+        check_reference(source, args.reference)
+    restorer = _restorer(args)
+    if is_photo:
         _restore_photo(restorer, source, target, overwrite=args.overwrite)
     else:
         _restore_clip(restorer, source, target, args)
@@ -94,11 +99,14 @@ def run(args: Namespace) -> None:
 
 
 def _check_options(args: Namespace) -> None:
-    from subband.predictors.streaming import Span
+    from subband.predictors.streaming import parse_seconds
 
     if args.scene_cuts not in ("auto", "off"):
         raise ValueError(f"--scene-cuts must be auto or off, got {args.scene_cuts!r}.")
-    Span.of(args.start, _duration(args))
+    parse_seconds(args.start, "--start")
+    for name in ("duration", "preview"):
+        if args[name] is not None and not parse_seconds(args[name], f"--{name}"):
+            raise ValueError(f"--{name} must be above 0 seconds.")
 
 
 def _duration(args: Namespace) -> str | None:
@@ -134,19 +142,23 @@ def _is_photo(source: Path) -> bool:
     return source.is_file() and picture_format(source) is not None and not is_animated(source)
 
 
-def _check_target(target: Path, *, is_photo: bool) -> None:
-    from subband.media.images import check_image_path
+def _check_target(source: Path, target: Path, *, is_photo: bool) -> None:
+    from subband.media.images import check_image_path, read_image
     from subband.media.writers import check_clip_path
 
-    if is_photo:
-        check_image_path(target)
-    else:
+    if not is_photo:
         check_clip_path(target)
+        return
+    try:
+        check_image_path(target)
+    except ValueError as error:
+        read_image(source)  # a damaged animation looks like one picture, too
+        raise ValueError(f"{shown(source)} is one picture, so the result is: {error}") from None
 
 
 def _refuse_times(args: Namespace) -> None:
-    for option in ("duration", "preview"):
-        if args[option] is not None:
+    for option, default in (("start", "0"), ("duration", None), ("preview", None)):
+        if args[option] != default:
             raise ValueError(f"--{option} is for clips; {shown(args.clip)} is a photograph.")
 
 

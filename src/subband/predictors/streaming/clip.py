@@ -15,7 +15,7 @@ from torch import Tensor
 
 from subband.files import check_new_path
 from subband.media.containers import is_pipe
-from subband.media.frames import ClipReader, Frame, Size, frame_rate
+from subband.media.frames import ClipReader, Frame, Size, frame_rate, scaled_size
 from subband.media.sources import open_clip
 from subband.media.stream_copy import CopiedPart
 from subband.media.video_writer import VIDEO_SUFFIXES
@@ -144,6 +144,7 @@ def stream_clip(
         work = WorkFolder(target, facts, _style(reader, target, rate, span, options))
         if not work.is_complete:
             _warn_of_losses(reader)
+            _warn_of_odd_sides(reader, target, size, process.facts.get("scale", 1))
             frames = marked(_frames(reader, work.restart, span, rate, size), scene_cuts)
             meter = _Meter(source, span.num_frames(reader.details.about_frames, rate), work.restart.done, progress)
             _fill(work, process, frames, segment_frames, meter)
@@ -263,6 +264,18 @@ def _warn_of_losses(reader: ClipReader) -> None:
     if details.has_alpha:
         ground = "leaves transparency out" if details.codec else "shows transparent parts on white"
         warnings.warn(f"{reader.path} is transparent in places; the result {ground}.", stacklevel=3)
+
+
+def _warn_of_odd_sides(reader: ClipReader, target: Path, size: Size, scale: int) -> None:
+    """Names the row or column that a video has more."""
+    sides = (reader.height, reader.width) if size is None else scaled_size(reader.height, reader.width, size)
+    height, width = (scale * side for side in sides)
+    if target.suffix.lower() in VIDEO_SUFFIXES and (height % 2 or width % 2):
+        warnings.warn(
+            f"{reader.path} is {width} x {height} pixels and {target.name} needs even sides: its last row or column is "
+            f"repeated, to {width + width % 2} x {height + height % 2}; a folder of frames keeps the size.",
+            stacklevel=3,
+        )
 
 
 class _Meter:

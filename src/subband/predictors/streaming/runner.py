@@ -17,7 +17,7 @@ from subband.predictors.streaming.memory import free_memory, is_out_of_memory, p
 from subband.predictors.streaming.network import ClipNetwork, View
 from subband.predictors.streaming.scene_cuts import SceneCuts, marked
 from subband.predictors.streaming.tiling import Tile, blend_tiles, plan_tiles, smallest_tile
-from subband.predictors.windows import Window, check_windows, cut_windows
+from subband.predictors.windows import Window, cut_windows
 from subband.transforms.padding import crop, pad
 
 TileChoice = Literal["auto", "off"] | int
@@ -50,7 +50,11 @@ class NetworkRunner:
         self.network = network
         self.window = network.window if window is None else window
         self.margins = network.margins
-        check_windows(self.window, self.margins)
+        if self.window <= sum(self.margins):
+            raise ValueError(
+                f"window must be above {sum(self.margins)}, the frames of it that are neighbors only for this network; "
+                f"got {self.window}."
+            )
         is_number = isinstance(tile, int) and not isinstance(tile, bool)
         if not (is_number or tile in ("auto", "off")) or (isinstance(tile, int) and tile < 1):
             raise ValueError(f"tile must be auto, off or a number of pixels, got {tile!r}.")
@@ -181,8 +185,11 @@ class NetworkRunner:
         """Bytes per pixel, from a corner of the frames."""
         multiple = self.network.size_multiple
         side = math.ceil(max(self.network.min_side, 64) / multiple) * multiple
-        corner = frames[..., :side, :side]
-        peak = peak_bytes(lambda: self._checked(corner, view)) + corner.element_size() * corner.numel()
+        # In inference mode, operations made of others reach the watch whole, and autocast does not look into them.
+        with torch.inference_mode(False), torch.no_grad():
+            corner = frames[..., :side, :side].clone()
+            view = view._replace(prior=None if view.prior is None else view.prior.clone())
+            peak = peak_bytes(lambda: self._checked(corner, view)) + corner.element_size() * corner.numel()
         return peak / (len(frames) * corner.shape[-2] * corner.shape[-1])
 
     @property

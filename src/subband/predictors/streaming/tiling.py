@@ -42,10 +42,10 @@ def plan_tiles(height: int, width: int, side: int, overlap: int, multiple: int) 
         >>> plan_tiles(64, 160, side=96, overlap=32, multiple=16)
         [Tile(top=0, left=0, height=64, width=96), Tile(top=0, left=64, height=64, width=96)]
     """
-    side, overlap = side // multiple * multiple, -(-overlap // multiple) * multiple
+    given, side, overlap = side, side // multiple * multiple, -(-overlap // multiple) * multiple
     if side < smallest_tile(overlap, multiple) and max(height, width) > side:
         least = smallest_tile(overlap, multiple)
-        raise ValueError(f"tile must be at least {least} pixels for an overlap of {overlap}, got {side}.")
+        raise ValueError(f"tile must be at least {least} pixels for an overlap of {overlap}, got {given}.")
     rows, columns = (_starts(length, side, overlap) for length in (height, width))
     return [Tile(top, left, min(side, height), min(side, width)) for top in rows for left in columns]
 
