@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 
-from subband.transforms import Wavelet, dwt2, idwt2, wavedec2
+from subband.transforms import Wavelet, dwt, dwt2, idwt2, wavedec2
 from subband.transforms import _operators as operators
 from subband.transforms._filter_bank import Axis
 
@@ -110,17 +110,14 @@ def test_a_batch_of_any_size_is_sums(rng: torch.Generator) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("strict", [False, True])
-def test_exported_programs_know_none_of_them(strict: bool, rng: torch.Generator) -> None:
+def test_exported_programs_know_none_of_them(rng: torch.Generator) -> None:
     class Level(torch.nn.Module):
-        def forward(self, x: Tensor) -> Tensor:
-            return dwt2(x, "db2")
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+            return dwt(x, "db2")
 
-    shapes = ({1: 2 * torch.export.Dim("half", min=8, max=99)},)
-    program = torch.export.export(
-        Level(), (torch.randn(3, 20, 16, generator=rng),), dynamic_shapes=shapes, strict=strict
-    )
-    assert "subband" not in str(program.graph)
+    x, shapes = torch.randn(3, 16, generator=rng), ({1: 2 * torch.export.Dim("half", min=8, max=99)},)
+    program = torch.export.export(Level(), (x,), dynamic_shapes=shapes, strict=True)
+    assert "subband" not in str([node.target for node in program.graph.nodes])
 
 
 @pytest.mark.slow

@@ -39,8 +39,7 @@ def are_wanted(x: Tensor, axes: Sequence[Axis], stack: int | None = None) -> boo
     """
     if not torch.compiler.is_dynamo_compiling() or is_exporting() or _is_transformed() or x.device.type != "cpu":
         return False
-    from torch.fx.experimental.symbolic_shapes import has_static_value  # which a compiler has imported
-
+    has_static_value = torch.fx.experimental.symbolic_shapes.has_static_value  # a compiler has imported this module
     shape = x.shape if stack is None else x.select(stack, 0).shape
     has_fixed_lengths = all(has_static_value(shape[axis.axis]) for axis in axes)
     return not has_fixed_lengths and not any(axis.bank.is_learnable for axis in axes)
