@@ -13,7 +13,7 @@ from subband.transforms import _filter_bank, _small, separable
 from subband.transforms._filter_bank import Axis
 from subband.transforms._linear import LinearMap, Tensors, apply, is_traced
 
-__all__ = ["analysis", "synthesis"]
+__all__ = ["adjoint_of_synthesis", "analysis", "analysis_adjoint", "synthesis"]
 
 
 def analysis(x: Tensor, axes: tuple[Axis, ...], stack: int | None) -> Tensors:
@@ -48,6 +48,28 @@ def synthesis(bands: Sequence[Tensor], axes: tuple[Axis, ...], stack: int | None
     if not is_traced(bands[0]) and _small.is_small(bands[0], axes, num_values):
         return _small.synthesis(bands, axes, stack)
     return apply(_Synthesis(axes, stack), *bands)
+
+
+def analysis_adjoint(
+    bands: Sequence[Tensor], axes: tuple[Axis, ...], stack: int | None, lengths: tuple[int, ...]
+) -> Tensor:
+    """Transposed map of `analysis`, for filters of numbers.
+
+    Args:
+        bands: `2^n` tensors in sorted key order, or one stacked tensor.
+        axes: The axes of the analysis.
+        stack: Negative position of the band axis, or `None` for separate tensors.
+        lengths: Samples of the signal that was analyzed along every one of `axes`.
+    """
+    result: Tensor = apply(_AnalysisAdjoint(axes, stack, lengths), *bands)
+    return result
+
+
+def adjoint_of_synthesis(axes: Sequence[Axis]) -> tuple[Axis, ...]:
+    """The axes of the analysis that is the transposed map of a synthesis."""
+    # The inverse does not know the extension; only `periodization` continues the bands, in both directions.
+    modes = ("periodization" if axis.mode == "periodization" else "zero" for axis in axes)
+    return tuple(Axis(a.axis, a.bank.time_reversed(), mode) for a, mode in zip(axes, modes, strict=True))
 
 
 def _num_coefficients(x: Tensor, axes: tuple[Axis, ...]) -> int:
@@ -117,10 +139,7 @@ class _Synthesis(LinearMap):
         return _plain_synthesis(_separate(bands, self.stack), self.axes)
 
     def adjoint(self, *shapes: torch.Size) -> LinearMap:
-        # The inverse does not know the extension; only `periodization` continues the bands, in both directions.
-        modes = ("periodization" if axis.mode == "periodization" else "zero" for axis in self.axes)
-        axes = (Axis(a.axis, a.bank.time_reversed(), mode) for a, mode in zip(self.axes, modes, strict=True))
-        return _Analysis(tuple(axes), self.stack)
+        return _Analysis(adjoint_of_synthesis(self.axes), self.stack)
 
 
 def _has_fast_path(x: Tensor) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from subband.transforms import _maps
+from subband.transforms import _maps, _operators
 from subband.transforms._filter_bank import Axis, signal_length
 from subband.transforms.arguments import (
     Names,
@@ -25,7 +25,7 @@ from subband.transforms.arguments import (
     negative_axes,
 )
 from subband.transforms.details import Details
-from subband.transforms.filters import HAAR, FilterBank, WaveletLike, filter_banks
+from subband.transforms.filters import FilterBank, WaveletLike, filter_banks
 from subband.transforms.haar import haar_analysis, haar_synthesis
 from subband.transforms.padding import boundary_modes, extend
 
@@ -283,22 +283,26 @@ def _keys(num_axes: int) -> list[str]:
 def _analysis(
     x: Tensor, *, banks: tuple[FilterBank, ...], modes: tuple[str, ...], axes: tuple[int, ...], stack: int | None
 ) -> dict[str, Tensor] | Tensor:
-    if all(bank == HAAR for bank in banks):
+    if all(bank.is_haar for bank in banks):
         for axis, mode in zip(axes, modes, strict=True):
             if x.shape[axis] % 2:
                 x = extend(x, 0, 0 if mode == "periodization" else 1, mode, axis)
         bands = haar_analysis(x, axes, stack)
         return bands if isinstance(bands, Tensor) else dict(zip(_keys(len(axes)), bands, strict=True))
-    result = _maps.analysis(x, _axes(axes, banks, modes), stack)
+    parts = _axes(axes, banks, modes)
+    way = _operators if _operators.are_wanted(x, parts) else _maps
+    result = way.analysis(x, parts, stack)
     return result if isinstance(result, Tensor) else dict(zip(_keys(len(axes)), result, strict=True))
 
 
 def _synthesis(
     *bands: Tensor, banks: tuple[FilterBank, ...], modes: tuple[str, ...], axes: tuple[int, ...], stack: int | None
 ) -> Tensor:
-    if all(bank == HAAR for bank in banks):
+    if all(bank.is_haar for bank in banks):
         return haar_synthesis(bands[0] if stack is not None else bands, axes, stack)
-    return _maps.synthesis(bands, _axes(axes, banks, modes), stack)
+    parts = _axes(axes, banks, modes)
+    way = _operators if _operators.are_wanted(bands[0], parts, stack) else _maps
+    return way.synthesis(bands, parts, stack)
 
 
 def _axes(axes: tuple[int, ...], banks: tuple[FilterBank, ...], modes: tuple[str, ...]) -> tuple[Axis, ...]:

@@ -46,6 +46,12 @@ class FilterBank(NamedTuple):
         return any(isinstance(taps, Tensor) for taps in self)
 
     @property
+    def is_haar(self) -> bool:
+        """Whether these are the taps of the Haar wavelet."""
+        # A compiler for any size takes numbers that it looks at for variables, so it shall look at few.
+        return self is HAAR or (len(self.dec_lo) == 2 and self == HAAR)
+
+    @property
     def num_taps(self) -> int:
         """Filter length L."""
         return len(self.dec_lo)
