@@ -5,8 +5,8 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from subband.layers._exporting import is_exporting
 from subband.layers.drop import DropPath
+from subband.layers.exporting import is_exporting
 from subband.layers.fused import Gelu, linear, linear_gelu
 from subband.transforms.arguments import without_autocast
 

@@ -9,7 +9,7 @@ from einops import rearrange
 from torch import Tensor
 from torch.nn import functional as F
 
-from subband.layers._exporting import is_exporting
+from subband.layers.exporting import is_exporting
 from subband.transforms.arguments import check_real
 
 __all__ = ["deform_conv2d"]

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from subband.layers._exporting import is_exporting
+from subband.layers.exporting import is_exporting
 
 __all__ = ["Gelu", "conv2d_gelu", "linear", "linear_gelu"]
 

@@ -10,7 +10,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from subband.layers._exporting import is_exporting
+from subband.layers.exporting import is_exporting
 from subband.transforms import fourier_filter, irfft2
 from subband.transforms.arguments import check_real, height_and_width, in_float32, integer, integers
 

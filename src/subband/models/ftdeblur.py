@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from subband.layers._exporting import is_exporting
+from subband.layers.exporting import is_exporting
 from subband.layers.frequency_block import FrequencySpatialBlock
 from subband.layers.memory_format import channels_last_on_cpu, channels_last_weights
 from subband.layers.spectral_alignment import PyramidAlignment, conv_act
