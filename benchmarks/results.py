@@ -23,7 +23,6 @@ ORDER = (
     "video_models_batch_4",
     "video_models_macs",
     "restoration",
-    "restoration_720p",
     "restoration_command",
     "classification",
     "classification_batch_32",
