@@ -119,4 +119,4 @@ def _start(network: nn.Module) -> None:
             nn.init.zeros_(part.bias)  # type: ignore[arg-type]
     for part in network.modules():
         if isinstance(part, UNetBlock):
-            part.body[2].weight.data.mul_(DAMPING)
+            part.body.get_parameter("2.weight").data.mul_(DAMPING)
