@@ -46,6 +46,7 @@ EXCEPTIONS = {
         "subband.explain.filters",
         "subband.models.complexity",
     },
+    "benchmarks/gpu_checks/compiled.py": {"subband.models.registry"},
     "benchmarks/gpu_checks/layers.py": {"subband.layers.attention"},
     "benchmarks/gpu_checks/models.py": {"subband.models.arguments", "subband.models.registry", "subband.tasks"},
     "benchmarks/gpu_checks/training.py": {"subband.config", "subband.training.loop"},

@@ -55,6 +55,7 @@ SMALL: dict[str, tuple[str, dict[str, Any]]] = {
     "vd_diff_stage1": ("vd_diff_stage1", VD_DIFF),
     "vd_diff_stage2": ("vd_diff_stage2", VD_DIFF),
     "vd_diff_stage3": ("vd_diff_stage3", VD_DIFF),
+    "vd_diff_no_prior": ("vd_diff_no_prior", VD_DIFF),
     "identity": ("identity", {}),
 }
 

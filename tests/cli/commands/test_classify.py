@@ -2,9 +2,6 @@
 
 import csv
 import json
-import os
-import re
-import shutil
 import struct
 import threading
 import warnings
@@ -168,18 +165,6 @@ def test_names_from_a_file(model, photos, tmp_path, capsys):
     assert "names.txt is not a text file in UTF-8" in refused(capsys, *words)
     (tmp_path / "names.txt").unlink()
     assert "names.txt is not a file" in refused(capsys, *words)
-
-
-def test_json_of_any_name_opens_everywhere(model, photos, tmp_path):
-    name = os.fsdecode(b"caf\xe9.png")
-    shutil.copy(photos / "5.png", tmp_path / name)
-    assert (
-        main(["classify", str(tmp_path / name), "--model", str(tmp_path / "model"), "--out", str(tmp_path / "c.json")])
-        == 0
-    )
-    content = (tmp_path / "c.json").read_bytes().decode()  # UTF-8
-    assert not re.search(r"\\ud[89a-f]", content)  # no halves of pairs, which strict readers refuse
-    assert json.loads(content)["photographs"][0]["photograph"].endswith(r"caf\xe9.png")
 
 
 def test_published_weights_by_name_and_checkpoint(tmp_path, photos, pixels):

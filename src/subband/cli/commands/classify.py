@@ -22,7 +22,7 @@ from subband.cli.classifier import add_classifier_arguments, open_classifier
 from subband.cli.option_rules import Needs
 from subband.cli.options import open_table, refuse_existing, show_table
 from subband.cli.photographs import add_photo_arguments, report_failures
-from subband.files import is_utf8, new_path, shown
+from subband.files import new_path, shown
 from subband.signals import Stopped, exit_code
 
 if TYPE_CHECKING:
@@ -201,7 +201,8 @@ def _show_timing(count: int, timing: Timing, classifier: ImageClassifier) -> Non
 def _write(path: Path, results: list[tuple[Path, list[Guess]]], args: Namespace) -> None:
     with new_path(path, overwrite=args.overwrite) as temporary:
         text = _as_csv(results) if path.suffix.lower() == ".csv" else _as_json(results, args)
-        temporary.write_text(text, "utf-8")
+        # Bytes of names that are no UTF-8: the escapes of JSON, which a reader turns into the same name again.
+        temporary.write_text(text, "utf-8", errors="backslashreplace")
 
 
 def _as_csv(results: list[tuple[Path, list[Guess]]]) -> str:
@@ -225,19 +226,10 @@ def _cell(name: Path | str) -> str:
 def _as_json(results: list[tuple[Path, list[Guess]]], args: Namespace) -> str:
     photographs = [
         {
-            _COLUMNS[0]: _text(file),
-            "classes": [
-                dict(zip(_COLUMNS[1:], (rank, _text(name), label, probability), strict=True))
-                for rank, name, label, probability in guesses
-            ],
+            _COLUMNS[0]: str(file),
+            "classes": [dict(zip(_COLUMNS[1:], guess, strict=True)) for guess in guesses],
         }
         for file, guesses in results
     ]
-    checkpoint = None if args.checkpoint is None else _text(args.checkpoint)
-    facts = {"model": _text(args.model), "checkpoint": checkpoint, "photographs": photographs}
+    facts = {"model": args.model, "checkpoint": args.checkpoint, "photographs": photographs}
     return json.dumps(facts, indent=1, ensure_ascii=False) + "\n"
-
-
-def _text(name: Path | str) -> str:
-    """A name as JSON can hold it: as it is, or with backslash escapes where it has bytes that are no UTF-8."""
-    return str(name) if is_utf8(Path(name)) else shown(name)

@@ -98,7 +98,7 @@ def _as_csv(energies: list[BandEnergy]) -> str:
 
 
 def _as_json(job: Job, args: Namespace, energies: list[BandEnergy]) -> str:
-    content: dict[str, Any] = {"photograph": shown(job.source.name), "wavelet": args.wavelet, "mode": args.mode}
+    content: dict[str, Any] = {"photograph": job.source.name, "wavelet": args.wavelet, "mode": args.mode}
     return json.dumps(content | {"bands": [row._asdict() for row in energies]}, indent=2) + "\n"
 
 
