@@ -86,13 +86,15 @@ def test_a_signal_during_an_import_is_no_error_of_the_import(monkeypatch, capsys
     assert importlib.import_module is importing
 
 
-def test_ctrl_c_in_code_that_is_compiled_from_a_text():
-    program = (
+def test_ctrl_c_in_code_that_is_compiled_from_a_text(tmp_path):
+    """Run as a module: of a script or a text, Python ends with the exit code in any case."""
+    (tmp_path / "interrupted.py").write_text(
         "import subband.cli.main as cli\n"
         "cli._run = lambda *words: exec('import signal; signal.raise_signal(signal.SIGINT)')\n"
-        "raise SystemExit(cli.main(['models']))"
+        "raise SystemExit(cli.main(['models']))\n"
     )
-    ended = subprocess.run([sys.executable, "-c", program], env=ENVIRONMENT, capture_output=True, text=True)
+    command = [sys.executable, "-m", "interrupted"]
+    ended = subprocess.run(command, env=ENVIRONMENT, cwd=tmp_path, capture_output=True, text=True)
     assert (ended.returncode, ended.stderr) == (130, "subband: interrupted; what was finished before is there.\n")
 
 
