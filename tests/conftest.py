@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from subband.config import RecipeConfig, build_recipe, merge
@@ -61,6 +62,25 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("no folder of real media beside this checkout")
     return folder
+
+
+@pytest.fixture
+def moved() -> Callable[..., torch.Tensor]:
+    """`moved(columns, rows)`: a view `(1, 3, 64, 80)` of a smooth random picture, moved by so many pixels.
+
+    The picture has details of several sizes.
+    """
+    generator, height, width = torch.Generator().manual_seed(0), 128, 160
+    parts = [torch.rand(1, 3, height // step, width // step, generator=generator) for step in (4, 8, 16)]
+    picture = sum(F.interpolate(part, (height, width), mode="bicubic", align_corners=False) for part in parts) / 3
+
+    def view(columns: float, rows: float) -> torch.Tensor:
+        y = torch.arange(64)[:, None] + 24 - rows
+        x = torch.arange(80)[None] + 24 - columns
+        grid = torch.stack(torch.broadcast_tensors((2 * x + 1) / width - 1, (2 * y + 1) / height - 1), -1)[None]
+        return F.grid_sample(picture, grid, mode="bicubic", align_corners=False)
+
+    return view
 
 
 @pytest.fixture

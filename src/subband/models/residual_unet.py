@@ -112,7 +112,7 @@ class ResidualUNet(RestorationModel):
 
 
 def _start(network: nn.Module) -> None:
-    """He's weights, which keep the size of features, and weaker branches of the blocks: it learns twice as fast so."""
+    """He's weights, which keep the size of features, and weaker branches of the blocks: it learns faster so."""
     for part in network.modules():
         if isinstance(part, nn.Conv2d):
             nn.init.kaiming_normal_(part.weight, nonlinearity="relu")

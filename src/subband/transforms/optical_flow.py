@@ -91,11 +91,20 @@ def _improved(flow: Tensor, before: Tensor, after: Tensor, num_steps: int) -> Te
         moved = move(after, flow)
         change, (across, down) = moved - before, _slopes((before + moved) / 2)
         products = torch.cat((across * across, across * down, down * down, across * change, down * change), 1)
+        products *= _leads_inside(flow)
         xx, xy, yy, xt, yt = _sums7(products).split(1, 1)
         xx, yy = xx + damping, yy + damping
         step = torch.cat((xy * yt - yy * xt, xy * xt - xx * yt), 1) / (xx * yy - xy * xy)
         flow = _sums5(step.clamp_(-_LARGEST_STEP, _LARGEST_STEP).add_(flow)) / count
     return flow
+
+
+def _leads_inside(flow: Tensor) -> Tensor:
+    """Where a flow leads to a pixel of the frame, `(N, 1, H, W)`: beyond its border there is nothing to compare."""
+    height, width = flow.shape[-2:]
+    columns = flow[:, :1] + torch.arange(width, device=flow.device)
+    rows = flow[:, 1:] + torch.arange(height, device=flow.device)[:, None]
+    return (columns >= 0) & (columns <= width - 1) & (rows >= 0) & (rows <= height - 1)
 
 
 def _slopes(frames: Tensor) -> tuple[Tensor, Tensor]:

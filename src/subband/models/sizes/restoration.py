@@ -52,7 +52,7 @@ VD_DIFF_ROWS: dict[str, tuple[str, int, str]] = {
 VD_DIFF_SMALL_PARAMS = {"vd_diff": 411_159, "vd_diff_stage1": 411_447}
 VD_DIFF_SMALL_PARAMS |= dict.fromkeys(("vd_diff_stage2", "vd_diff_stage3"), 435_327)
 VD_DIFF_NO_PRIOR: dict[str, tuple[dict[str, Any], int]] = {
-    "vd_diff_no_prior": ({}, 10_716_723),
+    "vd_diff_no_prior": ({"residual": 1}, 10_716_723),
     "vd_diff_no_prior_s": (VD_DIFF_SMALL, 387_311),
 }
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
@@ -37,34 +35,8 @@ class VDDiffNoPrior(PriorRestorer):
         torch.Size([1, 2, 3, 20, 32])
     """
 
-    def __init__(
-        self,
-        *,
-        num_feat: int = 64,
-        propagation_blocks: int = 30,
-        num_blocks: Sequence[int] = (7, 2),
-        heads: Sequence[int] = (4, 8),
-        use_cross_attention: bool = False,
-        cross_attention_heads: int = 2,
-        bias: bool = False,
-        prior_feat: int = 64,
-        residual: int = 1,
-        wavelet: bool = True,
-        dynamic_conv: bool = True,
-    ) -> None:
-        super().__init__(
-            num_feat=num_feat,
-            propagation_blocks=propagation_blocks,
-            num_blocks=num_blocks,
-            heads=heads,
-            use_cross_attention=use_cross_attention,
-            cross_attention_heads=cross_attention_heads,
-            bias=bias,
-            prior_feat=prior_feat,
-            residual=residual,
-            wavelet=wavelet,
-            dynamic_conv=dynamic_conv,
-        )
+    def build_prior(self, width: int) -> None:
+        """Make the vector."""
         self.constant = nn.Parameter(torch.randn(self.prior_dim))
 
     def forward(self, frames: Tensor) -> Tensor:

@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
@@ -72,35 +71,9 @@ class VDDiffStage1(PriorRestorer):
         [(1, 2, 3, 20, 32), (2, 16)]
     """
 
-    def __init__(
-        self,
-        *,
-        num_feat: int = 64,
-        propagation_blocks: int = 30,
-        num_blocks: Sequence[int] = (7, 2),
-        heads: Sequence[int] = (4, 8),
-        use_cross_attention: bool = False,
-        cross_attention_heads: int = 2,
-        bias: bool = False,
-        prior_feat: int = 64,
-        residual: int = 2,
-        wavelet: bool = True,
-        dynamic_conv: bool = True,
-    ) -> None:
-        super().__init__(
-            num_feat=num_feat,
-            propagation_blocks=propagation_blocks,
-            num_blocks=num_blocks,
-            heads=heads,
-            use_cross_attention=use_cross_attention,
-            cross_attention_heads=cross_attention_heads,
-            bias=bias,
-            prior_feat=prior_feat,
-            residual=residual,
-            wavelet=wavelet,
-            dynamic_conv=dynamic_conv,
-        )
-        self.teacher = PriorEncoder(2, prior_feat)
+    def build_prior(self, width: int) -> None:
+        """Make the teacher."""
+        self.teacher = PriorEncoder(2, width)
 
     def forward(self, frames: Tensor, target: Tensor | None = None) -> tuple[Tensor, Tensor]:  # type: ignore[override]
         """Restore clips with the prior of their sharp frames.

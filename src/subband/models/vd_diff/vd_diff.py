@@ -70,6 +70,10 @@ class PriorRestorer(RestorationModel):
             dynamic_conv=dynamic_conv,
             bias=bias,
         )
+        self.build_prior(prior_feat)
+
+    def build_prior(self, width: int) -> None:
+        """Make what priors come from besides a diffusion, of a quarter of their entries; nothing here."""
 
     def forward_clip(self, frames: Tensor) -> Tensor:
         """Not used: the network needs a prior as well."""
