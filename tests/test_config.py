@@ -92,6 +92,7 @@ def test_another_name_starts_with_its_own_arguments():
 
 def test_flatten_keeps_free_arguments_whole():
     assert flatten({"a": {"b": 1, "args": {"c": 2}}}) == {"a.b": 1, "a.args": {"c": 2}}
+    assert flatten({"optim": {"lr_factors": {"alignment.": 0.25}}}) == {"optim.lr_factors": {"alignment.": 0.25}}
 
 
 def test_unknown_recipe_names_close_ones():

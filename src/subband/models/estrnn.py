@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from subband.layers.memory_format import channels_last_on_cpu, channels_last_weights
+from subband.models.fresh_weights import he_weights
 from subband.models.protocols.restoration import ChannelOrder, RestorationModel
 
 __all__ = ["ESTRNN"]
@@ -151,6 +152,8 @@ class ESTRNN(RestorationModel):
         n_blocks: Residual dense blocks of the cell.
         past_frames: Frames before a restored one that it is fused with.
         future_frames: Frames after it.
+        residual: Add the restored frame's input to what comes out, and begin with nothing to add. Published networks
+            make whole frames, which takes them days to learn.
 
     Shape:
         frames `(B, T, 3, H, W)`, **BGR**, `(v - 127.5) / 255` of 8-bit values `v`, that is -0.5 to 0.5; result
@@ -173,7 +176,13 @@ class ESTRNN(RestorationModel):
     settle_frames: ClassVar[int] = 2
 
     def __init__(
-        self, *, n_features: int = 16, n_blocks: int = 15, past_frames: int = 2, future_frames: int = 2
+        self,
+        *,
+        n_features: int = 16,
+        n_blocks: int = 15,
+        past_frames: int = 2,
+        future_frames: int = 2,
+        residual: bool = False,
     ) -> None:
         super().__init__(past_frames=past_frames, future_frames=future_frames)
         if n_features < 1 or n_blocks < 1 or past_frames + future_frames < 1:
@@ -181,7 +190,7 @@ class ESTRNN(RestorationModel):
                 "n_features, n_blocks and past_frames + future_frames must be positive, got "
                 f"{n_features}, {n_blocks} and {past_frames + future_frames}."
             )
-        self.n_features = n_features
+        self.n_features, self.residual = n_features, residual
         dim, window = 5 * n_features, past_frames + 1 + future_frames
         self.encoder = nn.Sequential(
             nn.Conv2d(COLORS, n_features, 5, padding=2),
@@ -200,6 +209,10 @@ class ESTRNN(RestorationModel):
             nn.ConvTranspose2d(2 * n_features, n_features, 3, stride=2, padding=1, output_padding=1),
             nn.Conv2d(n_features, COLORS, 5, padding=2),
         )
+        if residual:
+            for value in self.decoder[-1].parameters():
+                nn.init.zeros_(value)
+            he_weights(self, (part.fuse for part in self.modules() if isinstance(part, ResidualDenseBlock)))
         channels_last_weights(self)
 
     def initial_state(self, frame: Tensor) -> Tensor:
@@ -229,7 +242,7 @@ class ESTRNN(RestorationModel):
             window: Features of `past_frames + 1 + future_frames` frames in their order.
 
         Returns:
-            `(B, 3, H, W)`.
+            The frame, `(B, 3, H, W)`; with `residual`, its correction.
         """
         neighbors = [*window[: self.past_frames], *window[self.past_frames + 1 :]]
         return self.decoder(self.fusion(window[self.past_frames], neighbors))
@@ -243,4 +256,5 @@ class ESTRNN(RestorationModel):
             if len(window) == self.min_frames:
                 restored.append(self.fuse(window))
                 window.pop(0)
-        return torch.stack(restored, 1)
+        result = torch.stack(restored, 1)
+        return result + frames[:, self.past_frames : frames.shape[1] - self.future_frames] if self.residual else result

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from subband.layers.memory_format import channels_last_on_cpu, channels_last_weights
+from subband.models.fresh_weights import he_weights
 from subband.models.protocols.restoration import RestorationModel
 
 __all__ = ["ResidualUNet"]
 
 COLORS = 3
-DAMPING = 0.3  # of the branches of fresh blocks
 
 
 class UNetBlock(nn.Module):
@@ -75,21 +75,29 @@ class ResidualUNet(RestorationModel):
             return nn.Sequential(*(UNetBlock(dim) for _ in range(depth)))
 
         pairs = list(itertools.pairwise(dims))
-        self.embed = nn.Conv2d(frames * COLORS * patch**2, dims[0], 3, padding=1)
+        self.embed = nn.Conv2d(self.num_inputs(frames) * patch**2, dims[0], 3, padding=1)
         self.encoder = nn.ModuleList(blocks(dim) for dim in dims)
         self.down = nn.ModuleList(nn.Conv2d(fine, coarse, 2, stride=2) for fine, coarse in pairs)
         self.up = nn.ModuleList(nn.ConvTranspose2d(coarse, fine, 2, stride=2) for fine, coarse in pairs)
         self.decoder = nn.ModuleList(blocks(dim) for dim in dims[:-1])
         self.head = nn.Conv2d(dims[0], COLORS * patch**2, 3, padding=1)
-        _start(self)
         for value in self.head.parameters():
             nn.init.zeros_(value)
+        he_weights(self, (part.body[-1] for part in self.modules() if isinstance(part, UNetBlock)))
         channels_last_weights(self)
 
     @property
     def size_multiple(self) -> int:  # type: ignore[override]
         """H and W are filled up to multiples of it."""
         return self.multiple
+
+    def num_inputs(self, frames: int) -> int:
+        """Channels of `inputs` for a window of so many frames."""
+        return frames * COLORS
+
+    def inputs(self, window: Tensor) -> Tensor:
+        """What the convolutions see of a window `(B, frames, 3, H, W)`, `(B, num_inputs, H, W)`: all its frames."""
+        return window.flatten(1, 2)
 
     def forward_clip(self, frames: Tensor) -> Tensor:
         """Restore the middle frames of all windows of `(B, T, 3, H, W)`."""
@@ -99,7 +107,7 @@ class ResidualUNet(RestorationModel):
 
     def correct(self, window: Tensor) -> Tensor:
         """Correction of the middle frame, `(B, 3, H, W)`, of a window `(B, frames, 3, H, W)`."""
-        x, skips = F.pixel_unshuffle(window.flatten(1, 2), self.patch), []
+        x, skips = F.pixel_unshuffle(self.inputs(window), self.patch), []
         x = self.embed(channels_last_on_cpu(x))
         for blocks, down in zip(self.encoder, self.down, strict=False):
             x = self.checkpointed(blocks, x)
@@ -109,14 +117,3 @@ class ResidualUNet(RestorationModel):
         for blocks, up, skip in reversed(list(zip(self.decoder, self.up, skips, strict=True))):
             x = self.checkpointed(blocks, up(x) + skip)
         return F.pixel_shuffle(self.head(x), self.patch)
-
-
-def _start(network: nn.Module) -> None:
-    """He's weights, which keep the size of features, and weaker branches of the blocks: it learns faster so."""
-    for part in network.modules():
-        if isinstance(part, nn.Conv2d):
-            nn.init.kaiming_normal_(part.weight, nonlinearity="relu")
-            nn.init.zeros_(part.bias)  # type: ignore[arg-type]
-    for part in network.modules():
-        if isinstance(part, UNetBlock):
-            part.body.get_parameter("2.weight").data.mul_(DAMPING)

@@ -6,6 +6,7 @@ import torch
 import yaml
 
 from subband.cli.main import main
+from subband.config import list_recipes, load_recipe
 from subband.media.video import probe, write_clip
 
 SMALL = {
@@ -34,6 +35,14 @@ def make_footage(folder):
         ramp = torch.arange(24).reshape(1, 1, 1, -1)
         frames = 0.5 + 0.4 * torch.sin((ramp + (number + 1) * shift) / 4).expand(12, 3, 20, 24)
         write_clip(folder / f"clip{number}.mp4", frames, fps=10)
+
+
+def test_every_recipe_passes_the_command_as_it_is(tmp_path, capsys):
+    for name in list_recipes():
+        assert main(["train", name, "--print-config"]) == 0, name
+        file = tmp_path / "recipe.yaml"
+        file.write_text(capsys.readouterr().out)
+        assert load_recipe(file) == load_recipe(name), name
 
 
 def test_footage_to_prediction(tmp_path, monkeypatch, capsys):

@@ -12,13 +12,13 @@ VD_DIFF_PAPER = (
 FTDEBLUR_PAPER = "after Zhu et al., Exploring Temporal Frequency Spectrum in Deep Video Deblurring, ICCV 2023"
 ESTRNN_PAPER = "Zhong et al., Efficient Spatio-Temporal Recurrent Neural Network for Video Deblurring, ECCV 2020"
 
-# n_features, n_blocks, parameters: C and B in the names of its repository are 5 n_features and n_blocks.
-ESTRNN_ROWS: dict[str, tuple[int, int, int]] = {
-    "estrnn": (16, 15, 2_467_931),  # C80B15, the published default
-    "estrnn_c90b15": (18, 15, 3_122_481),
-    "estrnn_c90b10": (18, 10, 2_379_531),
-    "estrnn_c70b9": (14, 9, 1_350_751),
-    "estrnn_s": (8, 8, 412_951),
+# C and B in the names of its repository are 5 n_features and n_blocks.
+ESTRNN_ROWS: dict[str, tuple[dict[str, Any], int]] = {
+    "estrnn": ({"n_features": 16, "n_blocks": 15}, 2_467_931),  # C80B15, the published default
+    "estrnn_c90b15": ({"n_features": 18, "n_blocks": 15}, 3_122_481),
+    "estrnn_c90b10": ({"n_features": 18, "n_blocks": 10}, 2_379_531),
+    "estrnn_c70b9": ({"n_features": 14, "n_blocks": 9}, 1_350_751),
+    "estrnn_s": ({"n_features": 8, "n_blocks": 8, "residual": True}, 412_951),
 }
 # The small presets of all families have 0.41 million parameters, that they can be compared; those of VD-Diff without
 # the teacher, and without the diffusion in the first stage.
@@ -38,6 +38,10 @@ FTDEBLUR_ROWS: dict[str, tuple[dict[str, Any], int]] = {
 UNET_ROWS: dict[str, tuple[dict[str, Any], int]] = {
     "residual_unet": ({"dims": (64, 128, 256)}, 4_175_107),
     "residual_unet_s": ({"dims": (24, 48, 68)}, 414_103),
+}
+MOTION_ROWS: dict[str, tuple[dict[str, Any], int]] = {
+    "motion_unet": ({"dims": (64, 128, 256)}, 4_187_203),
+    "motion_unet_s": ({"dims": (24, 48, 67)}, 413_390),
 }
 
 # Name: class, parameters, key table. The published counts also take in 1,024 fixed signs of the Haar transform and the
@@ -82,9 +86,10 @@ MODELS: dict[str, ModelSpec] = {
         name: _spec("vd_diff.no_prior:VDDiffNoPrior", args, params, f"after {VD_DIFF_PAPER}")
         for name, (args, params) in VD_DIFF_NO_PRIOR.items()
     },
+    # The published code has no residual, so it cannot compute what a network with one does.
     **{
-        name: _spec("estrnn:ESTRNN", {"n_features": n, "n_blocks": blocks}, params, ESTRNN_PAPER, "estrnn:ESTRNN")
-        for name, (n, blocks, params) in ESTRNN_ROWS.items()
+        name: _spec("estrnn:ESTRNN", args, params, ESTRNN_PAPER, None if "residual" in args else "estrnn:ESTRNN")
+        for name, (args, params) in ESTRNN_ROWS.items()
     },
     **{
         name: _spec("ftdeblur:FTDeblur", args, params, FTDEBLUR_PAPER) for name, (args, params) in FTDEBLUR_ROWS.items()
@@ -92,6 +97,10 @@ MODELS: dict[str, ModelSpec] = {
     **{
         name: _spec("residual_unet:ResidualUNet", args, params, "none: convolutions alone, for comparison")
         for name, (args, params) in UNET_ROWS.items()
+    },
+    **{
+        name: _spec("motion_unet:MotionUNet", args, params, "none: ours, convolutions along the motion")
+        for name, (args, params) in MOTION_ROWS.items()
     },
     "identity": _spec("identity:Identity", {}, 0, "none: the frames as they are"),
 }

@@ -59,9 +59,13 @@ class ClipTransformer(nn.Module):
         dynamic_conv: Kernels of the recurrences are predicted for every pixel; else they are fixed.
         bias: Biases of the transformer and of that attention.
 
+    A fresh network corrects nothing: with random corrections it would first have to unlearn those.
+
     Shape:
         frames `(B, T, 3, H, W)`, sides multiples of 16, priors `(B * T, P)`; the correction of the frames, like them.
     """
+
+    head: nn.Conv2d | FrameConv
 
     def __init__(
         self,
@@ -77,6 +81,8 @@ class ClipTransformer(nn.Module):
     ) -> None:
         super().__init__()
         self.build_ends(num_feat)
+        for value in self.head.parameters():
+            nn.init.zeros_(value)
         self.transformer = PriorTransformer(num_feat, num_blocks, heads, prior_dim, bias=bias)
         self.backward_propagation, self.forward_propagation = (
             Propagation(
