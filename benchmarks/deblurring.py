@@ -29,7 +29,7 @@ from subband.metrics import RestorationMetrics
 from subband.predictors import VideoRestorer
 from trained import spread
 
-NETWORKS = ("residual_unet_s", "estrnn_s", "ftdeblur_s", "vd_diff_s")
+NETWORKS = ("residual_unet_s", "motion_unet_s", "estrnn_s", "ftdeblur_s", "vd_diff_s")
 CPU_SECONDS = "cpu_seconds.json"
 
 
