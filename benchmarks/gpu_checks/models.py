@@ -50,6 +50,7 @@ SMALL: dict[str, tuple[str, dict[str, Any]]] = {
     "persistence": ("persistence", {"in_shape": (2, 1, 16, 16)}),
     "estrnn": ("estrnn", {"n_features": 4, "n_blocks": 1}),
     "ftdeblur": ("ftdeblur", {"channels": 4, "n_feat": 1, "n_rec": 1, "groups": 2, "frames": 3}),
+    "motion_unet": ("motion_unet", {"dims": (4, 8), "depth": 1}),
     "residual_unet": ("residual_unet", {"dims": (4, 8), "depth": 1, "frames": 3}),
     "vd_diff": ("vd_diff", VD_DIFF),
     "vd_diff_stage1": ("vd_diff_stage1", VD_DIFF),

@@ -27,6 +27,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "restoration/estrnn_s": BLURRED,
     "restoration/vd_diff_s": BLURRED,
     "restoration/ftdeblur_s": BLURRED,
+    "restoration/motion_unet_s": BLURRED,
     "restoration/residual_unet_s": BLURRED,
 }
 RESTORERS = [name for name in RECIPES if name.startswith("restoration/")]

@@ -112,6 +112,6 @@ def test_plain_networks():
 
 
 def test_small_presets_are_of_one_size():
-    names = ("vd_diff_s", "estrnn_s", "ftdeblur_s", "residual_unet_s")
+    names = ("vd_diff_s", "estrnn_s", "ftdeblur_s", "residual_unet_s", "motion_unet_s")
     counts = [subband.models.registry.model_spec(name).params for name in names]
     assert max(counts) < 1.02 * min(counts)

@@ -45,6 +45,7 @@ SMALL = {
 SMALL_RESTORERS = {
     "estrnn": {"n_features": 2, "n_blocks": 1},
     "ftdeblur": {"channels": 4, "n_feat": 1, "n_rec": 1, "groups": 2},
+    "motion_unet": {"dims": [4, 8], "depth": 1},
     "residual_unet": {"dims": [4, 8], "depth": 1},
     "vd_diff": {"num_feat": 4, "propagation_blocks": 1, "num_blocks": [1, 1], "heads": [1, 2], "prior_feat": 2},
 }

@@ -50,7 +50,7 @@ def optical_flow(first: Tensor, second: Tensor, *, num_steps: int = 5, finest_st
     while min(levels[-1][0].shape[-2:]) >= 2 * _SHORTEST:
         levels.append(tuple(F.avg_pool2d(frames, 2) for frames in levels[-1]))
     steps = [num_steps if finest_steps is None else finest_steps] + [num_steps] * (len(levels) - 1)
-    flow = first.new_zeros(len(first), 2, *levels[-1][0].shape[-2:], dtype=torch.float32)
+    flow = first.new_zeros(first.shape[0], 2, *levels[-1][0].shape[-2:], dtype=torch.float32)
     for (before, after), count in zip(reversed(levels), reversed(steps), strict=True):
         if flow.shape[-2:] != before.shape[-2:]:
             flow = 2 * F.interpolate(flow, before.shape[-2:], mode="bilinear", align_corners=False)

@@ -30,6 +30,7 @@ RESTORERS = {
     "identity": {},
     "estrnn": {"n_features": 4, "n_blocks": 1},
     "ftdeblur": {"channels": 4, "n_feat": 1, "n_rec": 1, "groups": 2, "frames": 3},
+    "motion_unet": {"dims": (4, 8), "depth": 1},
     "residual_unet": {"dims": (4, 8), "depth": 1, "frames": 3},
     "vd_diff": VD_DIFF,
     "vd_diff_stage1": VD_DIFF,
