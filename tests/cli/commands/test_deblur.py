@@ -47,6 +47,15 @@ def test_published_weights_restore_a_folder_of_frames(tmp_path, estrnn):
     assert torch.equal(read_clip(tmp_path / "again"), read_clip(tmp_path / "out"))
 
 
+def test_the_package_has_networks_for_clips_and_for_photographs(tmp_path, clip, capsys):
+    write_image(tmp_path / "photo.png", torch.rand(3, 16, 24))
+    assert call(clip, tmp_path / "out.mkv", "--compare") == 0
+    assert "motion_unet_photos" in (tmp_path / "out_compare.html").read_text("utf-8")
+    assert call(tmp_path / "photo.png", tmp_path / "out.png", "--compare") == 0
+    assert "residual_unet_photos" in (tmp_path / "out_compare.html").read_text("utf-8")
+    assert capsys.readouterr().err == ""
+
+
 def test_part_of_a_clip_beside_its_reference(tmp_path, clip, capsys):
     out = tmp_path / "out.mkv"
     words = ("--model", "identity", "--start", "0.2", "--preview", "0.6s", "--compare", "--reference", clip)
@@ -75,6 +84,7 @@ def test_noise_belongs_to_frames(tmp_path):
     """The same seed gives the same frames, however long the windows are in which they come; another seed others."""
     small = {"num_feat": 8, "propagation_blocks": 1, "num_blocks": (1, 1), "heads": (1, 2), "prior_feat": 4}
     model = create_model("vd_diff", **small)
+    torch.nn.init.normal_(model.restorer.head.weight)
     frames = torch.rand(1, 3, 16, 16)
     first, again, other = (VideoRestorer(model, seed=seed).restore(frames) for seed in (0, 0, 1))
     assert torch.equal(first, again)
@@ -122,7 +132,7 @@ def test_mistakes_are_one_sentence(tmp_path, clip, estrnn, capsys):
     write_image(photo, torch.rand(3, 16, 16))
     own = ("--model", tmp_path / "own")
     cases = {
-        (clip, tmp_path / "out.mkv"): "--model is needed",
+        (clip, tmp_path / "out.mkv", "--checkpoint", tmp_path / "published.tar"): "--model is needed",
         (tmp_path / "none.mp4", tmp_path / "out.mkv", *own): "none.mp4 does not exist",
         (clip, clip, *own, "--overwrite"): "is the clip itself",
         (clip, tmp_path / "out.xyz", *own): "has no known suffix",

@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from subband.predictors.restoration import VideoRestorer
     from subband.visual.comparison import ClipComparison
 
+BUNDLED = {False: "motion_unet_photos", True: "residual_unet_photos"}  # for clips, for single photographs
+
 EXAMPLES = """examples:
+  subband deblur blurred.mp4 sharp.mp4
+  subband deblur photo.jpg sharp.png
   subband deblur street.mov sharp.mov --model estrnn --checkpoint ESTRNN_BSD_2ms16ms.tar
-  subband deblur blurred.mp4 sharp.mp4 --model runs/estrnn --preview 5s --compare
-  subband deblur frames/ sharp/ --model runs/estrnn
-  subband deblur photo.jpg sharp.png --model runs/estrnn
+  subband deblur frames/ sharp/ --model runs/estrnn --preview 5s --compare
   subband deblur blurred.mp4 sharp.mp4 --model NAFNet-GoPro-width32.pth
 """
 
@@ -45,7 +47,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="What to write: .mp4, .mov, .mkv, .webm, .gif, .webp, .apng, no suffix for a folder of frames; for a "
         "photograph an image.",
     )
-    add_weights_arguments(parser, or_file="a file of a network for single images that spandrel knows")
+    add_weights_arguments(
+        parser,
+        or_file="a file of a network for single images that spandrel knows",
+        default=f"{BUNDLED[False]}, for a photograph {BUNDLED[True]}",
+    )
     parser.add_argument("--half", action="store_true", help="Compute in bfloat16 where that is safe.")
     parser.add_argument("--compile", action="store_true", help="Compile the network; pays for long clips.")
     parser.add_argument("--seed", type=int, default=0, help="Chooses the noise of networks that begin with noise.")
@@ -81,6 +87,8 @@ def run(args: Namespace) -> None:
         for path in _compared(target):
             refuse_existing(path, args.overwrite)
     is_photo = _is_photo(source)
+    if args.model is None and args.checkpoint is None:
+        args.model = BUNDLED[is_photo]
     _check_target(source, target, is_photo=is_photo)
     if is_photo:
         _refuse_times(args)
