@@ -35,11 +35,13 @@ CPU_SECONDS = "cpu_seconds.json"
 
 
 def train_all(seeds: Sequence[int], runs: Path, photos: Path | None) -> None:
-    """Train what is missing; keeps the processor time of runs that were not interrupted."""
+    """Train what is missing; the processor time of a run that was stopped counts from its beginning."""
     data = [] if photos is None else ["--data.args.path", str(photos), "--data.args.in_memory", "true"]
     for seed in seeds:
         for name in NETWORKS:
             folder, started = runs / f"{name}_seed{seed}", time.process_time()
+            if (folder / "scores.json").is_file():
+                continue
             was_begun = folder.exists()
             words = [
                 "train",
@@ -52,10 +54,11 @@ def train_all(seeds: Sequence[int], runs: Path, photos: Path | None) -> None:
                 "cpu",
             ]
             code = subband_command([*words, *data, *(["--resume"] if was_begun else [])])
+            record = folder / CPU_SECONDS
+            before = json.loads(record.read_text()) if record.is_file() else 0.0
+            record.write_text(json.dumps(before + time.process_time() - started))
             if code:
                 raise SystemExit(code)
-            if not was_begun:
-                (folder / CPU_SECONDS).write_text(json.dumps(time.process_time() - started))
 
 
 def scores_of(restorer: VideoRestorer | None, pairs: Path, clips: Sequence[str]) -> list[tuple[float, float]]:
@@ -82,7 +85,7 @@ def as_bytes(frames: Tensor) -> Tensor:
 
 
 def cpu_minutes(folders: Sequence[Path]) -> str | None:
-    """Processor time of the trainings, None where one of them was interrupted."""
+    """Processor time of the trainings, None where it is not known."""
     files = [folder / CPU_SECONDS for folder in folders]
     return spread([json.loads(file.read_text()) / 60 for file in files], 1) if all(map(Path.is_file, files)) else None
 

@@ -61,29 +61,25 @@ def test_the_default_model_beats_persistence_on_photographs_it_never_saw():
 
 
 CAMERA = {"speed": 8, "max_objects": 0, "highlights": 0, "brightness": [1, 1], "noise_share": 0, "jpeg_share": 0}
-DEBLURRING = [("motion_unet_photos", 5, 1.0), ("residual_unet_photos", 1, 0.2)]  # name, frames, gain in dB
 
 
-def psnr_before_and_after(name, frames, blur, num_clips=12):
-    """Of clips of two photographs that no network saw in training, mean PSNR of all frames."""
-    args = {"frames": frames, "img_size": 96, "drawn_share": 0.0, "blur": {**CAMERA, **blur}}
+def psnr_before_and_after(blur, num_clips=12):
+    """Mean over the frames of clips of two photographs that were not trained on."""
+    args = {"frames": 5, "img_size": 96, "drawn_share": 0.0, "blur": {**CAMERA, **blur}}
     clips = build_data("blurred_photos", args, 0).test
     degraded, sharp = (torch.stack(side) for side in zip(*(clips[key] for key in range(num_clips)), strict=True))
-    restorer = VideoRestorer.load(name, device="cpu")
+    restorer = VideoRestorer.load("motion_unet_photos", device="cpu")
     restored = torch.stack([restorer.restore(clip) for clip in degraded]).clamp(0, 1)
     errors = [(frames - sharp).square().mean((2, 3, 4)) for frames in (degraded, restored)]
     return [(-10 * error.log10()).mean().item() for error in errors]
 
 
-@pytest.mark.parametrize(("name", "frames", "gain"), DEBLURRING)
-def test_the_networks_for_deblurring_do_so_on_photographs_they_never_saw(name, frames, gain):
-    before, after = psnr_before_and_after(name, frames, {"exposure": [0.6, 1.0]})
-    assert after > before + gain
+def test_the_network_for_deblurring_makes_clips_sharper():
+    before, after = psnr_before_and_after({"exposure": [0.6, 1.0]})
+    assert after > before + 1.0
 
 
-@pytest.mark.parametrize(("name", "frames", "gain"), DEBLURRING)
-def test_what_is_sharp_is_left_alone(name, frames, gain):
+def test_the_network_for_deblurring_leaves_alone_what_is_sharp():
     """Sharp frames as files hold them, compressed, against what they were before."""
-    blur = {"exposure": [0.02, 0.02], "jpeg_share": 1, "jpeg_quality": [80, 95]}
-    before, after = psnr_before_and_after(name, frames, blur)
+    before, after = psnr_before_and_after({"exposure": [0.02, 0.02], "jpeg_share": 1, "jpeg_quality": [80, 95]})
     assert after > before - 0.1

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from subband.predictors.restoration import VideoRestorer
     from subband.visual.comparison import ClipComparison
 
-BUNDLED = {False: "motion_unet_photos", True: "residual_unet_photos"}  # for clips, for single photographs
+BUNDLED = "motion_unet_photos"
 
 EXAMPLES = """examples:
   subband deblur blurred.mp4 sharp.mp4
-  subband deblur photo.jpg sharp.png
   subband deblur street.mov sharp.mov --model estrnn --checkpoint ESTRNN_BSD_2ms16ms.tar
   subband deblur frames/ sharp/ --model runs/estrnn --preview 5s --compare
+  subband deblur photo.jpg sharp.png --model NAFNet-GoPro-width32.pth
   subband deblur blurred.mp4 sharp.mp4 --model NAFNet-GoPro-width32.pth
 """
 
@@ -50,7 +50,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_weights_arguments(
         parser,
         or_file="a file of a network for single images that spandrel knows",
-        default=f"{BUNDLED[False]}, for a photograph {BUNDLED[True]}",
+        default=f"{BUNDLED}, for clips",
     )
     parser.add_argument("--half", action="store_true", help="Compute in bfloat16 where that is safe.")
     parser.add_argument("--compile", action="store_true", help="Compile the network; pays for long clips.")
@@ -88,7 +88,11 @@ def run(args: Namespace) -> None:
             refuse_existing(path, args.overwrite)
     is_photo = _is_photo(source)
     if args.model is None and args.checkpoint is None:
-        args.model = BUNDLED[is_photo]
+        if is_photo:
+            raise ValueError(
+                f"a photograph needs --model: the network in the package, {BUNDLED}, sees blur by the motion of a clip."
+            )
+        args.model = BUNDLED
     _check_target(source, target, is_photo=is_photo)
     if is_photo:
         _refuse_times(args)
