@@ -157,7 +157,7 @@ class EvaluationConfig:
     batch_size: int | None = None
     """Samples at a time; the training batch size when null."""
     num_samples: int = 6
-    """Test samples whose predictions are stored for the report."""
+    """Test samples whose predictions are stored for the report; 0 stores none."""
     lpips_weights: str | None = None
     """Local file with the AlexNet weights LPIPS needs; without it LPIPS is reported as missing."""
 
@@ -333,7 +333,12 @@ def load_recipe(source: str | Path, overrides: dict[str, Any] | None = None) -> 
 
 def flatten(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested settings with dotted keys; mappings whose keys are free, such as `args`, stay whole."""
-    free = {part.name for kind in (ModelConfig, OptimConfig) for part in dataclasses.fields(kind) if part.default_factory is dict}
+    free = {
+        part.name
+        for kind in (ModelConfig, OptimConfig)
+        for part in dataclasses.fields(kind)
+        if part.default_factory is dict
+    }
     flat: dict[str, Any] = {}
     for key, value in settings.items():
         if isinstance(value, dict) and key not in free:

@@ -7,6 +7,7 @@ import torch
 
 from subband.data import SampleLoader
 from subband.data.labelled.folder import image_folder
+from subband.data.loader import check_readable
 from subband.data.video.folder import VideoClips, find_videos, video_folder
 from subband.media.images import write_image
 
@@ -109,3 +110,11 @@ def test_a_frame_of_another_size_costs_the_clips_it_is_in(tmp_path):
     options = {"stride": 1, "fit": "crop", "clips_per_video": None, "in_memory": True}
     with pytest.warns(UserWarning, match=r"left out 1 of 3 videos: .*07.png is 20 x 16"):
         assert len(VideoClips(find_videos(tmp_path / "clips", 4), data.spec, **options)) == 6
+
+
+def test_data_of_which_nothing_can_be_read_is_known_before_it_is_needed(images, tmp_path):
+    check_readable(images.test, "test")
+    for path in (tmp_path / "images" / "val").rglob("*.png"):
+        path.write_bytes(b"\x89PNG nothing")
+    with pytest.raises(ValueError, match=r"^none of 6 test samples can be read: .*0.png cannot be read as an image"):
+        check_readable(images.test, "test")

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from subband.tasks.video_prediction import VideoPredictionTask
+from subband.training import checkpoints
 from subband.training.callbacks import TrainingInterrupted
 from subband.training.loop import train
 
@@ -93,3 +94,47 @@ def test_a_signal_in_training_or_validation_saves_and_the_run_goes_on(
 def test_a_signal_at_every_place(tmp_path, tiny, losses, table, case, at_call, capsys, settings, stops):
     recipe = tiny(trainer={"epochs": 2, **settings})
     check_stops(tmp_path, recipe, stops, losses, table, case, at_call, capsys)
+
+
+def test_a_signal_between_stages_or_as_training_ends_says_how_to_go_on(tmp_path, tiny, losses, monkeypatch):
+    recipe = tiny(
+        data={"args": {"num_train": 4, "num_val": 2, "num_test": 2}},
+        trainer={"epochs": 1},
+        stages=[{"name": "first"}, {"name": "second"}],
+    )
+    train(recipe, tmp_path / "whole", progress=False)
+    for name, owner, method, call in (
+        ("scores", VideoPredictionTask, "evaluate", 0),  # of the first stage, while the run itself has no state yet
+        ("last_save", checkpoints.AtomicCheckpointIO, "save_checkpoint", 1),  # beyond the last look at signals
+    ):
+        original, calls = getattr(owner, method), itertools.count()
+
+        def watched(*args, original=original, calls=calls, call=call, **options):
+            if next(calls) == call:
+                signal.raise_signal(signal.SIGINT)
+            return original(*args, **options)
+
+        run = tmp_path / name
+        monkeypatch.setattr(owner, method, staticmethod(watched) if method == "evaluate" else watched)
+        with pytest.raises(TrainingInterrupted, match=r"what was trained is saved, go on with: train\(") as stop:
+            train(recipe, run, progress=False)
+        monkeypatch.undo()
+        assert stop.value.code == 130
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler  # Lightning would leave it ignored
+        train(recipe, run, resume=True, progress=False)
+        for stage in ("stages/first", "."):
+            assert losses(run / stage) == losses(tmp_path / "whole" / stage)
+
+
+def test_a_signal_before_anything_is_saved_is_said(tmp_path, tiny, monkeypatch):
+    def build(recipe):
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except BaseException:  # as extension modules do it while they are loaded
+            raise ImportError("numpy failed to load") from None
+
+    monkeypatch.setattr(VideoPredictionTask, "build_data", build)
+    with pytest.raises(TrainingInterrupted, match=r"^interrupted before anything was saved\.$") as stop:
+        train(tiny(), tmp_path / "run", progress=False)
+    assert stop.value.code == 143
+    assert not (tmp_path / "run").exists()

@@ -11,7 +11,11 @@ import pytest
 import torch
 
 import subband
+from subband.cli.main import main
 from subband.config import build_recipe, recipe_text
+from subband.data import build_data
+from subband.data.spec import DamagedFileError
+from subband.tasks.video_prediction import VideoPredictionTask
 from subband.training.checkpoints import DivergenceError
 from subband.training.loop import evaluate, train
 from subband.training.trainer import check_machine
@@ -60,6 +64,28 @@ def test_a_run_leaves_everything_the_report_needs(tmp_path, tiny, losses):
     again = evaluate(recipe, tmp_path / "run", tmp_path / "again")
     assert again["rows"][0]["metrics"] == scores["rows"][0]["metrics"]
     assert scores["rows"][0]["metrics"]["lpips"] is None  # no weights given: missing, not replaced
+
+
+def test_a_run_may_keep_no_samples(tmp_path, tiny):
+    scores = train(tiny(evaluation={"num_samples": 0}, trainer={"epochs": 1}), tmp_path / "run", progress=False)
+    assert scores["data"]["sequences"] == 4
+    assert not np.load(tmp_path / "run" / "samples.npz").files
+    assert main(["report", str(tmp_path / "run")]) == 0
+
+
+def test_a_test_set_that_cannot_be_read_costs_no_training(tmp_path, tiny, monkeypatch):
+    def damaged(self, key):
+        raise DamagedFileError("clip.mp4 is damaged")
+
+    def build(recipe):
+        data = build_data(recipe.data.name, recipe.data.args, 0)
+        data.test.__class__ = type("Damaged", (type(data.test),), {"__getitem__": damaged})
+        return data
+
+    monkeypatch.setattr(VideoPredictionTask, "build_data", build)
+    with pytest.raises(ValueError, match=r"none of 4 test samples can be read: clip.mp4 is damaged"):
+        train(tiny(), tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
 
 
 def test_ema_early_stop_accumulation_and_clipping_run(tmp_path, tiny, losses):

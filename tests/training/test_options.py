@@ -177,3 +177,12 @@ def test_counts_below_one_are_refused(tiny):
     for name in ("epochs", "accumulate", "val_every_epochs", "early_stop", "checkpoint_every_steps", "log_every_steps"):
         with pytest.raises(ValueError, match=rf"trainer.{name} must be at least 1, got 0"):
             check_options(tiny(trainer={name: 0}))
+
+
+def test_sizes_of_the_evaluation_out_of_range_are_refused(tiny):
+    for changes, words in (
+        ({"num_samples": -1}, r"evaluation.num_samples must not be negative, got -1"),
+        ({"batch_size": 0}, r"evaluation.batch_size must be at least 1, got 0"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            check_evaluation(tiny(evaluation=changes), ())

@@ -10,6 +10,7 @@ import pytest
 import torch
 import yaml
 
+from subband.config import load_recipe
 from subband.files import leavings, new_path
 from subband.tasks.video_prediction import VideoPredictionTask
 from subband.training import loop
@@ -163,6 +164,51 @@ def test_stages_go_on_where_they_were(tmp_path, tiny, power_cut, losses):
     assert len(yaml.safe_load((run / "config.yaml").read_text())["stages"]) == 2
     with pytest.warns(UserWarning, match="nothing to resume"):
         train(recipe, run, resume=True, progress=False)
+
+
+def test_a_stage_can_be_prolonged_until_it_is_done(tmp_path, tiny, power_cut, losses):
+    def staged(first, **changes):
+        stages = [{"name": "first", "settings": {"trainer": {"epochs": first}}}, {"name": "second"}]
+        data = {"args": {"num_train": 4, "num_val": 2, "num_test": 2}}
+        return tiny(
+            **{"data": data, "optim": {"schedule": "constant"}, "trainer": {"epochs": 1}, **changes}, stages=stages
+        )
+
+    run, first = tmp_path / "run", tmp_path / "run" / "stages" / "first"
+    power_cut(3, staged(2), run)
+    # Interrupted once more, the run goes on with the length that it was given, though the last stage has not begun.
+    power_cut(2, staged(3), run, resume=True)
+    text = (run / "config.yaml").read_text()
+    assert "# resumed after step 2: trainer.epochs of stage first 2 -> 3\n" in text
+    assert yaml.safe_load(text)["stages"][0]["settings"] == {"trainer": {"epochs": 3}}
+    train(load_recipe(run / "config.yaml"), run, resume=True, progress=False)
+    assert (len(losses(first)), len(losses(run))) == (6, 2)
+    train(staged(3, trainer={"epochs": 2}), run, resume=True, progress=False)  # the last stage
+    assert (len(losses(first)), len(losses(run))) == (6, 4)
+    assert yaml.safe_load((run / "config.yaml").read_text())["trainer"]["epochs"] == 2
+    before = contents(run)
+    with pytest.raises(
+        ValueError, match=r"trainer.epochs of stage first is 4, but the stage is done with its 3 epochs"
+    ):
+        train(staged(4, trainer={"epochs": 2}), run, resume=True, progress=False)
+    # The recipe may be the run's own file, changed by hand.
+    (run / "config.yaml").write_text(before[run / "config.yaml"].decode().replace(" epochs: 3\n", " epochs: 5\n"))
+    with pytest.raises(ValueError, match=r"trainer.epochs of stage first is 5, but the stage is done"):
+        train(load_recipe(run / "config.yaml"), run, resume=True, progress=False)
+    (run / "config.yaml").write_bytes(before[run / "config.yaml"])
+    other = load_recipe(run / "config.yaml")
+    other.stages[0].settings["optim"] = {"lr": 0.5}
+    with pytest.raises(ValueError, match=r"but optim.lr of stage first was 0.001 and is 0.5"):
+        train(other, run, resume=True, progress=False)
+    assert contents(run) == before
+
+
+def test_a_length_that_no_stage_has_is_refused(tmp_path, tiny, power_cut):
+    stages = [{"name": name, "settings": {"trainer": {"epochs": 1}}} for name in ("first", "second")]
+    data = {"args": {"num_train": 4, "num_val": 2, "num_test": 2}}
+    power_cut(1, tiny(data=data, stages=stages), tmp_path / "run")
+    with pytest.raises(ValueError, match=r"trainer.epochs is 9, but every stage has its own"):
+        train(tiny(data=data, stages=stages, trainer={"epochs": 9}), tmp_path / "run", resume=True, progress=False)
 
 
 def test_nothing_that_has_diverged_is_saved(tmp_path, tiny):

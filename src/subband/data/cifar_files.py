@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from subband.data.dataset_files import reading_as
+
 _FILES = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch")
 
 
@@ -87,11 +89,8 @@ def _read_batch(path: Path) -> Tensor:
 def _read_dict(path: Path) -> dict[bytes, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"CIFAR batch not found: {path}")
-    try:
-        with path.open("rb") as file:
-            content = _ArrayUnpickler(file, encoding="bytes").load()
-    except (pickle.UnpicklingError, TypeError, EOFError) as error:
-        raise ValueError(f"{path} is not a CIFAR batch: {error}") from error
+    with reading_as(path, "is not a CIFAR batch"), path.open("rb") as file:  # a damaged pickle may raise anything
+        content = _ArrayUnpickler(file, encoding="bytes").load()
     if not isinstance(content, dict):
         raise ValueError(f"{path} is not a CIFAR batch: it holds a {type(content).__name__}")
     return content

@@ -2,9 +2,14 @@
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
+
+import numpy as np
+
+from subband.files import shown
 
 Item = TypeVar("Item")
 
@@ -24,6 +29,49 @@ def existing(path: Path, what: str) -> Path:
     if not path.exists():
         raise FileNotFoundError(f"{what} not found: looked for {path}")
     return path
+
+
+@contextmanager
+def reading_as(path: Path, complaint: str) -> Iterator[None]:
+    """Marks what goes wrong inside as damage of a file: what parsers raise then says neither which file nor much.
+
+    Args:
+        path: The file; all that happens inside is that it is read.
+        complaint: What is said of it if it is damaged.
+
+    Raises:
+        ValueError: In place of whatever the parser raises, but for a file that is not there or may not be read.
+
+    Example:
+        >>> with reading_as(Path("labels"), "is no list of labels"):
+        ...     {}["names"]
+        Traceback (most recent call last):
+        ValueError: labels is no list of labels: KeyError 'names'
+    """
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, OSError) and error.filename is not None:
+            raise
+        kind = f"{type(error).__name__} " if isinstance(error, LookupError) else ""  # a bare key says nothing
+        reason = f"{kind}{' '.join(str(error).split())}" or type(error).__name__
+        raise ValueError(f"{shown(path)} {complaint}: {reason.rstrip('.')}") from error
+
+
+def map_array(path: Path) -> np.ndarray:
+    """The array of an `.npy` file, mapped: what is asked for is read then.
+
+    Args:
+        path: The file.
+
+    Raises:
+        ValueError: If it is damaged or no array.
+    """
+    with reading_as(path, "cannot be read as an array (.npy)"):
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        if not isinstance(array, np.ndarray):
+            raise ValueError("it is an archive of several")
+    return array
 
 
 def hold_out_last(num_items: int, fraction: float, gap: int = 0) -> tuple[slice, slice]:

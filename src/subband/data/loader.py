@@ -183,8 +183,7 @@ class SampleLoader:
         )
 
     def _listed(self, indices: Sequence[int]) -> str:
-        reasons = list(dict.fromkeys(self.left_out[index] for index in indices))
-        return "; ".join([*reasons[:_MAX_LISTED], *(["..."] if len(reasons) > _MAX_LISTED else [])])
+        return _joined(list(dict.fromkeys(self.left_out[index] for index in indices)))
 
     def _check_empty(self, is_empty: bool) -> None:
         """Refuse data of which nothing is left; processes that train together need equally many batches."""
@@ -216,6 +215,27 @@ class SampleLoader:
             if isinstance(found, _Failure):
                 raise found.kind(found.message)
             yield move_batch(found.batch, self.device), found.left_out
+
+
+def check_readable(dataset: SampleSource, what: str) -> None:
+    """Refuse data of which nothing can be read, by the first sample that can: before hours go by, not after.
+
+    Args:
+        dataset: Map-style samples.
+        what: What they are for, for the message.
+
+    Raises:
+        ValueError: If no sample can be read.
+    """
+    reasons: dict[str, None] = {}
+    for index in range(len(dataset)):
+        try:
+            dataset[index]
+        except _BAD_FILE as error:
+            reasons[_reason(error)] = None
+        else:
+            return
+    raise ValueError(f"none of {len(dataset)} {what} samples can be read: {_joined(list(reasons))}")
 
 
 class _Found(NamedTuple):
@@ -266,6 +286,10 @@ class _KeyedBatches(Dataset[Any]):
         if self.is_full:
             raise ValueError(f"too many samples cannot be read, among them: {'; '.join(list(left_out.values())[:3])}")
         return []
+
+
+def _joined(reasons: Sequence[str]) -> str:
+    return "; ".join([*reasons[:_MAX_LISTED], *(["..."] if len(reasons) > _MAX_LISTED else [])])
 
 
 def _reason(error: Exception) -> str:

@@ -171,7 +171,9 @@ def _keep(samples: dict[str, list[Tensor]], name: str, frames: Tensor, wanted: i
 
 
 def _to_bytes(samples: dict[str, list[Tensor]], spec: ClipSpec) -> dict[str, np.ndarray]:
-    joined = {name: torch.cat(parts) for name, parts in samples.items()}
+    joined = {name: torch.cat(parts) for name, parts in samples.items() if parts}
+    if not joined:
+        return {}
     # Fields without a declared range are shown between the smallest and the largest target.
     low, high = spec.data_range or (joined["targets"].amin().item(), joined["targets"].amax().item())
     scaled = {name: (frames - low) / max(high - low, 1e-12) * 255 for name, frames in joined.items()}

@@ -18,6 +18,20 @@ class TrainingInterrupted(Stopped):
     """Ctrl-C or SIGTERM during training; the message says how to go on."""
 
 
+def interruption(number: int, message: str) -> TrainingInterrupted:
+    """What a signal raises in this process, which says nothing and ends quietly where another one speaks.
+
+    Args:
+        number: Of the signal.
+        message: What the user is told.
+    """
+    code = exit_code(number)
+    if is_first_process():
+        return TrainingInterrupted(message, code)
+    # Lightning kills the first process when one that it has started itself ends with another code than 0.
+    return TrainingInterrupted("", code if "RANK" in os.environ else 0)
+
+
 class SaveLast(Checkpoint):
     """Saves `last.ckpt` after every validation, every so many steps, at the end, and when a signal ends training.
 
@@ -131,13 +145,8 @@ class SaveLast(Checkpoint):
 
     def _interruption(self, trainer: Trainer) -> TrainingInterrupted:
         received = None if self._handlers is None else self._handlers.received
-        code = exit_code(received or signal.SIGTERM)
-        if not is_first_process():
-            # Lightning kills the first process when one that it has started itself ends with another code than 0.
-            return TrainingInterrupted("", code if "RANK" in os.environ else 0)
-        return TrainingInterrupted(
-            f"stopped at step {_step(trainer)} and saved; go on with: {self.resume_command}", code
-        )
+        message = f"stopped at step {_step(trainer)} and saved; go on with: {self.resume_command}"
+        return interruption(received or signal.SIGTERM, message)
 
     def _save(self, trainer: Trainer) -> None:
         trainer.save_checkpoint(self.path)

@@ -10,27 +10,30 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import torch
 from lightning.pytorch import LightningDataModule
 from torch import nn
 
 from subband.config import RecipeConfig, recipe_text, stage_recipes
-from subband.data.loader import SampleLoader
+from subband.data.loader import SampleLoader, check_readable
 from subband.files import NO_SPACE, shown, write_atomically
 from subband.models.checkpoint import load_model, save_card, save_model
 from subband.models.model_folder import CONFIG_FILE as MODEL_CARD
+from subband.signals import SignalHandlers
 from subband.tasks import task_class
+from subband.training.callbacks import TrainingInterrupted, interruption
 from subband.training.evaluation import SCORES_FILE, write_evaluation
 from subband.training.module import TrainingModule
 from subband.training.options import check_evaluation
 from subband.training.resume import (
     RunState,
-    changed_settings,
+    check_done_stage,
     check_length,
     check_settings,
     config_text,
+    epochs_before,
     read_state,
     record_changes,
     remove_leavings,
@@ -143,10 +146,30 @@ def train(
         FileExistsError: If the folder holds a run.
         ValueError: If the recipe does not fit together or wants more GPUs than there are, training diverges, or a run
             is resumed with settings that would make it another one.
-        TrainingInterrupted: After Ctrl-C or SIGTERM; the state of the run is saved.
+        TrainingInterrupted: After Ctrl-C or SIGTERM; the message says what is saved and how to go on.
         OSError: If the disk is full; the message says what is safe.
     """
     files = check_folder(Path(folder), overwrite=overwrite, resume=resume)
+
+    def stop(number: int) -> NoReturn:
+        if _has_state(files):
+            raise interruption(number, f"interrupted; what was trained is saved, go on with: {resume_command}")
+        raise interruption(number, "interrupted before anything was saved.")
+
+    with SignalHandlers(stop) as handlers:  # before, between and after the parts of training that save by themselves
+        try:
+            return _train_stages(recipe, files, resume=resume, progress=progress, resume_command=resume_command)
+        except BaseException as error:
+            # A library may have turned what the signal raised into an error of its own.
+            if handlers.received is None or isinstance(error, TrainingInterrupted):
+                raise
+            return stop(handlers.received)
+
+
+def _train_stages(
+    recipe: RecipeConfig, files: RunFiles, *, resume: bool, progress: bool, resume_command: str
+) -> dict[str, Any] | None:
+    """All stages of a recipe, or what is left of them."""
     stages = stage_recipes(recipe)
     if resume:
         check_settings(recipe, files)
@@ -159,11 +182,14 @@ def train(
         _check_stages(stages)
     prepare = None if resume else lambda: make_folder(files, recipe)
     *earlier, last = stages
+    if resume:
+        for name in earlier:
+            check_done_stage(name, stages[name], files.stage(name))
     previous: nn.Module | None = None
     for name in earlier:
         own = files.stage(name)
         if not (resume and own.is_complete()):
-            run = _Run(stages[name], own, progress, resume_command, stages[name])
+            run = _Run(stages[name], own, progress, resume_command, stages[name], (recipe, files))
             run.fit(previous, prepare=prepare, resume=resume and own.last.is_file())
             _wait_for(own.folder / MODEL_FOLDER / MODEL_CARD)
             prepare = None
@@ -197,6 +223,7 @@ class _Run(NamedTuple):
     progress: bool
     resume_command: str
     config: RecipeConfig  # what `config.yaml` holds: of the last stage the recipe with all of them
+    whole: tuple[RecipeConfig, RunFiles] | None = None  # of an earlier stage the recipe with all of them, and its run
 
     def fit(
         self, previous: nn.Module | None, *, prepare: Callable[[], None] | None, resume: bool
@@ -232,6 +259,8 @@ class _Run(NamedTuple):
             check_length(recipe, files, state)
         data, task = self._build(previous, state is not None)
         loaders = Loaders(recipe, data, task.collate)
+        for samples, name in ((data.val, "validation"), (data.test, "test")):
+            check_readable(samples, name)
         history = read_history(files, state.steps) if state is not None else []
         trainer = build_trainer(task, files, self.progress, self.resume_command, history=history)
         if prepare is not None:
@@ -256,19 +285,21 @@ class _Run(NamedTuple):
 
     def _note(self, state: RunState | None) -> None:
         """Write down the settings of this part of the run, and say what a new length means."""
-        length = changed_settings(self.config, self.files).get("trainer.epochs")
+        before, now = epochs_before(self.files), self.recipe.trainer.epochs
         schedule, steps = self.recipe.optim.schedule, 0 if state is None else state.steps
         if state is not None:
             remove_leavings(self.files)
             # Scores of a run that was shorter are not those of the run that goes on now.
             (self.files.folder / SCORES_FILE).unlink(missing_ok=True)
-        if state is not None and length is not None and schedule in ("onecycle", "cosine"):
+        if state is not None and before not in (None, now) and schedule in ("onecycle", "cosine"):
             warnings.warn(
-                f"optim.schedule {schedule} is laid out anew over {length[1]} epochs, not {length[0]}; the learning "
-                f"rate goes on where the new one is after step {steps}.",
+                f"optim.schedule {schedule} is laid out anew over {now} epochs, not {before}; the learning rate goes "
+                f"on where the new one is after step {steps}.",
                 stacklevel=2,
             )
         record_changes(self.config, self.files, steps)
+        if self.whole is not None:  # now, not when the last stage begins: until then a run may be resumed again
+            record_changes(*self.whole, steps)
 
     def _end(self, previous: nn.Module | None, state: RunState) -> dict[str, Any] | None:
         """What is left of a run that is trained: nothing, or what came after training."""

@@ -130,16 +130,21 @@ def check_options(recipe: RecipeConfig) -> None:
 
 
 def check_evaluation(recipe: RecipeConfig, metrics: Iterable[MetricInfo]) -> None:
-    """Warn about weights of a metric that the task does not have; refuse those that are not there.
+    """Refuse sizes out of range and weights that are not there; warn about weights of a metric the task does not have.
 
     Args:
         recipe: The recipe.
         metrics: Metrics of its task.
 
     Raises:
-        ValueError: If the weights are no file: better said now than after the training.
+        ValueError: If so: better said now than after the training.
     """
-    weights = recipe.evaluation.lpips_weights
+    config = recipe.evaluation
+    if config.num_samples < 0:
+        raise ValueError(f"evaluation.num_samples must not be negative, got {config.num_samples}.")
+    if config.batch_size is not None and config.batch_size < 1:
+        raise ValueError(f"evaluation.batch_size must be at least 1, got {config.batch_size}.")
+    weights = config.lpips_weights
     if weights is None:
         return
     if not Path(weights).is_file():

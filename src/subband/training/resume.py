@@ -8,12 +8,32 @@ from typing import Any, NamedTuple
 import torch
 import yaml
 
-from subband.config import PATH_ARGUMENTS, RecipeConfig, build_recipe, flatten, read_recipe, recipe_text
+from subband.config import (
+    PATH_ARGUMENTS,
+    RecipeConfig,
+    StageConfig,
+    build_recipe,
+    flatten,
+    read_recipe,
+    recipe_text,
+    stage_recipes,
+)
 from subband.files import leavings, utf8_path, write_atomically
 from subband.training.paths import absolute_paths
 from subband.training.run_files import RunFiles
 
-__all__ = ["RunState", "changed_settings", "check_settings", "config_text", "read_state", "record_changes"]
+__all__ = [
+    "RunState",
+    "changed_settings",
+    "check_done_stage",
+    "check_length",
+    "check_settings",
+    "config_text",
+    "epochs_before",
+    "read_state",
+    "record_changes",
+    "remove_leavings",
+]
 
 # What may change between two parts of a run: lengths, where and how fast, what is written. With any other setting
 # of its own the rest of a run would not be the rest of that run.
@@ -35,6 +55,7 @@ FREE |= {
     )
 }
 _MAX_NAMED = 3
+_OF_STAGE = " of stage "
 
 
 class RunState(NamedTuple):
@@ -88,7 +109,8 @@ def check_settings(recipe: RecipeConfig, files: RunFiles) -> None:
     Raises:
         ValueError: Naming the settings and both values.
     """
-    changed = {key: values for key, values in changed_settings(recipe, files).items() if key not in FREE}
+    different = changed_settings(recipe, files)
+    changed = {key: values for key, values in different.items() if key.partition(_OF_STAGE)[0] not in FREE}
     if changed:
         named = [f"{key} was {_text(old)} and is {_text(new)}" for key, (old, new) in changed.items()]
         listed = ", ".join(named[:_MAX_NAMED]) + ", ..." * (len(named) > _MAX_NAMED)
@@ -96,6 +118,40 @@ def check_settings(recipe: RecipeConfig, files: RunFiles) -> None:
             f"a run goes on with the settings of its {files.config}, but {listed}: take that file as the recipe, or "
             "train anew in another folder, with model.weights to start from this run."
         )
+    own = [_own_settings(stage) for stage in recipe.stages]
+    if "trainer.epochs" in different and own and all("trainer.epochs" in settings for settings in own):
+        raise ValueError(
+            f"trainer.epochs is {recipe.trainer.epochs}, but every stage has its own; change that of a stage, in the "
+            f"stages of {files.config}."
+        )
+
+
+def check_done_stage(name: str, recipe: RecipeConfig, files: RunFiles) -> None:
+    """Refuse another length of a stage that is done: the stages after it start from its network.
+
+    Args:
+        name: Of the stage.
+        recipe: Its settings now.
+        files: Its run.
+
+    Raises:
+        ValueError: If so.
+    """
+    before, now = epochs_before(files), recipe.trainer.epochs
+    if files.is_complete() and before not in (None, now):
+        raise ValueError(
+            f"trainer.epochs of stage {name} is {now}, but the stage is done with its {before} epochs, and what comes "
+            "after starts from its network: give other lengths to stages that are not done, in the settings of each, "
+            "or train anew in another folder."
+        )
+
+
+def epochs_before(files: RunFiles) -> int | None:
+    """Length of a run, or of its last stage, by its `config.yaml`; None if it has none yet."""
+    if not files.config.is_file():
+        return None
+    before = build_recipe(read_recipe(files.config), str(files.config))
+    return list(stage_recipes(before).values())[-1].trainer.epochs
 
 
 def check_length(recipe: RecipeConfig, files: RunFiles, state: RunState) -> None:
@@ -122,10 +178,33 @@ def changed_settings(recipe: RecipeConfig, files: RunFiles, *, with_paths: bool 
     if not files.config.is_file():
         return {}
     before = build_recipe(read_recipe(files.config), str(files.config))
-    old, new = (flatten(absolute_paths(_settings(item))) for item in (before, recipe))
-    if not with_paths:
-        old, new = _without_paths(old), _without_paths(new)
-    return {key: (old[key], value) for key, value in new.items() if old[key] != value}
+    old, new = (_flat(item, with_paths) for item in (before, recipe))
+    changed = {key: (old[key], value) for key, value in new.items() if old[key] != value}
+    if "stages" in changed and [stage.name for stage in before.stages] == [stage.name for stage in recipe.stages]:
+        del changed["stages"]
+        changed |= _changed_stages(before, recipe, with_paths)
+    return changed
+
+
+def _changed_stages(before: RecipeConfig, recipe: RecipeConfig, with_paths: bool) -> dict[str, tuple[Any, Any]]:
+    """Settings of single stages that differ, for two recipes with stages of the same names."""
+    changed = {}
+    resolved = [[_flat(item, with_paths) for item in stage_recipes(whole).values()] for whole in (before, recipe)]
+    for first, second, old, new in zip(before.stages, recipe.stages, *resolved, strict=True):
+        for key in sorted(_own_settings(first) | _own_settings(second)):
+            if old[key] != new[key]:
+                changed[f"{key}{_OF_STAGE}{second.name}"] = (old[key], new[key])
+    return changed
+
+
+def _own_settings(stage: StageConfig) -> set[str]:
+    """Dotted names of what a stage does not have from the whole recipe."""
+    return set(flatten(stage.settings))
+
+
+def _flat(recipe: RecipeConfig, with_paths: bool) -> dict[str, Any]:
+    flat = flatten(absolute_paths(_settings(recipe)))
+    return flat if with_paths else _without_paths(flat)
 
 
 def record_changes(recipe: RecipeConfig, files: RunFiles, step: int) -> None:

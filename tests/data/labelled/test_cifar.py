@@ -68,3 +68,10 @@ def test_published_augmentation_and_statistics_are_options(tmp_path):
     assert (data.spec.preprocessing.mean, data.spec.preprocessing.std) == (half, half)
     assert data.train[0][0].std() > 0.2
     torch.testing.assert_close(data.test[0][0], torch.full((3, 32, 32), 100 / 127.5 - 1))
+
+
+def test_whatever_a_damaged_pickle_raises_names_the_file(tmp_path):
+    for content in (b"", b"h\x05.", b"\x80\x04K", b"(lp0\nS'x\n", b"}\x8c\xffa", b"cnumpy\n_reconstruct\n(tR."):
+        (tmp_path / "train").write_bytes(content)
+        with pytest.raises(ValueError, match=r"train is not a CIFAR batch: \w+"):
+            cifar100(path=str(tmp_path))

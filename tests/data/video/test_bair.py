@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from subband.data import build_data
+from subband.data import SampleLoader, build_data
 
 
 def field(number, payload):
@@ -85,3 +85,18 @@ def test_missing_folders_are_named(root):
         build_data("bair", {"root": str(root), **ARGS}, 0)
     with pytest.raises(FileNotFoundError, match=r"BAIR folder not found: looked for .*nowhere"):
         build_data("bair", {"root": str(root / "nowhere")}, 0)
+
+
+def test_a_damaged_record_costs_its_clips(root, recordings):
+    broken = example(recordings[1]).replace(b"3/image_aux1/encoded", b"9/image_aux1/encoded")
+    parts = [example(recordings[0]), broken, b"\x07" * 9, example(recordings[2])]
+    path = root / "softmotion30_44k" / "train" / "traj_0_to_255.tfrecords"
+    path.write_bytes(b"".join(map(record, parts)))
+    data = build_data("bair", {"root": str(root), **ARGS, "val_fraction": 0.25}, 0)
+    with pytest.warns(UserWarning, match=r"left out 6 of 9 samples: ") as said:
+        clips = torch.cat(
+            [torch.cat(batch, 1) for batch in SampleLoader(data.train, 2, shuffle=False, drop_last=False, seed=0)]
+        )
+    assert len(clips) == 3
+    for words in ("holds a record whose frame 3 has 0 bytes", "holds a record that is no tf.train.Example"):
+        assert f"{path} {words}" in str(said[0].message)

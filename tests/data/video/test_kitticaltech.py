@@ -66,3 +66,11 @@ def test_missing_files_are_named(npy_root, tmp_path):
         build_data("kitticaltech", {"root": str(npy_root)}, 0)
     with pytest.raises(FileNotFoundError, match=r"kitti_hkl/X_train\.hkl"):
         build_data("kitticaltech", {"root": str(tmp_path / "elsewhere")}, 0)
+
+
+def test_damaged_arrays_are_named(npy_root):
+    path = npy_root / "kitticaltech_npy" / "test_data.npy"
+    for content in (b"", path.read_bytes()[:5000], b"no array"):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"test_data.npy cannot be read as an array \(.npy\): \w+"):
+            build_data("kitticaltech", {"root": str(npy_root), **ARGS}, 0)

@@ -131,3 +131,25 @@ def test_files_that_disagree_are_named(tmp_path):
     write(tmp_path, "temperature", "t", 2010, 5, with_levels=True)
     with pytest.raises(ValueError, match="lacks the pressure levels"):
         read_series(tmp_path / "weather_5_625deg", [Field("temperature", "t", (150, 300))], (2010, 2010), 1)
+
+
+def test_damaged_files_and_missing_values_are_named(daily):
+    root, _ = daily
+    path = root / "weather_5_625deg" / "2m_temperature" / "2m_temperature_2016_5.625deg.nc"
+    whole = path.read_bytes()
+
+    def refused(words):
+        with pytest.raises(ValueError, match=rf"2m_temperature_2016_5.625deg.nc cannot be read for t2m: {words}"):
+            weather(root=str(root), variable="t2m", **YEARS)
+
+    with netcdf.Dataset(path, "a") as data:
+        data.variables["t2m"][24 * 3, 1, 2] = np.nan
+    refused("some values are missing or not finite")
+    path.write_bytes(whole)
+    with netcdf.Dataset(path, "a") as data:
+        data.renameVariable("t2m", "temperature")
+    refused("KeyError 't2m'")
+    for damaged in (whole[: len(whole) // 2], whole[:4000] + bytes(len(whole) - 4000)):
+        path.write_bytes(damaged)
+        with pytest.raises((ValueError, OSError), match=r"2m_temperature_2016_5.625deg.nc"):
+            weather(root=str(root), variable="t2m", **YEARS)

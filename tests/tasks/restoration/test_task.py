@@ -234,6 +234,11 @@ def test_evaluate_report_info_and_export(tiny_pairs, tmp_path, capsys):
     assert (tmp_path / "network.pt2").stat().st_size > 0
 
 
+def test_a_run_may_keep_no_samples(tiny_pairs, tmp_path):
+    train(tiny_pairs(evaluation={"num_samples": 0}, trainer={"epochs": 1}), tmp_path / "run", progress=False)
+    assert main(["report", str(tmp_path / "run")]) == 0
+
+
 def test_the_first_stage_alone_is_scored_with_a_warning(tiny_pairs, tmp_path):
     recipe = tiny_pairs(model={"name": "vd_diff_stage1", "args": VD_DIFF}, trainer={"epochs": 1})
     with pytest.warns(UserWarning, match=r"run is given the sharp frames: these are scores of an ideal prior"):

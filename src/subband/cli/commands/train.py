@@ -5,16 +5,14 @@ from __future__ import annotations
 import dataclasses
 import shlex
 from pathlib import Path
-from signal import SIGINT
 from typing import TYPE_CHECKING, Any
 
 from subband.cli.option_rules import Needs, check_alone
 from subband.cli.scores import show_scores
 from subband.config import RecipeConfig, build_recipe, find_recipe, flatten, list_recipes, read_recipe, recipe_text
 from subband.files import shown
-from subband.signals import Stopped, exit_code
 from subband.training.paths import find_paths
-from subband.training.run_files import CONFIG_FILE, RunFiles, is_first_process
+from subband.training.run_files import CONFIG_FILE
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
@@ -76,27 +74,18 @@ def run(args: Namespace) -> None:
     if args.print_config:
         print(recipe_text(recipe), end="")
         return
-    from subband.training.callbacks import TrainingInterrupted
     from subband.training.loop import train
 
     folder = Path(args.out or Path("runs") / Path(args.recipe).stem)
     command = shlex.join(["subband", "train", str(folder / CONFIG_FILE), "--out", str(folder), "--resume"])
-    try:
-        scores = train(
-            recipe,
-            folder,
-            overwrite=args.overwrite,
-            resume=args.resume,
-            progress=not args.quiet,
-            resume_command=command,
-        )
-    except TrainingInterrupted:
-        raise
-    except (KeyboardInterrupt, Stopped) as stop:  # before or after the training itself
-        if not is_first_process() or not RunFiles(folder).last.is_file():
-            raise
-        code = stop.code if isinstance(stop, Stopped) else exit_code(SIGINT)
-        raise Stopped(f"interrupted; what was trained is saved, go on with: {command}", code) from None
+    scores = train(
+        recipe,
+        folder,
+        overwrite=args.overwrite,
+        resume=args.resume,
+        progress=not args.quiet,
+        resume_command=command,
+    )
     if scores is not None:
         show_scores(scores)
         print(f"run folder: {shown(folder)}")

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from subband.data.dataset_files import existing, hold_out_last
-from subband.data.spec import Clips, ClipSpec, VideoData, check_index
+from subband.data.spec import Clips, ClipSpec, VideoData, check_index, reading_files
 from subband.data.video.tfrecord import read_features, record_offsets
 
 _SIZE = 64
@@ -55,20 +55,27 @@ class BairClips(Clips):
         """Inputs `(T, 3, 64, 64)` and targets `(T', 3, 64, 64)` in [0, 1].
 
         Raises:
-            ValueError: If a frame is missing or has another size.
+            DamagedFileError: If the record is damaged, or a frame is missing or has another size.
         """
         recording, start = divmod(check_index(key) % len(self), self._windows)
-        features = read_features(*self._recordings[recording])
-        frames = torch.stack([self._frame(features, start + frame) for frame in range(self.spec.num_frames)])
+        source = self._recordings[recording]
+        with reading_files():
+            features = read_features(*source)
+            frames = torch.stack(
+                [_frame(features, start + frame, source.path) for frame in range(self.spec.num_frames)]
+            )
         inputs, targets = frames.split((self.spec.in_frames, self.spec.out_frames))
         return inputs, targets
 
-    def _frame(self, features: dict[str, memoryview], number: int) -> Tensor:
-        pixels = features.get(f"{number}/image_aux1/encoded", memoryview(b""))
-        if len(pixels) != _SIZE * _SIZE * 3:
-            raise ValueError(f"frame {number} of a BAIR record has {len(pixels)} bytes, expected {_SIZE * _SIZE * 3}")
-        array = np.frombuffer(pixels, dtype=np.uint8).reshape(_SIZE, _SIZE, 3)
-        return torch.from_numpy(array.copy()).permute(2, 0, 1).float() / 255
+
+def _frame(features: dict[str, memoryview], number: int, path: Path) -> Tensor:
+    pixels = features.get(f"{number}/image_aux1/encoded", memoryview(b""))
+    if len(pixels) != _SIZE * _SIZE * 3:
+        raise ValueError(
+            f"{path} holds a record whose frame {number} has {len(pixels)} bytes, expected {_SIZE * _SIZE * 3}"
+        )
+    array = np.frombuffer(pixels, dtype=np.uint8).reshape(_SIZE, _SIZE, 3)
+    return torch.from_numpy(array.copy()).permute(2, 0, 1).float() / 255
 
 
 def bair(*, root: str, in_frames: int = 4, out_frames: int = 12, val_fraction: float = 0.05) -> VideoData:

@@ -283,8 +283,14 @@ def find_videos(folder: Path, num_frames: int) -> list[Video]:
 
 
 def listed_problems(problems: Sequence[str]) -> str:
-    """What is wrong with files, the first twenty of them."""
-    return "; ".join([*problems[:_MAX_LISTED], *(["..."] if len(problems) > _MAX_LISTED else [])])
+    """What is wrong with files, the first twenty of them.
+
+    Example:
+        >>> listed_problems(["a.png is empty.", "b.png is cut off"])
+        'a.png is empty; b.png is cut off'
+    """
+    listed = [problem.rstrip(".") for problem in problems[:_MAX_LISTED]]
+    return "; ".join([*listed, *(["..."] if len(problems) > _MAX_LISTED else [])])
 
 
 def _candidates(folder: Path) -> tuple[list[Path], list[str]]:

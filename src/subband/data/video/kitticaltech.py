@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from subband.data.dataset_files import existing, hold_out_last
+from subband.data.dataset_files import existing, hold_out_last, map_array, reading_as
 from subband.data.spec import ClipSpec, VideoData
 from subband.data.video.series import SeriesClips
 
@@ -89,7 +89,7 @@ def starts_within_sources(sources: np.ndarray, num_frames: int) -> np.ndarray:
 
 
 def _map(path: Path) -> np.ndarray:
-    return np.load(existing(path, "KITTI/Caltech array"), mmap_mode="r", allow_pickle=False)
+    return map_array(existing(path, "KITTI/Caltech array"))
 
 
 def _read_hickle(path: Path) -> np.ndarray:
@@ -98,4 +98,5 @@ def _read_hickle(path: Path) -> np.ndarray:
         import hickle
     except ImportError as error:
         raise ImportError(f"{path} needs hickle: pip install 'subband[kitti]'") from error
-    return np.asarray(hickle.load(str(path)))
+    with reading_as(path, "cannot be read by hickle"):
+        return np.asarray(hickle.load(str(path)))

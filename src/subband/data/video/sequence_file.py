@@ -8,6 +8,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
+from subband.data.dataset_files import map_array
 from subband.data.spec import BatchedClips, ClipSpec, check_index
 
 
@@ -31,7 +32,7 @@ class SequenceFile(BatchedClips):
         path = Path(path)
         if not path.is_file():
             raise FileNotFoundError(f"test sequences not found: {path}")
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        array = map_array(path)
         if array.ndim not in (4, 5) or array.dtype != np.uint8:
             raise ValueError(
                 f"{path} must be uint8 (frames, sequences, H, W) or (frames, sequences, H, W, C), "

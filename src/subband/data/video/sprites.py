@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from subband.data.dataset_files import map_array, reading_as
+
 _IDX_UINT8_3D = 0x00000803  # two zero bytes, type 8 (uint8), 3 dimensions
 _MAX_BYTES = 2**31  # far above MNIST's 47 MB; a header asking for more is broken or hostile
 
@@ -40,7 +42,7 @@ def read_sprites(path: str | Path) -> Tensor:
     if not path.is_file():
         raise FileNotFoundError(f"sprite file not found: {path}")
     if path.suffix == ".npy":
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        array = map_array(path)
     elif path.suffix == ".npz":
         array = _read_npz(path)
     else:
@@ -119,28 +121,23 @@ def handwritten_digits(size: int) -> Tensor:
 def _read_idx(path: Path) -> np.ndarray:
     """Images of an idx3 file of uint8, gzipped or not."""
     opener = gzip.open if path.suffix == ".gz" else open
-    try:
-        with opener(path, "rb") as file:
-            header = file.read(16)
-            if len(header) < 16 or struct.unpack(">I", header[:4])[0] != _IDX_UINT8_3D:
-                raise ValueError(f"{path} is not an idx file of images (idx3-ubyte), .npy or .npz")
-            shape = struct.unpack(">III", header[4:])
-            num_bytes = shape[0] * shape[1] * shape[2]
-            if num_bytes > _MAX_BYTES:
-                raise ValueError(
-                    f"{path} announces {num_bytes} bytes of images, more than the {_MAX_BYTES} that are read"
-                )
-            pixels = file.read(num_bytes)
-    except (EOFError, gzip.BadGzipFile) as error:
-        raise ValueError(f"{path} cannot be unpacked: {error}") from error
-    if len(pixels) < num_bytes:
-        raise ValueError(f"{path} is cut off: {len(pixels)} of {num_bytes} bytes of images are there")
+    with reading_as(path, "cannot be unpacked"), opener(path, "rb") as file:
+        header = file.read(16)
+        if len(header) < 16 or struct.unpack(">I", header[:4])[0] != _IDX_UINT8_3D:
+            raise ValueError("it is not an idx file of images (idx3-ubyte), .npy or .npz")
+        shape = struct.unpack(">III", header[4:])
+        num_bytes = shape[0] * shape[1] * shape[2]
+        if num_bytes > _MAX_BYTES:
+            raise ValueError(f"it announces {num_bytes} bytes of images, more than the {_MAX_BYTES} that are read")
+        pixels = file.read(num_bytes)
+        if len(pixels) < num_bytes:
+            raise ValueError(f"it is cut off: {len(pixels)} of {num_bytes} bytes of images are there")
     return np.frombuffer(pixels, dtype=np.uint8).reshape(shape)
 
 
 def _read_npz(path: Path) -> np.ndarray:
     """`x_train`, or the only 3-D array of the archive."""
-    with np.load(path, allow_pickle=False) as archive:
+    with reading_as(path, "cannot be read as an npz archive"), np.load(path, allow_pickle=False) as archive:
         if "x_train" in archive.files:
             return archive["x_train"]
         arrays = {name: array for name in archive.files if (array := archive[name]).ndim == 3}

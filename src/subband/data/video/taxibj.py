@@ -3,7 +3,6 @@
 Layout: `taxibj/dataset.npz` with `X_train`, `Y_train`, `X_test`, `Y_test`, each `(N, 4, 2, 32, 32)` in [-1, 1].
 """
 
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from subband.data.dataset_files import existing, hold_out_last
+from subband.data.dataset_files import existing, hold_out_last, reading_as
 from subband.data.random import uniform
 from subband.data.spec import BatchedClips, ClipSpec, VideoData, check_index
 
@@ -89,10 +88,10 @@ def taxibj(*, root: str, augment: bool = False, val_fraction: float = 0.05, seed
 
 def _arrays(path: Path) -> list[np.ndarray]:
     """The four arrays of the archive as float32, half of what it stores."""
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return [archive[name].astype(np.float32) for name in ("X_train", "Y_train", "X_test", "Y_test")]
-    except KeyError as error:
-        raise ValueError(f"{path} lacks an array: {error.args[0]}") from None
-    except (zipfile.BadZipFile, EOFError, ValueError) as error:
-        raise ValueError(f"{path} cannot be read as an npz archive: {error}") from error
+    names = ("X_train", "Y_train", "X_test", "Y_test")
+    with reading_as(path, "cannot be read as an npz archive"), np.load(path, allow_pickle=False) as archive:
+        lacking = [name for name in names if name not in archive]
+        arrays = [archive[name].astype(np.float32) for name in names if name in archive]
+    if lacking:
+        raise ValueError(f"{path} lacks an array: {', '.join(lacking)}")
+    return arrays

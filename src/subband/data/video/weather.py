@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from subband.data.dataset_files import existing
+from subband.data.dataset_files import existing, reading_as
 from subband.data.spec import ClipSpec, VideoData
 from subband.data.video.series import SeriesClips
 
@@ -150,7 +150,7 @@ def _read_field(folder: Path, field: Field, years: Years, step_hours: int) -> np
     files = sorted(existing(folder / field.folder, f"WeatherBench variable {field.folder!r}").glob("*.nc"))
     parts, found, hours = [], set(), 0
     for file in files:
-        with netcdf.Dataset(file) as data:
+        with reading_as(file, f"cannot be read for {field.name}"), netcdf.Dataset(file) as data:
             clock = data.variables["time"]
             dates = netcdf.num2date(clock[:], clock.units, getattr(clock, "calendar", "standard"))
             wanted = np.flatnonzero([years[0] <= date.year <= years[1] for date in np.atleast_1d(dates)])
@@ -158,7 +158,7 @@ def _read_field(folder: Path, field: Field, years: Years, step_hours: int) -> np
             first = -hours % step_hours  # the step goes on over the border between two files
             hours += len(wanted)
             if chosen := wanted[first::step_hours].tolist():
-                parts.append(_read_frames(data, field, chosen, file))
+                parts.append(_read_frames(data, field, chosen))
     if missing := set(range(years[0], years[1] + 1)) - found:
         raise FileNotFoundError(
             f"{folder / field.folder} holds no NetCDF file of {', '.join(map(str, sorted(missing)))}"
@@ -166,7 +166,7 @@ def _read_field(folder: Path, field: Field, years: Years, step_hours: int) -> np
     return np.concatenate(parts)
 
 
-def _read_frames(data: Any, field: Field, times: list[int], file: Path) -> np.ndarray:
+def _read_frames(data: Any, field: Field, times: list[int]) -> np.ndarray:
     """`(N, levels or 1, H, W)` float32."""
     variable = data.variables[field.name]
     if field.levels is None:
@@ -176,9 +176,12 @@ def _read_frames(data: Any, field: Field, times: list[int], file: Path) -> np.nd
     else:
         stored = data.variables["level"][:].tolist()
         if absent := set(field.levels) - set(stored):
-            raise ValueError(f"{file} lacks the pressure levels {sorted(absent)}")
+            raise ValueError(f"it lacks the pressure levels {sorted(absent)}")
         parts = [variable[times, stored.index(level)] for level in field.levels]
-    return np.stack([np.ma.filled(part, np.nan).astype(np.float32, copy=False) for part in parts], axis=1)
+    frames = np.stack([np.ma.filled(part, np.nan).astype(np.float32, copy=False) for part in parts], axis=1)
+    if not np.isfinite(frames).all():  # one of them would make the mean of the whole series none
+        raise ValueError("some values are missing or not finite")
+    return frames
 
 
 def _import_netcdf() -> ModuleType:

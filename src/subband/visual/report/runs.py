@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -184,13 +185,15 @@ def _read_samples(path: Path, task: str, labels: dict[str, str]) -> Samples | No
             raise ValueError(f"{size} bytes unpacked, at most {_MAX_SAMPLE_BYTES} are read")
         with np.load(path, allow_pickle=False) as arrays:
             stored = {key: arrays[key][:most] for key in arrays}
+        if not stored:  # evaluation.num_samples was 0
+            return None
         samples = _checked(task, stored["inputs"], stored["targets"], stored, "prediction/{}", labels)
         for name, label in labels.items():
             if f"mistakes/{name}/inputs" in stored:
                 inputs, targets = (stored[f"mistakes/{name}/{key}"] for key in ("inputs", "targets"))
                 pattern = "mistakes/{}/prediction"
                 samples.mistakes[label] = _checked(task, inputs, targets, stored, pattern, {name: label})
-    except (ValueError, LookupError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except (ValueError, LookupError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{path} cannot be read: {error}.") from error
     return samples
 
