@@ -1,6 +1,8 @@
 """A clip through a function: windows, times, sound, and jobs that are stopped and go on."""
 
+import io
 import json
+import re
 import subprocess
 import sys
 from fractions import Fraction
@@ -267,6 +269,30 @@ def test_the_bar_ends_with_all_frames(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "inverting" in shown.err
     assert "5 of 5 frames, 0:00 left" in shown.err
     assert shown.out == ""
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+@pytest.mark.parametrize(("done", "total"), [(0, None), (3, 6), (3, None)])
+def test_the_bar_of_a_job_that_failed(
+    monkeypatch: pytest.MonkeyPatch, is_terminal: bool, done: int, total: int | None
+) -> None:
+    """Nothing is left of it, or how far the job was; not a full bar."""
+    screen = io.StringIO()
+    screen.isatty = lambda: is_terminal
+    monkeypatch.setattr("sys.stderr", screen)
+    for name, value in {"COLUMNS": "80", "LINES": "24", "TERM": "xterm", "NO_COLOR": "1"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ValueError, match="broken"), show_progress("inverting") as update:
+        if done:
+            update(Progress(done, total, 1.0, None))
+        raise ValueError("broken")
+    lines = re.sub(r"\x1b\[\?\d+[hl]|\x1b\[0?m", "", screen.getvalue())
+    if not done:
+        assert lines.endswith("\x1b[1A\x1b[2K") if is_terminal else lines == ""
+        return
+    last = lines.rstrip().splitlines()[-1]
+    assert last.endswith("3 frames" if total is None else "3 of 6 frames")
+    assert last.count("━") == (0 if total is None else 20)
 
 
 def test_color_tags_and_pixel_aspect_are_kept(tmp_path: Path) -> None:
