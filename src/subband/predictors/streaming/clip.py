@@ -24,7 +24,7 @@ from subband.predictors.progress import Progress, clock_text
 from subband.predictors.segments import VideoStyle, WorkFolder
 from subband.predictors.streaming.pipeline import Pipeline
 from subband.predictors.streaming.scene_cuts import SceneCuts, marked
-from subband.predictors.streaming.span import Seconds, Span, span_frames
+from subband.predictors.streaming.span import Seconds, Span, clip_rate, span_frames
 from subband.predictors.windows import Restart, Window, check_windows, cut_windows
 
 Process = Callable[[Tensor], Tensor]
@@ -83,7 +83,7 @@ def stream_clip(
     start: Seconds = 0,
     duration: Seconds | None = None,
     size: Size = None,
-    fps: float = 10,
+    fps: float | None = None,
     segment_frames: int = 250,
     options: Mapping[str, str] | None = None,
     settings: Mapping[str, Any] | None = None,
@@ -108,7 +108,7 @@ def stream_clip(
         start: Where to begin, in seconds or as `1:02.5`. The result begins at 0.
         duration: How much to take, likewise; None for all.
         size: Scales frames before they are processed: height and width, or the longest side.
-        fps: Frames per second of a clip without times.
+        fps: Frames per second of a clip without times, 10 by default; refused beside one that has its own.
         segment_frames: A segment ends with the window that reaches this many frames, or after two minutes.
         options: Options of the video encoder by FFmpeg's names.
         settings: What else the result depends on, such as the name of a function; compared when a job goes on.
@@ -136,11 +136,11 @@ def stream_clip(
     source, target, span = Path(source), Path(target), Span.of(start, duration)
     _check(source, target, segment_frames, overwrite)
     process = _as_window_process(process, window, overlap)
-    arguments = {"scene_cuts": scene_cuts, "size": size, "fps": fps, "segment_frames": segment_frames}
     part = {"start": str(span.start), "duration": str(span.duration)}
     with open_clip(source) as reader:
+        rate = clip_rate(reader, fps)
+        arguments = {"scene_cuts": scene_cuts, "size": size, "fps": rate, "segment_frames": segment_frames}
         facts = {**_identity(source), **process.facts, **arguments, **part, "options": options, "settings": settings}
-        rate = reader.fps or fps
         work = WorkFolder(target, facts, _style(reader, target, rate, span, options))
         if not work.is_complete:
             _warn_of_losses(reader)
