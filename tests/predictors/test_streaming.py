@@ -282,10 +282,15 @@ def test_the_bar_of_a_job_that_failed(
     monkeypatch.setattr("sys.stderr", screen)
     for name, value in {"COLUMNS": "80", "LINES": "24", "TERM": "xterm", "NO_COLOR": "1"}.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(ValueError, match="broken"), show_progress("inverting") as update:
-        if done:
-            update(Progress(done, total, 1.0, None))
-        raise ValueError("broken")
+
+    def fail() -> None:
+        with show_progress("inverting") as update:
+            if done:
+                update(Progress(done, total, 1.0, None))
+            raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        fail()
     lines = re.sub(r"\x1b\[\?\d+[hl]|\x1b\[0?m", "", screen.getvalue())
     if not done:
         assert lines.endswith("\x1b[1A\x1b[2K") if is_terminal else lines == ""

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -19,7 +20,7 @@ from subband.media.frames import ClipReader, Frame, Size, frame_rate, scaled_siz
 from subband.media.sources import open_clip
 from subband.media.stream_copy import CopiedPart
 from subband.media.video_writer import VIDEO_SUFFIXES
-from subband.media.writers import check_clip_path, check_clip_rate
+from subband.media.writers import check_clip_length, check_clip_path, check_clip_rate, most_frames
 from subband.predictors.progress import Progress, clock_text
 from subband.predictors.segments import VideoStyle, WorkFolder
 from subband.predictors.streaming.pipeline import Pipeline
@@ -122,8 +123,9 @@ def stream_clip(
         FileExistsError: If there is an output and `overwrite` is False.
         FileNotFoundError: If there is no source, or no folder for the output.
         TypeError: If `window` or `overlap` is given beside a `NetworkRunner`, which has its own.
-        ValueError: If the clip cannot be read or is a pipe, an argument or the rate is out of range, `process` returns
-            another number of frames, or there is an unfinished job with other settings.
+        ValueError: If the clip cannot be read or is a pipe, an argument or the rate is out of range, the result is too
+            long for an animation, `process` returns another number of frames, or there is an unfinished job with other
+            settings.
 
     Example:
         >>> import torch
@@ -143,8 +145,10 @@ def stream_clip(
         facts = {**_identity(source), **process.facts, **arguments, **part, "options": options, "settings": settings}
         work = WorkFolder(target, facts, _style(reader, target, rate, span, options))
         if not work.is_complete:
+            sides = _sides(reader, size, process.facts.get("scale", 1))
+            _check_length(reader, target, span, rate, sides)
             _warn_of_losses(reader)
-            _warn_of_odd_sides(reader, target, size, process.facts.get("scale", 1))
+            _warn_of_odd_sides(reader, target, *sides)
             frames = marked(_frames(reader, work.restart, span, rate, size), scene_cuts)
             meter = _Meter(source, span.num_frames(reader.details.about_frames, rate), work.restart.done, progress)
             _fill(work, process, frames, segment_frames, meter)
@@ -266,10 +270,23 @@ def _warn_of_losses(reader: ClipReader) -> None:
         warnings.warn(f"{reader.path} is transparent in places; the result {ground}.", stacklevel=3)
 
 
-def _warn_of_odd_sides(reader: ClipReader, target: Path, size: Size, scale: int) -> None:
+def _sides(reader: ClipReader, size: Size, scale: int) -> tuple[int, int]:
+    """Height and width of the results, as far as they are known before."""
+    height, width = (reader.height, reader.width) if size is None else scaled_size(reader.height, reader.width, size)
+    return scale * height, scale * width
+
+
+def _check_length(reader: ClipReader, target: Path, span: Span, rate: float, sides: tuple[int, int]) -> None:
+    """Refuses before the work what is too long for an animation; what a header says is not believed, but counted."""
+    most = most_frames(target, *sides)
+    about = span.num_frames(reader.details.about_frames, rate)
+    if most is not None and (about is None or about > most):
+        count = sum(1 for _ in islice(span_frames(reader, span, rate), most + 1))
+        check_clip_length(target, count, *sides)
+
+
+def _warn_of_odd_sides(reader: ClipReader, target: Path, height: int, width: int) -> None:
     """Names the row or column that a video has more."""
-    sides = (reader.height, reader.width) if size is None else scaled_size(reader.height, reader.width, size)
-    height, width = (scale * side for side in sides)
     if target.suffix.lower() in VIDEO_SUFFIXES and (height % 2 or width % 2):
         warnings.warn(
             f"{reader.path} is {width} x {height} pixels and {target.name} needs even sides: its last row or column is "
