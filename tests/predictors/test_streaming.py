@@ -200,6 +200,22 @@ def test_a_stopped_job_goes_on_and_gives_the_same(tmp_path: Path, clip: str, tar
     assert times_of(tmp_path / target) == times_of(tmp_path / f"whole_{target}")
 
 
+def test_an_encoder_with_loss_differs_within_the_segment_of_the_stop_only(tmp_path: Path) -> None:
+    texture = torch.rand(3, 32, 48, generator=torch.Generator().manual_seed(0))
+    write_clip(tmp_path / "clip", torch.stack([texture.roll(index, 2) for index in range(24)]))
+    for name, options in {"lossy": {"crf": "30"}, "lossless": LOSSLESS}.items():
+        whole, target = tmp_path / f"whole_{name}.mp4", tmp_path / f"{name}.mp4"
+        settings = {"window": 2, "segment_frames": 8, "options": {**options, "threads": "1"}}
+        stream_clip(tmp_path / "clip", whole, invert, **settings)
+        with pytest.raises(KeyboardInterrupt):
+            stream_clip(tmp_path / "clip", target, Interrupted(6, KeyboardInterrupt()), **settings)
+        stream_clip(tmp_path / "clip", target, invert, **settings)
+        differs = (read_clip(target) != read_clip(whole)).flatten(1).any(1).tolist()
+        assert not any(differs[:8] + differs[16:])
+        assert any(differs) == (name == "lossy")
+        assert times_of(target) == times_of(whole)
+
+
 @pytest.mark.parametrize("count", range(20, 26))
 def test_the_last_window_is_the_same_after_a_stop(tmp_path: Path, count: int) -> None:
     write_clip(tmp_path / "clip", numbered(count))

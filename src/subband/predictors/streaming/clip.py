@@ -96,8 +96,11 @@ def stream_clip(
     Reading, `process` and encoding run side by side, `process` in the calling thread. Times of frames, pixel aspect and
     color tags are kept; audio, subtitles, chapters and metadata of a video are copied at the end. Results are stored in
     segments in the folder `TARGET.parts` beside the output. When the job is stopped (Ctrl-C, a crash, a kill), the same
-    call goes on after the last finished segment and gives the same video; another call is refused as long as that
-    folder is there. A warning names what is not kept (transparency, more than 8 bits) and more than an hour of work.
+    call goes on after the last finished segment; another call is refused as long as that folder is there. The results
+    and their times are the same. A video encoder with loss, however, begins anew where the job was stopped, or where a
+    segment took two minutes, so what it stores of the frames up to the planned end of that segment may differ within
+    its loss; all before and after is stored the same, and so are folders and animations. A warning names what is not
+    kept (transparency, more than 8 bits) and more than an hour of work.
 
     Args:
         source: Video file, animated image or folder of images.
@@ -110,7 +113,8 @@ def stream_clip(
         duration: How much to take, likewise; None for all.
         size: Scales frames before they are processed: height and width, or the longest side.
         fps: Frames per second of a clip without times, 10 by default; refused beside one that has its own.
-        segment_frames: A segment ends with the window that reaches this many frames, or after two minutes.
+        segment_frames: A segment ends with the window that reaches this many frames, or early after two minutes; the
+            next one then ends where this one would have.
         options: Options of the video encoder by FFmpeg's names.
         settings: What else the result depends on, such as the name of a function; compared when a job goes on.
         overwrite: Replaces an existing output.
