@@ -143,6 +143,57 @@ def test_a_missing_end_is_named(tmp_path: Path, name: str, codec: str) -> None:
             assert 0 < len(read_clip(tmp_path / name)) < COUNT
 
 
+# Suffix, codec, size, and how much of the file is left.
+CUT = [
+    (".y4m", "wrapped_avframe", (48, 64), 0.77),
+    (".dv", "dvvideo", (576, 720), 0.5),
+    (".ts", "mpeg2video", (48, 64), 0.62),
+    (".avi", "mpeg4", (48, 64), 0.9),
+    (".flv", "flv1", (48, 64), 0.9),
+    (".ivf", "libvpx", (48, 64), 0.75),
+    (".mxf", "mpeg2video", (48, 64), 0.6),
+]
+
+
+@pytest.mark.parametrize(("suffix", "codec", "size", "share"), CUT)
+def test_a_missing_end_is_named_where_sizes_tell(
+    tmp_path: Path, suffix: str, codec: str, size: tuple[int, int], share: float
+) -> None:
+    """Wherever the cut is, also between two pictures."""
+    path, count = tmp_path / f"x{suffix}", 5
+    with av.open(str(path), "w", format={".y4m": "yuv4mpegpipe"}.get(suffix)) as container:
+        stream = container.add_stream(codec, rate=25)
+        (stream.height, stream.width), stream.pix_fmt = size, "yuv420p"
+        for index in range(count):
+            pixels = np.random.default_rng(index).integers(0, 255, (*size, 3), np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format="yuv420p")))
+        container.mux(stream.encode())
+    content = path.read_bytes()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert probe(path).num_frames == len(hashes(path)) == count
+    for end in range(round(len(content) * share), round(len(content) * share) + 40, 13):
+        path.write_bytes(content[:end])
+        with pytest.warns(UserWarning, match=rf"x{suffix} is damaged: data is missing") as told:
+            assert 0 < len(hashes(path)) <= count
+        assert len(told) == 1, end
+
+
+def test_transport_streams_of_other_units(tmp_path: Path) -> None:
+    """Blu-ray discs put four bytes before every packet."""
+    encode(tmp_path / "x.ts", "mpeg2video", {}, {}, count=6)
+    content = (tmp_path / "x.ts").read_bytes()
+    units = b"".join(bytes(4) + content[place : place + 188] for place in range(0, len(content), 188))
+    path = tmp_path / "x.m2ts"
+    path.write_bytes(units)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(read_clip(path)) == 6
+    path.write_bytes(units[:-100])
+    with pytest.warns(UserWarning, match="is damaged: data is missing"):
+        read_clip(path)
+
+
 def test_matroska_files_of_unknown_length_are_whole(tmp_path: Path) -> None:
     encode(tmp_path / "x.mkv", "mpeg4", {}, {"live": "1"})
     with warnings.catch_warnings():

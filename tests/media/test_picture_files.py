@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -22,6 +23,19 @@ NAMES = ["a:b", "-dash", "two\nlines", "$x^2$ $", "²1²2", "emoji😀", "50% #1
 def animate(path: Path, durations: list[int], **options) -> None:
     first, *rest = [Image.new("RGB", (8, 6), (40 * index, 0, 0)) for index in range(len(durations))]
     first.save(path, save_all=True, append_images=rest, duration=durations, **options)
+
+
+def test_animations_that_are_cut_anywhere_raise_no_other_errors(tmp_path):
+    """Pillow raises errors of many kinds, an IndexError for one. Between two pictures, a GIF file looks whole."""
+    for name in ("x.gif", "x.webp"):
+        frames = [Image.effect_noise((8, 6), 200).convert("RGB") for _ in range(3)]
+        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:], duration=100, lossless=True)
+        content = (tmp_path / name).read_bytes()
+        for end in range(1, len(content) - 1, 3):
+            (tmp_path / name).write_bytes(content[:end])
+            is_animated(tmp_path / name)
+            with suppress(ValueError):
+                assert len(read_clip(tmp_path / name)) <= 3
 
 
 def test_natural_order_knows_no_number_but_digits():

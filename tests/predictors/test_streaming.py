@@ -1,6 +1,8 @@
 """A clip through a function: windows, times, sound, and jobs that are stopped and go on."""
 
+import io
 import json
+import re
 import subprocess
 import sys
 from fractions import Fraction
@@ -198,6 +200,22 @@ def test_a_stopped_job_goes_on_and_gives_the_same(tmp_path: Path, clip: str, tar
     assert times_of(tmp_path / target) == times_of(tmp_path / f"whole_{target}")
 
 
+def test_an_encoder_with_loss_differs_within_the_segment_of_the_stop_only(tmp_path: Path) -> None:
+    texture = torch.rand(3, 32, 48, generator=torch.Generator().manual_seed(0))
+    write_clip(tmp_path / "clip", torch.stack([texture.roll(index, 2) for index in range(24)]))
+    for name, options in {"lossy": {"crf": "30"}, "lossless": LOSSLESS}.items():
+        whole, target = tmp_path / f"whole_{name}.mp4", tmp_path / f"{name}.mp4"
+        settings = {"window": 2, "segment_frames": 8, "options": {**options, "threads": "1"}}
+        stream_clip(tmp_path / "clip", whole, invert, **settings)
+        with pytest.raises(KeyboardInterrupt):
+            stream_clip(tmp_path / "clip", target, Interrupted(6, KeyboardInterrupt()), **settings)
+        stream_clip(tmp_path / "clip", target, invert, **settings)
+        differs = (read_clip(target) != read_clip(whole)).flatten(1).any(1).tolist()
+        assert not any(differs[:8] + differs[16:])
+        assert any(differs) == (name == "lossy")
+        assert times_of(target) == times_of(whole)
+
+
 @pytest.mark.parametrize("count", range(20, 26))
 def test_the_last_window_is_the_same_after_a_stop(tmp_path: Path, count: int) -> None:
     write_clip(tmp_path / "clip", numbered(count))
@@ -267,6 +285,35 @@ def test_the_bar_ends_with_all_frames(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "inverting" in shown.err
     assert "5 of 5 frames, 0:00 left" in shown.err
     assert shown.out == ""
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+@pytest.mark.parametrize(("done", "total"), [(0, None), (3, 6), (3, None)])
+def test_the_bar_of_a_job_that_failed(
+    monkeypatch: pytest.MonkeyPatch, is_terminal: bool, done: int, total: int | None
+) -> None:
+    """Nothing is left of it, or how far the job was; not a full bar."""
+    screen = io.StringIO()
+    screen.isatty = lambda: is_terminal
+    monkeypatch.setattr("sys.stderr", screen)
+    for name, value in {"COLUMNS": "80", "LINES": "24", "TERM": "xterm", "NO_COLOR": "1"}.items():
+        monkeypatch.setenv(name, value)
+
+    def fail() -> None:
+        with show_progress("inverting") as update:
+            if done:
+                update(Progress(done, total, 1.0, None))
+            raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        fail()
+    lines = re.sub(r"\x1b\[\?\d+[hl]|\x1b\[0?m", "", screen.getvalue())
+    if not done:
+        assert lines.endswith("\x1b[1A\x1b[2K") if is_terminal else lines == ""
+        return
+    last = lines.rstrip().splitlines()[-1]
+    assert last.endswith("3 frames" if total is None else "3 of 6 frames")
+    assert last.count("━") == (0 if total is None else 20)
 
 
 def test_color_tags_and_pixel_aspect_are_kept(tmp_path: Path) -> None:

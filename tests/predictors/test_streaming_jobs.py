@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from subband.media import VideoReader, VideoWriter, open_clip, read_clip, write_clip
+from subband.media import VideoReader, VideoWriter, open_clip, read_clip, write_clip, writers
 from subband.predictors.progress import Progress
 from subband.predictors.streaming import ClipNetwork, NetworkRunner, clip, parse_seconds, pipeline, stream_clip
 
@@ -132,6 +132,46 @@ def test_a_part_of_an_animation_and_of_a_folder(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=rf"start 99 s lies outside .*{name}"):
             stream_clip(tmp_path / name, tmp_path / "late", invert, start=99)
     assert not [path for path in tmp_path.iterdir() if path.name.startswith("late")]
+
+
+@pytest.mark.parametrize("name", ["out.gif", "out.webp", "out.apng", "out.png"])
+def test_what_is_too_long_for_an_animation_is_refused_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(writers, "MAX_ANIMATION_VALUES", 5 * 3 * 16 * 24)
+    write_clip(tmp_path / "clip.mkv", numbered(8), fps=5)
+    calls: list[Tensor] = []
+
+    def process(frames: Tensor) -> Tensor:
+        calls.append(frames)
+        return frames
+
+    before = sorted(tmp_path.iterdir())
+    for part in ({}, {"start": 0.4}, {"duration": 1.2}):
+        with pytest.raises(ValueError, match=rf"{name} would hold more than .* 5 frames of 24 x 16 pixels; write"):
+            stream_clip(tmp_path / "clip.mkv", tmp_path / name, process, **part)
+    assert not calls
+    assert sorted(tmp_path.iterdir()) == before
+    stream_clip(tmp_path / "clip.mkv", tmp_path / name, process, duration=1)
+    stream_clip(tmp_path / "clip.mkv", tmp_path / "out.mp4", process)
+
+
+def test_results_larger_than_the_frames_are_refused_when_they_are_too_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not only when all are made."""
+    write_clip(tmp_path / "clip", numbered(30, 16, 12))
+    calls: list[int] = []
+
+    def doubled(frames: Tensor) -> Tensor:
+        calls.append(len(frames))
+        return frames.repeat_interleave(2, 2).repeat_interleave(2, 3)
+
+    monkeypatch.setattr(writers, "MAX_ANIMATION_VALUES", 30 * 3 * 16 * 12)
+    with pytest.raises(ValueError, match=r"out\.gif would hold more than .* 7 frames of 24 x 32 pixels"):
+        stream_clip(tmp_path / "clip", tmp_path / "out.gif", doubled)
+    assert len(calls) < 20
+    assert [path.name for path in tmp_path.iterdir()] == ["clip"]
 
 
 @pytest.mark.parametrize(

@@ -87,27 +87,6 @@ def open_container(path: Path) -> Any:
     return container
 
 
-def is_cut_off(container: Any) -> bool:
-    """Whether the end of a Matroska or WebM file is missing, at which FFmpeg stops as at any other end.
-
-    Args:
-        container: An opened file; others than these do not count, since FFmpeg tells of them itself.
-    """
-    if "matroska" not in container.format.name:
-        return False
-    with open(container.name.removeprefix("file:"), "rb") as file:
-        head = file.read(4096)
-    place = 0
-    for name in (b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"):  # the header, then the segment, which holds all else
-        if head[place : place + 4] != name or len(head) < place + 12:
-            return False
-        width = 9 - head[place + 4].bit_length()
-        size = int.from_bytes(head[place + 4 : place + 4 + width], "big") - (1 << 7 * width)
-        is_unknown = size == (1 << 7 * width) - 1  # what is written to a pipe
-        place += 4 + width + size
-    return not is_unknown and place > container.size
-
-
 def is_pipe(path: Path) -> bool:
     """Whether what is at a path can be read once only: a pipe, a socket or a terminal.
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from subband.media.containers import import_av, is_cut_off, reading
+from subband.media.containers import import_av, reading
+from subband.media.endings import is_cut_off
 
 _CHECKED = "png"  # pictures with checksums, for which FFmpeg looks when it is told to
 
@@ -97,14 +98,16 @@ def video_packets(container: Any, stream: Any, path: Path, damage: Damage) -> It
         damage: Where incomplete data is noted.
     """
     av = import_av()
+    end = None
     with reading(path):
         try:
             for packet in container.demux(stream):
                 # Empty packets would end the decoding: the last one of PyAV's, and some that AVI files hold.
                 if packet.size:
                     damage.is_cut |= packet.is_corrupt and not packet.is_discard
+                    end = None if packet.pos is None else packet.pos + packet.size
                     yield packet
-            damage.is_cut |= is_cut_off(container)
+            damage.is_cut |= is_cut_off(container, end)
         except av.error.InvalidDataError:
             damage.is_cut = True
 

@@ -47,6 +47,8 @@ _PLAIN_MAP = re.compile(rb"P[1-6Ff][\s#]")  # so short that texts may begin so; 
 _WITHOUT_SIGNATURE = {".dib": "DIB", ".tga": "TGA"}  # nothing at their beginning says what they are
 _PICTURE_STREAMS = {".mjpeg", ".mjpg"}  # videos: pictures one after the other, which begin as the first one does
 _MAX_NAMED = 5
+DAMAGE = (EOFError, IndexError, OSError, SyntaxError, ValueError, struct.error)
+"""What Pillow raises for files that are damaged or cut off."""
 _NOT_MINE = {"thumbs.db", "desktop.ini", "__macosx"}  # what operating systems leave beside the user's files
 
 
@@ -177,7 +179,7 @@ def is_animated(path: Path) -> bool:
     try:
         # What comes out of a pipe can be read once only, and not for this.
         return moves is not None and path.is_file() and moves(path)
-    except (OSError, EOFError, SyntaxError, ValueError, struct.error):  # found and named when it is read
+    except DAMAGE:  # found and named when it is read
         return False
 
 
@@ -197,7 +199,7 @@ def depth_and_alpha(path: Path) -> tuple[int, bool]:
             may_be_transparent = "A" in image.mode[1:] or "transparency" in image.info
             has_alpha = may_be_transparent and image.convert("RGBA").getchannel("A").getextrema()[0] < 255
             return (16 if is_deep else 8), has_alpha
-    except (OSError, ValueError, SyntaxError):
+    except DAMAGE:
         return 8, False
 
 

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from subband.files import shown
-from subband.media.picture_files import missing_package, picture_format
+from subband.media.picture_files import DAMAGE, missing_package, picture_format
 from subband.media.tiff import TiffError, TiffPage, float_brightness
 from subband.media.undamaged import without_notes
 
@@ -29,7 +29,6 @@ MAX_IMAGE_PIXELS = 120_000_000
 
 _ORIENTATION = 0x0112
 _GRAY_MODES = {"1", "L", "LA", "La"}
-_DAMAGE = (OSError, EOFError, SyntaxError, ValueError, struct.error)
 _PNG_COLOR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
 
 
@@ -218,7 +217,7 @@ def image_errors(path: Path) -> Iterator[None]:
         raise ValueError(
             f"{shown(path)} cannot be read as an image: it is not an image of a known kind, or is damaged."
         ) from error
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise ValueError(
             f"{shown(path)} cannot be read as an image, it is damaged or cut off ({shown(str(error))})."
         ) from error
@@ -306,7 +305,7 @@ def _orientation(image: Any) -> int:
     """How the camera was held, by EXIF or XMP; a damaged note says nothing."""
     try:
         return image.getexif().get(_ORIENTATION, 1)
-    except (*_DAMAGE, LookupError, TypeError, OverflowError):
+    except (*DAMAGE, LookupError, TypeError, OverflowError):
         return 1
 
 

@@ -130,6 +130,38 @@ def check_clip_rate(path: Path | str, fps: float) -> None:
         _check_duration(Path(path), 1 / fps)
 
 
+def most_frames(path: Path | str, height: int, width: int) -> int | None:
+    """How many frames a clip may have; None for any number.
+
+    Args:
+        path: Where it shall be written.
+        height: Of the frames.
+        width: Of the frames.
+    """
+    suffix = Path(path).suffix.lower()
+    return MAX_ANIMATION_VALUES // (3 * height * width) if suffix in {*_ANIMATIONS, _STRIP} else None
+
+
+def check_clip_length(path: Path | str, num_frames: int, height: int, width: int) -> None:
+    """Refuses early more frames than an animation or strip may have.
+
+    Args:
+        path: Where a clip shall be written.
+        num_frames: How many frames are known to come.
+        height: Of the frames.
+        width: Of the frames.
+
+    Raises:
+        ValueError: If they are more than `MAX_ANIMATION_VALUES` values.
+    """
+    most = most_frames(path, height, width)
+    if most is not None and num_frames > most:
+        raise ValueError(
+            f"{Path(path).name} would hold more than {MAX_ANIMATION_VALUES} values, which are {most} frames of "
+            f"{width} x {height} pixels; write a video instead (.mp4)."
+        )
+
+
 _Writer = TypeVar("_Writer", bound="_ImageWriter")
 
 
@@ -198,10 +230,7 @@ class _CollectingWriter(_ImageWriter):
         self._frames: list[tuple[np.ndarray, Fraction | None, Fraction | None]] = []
 
     def _add(self, pixels: np.ndarray, time: Fraction | None, duration: Fraction | None) -> None:
-        if (len(self._frames) + 1) * pixels.size > MAX_ANIMATION_VALUES:
-            raise ValueError(
-                f"{self.path.name} would hold more than {MAX_ANIMATION_VALUES} values; write a video instead (.mp4)."
-            )
+        check_clip_length(self.path, len(self._frames) + 1, *pixels.shape[:2])
         before = self._frames[-1][1] if self._frames else None
         if time is not None and before is not None:
             if time <= before:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -25,7 +26,9 @@ class Progress(NamedTuple):
 
 @contextmanager
 def show_progress(title: str) -> Iterator[Callable[[Progress], None]]:
-    """A bar on the error stream with frames done, frames a second and the time left.
+    """A bar on the error stream with frames done and the time left.
+
+    When the job fails, it stays where it stopped, or vanishes if nothing was done.
 
     Args:
         title: What is being done.
@@ -41,15 +44,29 @@ def show_progress(title: str) -> Iterator[Callable[[Progress], None]]:
     from rich.progress import Progress as Bar
 
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}"))
-    with Bar(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(title, total=None, state="")
+    console = Console(stderr=True)
+    bar = Bar(*columns, console=console)
+    number = bar.add_task(title, total=None, state="")
+    task = bar.tasks[number]
 
-        def update(progress: Progress) -> None:
-            # A header may promise too few frames.
-            total = None if progress.total is None else max(progress.total, progress.done)
-            bar.update(task, completed=progress.done, total=total, state=describe(progress))
+    def update(progress: Progress) -> None:
+        bar.start()
+        # A header may promise too few frames.
+        total = None if progress.total is None else max(progress.total, progress.done)
+        bar.update(number, completed=progress.done, total=total, state=describe(progress))
 
+    if console.is_terminal:  # in a file there is nothing to see before the first window
+        bar.start()
+    try:
         yield update
+    except BaseException:
+        bar.live.transient = not task.completed
+        if task.total is None:  # else shown like a full one
+            bar.update(number, total=math.inf)
+        raise
+    finally:
+        if bar.live.is_started:
+            bar.stop()
 
 
 def describe(progress: Progress) -> str:

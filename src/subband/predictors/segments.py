@@ -17,7 +17,7 @@ from subband.media.frames import Frame, frame_rate
 from subband.media.sources import FolderReader
 from subband.media.stream_copy import CopiedPart, Piece, join_pieces
 from subband.media.video_writer import CODECS, FORMATS, VIDEO_SUFFIXES, VideoWriter
-from subband.media.writers import FolderWriter, open_writer
+from subband.media.writers import FolderWriter, check_clip_length, open_writer
 from subband.predictors.windows import Restart
 
 _SETTINGS_FILE, _NOTES_FILE = "settings.json", "notes.json"
@@ -158,7 +158,7 @@ class WorkFolder:
         path = self._file(number)
         self._make()
         with _writer(path, self.target, self._style) as writer:
-            segment = SegmentWriter(writer, self._style.time_base, self._style.fps, self.restart.done)
+            segment = SegmentWriter(writer, self.target, self._style.time_base, self._style.fps, self.restart.done)
             yield segment
         facts = segment.restart._asdict() | {"times": segment.times, "is_last": segment.is_last}
         write_atomically(self._note(number), json.dumps(facts, default=str).encode())
@@ -207,6 +207,7 @@ class SegmentWriter:
 
     Args:
         writer: Where the frames go.
+        target: The output, for which a frame may be one too many.
         time_base: Unit of the times.
         fps: Frames per second, for frames without times.
         first: Number of the first frame in the clip.
@@ -215,8 +216,11 @@ class SegmentWriter:
     restart: Restart
     is_last: bool
 
-    def __init__(self, writer: VideoWriter | FolderWriter, time_base: Fraction, fps: float, first: int) -> None:
+    def __init__(
+        self, writer: VideoWriter | FolderWriter, target: Path, time_base: Fraction, fps: float, first: int
+    ) -> None:
         self._writer = writer
+        self._target = target
         self._time_base = time_base
         self._rate = frame_rate(fps)
         self._first = first
@@ -228,7 +232,11 @@ class SegmentWriter:
         Args:
             pixels: `(H, W, 3)` uint8 each.
             times: When they are shown, in seconds; None for the constant rate.
+
+        Raises:
+            ValueError: If the output cannot hold so many.
         """
+        check_clip_length(self._target, self._first + len(self.times) + len(pixels), *pixels[0].shape[:2])
         for frame, time in zip(pixels, times, strict=True):
             seconds = (self._first + len(self.times)) / self._rate if time is None else time
             units = round(seconds / self._time_base)

@@ -19,7 +19,7 @@ from subband.media.sources import open_clip
 from subband.media.video_writer import VIDEO_SUFFIXES
 from subband.media.writers import ClipWriter, open_writer
 from subband.metrics.image import psnr, ssim
-from subband.predictors.streaming import Span, span_frames
+from subband.predictors.streaming import Span, clip_rate, span_frames
 
 _GAP = 2  # black pixels between the panels
 _MAX_WIDTH = 4096  # pixels of the video, which common decoders still show
@@ -81,7 +81,7 @@ def compare_clips(
     *,
     reference: Path | str | None = None,
     span: Span | None = None,
-    fps: float = 10,
+    fps: float | None = None,
     num_moments: int = 6,
     labels: Sequence[str] = ("before", "after", "reference"),
     overwrite: bool = False,
@@ -97,7 +97,8 @@ def compare_clips(
         video: Where to write before, after and reference side by side, without sound; None for no video.
         reference: What the result should be, with the frames of `before`; None if nobody knows.
         span: Which part of `before` and `reference` the result shows.
-        fps: Frames per second of clips without times.
+        fps: Frames per second of clips without times, 10 by default, or those of a clip that has times; refused where
+            all have times.
         num_moments: Stills to keep.
         labels: Small words in the corners of the panels.
         overwrite: Replaces an existing video.
@@ -120,11 +121,12 @@ def compare_clips(
         sources = [Path(path) for path in (before, after, reference) if path is not None]
         readers = [stack.enter_context(open_clip(path)) for path in sources]
         parts = [Span() if reader is readers[1] else span for reader in readers]
-        clips = [span_frames(reader, part, fps) for reader, part in zip(readers, parts, strict=True)]
+        rate = _common_rate(readers, fps)
+        clips = [span_frames(reader, part, rate) for reader, part in zip(readers, parts, strict=True)]
         panels = Panels(readers, labels)
         writer = None
         if video is not None:
-            writer = stack.enter_context(_open_video(Path(video), readers[1], fps, overwrite))
+            writer = stack.enter_context(_open_video(Path(video), readers, rate, overwrite))
         found = _compare(clips, panels, writer, sources, _wanted(readers[1], num_moments))
         return found._replace(pixel_aspect=readers[1].details.pixel_aspect)
 
@@ -231,7 +233,7 @@ def _compare(
         if len(found) < len(frames):
             ended = [frame is None for frame in frames]
             break
-        pixels, time = panels.fit(found), found[1].time
+        pixels, time = panels.fit(found), found[0].time if found[1].time is None else found[1].time
         if len(pixels) == 3:
             scores.append((_score(pixels[0], pixels[2]), _score(pixels[1], pixels[2])))
         if writer is not None:
@@ -259,12 +261,22 @@ def _wanted(reader: ClipReader, num_moments: int) -> set[int]:
     return {math.floor((index + 0.5) * total / num_moments) for index in range(num_moments)}
 
 
-def _open_video(path: Path, reader: ClipReader, fps: float, overwrite: bool) -> Any:
-    details = reader.details
-    if path.suffix.lower() not in VIDEO_SUFFIXES or details.codec is None:
-        return open_writer(path, fps=reader.fps or fps, overwrite=overwrite)
-    options = {"time_base": details.time_base, "colors": details.colors, "pixel_aspect": details.pixel_aspect}
-    return open_writer(path, fps=reader.fps or fps, overwrite=overwrite, **options)
+def _common_rate(readers: Sequence[ClipReader], fps: float | None) -> float:
+    """Frames per second of the clips that do not say: what belongs together is shown at one rate."""
+    if fps is not None:
+        return clip_rate(next((reader for reader in readers if reader.details.time_base is None), readers[0]), fps)
+    return clip_rate(next((reader for reader in readers if reader.fps), readers[0]), None)
+
+
+def _open_video(path: Path, readers: Sequence[ClipReader], rate: float, overwrite: bool) -> Any:
+    before, after = readers[:2]
+    timed = after if after.details.time_base is not None else before
+    options: dict[str, Any] = {}
+    if path.suffix.lower() in VIDEO_SUFFIXES:
+        options["time_base"] = timed.details.time_base
+        if timed.details.codec is not None:
+            options |= {"colors": timed.details.colors, "pixel_aspect": timed.details.pixel_aspect}
+    return open_writer(path, fps=timed.fps or rate, overwrite=overwrite, **options)
 
 
 def _size(reader: ClipReader) -> tuple[int, int]:

@@ -1,5 +1,7 @@
 """`subband deblur`: clips and photographs from file to file, what is compared, what is refused."""
 
+import re
+
 import pytest
 import torch
 
@@ -121,6 +123,61 @@ def test_a_row_more_is_named(tmp_path, capsys):
     assert call(tmp_path / "odd", tmp_path / "out", "--model", "identity") == 0
     assert "even sides" not in capsys.readouterr().err
     assert read_clip(tmp_path / "out").shape == (2, 3, 15, 24)
+
+
+def test_a_rate_beside_a_clip_that_has_its_own_is_refused(tmp_path, clip, capsys):
+    """Also the usual 10, and beside an animation; nothing is computed before."""
+    write_clip(tmp_path / "clip.gif", torch.rand(3, 3, 16, 16), fps=5)
+    write_clip(tmp_path / "frames", torch.rand(3, 3, 16, 16))
+    write_image(tmp_path / "photo.png", torch.rand(3, 16, 16))
+    cases = {
+        (clip, "out.mp4", "30"): "--fps is for clips without times, such as folders of frames; {} has its own.",
+        (clip, "out", "10"): "--fps is for clips without times, such as folders of frames; {} has its own.",
+        (tmp_path / "clip.gif", "out.gif", "10"): "--fps is for clips without times, such as folders of frames; {} has",
+        (tmp_path / "photo.png", "out.png", "10"): "--fps is for clips; {} is a photograph.",
+        (tmp_path / "frames", "out", "30"): "--fps has no effect: neither frames nor out has times.",
+        (tmp_path / "frames", "out.png", "30"): "--fps has no effect: neither frames nor out.png has times.",
+        (tmp_path / "frames", "out.mp4", "0"): "fps must be above 0",
+        (tmp_path / "frames", "out.mp4", "-3"): "fps must be above 0",
+        (tmp_path / "frames", "out.mp4", "1e9"): "fps must be above 0",
+    }
+    for (source, target, fps), sentence in cases.items():
+        assert call(source, tmp_path / target, "--model", "identity", "--fps", fps) == 2, target
+        error = capsys.readouterr().err
+        assert sentence.format(source) in error, error
+        assert len(error.splitlines()) == 1, error
+        assert not list(tmp_path.glob("out*"))
+
+
+def test_the_rate_of_a_folder_of_frames(tmp_path):
+    write_clip(tmp_path / "frames", torch.rand(6, 3, 16, 16))
+    assert call(tmp_path / "frames", tmp_path / "out.mp4", "--model", "identity", "--fps", "30") == 0
+    assert (probe(tmp_path / "out.mp4").fps, probe(tmp_path / "out.mp4").num_frames) == (30, 6)
+    assert call(tmp_path / "frames", tmp_path / "part", "--model", "identity", "--fps", "2", "--preview", "1s") == 0
+    assert probe(tmp_path / "part").num_frames == 2
+
+
+def test_options_of_clips_beside_a_photograph(tmp_path, capsys):
+    photo = tmp_path / "photo.png"
+    write_image(photo, torch.rand(3, 16, 16))
+    for words in (("--scene-cuts", "off"), ("--window", "4"), ("--fps", "10")):
+        assert call(photo, tmp_path / "out.png", "--model", "identity", *words) == 2
+        assert f"{words[0]} is for clips; {photo} is a photograph." in capsys.readouterr().err
+
+
+def test_a_folder_that_a_video_became_is_compared_at_the_rate_of_the_video(tmp_path, clip):
+    assert call(clip, tmp_path / "out", "--model", "identity", "--compare") == 0
+    assert probe(tmp_path / "out_compare.mp4").fps == 5
+
+
+def test_a_reference_in_a_folder_has_the_rate_of_the_clip(tmp_path, capsys):
+    frames = torch.arange(10).view(-1, 1, 1, 1).expand(-1, 3, 16, 16) / 10
+    write_clip(tmp_path / "clip.mkv", frames, fps=5)
+    write_clip(tmp_path / "frames", frames)
+    words = ("--start", "1s", "--preview", "0.6s", "--compare", "--reference", tmp_path / "frames")
+    assert call(tmp_path / "clip.mkv", tmp_path / "out", "--model", "identity", *words) == 0
+    before, after = re.findall(r"(?:before|after) +(inf|\d+\.\d+)", capsys.readouterr().out)
+    assert min(float(before), float(after)) > 40
 
 
 def test_mistakes_are_one_sentence(tmp_path, clip, estrnn, capsys):

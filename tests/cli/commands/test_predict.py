@@ -8,6 +8,7 @@ import torch
 
 from subband import create_model, save_model
 from subband.cli.main import main
+from subband.media import writers
 from subband.media.video import probe, read_clip, write_clip
 
 
@@ -57,6 +58,19 @@ def test_a_file_is_opened_once(clip: Path, model: str, tmp_path: Path, monkeypat
     )
     assert predict(tmp_path / "clip.mp4", model, tmp_path / "out", "--num-frames", "3") == 0
     assert opened == [f"file:{tmp_path / 'clip.mp4'}"]
+
+
+def test_what_is_too_long_for_an_animation_is_refused_before_it_is_predicted(
+    clip: Path, model: str, tmp_path: Path, monkeypatch, capsys
+) -> None:
+    monkeypatch.setattr(writers, "MAX_ANIMATION_VALUES", 7 * 3 * 20 * 30)
+    assert predict(clip, model, tmp_path / "x.gif", "--num-frames", "8") == 2
+    assert predict(clip, model, tmp_path / "x.png", "--num-frames", "3", "--compare") == 2
+    shown = capsys.readouterr()
+    assert "x.gif would hold more than" in shown.err
+    assert "x.png would hold more than" in shown.err
+    assert not shown.out
+    assert predict(clip, model, tmp_path / "x.gif", "--num-frames", "7") == 0
 
 
 @pytest.mark.parametrize("name", ["future.mp4", "future.gif"])

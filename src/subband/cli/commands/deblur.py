@@ -66,7 +66,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--start", type=str, default="0", help="Where to begin: seconds, 5s or 1:02.5.")
     parser.add_argument("--duration", type=str, default=None, help="How much to take, likewise; all by default.")
     parser.add_argument("--preview", type=str, default=None, help="Only so much, 5s for example, to have a look.")
-    parser.add_argument("--fps", type=float, default=10, help="Frames per second of a folder of frames.")
+    parser.add_argument(
+        "--fps", type=float, default=None, help="Frames per second of a folder of frames, which has no times; 10 else."
+    )
     parser.add_argument(
         "--compare", action="store_true", help="Also write before and after side by side, and a page with sliders."
     )
@@ -95,7 +97,9 @@ def run(args: Namespace) -> None:
         args.model = BUNDLED
     _check_target(source, target, is_photo=is_photo)
     if is_photo:
-        _refuse_times(args)
+        _refuse_options_of_clips(args)
+    else:
+        _check_rate(args, source, target)
     if args.reference is not None:
         from subband.visual.comparison import check_reference
 
@@ -168,10 +172,29 @@ def _check_target(source: Path, target: Path, *, is_photo: bool) -> None:
         raise ValueError(f"{shown(source)} is one picture, so the result is: {error}") from None
 
 
-def _refuse_times(args: Namespace) -> None:
-    for option, default in (("start", "0"), ("duration", None), ("preview", None)):
+def _refuse_options_of_clips(args: Namespace) -> None:
+    usual = {"start": "0", "duration": None, "preview": None, "fps": None, "scene_cuts": "auto", "window": None}
+    for option, default in usual.items():
         if args[option] != default:
-            raise ValueError(f"--{option} is for clips; {shown(args.clip)} is a photograph.")
+            raise ValueError(f"--{option.replace('_', '-')} is for clips; {shown(args.clip)} is a photograph.")
+
+
+def _check_rate(args: Namespace, source: Path, target: Path) -> None:
+    """Refuses a rate that nothing depends on, or that cannot be written."""
+    from subband.media.sources import open_clip
+    from subband.media.writers import check_clip_rate
+    from subband.predictors.streaming import clip_rate
+
+    with open_clip(source) as reader:
+        try:
+            rate = clip_rate(reader, args.fps)
+        except ValueError as error:
+            raise ValueError(f"--{error}") from None
+    for path in (target, *(_compared(target)[:1] if args.compare else ())):
+        check_clip_rate(path, rate)
+    is_part = args.start != "0" or _duration(args) is not None
+    if args.fps is not None and target.suffix.lower() in ("", ".png") and not is_part and not args.compare:
+        raise ValueError(f"--fps has no effect: neither {shown(source.name)} nor {shown(target.name)} has times.")
 
 
 def _restore_photo(restorer: VideoRestorer, source: Path, target: Path, *, overwrite: bool) -> None:

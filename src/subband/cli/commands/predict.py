@@ -61,7 +61,7 @@ def run(args: Namespace) -> None:
     from subband.media.frames import working_size
     from subband.media.sources import open_clip
     from subband.media.video import read_clip, write_clip
-    from subband.media.writers import check_clip_path, check_clip_rate
+    from subband.media.writers import check_clip_length, check_clip_path, check_clip_rate
     from subband.predictors.video_prediction import VideoPredictor
 
     _check_numbers(args)
@@ -76,6 +76,7 @@ def run(args: Namespace) -> None:
         num_frames = reader.count
         start = _first_frame(args, num_frames, wanted, predictor.num_context)
         size = working_size(reader.height, reader.width, args.max_side)
+        check_clip_length(args.out, args.num_frames, size[0], size[1] * (3 if args.compare else 1))
         clip = read_clip(reader, start, wanted, args.stride, size).to(device)
         _name_pixel_aspect(args.clip, reader.details.pixel_aspect)
     end = start + (wanted - 1) * args.stride

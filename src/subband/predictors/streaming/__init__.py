@@ -8,7 +8,7 @@ from subband.predictors.streaming.clip import Process, WindowProcess, stream_cli
 from subband.predictors.streaming.network import ClipNetwork, View, frame_noise
 from subband.predictors.streaming.runner import NetworkRunner, TileChoice
 from subband.predictors.streaming.scene_cuts import SceneCuts
-from subband.predictors.streaming.span import Span, parse_seconds, span_frames
+from subband.predictors.streaming.span import Span, clip_rate, parse_seconds, span_frames
 
 __all__ = [
     "ClipNetwork",
@@ -19,6 +19,7 @@ __all__ = [
     "TileChoice",
     "View",
     "WindowProcess",
+    "clip_rate",
     "frame_noise",
     "parse_seconds",
     "span_frames",

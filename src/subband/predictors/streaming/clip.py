@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -19,12 +20,12 @@ from subband.media.frames import ClipReader, Frame, Size, frame_rate, scaled_siz
 from subband.media.sources import open_clip
 from subband.media.stream_copy import CopiedPart
 from subband.media.video_writer import VIDEO_SUFFIXES
-from subband.media.writers import check_clip_path, check_clip_rate
+from subband.media.writers import check_clip_length, check_clip_path, check_clip_rate, most_frames
 from subband.predictors.progress import Progress, clock_text
 from subband.predictors.segments import VideoStyle, WorkFolder
 from subband.predictors.streaming.pipeline import Pipeline
 from subband.predictors.streaming.scene_cuts import SceneCuts, marked
-from subband.predictors.streaming.span import Seconds, Span, span_frames
+from subband.predictors.streaming.span import Seconds, Span, clip_rate, span_frames
 from subband.predictors.windows import Restart, Window, check_windows, cut_windows
 
 Process = Callable[[Tensor], Tensor]
@@ -83,7 +84,7 @@ def stream_clip(
     start: Seconds = 0,
     duration: Seconds | None = None,
     size: Size = None,
-    fps: float = 10,
+    fps: float | None = None,
     segment_frames: int = 250,
     options: Mapping[str, str] | None = None,
     settings: Mapping[str, Any] | None = None,
@@ -95,8 +96,11 @@ def stream_clip(
     Reading, `process` and encoding run side by side, `process` in the calling thread. Times of frames, pixel aspect and
     color tags are kept; audio, subtitles, chapters and metadata of a video are copied at the end. Results are stored in
     segments in the folder `TARGET.parts` beside the output. When the job is stopped (Ctrl-C, a crash, a kill), the same
-    call goes on after the last finished segment and gives the same video; another call is refused as long as that
-    folder is there. A warning names what is not kept (transparency, more than 8 bits) and more than an hour of work.
+    call goes on after the last finished segment; another call is refused as long as that folder is there. The results
+    and their times are the same. A video encoder with loss, however, begins anew where the job was stopped, or where a
+    segment took two minutes, so what it stores of the frames up to the planned end of that segment may differ within
+    its loss; all before and after is stored the same, and so are folders and animations. A warning names what is not
+    kept (transparency, more than 8 bits) and more than an hour of work.
 
     Args:
         source: Video file, animated image or folder of images.
@@ -108,8 +112,9 @@ def stream_clip(
         start: Where to begin, in seconds or as `1:02.5`. The result begins at 0.
         duration: How much to take, likewise; None for all.
         size: Scales frames before they are processed: height and width, or the longest side.
-        fps: Frames per second of a clip without times.
-        segment_frames: A segment ends with the window that reaches this many frames, or after two minutes.
+        fps: Frames per second of a clip without times, 10 by default; refused beside one that has its own.
+        segment_frames: A segment ends with the window that reaches this many frames, or early after two minutes; the
+            next one then ends where this one would have.
         options: Options of the video encoder by FFmpeg's names.
         settings: What else the result depends on, such as the name of a function; compared when a job goes on.
         overwrite: Replaces an existing output.
@@ -122,8 +127,9 @@ def stream_clip(
         FileExistsError: If there is an output and `overwrite` is False.
         FileNotFoundError: If there is no source, or no folder for the output.
         TypeError: If `window` or `overlap` is given beside a `NetworkRunner`, which has its own.
-        ValueError: If the clip cannot be read or is a pipe, an argument or the rate is out of range, `process` returns
-            another number of frames, or there is an unfinished job with other settings.
+        ValueError: If the clip cannot be read or is a pipe, an argument or the rate is out of range, the result is too
+            long for an animation, `process` returns another number of frames, or there is an unfinished job with other
+            settings.
 
     Example:
         >>> import torch
@@ -136,15 +142,17 @@ def stream_clip(
     source, target, span = Path(source), Path(target), Span.of(start, duration)
     _check(source, target, segment_frames, overwrite)
     process = _as_window_process(process, window, overlap)
-    arguments = {"scene_cuts": scene_cuts, "size": size, "fps": fps, "segment_frames": segment_frames}
     part = {"start": str(span.start), "duration": str(span.duration)}
     with open_clip(source) as reader:
+        rate = clip_rate(reader, fps)
+        arguments = {"scene_cuts": scene_cuts, "size": size, "fps": rate, "segment_frames": segment_frames}
         facts = {**_identity(source), **process.facts, **arguments, **part, "options": options, "settings": settings}
-        rate = reader.fps or fps
         work = WorkFolder(target, facts, _style(reader, target, rate, span, options))
         if not work.is_complete:
+            sides = _sides(reader, size, process.facts.get("scale", 1))
+            _check_length(reader, target, span, rate, sides)
             _warn_of_losses(reader)
-            _warn_of_odd_sides(reader, target, size, process.facts.get("scale", 1))
+            _warn_of_odd_sides(reader, target, *sides)
             frames = marked(_frames(reader, work.restart, span, rate, size), scene_cuts)
             meter = _Meter(source, span.num_frames(reader.details.about_frames, rate), work.restart.done, progress)
             _fill(work, process, frames, segment_frames, meter)
@@ -266,10 +274,23 @@ def _warn_of_losses(reader: ClipReader) -> None:
         warnings.warn(f"{reader.path} is transparent in places; the result {ground}.", stacklevel=3)
 
 
-def _warn_of_odd_sides(reader: ClipReader, target: Path, size: Size, scale: int) -> None:
+def _sides(reader: ClipReader, size: Size, scale: int) -> tuple[int, int]:
+    """Height and width of the results, as far as they are known before."""
+    height, width = (reader.height, reader.width) if size is None else scaled_size(reader.height, reader.width, size)
+    return scale * height, scale * width
+
+
+def _check_length(reader: ClipReader, target: Path, span: Span, rate: float, sides: tuple[int, int]) -> None:
+    """Refuses before the work what is too long for an animation; what a header says is not believed, but counted."""
+    most = most_frames(target, *sides)
+    about = span.num_frames(reader.details.about_frames, rate)
+    if most is not None and (about is None or about > most):
+        count = sum(1 for _ in islice(span_frames(reader, span, rate), most + 1))
+        check_clip_length(target, count, *sides)
+
+
+def _warn_of_odd_sides(reader: ClipReader, target: Path, height: int, width: int) -> None:
     """Names the row or column that a video has more."""
-    sides = (reader.height, reader.width) if size is None else scaled_size(reader.height, reader.width, size)
-    height, width = (scale * side for side in sides)
     if target.suffix.lower() in VIDEO_SUFFIXES and (height % 2 or width % 2):
         warnings.warn(
             f"{reader.path} is {width} x {height} pixels and {target.name} needs even sides: its last row or column is "

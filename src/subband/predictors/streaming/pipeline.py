@@ -37,7 +37,8 @@ class Pipeline:
         windows: What is processed.
         apply: Gives the results of a window that are kept, `(T, C, H, W)`, of frames `(T, 3, H, W)` in `[0, 1]`; called
             in the calling thread.
-        segment_frames: A segment ends with the window that reaches this many frames.
+        segment_frames: A segment ends with the window that reaches this many frames; after one that ended early, the
+            next is as much shorter.
         report: Told the number of frames done after every window.
     """
 
@@ -115,17 +116,27 @@ class Pipeline:
     def _write_all(self) -> None:
         item = self._get(self._made)
         while item is not None:
-            began = time.monotonic()
+            began, num_before = time.monotonic(), self._frames_of_unfinished()
             with self._work.new_segment() as segment:
                 while item is not None:
                     window, pixels = item
                     segment.write(list(pixels), [frame.time for frame in window.frames[window.keep]])
                     segment.restart, segment.is_last = window.restart, window.is_last
-                    if len(segment.times) >= self._segment_frames or time.monotonic() - began > SEGMENT_SECONDS:
+                    is_full = num_before + len(segment.times) >= self._segment_frames
+                    if is_full or time.monotonic() - began > SEGMENT_SECONDS:
                         break
                     item = self._get(self._made)
             if item is not None:
                 item = self._get(self._made)
+
+    def _frames_of_unfinished(self) -> int:
+        """Frames of the last segments, if they ended early: the next one ends where it would without a stop."""
+        count = 0
+        for segment in self._work.segments:
+            count += len(segment.times)
+            if count >= self._segment_frames:
+                count = 0
+        return count
 
     def _get(self, source: queue.Queue[Any]) -> Any:
         while not self._stop.is_set():

@@ -10,9 +10,13 @@ from itertools import takewhile
 from typing import NamedTuple
 
 from subband.media.frames import ClipReader, Frame, Size, frame_rate
+from subband.media.video_writer import FASTEST, SLOWEST
 
 Seconds = int | float | Fraction | str
 """A number of seconds, or a text as `parse_seconds` takes it."""
+
+DEFAULT_FPS = 10.0
+"""Frames per second of a clip that does not say."""
 
 _CLOCK = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)")
 _UNITS = re.compile(r"(?=.*\d)(?:(\d+)\s*h)?\s*(?:(\d+)\s*m(?:in)?)?\s*(?:(\d+(?:\.\d*)?|\.\d+)\s*s?)?")
@@ -88,6 +92,25 @@ class Span(NamedTuple):
         wanted = None if self.duration is None else math.ceil(self.duration * frame_rate(fps))
         left = None if total is None else max(total - math.ceil(self.start * frame_rate(fps)), 0)
         return min((count for count in (wanted, left) if count is not None), default=None)
+
+
+def clip_rate(reader: ClipReader, fps: float | None) -> float:
+    """Frames per second of a clip, where one is needed.
+
+    Args:
+        reader: The clip.
+        fps: Of a clip without times; None for the usual 10.
+
+    Raises:
+        ValueError: If `fps` is given for a clip that has times, or is out of range.
+    """
+    if fps is None:
+        return reader.fps or DEFAULT_FPS
+    if reader.details.time_base is not None:
+        raise ValueError(f"fps is for clips without times, such as folders of frames; {reader.path} has its own.")
+    if not SLOWEST <= fps <= FASTEST:
+        raise ValueError(f"fps must be above 0, at least 1/3600 and at most {FASTEST}, got {fps:.10g}.")
+    return fps
 
 
 def span_frames(
