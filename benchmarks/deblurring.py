@@ -1,7 +1,7 @@
 """Small networks for deblurring against each other: equal parameters, an equal time of training, clips never seen.
 
 Every network is trained by its recipe `restoration/NAME_s` with every seed, then restores held-out clips once, as
-`subband deblur` does; so does the network for clips inside the package, which was trained for longer. PSNR and SSIM are those of the frames as bytes; a gain is against the blurred frames.
+`subband deblur` does. PSNR and SSIM are those of the frames as bytes; a gain is against the blurred frames.
 
 usage: python benchmarks/deblurring.py --pairs FOLDER [--photos FOLDER] [--seeds 0 1] [--runs runs/deblurring]
            [--train-only] [--out FILE.json]
@@ -30,7 +30,6 @@ from subband.predictors import VideoRestorer
 from trained import spread
 
 NETWORKS = ("residual_unet_s", "motion_unet_s", "estrnn_s", "ftdeblur_s", "vd_diff_s")
-BUNDLED = "motion_unet_photos"
 CPU_SECONDS = "cpu_seconds.json"
 
 
@@ -97,7 +96,7 @@ def row_of(name: str, folders: Sequence[Path], pairs: Path, before: list[tuple[f
     gains = [[new[0] - old[0] for new, old in zip(scores, before, strict=True)] for scores in after]
     ssim = [statistics.mean(new[1] - old[1] for new, old in zip(scores, before, strict=True)) for scores in after]
     return [
-        name if folders != [Path(BUNDLED)] else f"{name}, in the package",
+        name,
         sum(parameter.numel() for parameter in restorers[0].model.parameters()),
         cpu_minutes(folders),
         *(spread(list(column), 2) for column in zip(*gains, strict=True)),
@@ -135,8 +134,8 @@ def main() -> None:
     ]
     rows = [blurred]
     print(line(columns), line(["---"] * len(columns)), line(blurred), sep="\n", flush=True)
-    runs = {name: [options.runs / f"{name}_seed{seed}" for seed in options.seeds] for name in NETWORKS}
-    for name, folders in {**runs, BUNDLED: [Path(BUNDLED)]}.items():
+    for name in NETWORKS:
+        folders = [options.runs / f"{name}_seed{seed}" for seed in options.seeds]
         rows.append(row_of(name, folders, options.pairs, before))
         print(line(rows[-1]), flush=True)
     if options.out is not None:
