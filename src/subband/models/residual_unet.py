@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +34,11 @@ class UNetBlock(nn.Module):
         self.body = nn.Sequential(
             nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU(), nn.Conv2d(channels, channels, 3, padding=1)
         )
+
+    @property
+    def end(self) -> nn.Conv2d:
+        """The last convolution."""
+        return cast(nn.Conv2d, self.body[-1])
 
     def forward(self, x: Tensor) -> Tensor:
         """One block on `(B, C, H, W)`."""
@@ -83,7 +89,7 @@ class ResidualUNet(RestorationModel):
         self.head = nn.Conv2d(dims[0], COLORS * patch**2, 3, padding=1)
         for value in self.head.parameters():
             nn.init.zeros_(value)
-        he_weights(self, (part.body[-1] for part in self.modules() if isinstance(part, UNetBlock)))
+        he_weights(self, (part.end for part in self.modules() if isinstance(part, UNetBlock)))
         channels_last_weights(self)
 
     @property

@@ -65,7 +65,7 @@ class ClipTransformer(nn.Module):
         frames `(B, T, 3, H, W)`, sides multiples of 16, priors `(B * T, P)`; the correction of the frames, like them.
     """
 
-    head: nn.Conv2d | FrameConv
+    head: nn.Module
 
     def __init__(
         self,
@@ -120,6 +120,8 @@ class ClipTransformer(nn.Module):
 
 class WaveletTransformer(ClipTransformer):
     """The restoration network of VD-Diff: the transformer sees the low band of two levels of the Haar wavelet."""
+
+    head: FrameConv
 
     def build_ends(self, num_feat: int) -> None:
         """Make the layers beside the wavelet transforms."""
@@ -180,6 +182,8 @@ class WaveletTransformer(ClipTransformer):
 
 class StridedTransformer(ClipTransformer):
     """Without wavelets: strided convolutions down, a skip, and pixel shuffles up; about as many parameters."""
+
+    head: nn.Conv2d
 
     def build_ends(self, num_feat: int) -> None:
         """Make the convolutions down and up."""
