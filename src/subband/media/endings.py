@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, BinaryIO
 
 _HEAD = 4096
@@ -29,6 +31,13 @@ def is_cut_off(container: Any, end: int | None) -> bool:
         return False
     with open(container.name.removeprefix("file:"), "rb") as file:
         return check(file, container.size)
+
+
+def is_gif_cut_off(path: Path) -> bool:
+    """Whether a GIF file lacks the byte at which all its pictures have been; zeros behind it do not count."""
+    with open(path, "rb") as file:
+        file.seek(max(os.fstat(file.fileno()).st_size - _HEAD, 0))
+        return not file.read().rstrip(b"\0").endswith(b";")
 
 
 def _matroska(file: BinaryIO, size: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from fractions import Fraction
@@ -13,6 +14,8 @@ import numpy as np
 
 from subband.files import shown
 from subband.media.containers import is_pipe
+from subband.media.decoding import Damage
+from subband.media.endings import is_gif_cut_off
 from subband.media.frames import (
     BaseReader,
     ClipDetails,
@@ -258,6 +261,8 @@ class AnimationReader(_ImageReader):
                     self._image.seek(index + self._hidden)
                     pixels = as_frame(decode(self._image))
             yield _resized(pixels, size)
+        if indices.stop == self.info.num_frames and self._image.format == "GIF" and is_gif_cut_off(self.path):
+            warnings.warn(Damage(is_cut=True).describe(self.path), stacklevel=2)
 
 
 def _resized(pixels: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
