@@ -24,6 +24,7 @@ ORDER = (
     "video_models_macs",
     "restoration",
     "restoration_command",
+    "deblurring",
     "classification",
     "classification_batch_32",
     "classification_compiled",
