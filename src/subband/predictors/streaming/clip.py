@@ -95,12 +95,11 @@ def stream_clip(
 
     Reading, `process` and encoding run side by side, `process` in the calling thread. Times of frames, pixel aspect and
     color tags are kept; audio, subtitles, chapters and metadata of a video are copied at the end. Results are stored in
-    segments in the folder `TARGET.parts` beside the output. When the job is stopped (Ctrl-C, a crash, a kill), the same
-    call goes on after the last finished segment; another call is refused as long as that folder is there. The results
-    and their times are the same. A video encoder with loss, however, begins anew where the job was stopped, or where a
-    segment took two minutes, so what it stores of the frames up to the planned end of that segment may differ within
-    its loss; all before and after is stored the same, and so are folders and animations. A warning names what is not
-    kept (transparency, more than 8 bits) and more than an hour of work.
+    segments in the folder `TARGET.parts` beside the output. When the job is stopped, the same call goes on after the
+    last finished segment; another call is refused as long as that folder is there. Results and times are the same; only
+    an encoder with loss, which begins anew where the job was stopped or a segment took two minutes, may store the
+    frames up to the planned end of that segment otherwise, within its loss. A warning names what is not kept
+    (transparency, more than 8 bits) and more than an hour of work.
 
     Args:
         source: Video file, animated image or folder of images.
@@ -113,8 +112,7 @@ def stream_clip(
         duration: How much to take, likewise; None for all.
         size: Scales frames before they are processed: height and width, or the longest side.
         fps: Frames per second of a clip without times, 10 by default; refused beside one that has its own.
-        segment_frames: A segment ends with the window that reaches this many frames, or early after two minutes; the
-            next one then ends where this one would have.
+        segment_frames: A segment ends with the window that reaches this many frames, or early after two minutes.
         options: Options of the video encoder by FFmpeg's names.
         settings: What else the result depends on, such as the name of a function; compared when a job goes on.
         overwrite: Replaces an existing output.
@@ -128,8 +126,7 @@ def stream_clip(
         FileNotFoundError: If there is no source, or no folder for the output.
         TypeError: If `window` or `overlap` is given beside a `NetworkRunner`, which has its own.
         ValueError: If the clip cannot be read or is a pipe, an argument or the rate is out of range, the result is too
-            long for an animation, `process` returns another number of frames, or there is an unfinished job with other
-            settings.
+            long for an animation, `process` returns another number of frames, or an unfinished job has other settings.
 
     Example:
         >>> import torch
@@ -142,17 +139,15 @@ def stream_clip(
     source, target, span = Path(source), Path(target), Span.of(start, duration)
     _check(source, target, segment_frames, overwrite)
     process = _as_window_process(process, window, overlap)
-    part = {"start": str(span.start), "duration": str(span.duration)}
+    part: dict[str, Any] = {"start": str(span.start), "duration": str(span.duration)}
     with open_clip(source) as reader:
         rate = clip_rate(reader, fps)
-        arguments = {"scene_cuts": scene_cuts, "size": size, "fps": rate, "segment_frames": segment_frames}
-        facts = {**_identity(source), **process.facts, **arguments, **part, "options": options, "settings": settings}
+        part |= {"scene_cuts": scene_cuts, "size": size, "fps": rate, "segment_frames": segment_frames}
+        facts = {**_identity(source), **process.facts, **part, "options": options, "settings": settings}
         work = WorkFolder(target, facts, _style(reader, target, rate, span, options))
         if not work.is_complete:
             sides = _sides(reader, size, process.facts.get("scale", 1))
-            _check_length(reader, target, span, rate, sides)
-            _warn_of_losses(reader)
-            _warn_of_odd_sides(reader, target, *sides)
+            _look_ahead(reader, target, span, rate, sides)
             frames = marked(_frames(reader, work.restart, span, rate, size), scene_cuts)
             meter = _Meter(source, span.num_frames(reader.details.about_frames, rate), work.restart.done, progress)
             _fill(work, process, frames, segment_frames, meter)
@@ -259,6 +254,13 @@ def _style(reader: ClipReader, target: Path, rate: float, span: Span, options: M
 def _frames(reader: ClipReader, restart: Restart, span: Span, rate: float, size: Size) -> Iterator[Frame]:
     first = restart.first - restart.lead
     return span_frames(reader, span, rate, first=first, before=restart.before, size=size)
+
+
+def _look_ahead(reader: ClipReader, target: Path, span: Span, rate: float, sides: tuple[int, int]) -> None:
+    """Says before the work what will not fit, and what will not be kept."""
+    _check_length(reader, target, span, rate, sides)
+    _warn_of_losses(reader)
+    _warn_of_odd_sides(reader, target, *sides)
 
 
 def _warn_of_losses(reader: ClipReader) -> None:
