@@ -93,13 +93,13 @@ def stream_clip(
 ) -> int:
     """Sends a clip through a function or network in overlapping windows and writes the result, in bounded memory.
 
-    Reading, `process` and encoding run side by side, `process` in the calling thread. Times of frames, pixel aspect and
-    color tags are kept; audio, subtitles, chapters and metadata of a video are copied at the end. Results are stored in
+    Reading, `process` (in the calling thread) and encoding run side by side. Times of frames, pixel aspect and color
+    tags are kept; audio, subtitles, chapters and metadata of a video are copied at the end. Results are stored in
     segments in the folder `TARGET.parts` beside the output. When the job is stopped, the same call goes on after the
     last finished segment; another call is refused as long as that folder is there. Results and times are the same; only
     an encoder with loss, which begins anew where the job was stopped or a segment took two minutes, may store the
-    frames up to the planned end of that segment otherwise, within its loss. A warning names what is not kept
-    (transparency, more than 8 bits) and more than an hour of work.
+    frames up to the planned end of that segment otherwise, within its loss. A warning names what is not kept, such as
+    transparency, and more than an hour of work.
 
     Args:
         source: Video file, animated image or folder of images.
@@ -143,11 +143,10 @@ def stream_clip(
     with open_clip(source) as reader:
         rate = clip_rate(reader, fps)
         part |= {"scene_cuts": scene_cuts, "size": size, "fps": rate, "segment_frames": segment_frames}
-        facts = {**_identity(source), **process.facts, **part, "options": options, "settings": settings}
-        work = WorkFolder(target, facts, _style(reader, target, rate, span, options))
+        part |= {**process.facts, "options": options, "settings": settings}
+        work = WorkFolder(target, _identity(source) | part, _style(reader, target, rate, span, options))
         if not work.is_complete:
-            sides = _sides(reader, size, process.facts.get("scale", 1))
-            _look_ahead(reader, target, span, rate, sides)
+            _look_ahead(reader, target, span, rate, _sides(reader, size, process.facts.get("scale", 1)))
             frames = marked(_frames(reader, work.restart, span, rate, size), scene_cuts)
             meter = _Meter(source, span.num_frames(reader.details.about_frames, rate), work.restart.done, progress)
             _fill(work, process, frames, segment_frames, meter)
