@@ -39,6 +39,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "DCTResNet": {"img_size": 64, "depths": (1, 1, 1, 1), "width": 8, "num_classes": 3},
     "ESTRNN": {"n_features": 4, "n_blocks": 1},
     "FTDeblur": {"channels": 4, "n_feat": 1, "n_rec": 1, "groups": 2, "frames": 3},
+    "MotionUNet": {"dims": (4, 8), "depth": 1},
     "ResidualUNet": {"dims": (4, 8), "depth": 1, "frames": 3},
     "VDDiff": VD_DIFF,
     "VDDiffStage1": VD_DIFF,
