@@ -55,7 +55,8 @@ def train_all(seeds: Sequence[int], runs: Path, photos: Path | None) -> None:
             code = subband_command([*words, *data, *(["--resume"] if was_begun else [])])
             record = folder / CPU_SECONDS
             before = json.loads(record.read_text()) if record.is_file() else 0.0
-            record.write_text(json.dumps(before + time.process_time() - started))
+            if folder.is_dir():
+                record.write_text(json.dumps(before + time.process_time() - started))
             if code:
                 raise SystemExit(code)
 

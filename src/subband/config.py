@@ -331,17 +331,19 @@ def load_recipe(source: str | Path, overrides: dict[str, Any] | None = None) -> 
     return build_recipe(merge(read_recipe(source), overrides or {}), str(source))
 
 
+_FREE_KEYS = {
+    part.name
+    for kind in (ModelConfig, OptimConfig)
+    for part in dataclasses.fields(kind)
+    if part.default_factory is dict
+}
+
+
 def flatten(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested settings with dotted keys; mappings whose keys are free, such as `args`, stay whole."""
-    free = {
-        part.name
-        for kind in (ModelConfig, OptimConfig)
-        for part in dataclasses.fields(kind)
-        if part.default_factory is dict
-    }
     flat: dict[str, Any] = {}
     for key, value in settings.items():
-        if isinstance(value, dict) and key not in free:
+        if isinstance(value, dict) and key not in _FREE_KEYS:
             flat.update(flatten(value, f"{prefix}{key}."))
         else:
             flat[prefix + key] = value

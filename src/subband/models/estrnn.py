@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from subband.layers.memory_format import channels_last_on_cpu, channels_last_weights
-from subband.models.fresh_weights import he_weights
+from subband.models.fresh_weights import he_weights, zero_weights
 from subband.models.protocols.restoration import ChannelOrder, RestorationModel
 
 __all__ = ["ESTRNN"]
@@ -210,8 +210,7 @@ class ESTRNN(RestorationModel):
             nn.Conv2d(n_features, COLORS, 5, padding=2),
         )
         if residual:
-            for value in self.decoder[-1].parameters():
-                nn.init.zeros_(value)
+            zero_weights(self.decoder[-1])
             he_weights(self, (part.fuse for part in self.modules() if isinstance(part, ResidualDenseBlock)))
         channels_last_weights(self)
 

@@ -19,7 +19,7 @@ from subband.layers.frequency_block import FrequencySpatialBlock
 from subband.layers.memory_format import channels_last_on_cpu, channels_last_weights
 from subband.layers.spectral_alignment import PyramidAlignment, conv_act
 from subband.layers.temporal_energy import EnergyMode, TemporalEnergyAggregation
-from subband.models.fresh_weights import he_weights
+from subband.models.fresh_weights import he_weights, zero_weights
 from subband.models.protocols.restoration import BorderMode, RestorationModel
 
 __all__ = ["FTDeblur"]
@@ -137,8 +137,7 @@ class FTDeblur(RestorationModel):
         self.reconstruction = nn.ModuleList(block(i % SPECTRAL_EVERY == SPECTRAL_EVERY - 1) for i in range(n_rec))
         self.upsampling = nn.ModuleList(nn.Conv2d(channels, 4 * channels, 3, padding=1) for _ in range(2))
         self.tail = nn.Sequential(*conv_act(channels, channels), nn.Conv2d(channels, COLORS, 3, padding=1))
-        for value in self.tail[-1].parameters():
-            nn.init.zeros_(value)
+        zero_weights(self.tail[-1])
         he_weights(self, (part.conv2 for part in self.modules() if isinstance(part, SpatialBlock)), slope=SLOPE)
         channels_last_weights(self)
 

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from subband.layers.exporting import is_exporting
 from subband.layers.memory_format import channels_last_on_cpu, channels_last_weights
-from subband.models.fresh_weights import he_weights
+from subband.models.fresh_weights import he_weights, zero_weights
 from subband.models.protocols.restoration import RestorationModel
 
 __all__ = ["ResidualUNet"]
@@ -88,8 +88,7 @@ class ResidualUNet(RestorationModel):
         self.up = nn.ModuleList(nn.ConvTranspose2d(coarse, fine, 2, stride=2) for fine, coarse in pairs)
         self.decoder = nn.ModuleList(blocks(dim) for dim in dims[:-1])
         self.head = nn.Conv2d(dims[0], COLORS * patch**2, 3, padding=1)
-        for value in self.head.parameters():
-            nn.init.zeros_(value)
+        zero_weights(self.head)
         he_weights(self, (part.end for part in self.modules() if isinstance(part, UNetBlock)))
         channels_last_weights(self)
 

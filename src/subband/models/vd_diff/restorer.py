@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from subband.layers.memory_format import channels_last_on_cpu, channels_last_weights
+from subband.models.fresh_weights import zero_weights
 from subband.models.vd_diff.layers import SLOPE, leaky_relu, to_clip, to_frames
 from subband.models.vd_diff.propagation import Propagation
 from subband.models.vd_diff.transformer import PriorTransformer
@@ -81,8 +82,7 @@ class ClipTransformer(nn.Module):
     ) -> None:
         super().__init__()
         self.build_ends(num_feat)
-        for value in self.head.parameters():
-            nn.init.zeros_(value)
+        zero_weights(self.head)
         self.transformer = PriorTransformer(num_feat, num_blocks, heads, prior_dim, bias=bias)
         self.backward_propagation, self.forward_propagation = (
             Propagation(
