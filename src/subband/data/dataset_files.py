@@ -13,6 +13,7 @@ from subband.files import shown
 
 Item = TypeVar("Item")
 
+_MAX_LISTED = 20  # problems named in a message
 SPLITS = ("train", "val", "test")
 
 
@@ -72,6 +73,17 @@ def map_array(path: Path) -> np.ndarray:
         if not isinstance(array, np.ndarray):
             raise ValueError("it is an archive of several")
     return array
+
+
+def listed_problems(problems: Sequence[str]) -> str:
+    """What is wrong with files, the first twenty of them.
+
+    Example:
+        >>> listed_problems(["a.png is empty.", "b.png is cut off"])
+        'a.png is empty; b.png is cut off'
+    """
+    listed = [problem.rstrip(".") for problem in problems[:_MAX_LISTED]]
+    return "; ".join([*listed, *(["..."] if len(problems) > _MAX_LISTED else [])])
 
 
 def hold_out_last(num_items: int, fraction: float, gap: int = 0) -> tuple[slice, slice]:

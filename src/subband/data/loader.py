@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, distributed
 from torch.utils.data import DataLoader, Dataset
 
+from subband.data.dataset_files import listed_problems
 from subband.data.random import permutation, uniform
 from subband.data.spec import DamagedFileError, SampleSource, SupportsBatch, SupportsCheck
 from subband.signals import STOP_SIGNALS
@@ -16,7 +17,6 @@ from subband.signals import STOP_SIGNALS
 _BAD_FILE = (DamagedFileError, FileNotFoundError, PermissionError, IsADirectoryError)
 _KINDS = (*_BAD_FILE, OSError, ImportError, TypeError, ValueError)  # what the user is told in one sentence
 _MAX_SUBSTITUTES = 32
-_MAX_LISTED = 20
 
 
 class SampleLoader:
@@ -183,7 +183,7 @@ class SampleLoader:
         )
 
     def _listed(self, indices: Sequence[int]) -> str:
-        return _joined(list(dict.fromkeys(self.left_out[index] for index in indices)))
+        return listed_problems(list(dict.fromkeys(self.left_out[index] for index in indices)))
 
     def _check_empty(self, is_empty: bool) -> None:
         """Refuse data of which nothing is left; processes that train together need equally many batches."""
@@ -235,7 +235,7 @@ def check_readable(dataset: SampleSource, what: str) -> None:
             reasons[_reason(error)] = None
         else:
             return
-    raise ValueError(f"none of {len(dataset)} {what} samples can be read: {_joined(list(reasons))}")
+    raise ValueError(f"none of {len(dataset)} {what} samples can be read: {listed_problems(list(reasons))}")
 
 
 class _Found(NamedTuple):
@@ -286,10 +286,6 @@ class _KeyedBatches(Dataset[Any]):
         if self.is_full:
             raise ValueError(f"too many samples cannot be read, among them: {'; '.join(list(left_out.values())[:3])}")
         return []
-
-
-def _joined(reasons: Sequence[str]) -> str:
-    return "; ".join([*reasons[:_MAX_LISTED], *(["..."] if len(reasons) > _MAX_LISTED else [])])
 
 
 def _reason(error: Exception) -> str:

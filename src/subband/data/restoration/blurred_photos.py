@@ -15,14 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from subband.data.dataset_files import SPLITS, deal_out, has_split_folders
+from subband.data.dataset_files import SPLITS, deal_out, has_split_folders, listed_problems
 from subband.data.restoration.draws import Draws
 from subband.data.restoration.moving_photo import MovingPhoto
 from subband.data.restoration.pairs import ClipPairs, PairData, PairSource, PairSpec
 from subband.data.restoration.photo_library import DrawnScenes, PhotoFiles, PhotoLibrary, StoredPhotos
 from subband.data.restoration.settings import BlurSettings
 from subband.data.spec import DamagedFileError, check_index, image_size
-from subband.data.video.folder import listed_problems
 from subband.data.video.photo_tiles import read_photos
 from subband.files import shown
 from subband.media.picture_files import find_pictures, warn_animated, warn_left_out

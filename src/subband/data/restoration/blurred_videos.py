@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from subband.data.dataset_files import listed_problems
 from subband.data.restoration.draws import Draws
 from subband.data.restoration.moving_video import Passage, exposed, reach_of
 from subband.data.restoration.paired_files import CropBox
@@ -18,7 +19,7 @@ from subband.data.restoration.response import to_linear
 from subband.data.restoration.sensor import Sensor, Shutter
 from subband.data.restoration.settings import BlurSettings
 from subband.data.spec import DamagedFileError, check_index, image_size, reading_files
-from subband.data.video.folder import Video, listed_problems, split_videos
+from subband.data.video.folder import Video, split_videos
 from subband.media.frames import Frame, working_size
 from subband.media.sources import open_clip
 

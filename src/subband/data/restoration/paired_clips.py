@@ -9,12 +9,11 @@ from pathlib import Path
 
 from torch import Tensor
 
-from subband.data.dataset_files import SPLITS, deal_out, has_split_folders
+from subband.data.dataset_files import SPLITS, deal_out, has_split_folders, listed_problems
 from subband.data.restoration.draws import Draws
 from subband.data.restoration.paired_files import CropBox, PairedClip, find_pairs, read_frames
 from subband.data.restoration.pairs import ClipPairs, PairData, PairSource, PairSpec
 from subband.data.spec import check_index, image_size, reading_files
-from subband.data.video.folder import listed_problems
 
 DEGRADED_NAMES = ("blur", "blurred", "blurry", "degraded", "input", "lq")
 SHARP_NAMES = ("sharp", "gt", "target", "hq")

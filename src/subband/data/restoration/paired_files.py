@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from subband.data.dataset_files import listed_problems
 from subband.data.restoration.pairs import as_frames
-from subband.data.video.folder import listed_problems
 from subband.files import shown
 from subband.media.images import list_images
 from subband.media.picture_files import NO_PICTURE, find_pictures, is_animated

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from subband.data.dataset_files import SPLITS, deal_out, has_split_folders
+from subband.data.dataset_files import SPLITS, deal_out, has_split_folders, listed_problems
 from subband.data.random import uniform
 from subband.data.spec import Clips, ClipSpec, DamagedFileError, VideoData, check_index, image_size, reading_files
 from subband.files import shown
@@ -22,7 +22,6 @@ Fit = Literal["crop", "stretch"]
 
 _TEXT_SUFFIXES = frozenset({".csv", ".json", ".md", ".txt", ".yaml", ".yml"})
 _FRAMES_AT_ONCE = 256
-_MAX_LISTED = 20  # problems named in a message
 
 
 class Video(NamedTuple):
@@ -280,17 +279,6 @@ def find_videos(folder: Path, num_frames: int) -> list[Video]:
     if problems:
         warnings.warn(f"left out {len(problems)} of {len(videos) + len(problems)} files: {listed}", stacklevel=2)
     return videos
-
-
-def listed_problems(problems: Sequence[str]) -> str:
-    """What is wrong with files, the first twenty of them.
-
-    Example:
-        >>> listed_problems(["a.png is empty.", "b.png is cut off"])
-        'a.png is empty; b.png is cut off'
-    """
-    listed = [problem.rstrip(".") for problem in problems[:_MAX_LISTED]]
-    return "; ".join([*listed, *(["..."] if len(problems) > _MAX_LISTED else [])])
 
 
 def _candidates(folder: Path) -> tuple[list[Path], list[str]]:
