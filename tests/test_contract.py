@@ -202,6 +202,7 @@ def loss_examples() -> dict[str, Example]:
         "fft_modulus_loss": (losses.fft_modulus_loss, *CLIPS),
         "focal_frequency_loss": (lambda a, b: losses.focal_frequency_loss(a, b, patch_factor=2), *CLIPS),
         "high_focal_frequency_loss": (lambda a, b: losses.high_focal_frequency_loss(a, b, level=2), *CLIPS),
+        "psnr_loss": (losses.psnr_loss, *CLIPS),
         "subband_focal_loss": (losses.subband_focal_loss, *CLIPS),
     }
     return {name: Example(call, tuple(inputs)) for name, (call, *inputs) in found.items()}

@@ -20,6 +20,7 @@ from subband.losses.focal_frequency import (
 )
 from subband.losses.fourier import fft_amplitude_phase_loss, fft_charbonnier_loss, fft_l1_loss, fft_modulus_loss
 from subband.losses.pairs import pair
+from subband.losses.peak_signal import psnr_loss
 
 __all__ = [
     "LOSSES",
@@ -36,6 +37,7 @@ __all__ = [
     "focal_frequency_loss",
     "high_focal_frequency_loss",
     "high_frequency_mask",
+    "psnr_loss",
     "subband_focal_loss",
 ]
 
@@ -62,6 +64,10 @@ def _charbonnier(*, eps: float = 1e-3, over_colors: bool = False) -> Loss:
 
 def _fft_charbonnier(*, eps: float = 1e-3) -> Loss:
     return partial(fft_charbonnier_loss, eps=eps)
+
+
+def _psnr(*, eps: float = 1e-8) -> Loss:
+    return partial(psnr_loss, eps=eps)
 
 
 def _fft_amplitude_phase(*, amplitude_weight: float = 1.0, phase_weight: float = 1.0, eps: float = 1e-4) -> Loss:
@@ -100,6 +106,7 @@ LOSSES: dict[str, Callable[..., Loss]] = {
     "high_focal_frequency": partial(HighFocalFrequencyLoss, loss_weight=1.0),
     "l1": _l1,
     "mse": _mse,
+    "psnr": _psnr,
 }
 
 

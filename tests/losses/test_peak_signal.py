@@ -1,0 +1,43 @@
+"""The mean square error in dB."""
+
+import pytest
+import torch
+
+from subband.losses import psnr_loss
+from subband.metrics import psnr
+
+
+def test_value_is_psnr_with_a_minus_sign(rng: torch.Generator) -> None:
+    pred, target = torch.rand(2, 3, 4, 3, 8, 9, generator=rng, dtype=torch.float64)
+    wanted = torch.stack([10 * (a - b).square().mean().log10() for a, b in zip(pred, target, strict=True)]).mean()
+    torch.testing.assert_close(psnr_loss(pred, target, eps=1e-12), wanted)
+    assert float(psnr_loss(pred[:1, 0], target[:1, 0])) == pytest.approx(
+        -float(psnr(pred[:1, 0], target[:1, 0]).mean())
+    )
+
+
+def test_samples_count_alike_and_perfect_ones_are_finite() -> None:
+    target = torch.zeros(2, 5)
+    pred = torch.tensor([[0.1], [0.001]]).expand(2, 5).clone().requires_grad_()
+    loss = psnr_loss(pred, target)
+    assert float(loss.detach()) == pytest.approx(-(20 + 59.957) / 2, abs=1e-3)  # eps takes 0.043 of 60 dB
+    loss.backward()
+    assert pred.grad is not None
+    assert float(pred.grad[1, 0]) > 50 * float(pred.grad[0, 0])
+    perfect = torch.zeros(1, 5, requires_grad=True)
+    loss = psnr_loss(perfect, torch.zeros(1, 5))
+    loss.backward()
+    assert float(loss.detach()) == pytest.approx(-80)
+    assert perfect.grad is not None
+    assert not perfect.grad.any()
+
+
+def test_what_is_refused() -> None:
+    assert psnr_loss(torch.zeros(0, 3), torch.zeros(0, 3)) == 0
+    assert psnr_loss(torch.zeros(2, 0), torch.zeros(2, 0)) == 0
+    with pytest.raises(ValueError, match="eps must be positive, got 0"):
+        psnr_loss(torch.zeros(2), torch.zeros(2), eps=0)
+    with pytest.raises(ValueError, match=r"pred must be \(B, \.\.\.\)"):
+        psnr_loss(torch.tensor(0.0), torch.tensor(0.0))
+    with pytest.raises(ValueError, match="pred and target must have one shape"):
+        psnr_loss(torch.zeros(2), torch.zeros(3))
