@@ -11,7 +11,7 @@ __all__ = ["psnr_loss"]
 
 
 def psnr_loss(pred: Tensor, target: Tensor, *, eps: float = 1e-8) -> Tensor:
-    """Mean of `10 log10(mse + eps)` over the samples of a batch: the PSNR in dB with a minus sign, for values in [0, 1].
+    """Mean of `10 log10(mse + eps)` over the samples of a batch: the PSNR in dB times -1, for values in [0, 1].
 
     NAFNet was trained with it (Chen et al., ECCV 2022). Where samples differ in how much can be gained, the mean square
     error cares for the worst ones only; here a sample that is nearly right must be kept so.
