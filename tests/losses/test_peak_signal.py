@@ -1,9 +1,11 @@
 """The mean square error in dB."""
 
+import math
+
 import pytest
 import torch
 
-from subband.losses import psnr_loss
+from subband.losses import harm_loss, psnr_loss
 from subband.metrics import psnr
 
 
@@ -41,3 +43,18 @@ def test_what_is_refused() -> None:
         psnr_loss(torch.tensor(0.0), torch.tensor(0.0))
     with pytest.raises(ValueError, match="pred and target must have one shape"):
         psnr_loss(torch.zeros(2), torch.zeros(3))
+
+
+def test_harm_counts_what_became_worse_only(rng: torch.Generator) -> None:
+    target = torch.rand(3, 2, 4, 4, generator=rng)
+    given = target + torch.tensor([0.1, 0.1, 0.1]).view(3, 1, 1, 1)
+    pred = (target + torch.tensor([0.01, 0.1, 0.2]).view(3, 1, 1, 1)).requires_grad_()
+    loss = harm_loss(pred, target, given)
+    assert float(loss.detach()) == pytest.approx((0 + 0 + 20 * math.log10(2)) / 3, rel=1e-4)
+    loss.backward()
+    assert pred.grad is not None
+    assert not pred.grad[0].any()
+    assert pred.grad[2].all()
+    assert harm_loss(target[:0], target[:0], given[:0]) == 0
+    with pytest.raises(ValueError, match="given must have the shape of target"):
+        harm_loss(target, target, given[:, :1])

@@ -44,6 +44,19 @@ def test_places_along_the_motion_are_what_was_there_and_will_be(across, down):
         assert (sample - wanted).abs().mean() < 0.1 * wanted.abs().mean()
 
 
+def test_places_across_the_motion_lie_beside_it():
+    window = torch.stack([waves(2.0, 1.0, time) for time in (-1, 0, 1)], 1)
+    plain, more = along_motion(window), along_motion(window, (-0.5, 1.0))
+    assert more.shape[1] == plain.shape[1] + 6
+    assert torch.equal(more[:, :27], plain[:, :27])
+    assert torch.equal(more[:, 33:], plain[:, 27:])
+    frame = inner(plain[:, :3])
+    for place, sample in zip((-0.5, 1.0), inner(more[:, 27:33]).split(3, 1), strict=True):
+        wanted = inner(waves(-1.0, 2.0, -place)) - frame  # a step of (2, 1), turned by a right angle
+        assert wanted.abs().mean() > 0.01
+        assert (sample - wanted).abs().mean() < 0.1 * wanted.abs().mean()
+
+
 @pytest.mark.parametrize(("across", "down"), MOVEMENTS)
 def test_neighbors_are_brought_to_the_place_of_the_frame(across, down):
     change = inner(waves(across, down, 1) - waves(across, down, 0)).abs().mean()

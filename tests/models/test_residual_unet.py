@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from subband.models.residual_unet import ResidualUNet, UNetBlock
+from subband.models.residual_unet import FrameGate, ResidualUNet, UNetBlock
 
 
 def trained(**args):
@@ -51,3 +51,29 @@ def test_fresh_features_keep_their_size(rng):
 def test_what_is_not_positive_is_refused():
     with pytest.raises(ValueError, match=r"patch must be positive, got \(4,\), 1, 3 and 0"):
         ResidualUNet(dims=(4,), depth=1, frames=3, patch=0)
+
+
+@torch.no_grad()
+def test_a_gate_begins_open_and_sees_the_whole_frame(rng):
+    model, clip = trained(frames=3, gated=True), torch.rand(1, 3, 3, 16, 112, generator=rng)
+    plain = ResidualUNet(dims=(4, 8), depth=1, frames=3).eval()
+    plain.load_state_dict({name: value for name, value in model.state_dict().items() if "gate" not in name})
+    assert torch.equal(model(clip), plain(clip))
+    torch.nn.init.normal_(model.gate.head.weight)
+    far = clip.clone()
+    far[..., 100:] = 0.5
+    assert torch.equal(plain(far)[..., :8], plain(clip)[..., :8])  # too far for convolutions
+    assert not torch.allclose(model(far)[..., :8], model(clip)[..., :8], atol=1e-4)
+
+
+def test_factors_of_a_gate(rng):
+    gate = FrameGate((2, 3), hidden=5)
+    features = [torch.randn(4, 2, 8, 6, generator=rng), torch.randn(4, 3, 4, 3, generator=rng)]
+    assert all(
+        torch.equal(factor, torch.ones(4, dim, 1, 1)) for factor, dim in zip(gate(features), (3, 2), strict=True)
+    )
+    torch.nn.init.normal_(gate.head.weight, std=9)
+    coarsest, finest = gate(features)
+    assert (coarsest.shape, finest.shape) == ((4, 3, 1, 1), (4, 2, 1, 1))
+    assert 0 <= torch.cat([coarsest, finest], 1).min() < 0.9
+    assert 1.1 < torch.cat([coarsest, finest], 1).max() <= 2

@@ -20,7 +20,7 @@ from subband.losses.focal_frequency import (
 )
 from subband.losses.fourier import fft_amplitude_phase_loss, fft_charbonnier_loss, fft_l1_loss, fft_modulus_loss
 from subband.losses.pairs import pair
-from subband.losses.peak_signal import psnr_loss
+from subband.losses.peak_signal import harm_loss, psnr_loss
 
 __all__ = [
     "LOSSES",
@@ -35,6 +35,7 @@ __all__ = [
     "fft_l1_loss",
     "fft_modulus_loss",
     "focal_frequency_loss",
+    "harm_loss",
     "high_focal_frequency_loss",
     "high_frequency_mask",
     "psnr_loss",

@@ -1,4 +1,4 @@
-"""The mean square error on a logarithmic scale, on which an error that is small counts as much as one that is large."""
+"""The mean square error on a logarithmic scale, on which a small error counts as much as a large one."""
 
 import math
 
@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from subband.losses.pairs import pair
+from subband.transforms.arguments import check_dtype
 
-__all__ = ["psnr_loss"]
+__all__ = ["harm_loss", "psnr_loss"]
 
 
 def psnr_loss(pred: Tensor, target: Tensor, *, eps: float = 1e-8) -> Tensor:
@@ -32,6 +33,42 @@ def psnr_loss(pred: Tensor, target: Tensor, *, eps: float = 1e-8) -> Tensor:
         >>> psnr_loss(torch.zeros(2, 3), torch.full((2, 3), 0.1))
         tensor(-20.0000)
     """
+    errors = _decibels(pred, target, eps)
+    return errors.mean() if errors.numel() else errors.sum()
+
+
+def harm_loss(pred: Tensor, target: Tensor, given: Tensor, *, eps: float = 1e-8) -> Tensor:
+    """Mean over the samples of a batch of the dB by which they became worse, 0 for those that became better.
+
+    Ours: beside another loss it says how much more a loss counts than a gain, for networks that must leave alone what
+    they cannot improve.
+
+    Args:
+        pred: Restored samples `(B, ...)`, of one axis at least.
+        target: What they should be, of the same shape.
+        given: What they were before, of the same shape.
+        eps: As for `psnr_loss`.
+
+    Returns:
+        Scalar in dB, at least 0; 0 for tensors without values.
+
+    Raises:
+        TypeError: If one of them is not floating.
+        ValueError: If shapes differ, there is no batch axis, or `eps` is not positive.
+
+    Example:
+        >>> harm_loss(torch.full((2, 3), 0.1), torch.zeros(2, 3), torch.full((2, 3), 0.01))
+        tensor(19.9996)
+    """
+    check_dtype(given, "given")
+    if given.shape != target.shape:
+        raise ValueError(f"given must have the shape of target, got {tuple(given.shape)}, {tuple(target.shape)}")
+    change = _decibels(pred, target, eps) - _decibels(given, target, eps)
+    return change.relu().mean() if change.numel() else change.sum()
+
+
+def _decibels(pred: Tensor, target: Tensor, eps: float) -> Tensor:
+    """`10 log10(mse + eps)` of every sample, `(B,)`; nothing, connected to `pred`, where there are no values."""
     pred, target = pair(pred, target)
     if eps <= 0:
         raise ValueError(f"eps must be positive, got {eps}")
@@ -39,6 +76,5 @@ def psnr_loss(pred: Tensor, target: Tensor, *, eps: float = 1e-8) -> Tensor:
         raise ValueError("pred must be (B, ...), got a scalar")
     square = (pred - target).square()
     if not square.numel():
-        return square.sum()
-    errors = square.reshape(len(square), -1).mean(1)
-    return torch.log(errors + eps).mean() * (10 / math.log(10))
+        return square.flatten()
+    return torch.log(square.reshape(len(square), -1).mean(1) + eps) * (10 / math.log(10))

@@ -15,7 +15,7 @@ from subband.layers.memory_format import channels_last_on_cpu, channels_last_wei
 from subband.models.fresh_weights import he_weights, zero_weights
 from subband.models.protocols.restoration import RestorationModel
 
-__all__ = ["ResidualUNet"]
+__all__ = ["FrameGate", "ResidualUNet"]
 
 COLORS = 3
 
@@ -46,6 +46,36 @@ class UNetBlock(nn.Module):
         return x + self.body(x)
 
 
+class FrameGate(nn.Module):
+    """How much of each channel counts, told by the whole frame: a shutter is open equally long for all parts of it.
+
+    As squeeze and excitation (Hu et al., CVPR 2018), but over the features of all resolutions together. A fresh gate
+    changes nothing.
+
+    Args:
+        dims: Channels C of every resolution.
+        hidden: Channels in between.
+
+    Shape:
+        features `(B, C, h, w)` of every resolution, the coarsest last; factors in (0, 2), `(B, C, 1, 1)`, for the
+        coarsest and for the finest one.
+    """
+
+    def __init__(self, dims: Sequence[int], hidden: int = 64) -> None:
+        super().__init__()
+        self.sizes = (dims[-1], dims[0])
+        self.mix = nn.Linear(2 * sum(dims), hidden)
+        self.head = nn.Linear(hidden, sum(self.sizes))
+        zero_weights(self.head)
+
+    def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Factors for the coarsest and the finest resolution."""
+        means = [values.mean((2, 3)) for x in features for values in (x, x.abs())]
+        factors = 2 * torch.sigmoid(self.head(torch.relu(self.mix(torch.cat(means, 1)))))
+        coarsest, finest = factors[..., None, None].split(self.sizes, 1)
+        return coarsest, finest
+
+
 class ResidualUNet(RestorationModel):
     """Convolutions alone: the frames of a window side by side, down and up again, added to the middle frame.
 
@@ -56,6 +86,7 @@ class ResidualUNet(RestorationModel):
         depth: Residual blocks at each, on the way down and on the way up.
         frames: Frames of a window; the middle one is number `frames // 2`.
         patch: Side of the squares of pixels that the network handles as one place; 2 makes it four times as fast.
+        gated: Let the whole frame decide how much of each channel counts.
 
     Shape:
         frames `(B, T, 3, H, W)` in [0, 1], RGB, T at least `frames`; result `(B, T - frames + 1, 3, H, W)`, not
@@ -70,7 +101,15 @@ class ResidualUNet(RestorationModel):
         True
     """
 
-    def __init__(self, *, dims: Sequence[int] = (48, 96, 192), depth: int = 2, frames: int = 5, patch: int = 1) -> None:
+    def __init__(
+        self,
+        *,
+        dims: Sequence[int] = (48, 96, 192),
+        depth: int = 2,
+        frames: int = 5,
+        patch: int = 1,
+        gated: bool = False,
+    ) -> None:
         super().__init__(past_frames=frames // 2, future_frames=max(frames - 1 - frames // 2, 0))
         if not dims or min(*dims, depth, frames, patch) < 1:
             raise ValueError(
@@ -87,6 +126,7 @@ class ResidualUNet(RestorationModel):
         self.down = nn.ModuleList(nn.Conv2d(fine, coarse, 2, stride=2) for fine, coarse in pairs)
         self.up = nn.ModuleList(nn.ConvTranspose2d(coarse, fine, 2, stride=2) for fine, coarse in pairs)
         self.decoder = nn.ModuleList(blocks(dim) for dim in dims[:-1])
+        self.gate = FrameGate(dims) if gated else None
         self.head = nn.Conv2d(dims[0], COLORS * patch**2, 3, padding=1)
         zero_weights(self.head)
         he_weights(self, (part.end for part in self.modules() if isinstance(part, UNetBlock)))
@@ -125,6 +165,8 @@ class ResidualUNet(RestorationModel):
             skips.append(x)
             x = down(x)
         x = self.checkpointed(self.encoder[-1], x)
+        factors = None if self.gate is None else self.gate([*skips, x])
+        x = x if factors is None else x * factors[0]
         for blocks, up, skip in reversed(list(zip(self.decoder, self.up, skips, strict=True))):
             x = self.checkpointed(blocks, up(x) + skip)
-        return F.pixel_shuffle(self.head(x), self.patch)
+        return F.pixel_shuffle(self.head(x if factors is None else x * factors[1]), self.patch)

@@ -11,6 +11,7 @@ from subband.cli.main import main
 from subband.config import build_recipe, merge
 from subband.data import DATASETS
 from subband.data.restoration.pairs import ClipPairs, PairData, PairSource, PairSpec
+from subband.losses import harm_loss
 from subband.models.checkpoint import load_model
 from subband.tasks.restoration.task import RestorationTask
 from subband.training.checkpoints import DivergenceError
@@ -188,6 +189,27 @@ def test_the_teacher_may_restore_in_the_third_stage(tiny_pairs):
     assert grads["teacher", 1.0] > 0
 
 
+@pytest.mark.parametrize("past_frames", [0, 1])
+def test_harm_compares_frames_with_those_they_were_made_of(past_frames, tiny_pairs):
+    recipe = tiny_pairs(
+        model={"name": "residual_unet", "args": {"dims": [4], "depth": 1, "frames": 3}},
+        data={"args": {"past_frames": past_frames}},
+        loss=[{"name": "l1"}, {"name": "harm", "weight": 2.0, "args": {"eps": 1e-6}}],
+    )
+    data = RestorationTask.build_data(recipe)
+    network = RestorationTask.build_model(recipe, data.spec)
+    task = RestorationTask(recipe, network, data.spec)
+    degraded, sharp = RestorationTask.collate([data.train[0]])
+    assert task.losses((degraded, sharp), "model").terms["harm"] == 0  # a fresh network changes nothing
+    with torch.no_grad():
+        network.head.bias.fill_(0.1)
+    counted = degraded[:, 1:-1]
+    wanted = 2 * harm_loss(counted + 0.1, sharp[:, 1 - past_frames : -1], counted, eps=1e-6)
+    assert wanted > 0
+    torch.testing.assert_close(task.losses((degraded, sharp), "model").terms["harm"], wanted)
+    assert task.validate((list(degraded), list(sharp)))["loss"] > 0
+
+
 @pytest.mark.slow
 def test_stages_resume_wherever_they_were_killed(tiny_pairs, tmp_path, losses, monkeypatch):
     recipe = tiny_pairs(stages=STAGES, trainer={"checkpoint_every_steps": 1, "epochs": 1})
@@ -308,6 +330,8 @@ def test_lpips_is_printed_where_there_are_weights(tmp_path, capsys):
         ({"loss": [{"name": "prior", "args": {"restored_with": "me"}}]}, "must be diffused or teacher, got 'me'"),
         ({"loss": [{"name": "prior", "args": {"eps": 0}}]}, "eps of loss 'prior' must be a positive number, got 0"),
         ({"loss": [{"name": "prior", "args": {"esp": 1.0}}]}, "loss 'prior' has no argument 'esp'; it takes eps, rest"),
+        ({"loss": [{"name": "harm", "args": {"eps": -1.0}}]}, "eps of loss 'harm' must be a positive number, got -1"),
+        ({"loss": [{"name": "harm", "args": {"k": 2}}]}, "loss 'harm' has no argument 'k'; it takes eps"),
         ({"loss": [{"name": "l1"}, {"name": "l1"}]}, "loss 'l1' is named twice"),
         ({"drop_path": {"rate": 0.1}}, "drop_path.rate is set, but model 'residual_unet' has no stochastic depth"),
     ],

@@ -1,4 +1,4 @@
-"""The losses that a recipe of this task may name: those on frames, and one on the priors of VD-Diff."""
+"""The losses that a recipe of this task may name: those on frames, harm, and one on the priors of VD-Diff."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any, NamedTuple, get_args
 from torch import Tensor, nn
 
 from subband.config import LossTerm
-from subband.losses import Loss, build_loss, charbonnier_loss
+from subband.losses import Loss, build_loss, charbonnier_loss, harm_loss
 from subband.models.vd_diff.stages import VDDiffStage2, VDDiffStage3
 from subband.tasks.restoration.networks import Passed, RestoredWith
 
-__all__ = ["PRIOR", "PriorTerm", "RestorationLosses", "loss_table"]
+__all__ = ["HARM", "PRIOR", "PriorTerm", "RestorationLosses", "loss_table"]
 
-PRIOR = "prior"
+HARM, PRIOR = "harm", "prior"
 _EPS = 1e-6  # VD-Diff, whose code adds 1e-12 inside of the root
 
 
@@ -33,15 +33,29 @@ class PriorTerm(NamedTuple):
     restored_with: RestoredWith = "diffused"
 
 
+class HarmTerm(NamedTuple):
+    """The term `harm`: `harm_loss` of restored clips.
+
+    Attributes:
+        weight: Factor in the sum.
+        eps: Mean square error that is as good as none.
+    """
+
+    weight: float
+    eps: float = 1e-8
+
+
 class RestorationLosses(NamedTuple):
     """The terms of a recipe.
 
     Attributes:
         frames: Terms on restored and sharp frames.
+        harm: The term on what became worse, None if the recipe has none.
         prior: The term on priors, None if the recipe has none.
     """
 
     frames: list[tuple[LossTerm, Loss]]
+    harm: HarmTerm | None
     prior: PriorTerm | None
 
     def __call__(self, passed: Passed) -> dict[str, Tensor]:
@@ -49,6 +63,9 @@ class RestorationLosses(NamedTuple):
         values: dict[str, Tensor] = {}
         if passed.frames is not None:
             values |= {term.name: term.weight * loss(passed.frames, passed.sharp) for term, loss in self.frames}
+            if self.harm is not None:
+                harm = harm_loss(passed.frames, passed.sharp, passed.degraded, eps=self.harm.eps)
+                values[HARM] = self.harm.weight * harm
         if self.prior is not None and passed.priors is not None:
             values[PRIOR] = self.prior.weight * charbonnier_loss(*passed.priors, eps=self.prior.eps)
         return values
@@ -65,9 +82,10 @@ def loss_table(terms: Sequence[LossTerm]) -> RestorationLosses:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(f"loss {twice[0]!r} is named twice; give it the sum of the weights.")
-    frames = [(term, build_loss(term.name, term.args)) for term in terms if term.name != PRIOR]
+    frames = [(term, build_loss(term.name, term.args)) for term in terms if term.name not in (HARM, PRIOR)]
+    harm = next((HarmTerm(term.weight, **_arguments(term, HarmTerm)) for term in terms if term.name == HARM), None)
     prior = next((_prior(term) for term in terms if term.name == PRIOR), None)
-    return RestorationLosses(frames, prior)
+    return RestorationLosses(frames, harm, prior)
 
 
 def check_losses(losses: RestorationLosses, model: nn.Module) -> None:
@@ -77,7 +95,7 @@ def check_losses(losses: RestorationLosses, model: nn.Module) -> None:
         ValueError: Saying what is missing.
     """
     name = type(model).__name__
-    if isinstance(model, VDDiffStage2) and (losses.frames or losses.prior is None):
+    if isinstance(model, VDDiffStage2) and (losses.frames or losses.harm or losses.prior is None):
         raise ValueError(f"{name} trains its diffusion alone and restores no frames: its only loss is 'prior'.")
     if losses.prior is None:
         return
@@ -88,14 +106,19 @@ def check_losses(losses: RestorationLosses, model: nn.Module) -> None:
 
 
 def _prior(term: LossTerm) -> PriorTerm:
-    args: dict[str, Any] = dict(term.args)
-    known = ("eps", "restored_with")
-    for key in args:
-        if key not in known:
-            raise TypeError(f"loss 'prior' has no argument {key!r}; it takes {', '.join(known)}")
-    found = PriorTerm(term.weight, **args)
-    if not (isinstance(found.eps, float) and found.eps > 0):
-        raise ValueError(f"eps of loss 'prior' must be a positive number, got {found.eps!r}.")
+    found = PriorTerm(term.weight, **_arguments(term, PriorTerm))
     if found.restored_with not in get_args(RestoredWith):
         raise ValueError(f"restored_with of loss 'prior' must be diffused or teacher, got {found.restored_with!r}.")
     return found
+
+
+def _arguments(term: LossTerm, kind: type[HarmTerm] | type[PriorTerm]) -> dict[str, Any]:
+    """Arguments of a term that are those of its kind, its `eps` a positive number."""
+    known = kind._fields[1:]
+    for key in term.args:
+        if key not in known:
+            raise TypeError(f"loss {term.name!r} has no argument {key!r}; it takes {', '.join(known)}")
+    eps = term.args.get("eps", 1.0)
+    if not (isinstance(eps, float) and eps > 0):
+        raise ValueError(f"eps of loss {term.name!r} must be a positive number, got {eps!r}.")
+    return dict(term.args)

@@ -31,11 +31,13 @@ class Passed(NamedTuple):
     Attributes:
         frames: Restored frames `(B, T', 3, H, W)`, RGB in [0, 1] but not clipped; None in a stage that restores none.
         sharp: The true frames that belong to them.
+        degraded: The degraded frames that belong to them.
         priors: That of the diffusion and that of the teacher, `(B * T, P)` each, where the network has both.
     """
 
     frames: Tensor | None
     sharp: Tensor
+    degraded: Tensor
     priors: tuple[Tensor, Tensor] | None
 
 
@@ -88,16 +90,16 @@ def training_pass(
         restored_with: Whose prior restores in the last stage of VD-Diff.
         generator: Where the noise of a diffusion is drawn from; the global one by default.
     """
-    inputs = model.to_network(degraded)
+    inputs, given = model.to_network(degraded), frames_that_count(degraded, spec)
     if isinstance(model, VDDiffStage1):
         frames, _ = model(inputs, target=sharp)
-        return Passed(model.from_network(frames), sharp, None)
+        return Passed(model.from_network(frames), sharp, given, None)
     if isinstance(model, VDDiffStage2):
         found = model(inputs, target=sharp, generator=generator)
-        return Passed(None, sharp, (found.prior, found.teacher_prior))
+        return Passed(None, sharp, given, (found.prior, found.teacher_prior))
     if isinstance(model, VDDiffStage3):
         found = model(inputs, target=sharp, generator=generator, restored_with=restored_with)
-        return Passed(model.from_network(found.frames), sharp, (found.steps[-1], found.teacher_prior))
+        return Passed(model.from_network(found.frames), sharp, given, (found.steps[-1], found.teacher_prior))
     options = {"generator": generator} if isinstance(model, VDDiff) and generator is not None else {}
     frames = model.from_network(model(inputs, **options))
     first, last = max(model.past_frames, spec.past_frames), max(model.future_frames, spec.future_frames)
@@ -105,6 +107,7 @@ def training_pass(
     return Passed(
         frames[:, first - model.past_frames : end - model.past_frames],
         sharp[:, first - spec.past_frames : end - spec.past_frames],
+        degraded[:, first:end],
         None,
     )
 

@@ -147,14 +147,15 @@ class RestorationTask(Task):
         spec, values = self.spec, []
         for degraded, sharp in in_parts(*batch):
             frames = restored(self.model, degraded, sharp, spec).float()
-            passed = Passed(frames, sharp, None)
+            given = frames_that_count(degraded, spec)
+            passed = Passed(frames, sharp, given, None)
             if self._losses.prior is not None:
                 generator = torch.Generator(degraded.device).manual_seed(0)
                 passed = passed._replace(
                     priors=training_pass(self.model, degraded, sharp, spec, generator=generator).priors
                 )
             values.append(torch.stack(list(self._losses(passed).values())).sum() * len(degraded))
-            self._running.update(frames, sharp, frames_that_count(degraded, spec))
+            self._running.update(frames, sharp, given)
         self._offsets.check()
         return {"loss": torch.stack(values).sum() / len(batch[0])}
 
