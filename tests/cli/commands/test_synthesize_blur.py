@@ -120,6 +120,18 @@ def test_an_interrupted_job_goes_on(video, photos, tmp_path, monkeypatch, num_wr
         assert all(path.stat().st_mtime_ns == time for path, time in times.items())
 
 
+def test_two_processes_do_not_fill_one_folder(video, tmp_path, capsys, in_use):
+    out = tmp_path / "pairs"
+    with in_use(out):
+        assert "pairs is in use by process" in refused(capsys, video, out, *QUICK)
+    assert run(video, out, *QUICK) == 0
+    assert sorted(path.name for path in out.iterdir()) == ["blur", "sharp", "synthesis.json"]
+    with in_use(out):
+        before = contents(out)
+        assert "pairs is in use by process" in refused(capsys, video, out, *QUICK, "--overwrite")
+        assert contents(out) == before
+
+
 def test_pairs_that_are_there_are_not_replaced(video, tmp_path, capsys):
     out = tmp_path / "pairs"
     assert run(video, out, *QUICK) == 0
