@@ -160,6 +160,16 @@ class PairFolder:
         write_atomically(self.path / RECORD, (json.dumps(record, indent=2) + "\n").encode())
 
 
+def finished_clips(path: Path) -> set[str] | None:
+    """Names of the clips that are whole in a folder that a job has not finished; None for any other folder.
+
+    Args:
+        path: Folder of pairs.
+    """
+    record = _read_record(path)
+    return None if record is None or record.get("is_complete", True) else set(record["clips"])
+
+
 def _frame(folder: Path, number: int) -> Path:
     return folder / f"{number:06d}.png"
 

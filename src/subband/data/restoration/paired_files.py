@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from subband.data.dataset_files import listed_problems
+from subband.data.restoration.pair_folder import finished_clips
 from subband.data.restoration.pairs import as_frames
 from subband.files import shown
 from subband.media.frame_folders import find_mismatch, list_frames
@@ -65,9 +66,9 @@ def find_pairs(
     """Pairs of clips in either arrangement: `blur/CLIP` beside `sharp/CLIP`, or `CLIP/blur` beside `CLIP/sharp`.
 
     A clip is a folder of frames or a video. Clips are matched by their names, suffixes left out, frames by their order.
-    What has no partner, not as many frames, or frames whose names contradict their order, is left out with one
-    warning that names it; a second one is about clips whose sides count from different numbers, or have no names in
-    common.
+    One warning names what is left out: clips without a partner or with another number of frames, clips whose names of
+    frames contradict their order, and what `synthesize-blur` has not finished. A second one names clips whose sides
+    count from different numbers, or have no names in common.
 
     Args:
         folder: Where to look.
@@ -85,8 +86,11 @@ def find_pairs(
     problems: list[str] = []
     by_order: list[str] = []
     pairs = []
+    finished = finished_clips(folder)
     for name, first, second in _candidates(folder, degraded, sharp, inside, problems):
         try:
+            if finished is not None and name not in finished:
+                raise ValueError("not finished, give the same command of synthesize-blur again")
             pair = _pair(name, first, second, scale)
             by_order += _check_names(pair)
         except (ValueError, OSError) as error:
