@@ -140,18 +140,16 @@ def stream_clip(
     source, target, span = Path(source), Path(target), Span.of(start, duration)
     _check(source, target, segment_frames, overwrite)
     process = _as_window_process(process, window, overlap)
-    part: dict[str, Any] = {"start": str(span.start), "duration": str(span.duration)}
-    with folder_lock(work_path(target)):
-        with open_clip(source) as reader:
-            rate = clip_rate(reader, fps)
-            part |= {"scene_cuts": scene_cuts, "size": size, "fps": rate, "segment_frames": segment_frames}
-            part |= {**process.facts, "options": options, "settings": settings}
-            work = WorkFolder(target, _identity(source) | part, _style(reader, target, rate, span, options))
-            if not work.is_complete:
-                _look_ahead(reader, target, span, rate, _sides(reader, size, process.facts.get("scale", 1)))
-                frames = marked(_frames(reader, work.restart, span, rate, size), scene_cuts)
-                meter = _Meter(source, span.num_frames(reader.details.about_frames, rate), work.restart.done, progress)
-                _fill(work, process, frames, segment_frames, meter)
+    part: dict[str, Any] = {"start": str(span.start), "duration": str(span.duration), "scene_cuts": scene_cuts}
+    part |= {"size": size, "segment_frames": segment_frames, "options": options, "settings": settings, **process.facts}
+    with folder_lock(work_path(target)), open_clip(source) as reader:
+        rate = clip_rate(reader, fps)
+        work = WorkFolder(target, _identity(source) | part | {"fps": rate}, _style(reader, target, rate, span, options))
+        if not work.is_complete:
+            _look_ahead(reader, target, span, rate, _sides(reader, size, process.facts.get("scale", 1)))
+            frames = marked(_frames(reader, work.restart, span, rate, size), scene_cuts)
+            meter = _Meter(source, span.num_frames(reader.details.about_frames, rate), work.restart.done, progress)
+            _fill(work, process, frames, segment_frames, meter)
         with _kept(work):
             work.finish(overwrite=overwrite)
     return sum(len(segment.times) for segment in work.segments)
