@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import zlib
 from pathlib import Path
@@ -47,6 +48,26 @@ def case() -> Callable[..., AbstractContextManager[None]]:
             raise AssertionError(f"{', '.join(map(str, words))}: {error}") from error
 
     return named
+
+
+@pytest.fixture
+def in_use() -> Callable[[Path], AbstractContextManager[subprocess.Popen[str]]]:
+    """Another process has the lock of a folder while the block lasts; it is killed at the end."""
+    code = "import sys; from pathlib import Path; from subband.files import folder_lock\n"
+    code += "with folder_lock(Path(sys.argv[1])): print(flush=True); sys.stdin.read()"
+
+    @contextmanager
+    def holder(folder: Path) -> Iterator[subprocess.Popen[str]]:
+        command = [sys.executable, "-c", code, str(folder)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                assert process.stdout is not None
+                assert process.stdout.readline() == "\n"
+                yield process
+            finally:
+                process.kill()
+
+    return holder
 
 
 @pytest.fixture(scope="session")

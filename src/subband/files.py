@@ -1,21 +1,37 @@
-"""Writing files so that a reader never sees half of one, and nothing is lost by accident."""
+"""Writing files so that nothing is lost by accident: no half of one is ever read, no two processes write the same."""
 
 import errno
 import hashlib
 import os
+import platform
 import re
 import shutil
+import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
 
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 """Numbers of the errors after which nothing else can be written either."""
 
+LOCK_FILE = ".lock"
+"""Name of the file in a folder by which `folder_lock` keeps other processes out."""
+
 _NAMES = (str, bytes, os.PathLike)
+_FAR = 1 << 30  # place of the byte that Windows locks, beyond what is read
 # Control characters, line and paragraph separators, marks that turn the direction of text, bytes that are no UTF-8.
 _UNSHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+class FolderInUseError(OSError):
+    """Another process writes into a folder."""
 
 
 def shown(name: Path | str) -> str:
@@ -210,3 +226,118 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+@contextmanager
+def folder_lock(folder: Path) -> Iterator[None]:
+    """Keeps other processes out of a folder for as long as the block lasts, as far as they ask for the same lock.
+
+    The operating system gives the lock back when the process ends, however it ends. A folder that is not there is made,
+    and removed again if it is empty when the block ends. Where nothing can be written nothing is locked; where the file
+    system has no locks, a warning says so.
+
+    Args:
+        folder: What only one process may write into.
+
+    Raises:
+        FolderInUseError: If another process has the lock.
+        OSError: If the folder cannot be made for another reason than permission.
+
+    Example:
+        >>> folder = getfixture("tmp_path") / "run"
+        >>> with folder_lock(folder):
+        ...     _ = (folder / "note.txt").write_text("hello")
+        >>> [path.name for path in folder.iterdir()]
+        ['note.txt']
+    """
+    was_empty = folder.is_dir() and not any(folder.iterdir())
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    file = _open_lock(folder)
+    try:
+        yield
+    finally:
+        if file is not None:
+            _give_back(folder / LOCK_FILE, file)
+        with suppress(OSError):  # not empty
+            for path in [] if was_empty else made or [folder]:
+                path.rmdir()
+
+
+def contents(folder: Path) -> list[Path]:
+    """What lies in a folder beside its lock; nothing if there is no folder.
+
+    Args:
+        folder: The folder.
+    """
+    return [path for path in folder.iterdir() if path.name != LOCK_FILE] if folder.is_dir() else []
+
+
+def remove_folder(folder: Path) -> None:
+    """Removes all that is in a folder, and the folder, which stays if this process holds its lock.
+
+    Args:
+        folder: The folder.
+    """
+    for path in contents(folder):
+        _remove(path)
+    with suppress(OSError):
+        folder.rmdir()
+
+
+def _open_lock(folder: Path) -> int | None:
+    """The locked file of a folder; None where there can be none."""
+    path = folder / LOCK_FILE
+    while True:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as error:
+            is_writable = folder.is_dir() and os.access(folder, os.W_OK)
+            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and not is_writable:
+                return None  # no other process of this user can do harm there
+            raise
+        try:
+            _lock(file, folder)
+            with suppress(OSError):  # removed by the process that had it until now
+                if os.path.samestat(os.fstat(file), path.stat()):
+                    _sign(file)
+                    return file
+        except BaseException:
+            os.close(file)
+            raise
+        os.close(file)
+
+
+def _lock(file: int, folder: Path) -> None:
+    try:
+        if sys.platform == "win32":
+            os.lseek(file, _FAR, os.SEEK_SET)
+            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+        else:
+            # Not flock, whose lock the processes have, too, that are forked from this one and may outlive it.
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
+            os.lseek(file, 0, os.SEEK_SET)
+            owner = os.read(file, 200).decode(errors="replace") or "another process"
+            raise FolderInUseError(
+                f"{shown(folder)} is in use by {shown(owner)}; wait until it has ended, or choose another folder."
+            ) from None
+        message = f"{shown(folder)} is on a file system without locks; see to it that no other process writes there."
+        warnings.warn(message, stacklevel=2)
+
+
+def _give_back(path: Path, file: int) -> None:
+    # Removed while it is locked, so that it is not that of the next process; Windows removes no file that is open.
+    steps = [path.unlink, lambda: os.close(file)]
+    for step in reversed(steps) if sys.platform == "win32" else steps:
+        with suppress(OSError):
+            step()
+
+
+def _sign(file: int) -> None:
+    """Notes whose lock it is."""
+    with suppress(OSError):  # a full disk, on which a lock can be held all the same
+        os.ftruncate(file, 0)
+        os.lseek(file, 0, os.SEEK_SET)
+        os.write(file, f"process {os.getpid()} of {platform.node()}".encode())

@@ -78,7 +78,9 @@ def test_the_same_frames_from_the_start_and_by_jumping(tmp_path: Path, clips: di
                     assert hashes(path, start, 2) == expected[start : start + 2], f"{path.name} from {start}"
 
 
-def test_pictures_that_cannot_be_decoded_are_counted_in_one_warning(tmp_path: Path, clips: dict[str, bytes]) -> None:
+def test_pictures_that_cannot_be_decoded_are_counted_in_one_warning_a_process(
+    tmp_path: Path, clips: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "x.mp4"
     for place in (0, 13, 25):  # at the start, in the middle, at the end; not key frames but for the first
         with av.open(str(tmp_path / "in.mp4"), "w") as target:
@@ -95,11 +97,18 @@ def test_pictures_that_cannot_be_decoded_are_counted_in_one_warning(tmp_path: Pa
             length = probe(path).num_frames
         assert len(told) == 1
         assert length < COUNT
+        monkeypatch.setattr(video_reader, "RECORDS", RecordCache())  # as in another process
         with pytest.warns(UserWarning, match="is damaged") as told:
             assert len(read_clip(path)) == length
         assert len(told) == 1
+        monkeypatch.setattr(video_reader, "RECORDS", RecordCache())
         with pytest.warns(UserWarning, match="is damaged"), VideoReader(path) as reader:
             assert len(list(reader.stream(length - 2))) == 2
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # said already
+            assert probe(path).num_frames == length
+            for start in (0, 3, length - 2):
+                assert len(read_clip(path, start, 2)) == 2
     assert "left out: 2, frames that were restored in part only: 3" in Damage(2, 3).describe(path)
 
 

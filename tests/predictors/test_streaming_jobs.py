@@ -270,6 +270,17 @@ def test_a_job_that_failed_at_once_leaves_nothing(tmp_path: Path) -> None:
     assert (parts / "notes of mine.txt").exists()
 
 
+def test_two_processes_do_not_make_one_result(tmp_path: Path, in_use: Any) -> None:
+    write_clip(tmp_path / "clip", numbered(3))
+    target = tmp_path / "out.gif"
+    with in_use(tmp_path / "out.gif.parts"), pytest.raises(OSError, match=r"out.gif.parts is in use by process \d+"):
+        stream_clip(tmp_path / "clip", target, invert)
+    assert not target.exists()
+    assert (tmp_path / "out.gif.parts").is_dir()  # the other one was killed
+    assert stream_clip(tmp_path / "clip", target, invert) == 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip", "out.gif"]
+
+
 def test_an_hour_ahead_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_clip(tmp_path / "clip", numbered(40))
     now = [0.0]

@@ -13,6 +13,7 @@ from subband.training.options import (
     SECTIONS,
     OptionRule,
     cases_of,
+    check_changes,
     check_evaluation,
     check_options,
     default_of,
@@ -177,6 +178,36 @@ def test_counts_below_one_are_refused(tiny):
     for name in ("epochs", "accumulate", "val_every_epochs", "early_stop", "checkpoint_every_steps", "log_every_steps"):
         with pytest.raises(ValueError, match=rf"trainer.{name} must be at least 1, got 0"):
             check_options(tiny(trainer={name: 0}))
+
+
+def test_a_setting_that_every_stage_has_of_its_own_is_refused() -> None:
+    stages = [
+        {"name": "first", "settings": {"trainer": {"epochs": 1}, "data": {"args": {"num_train": 8}}}},
+        {"name": "second", "settings": {"trainer": {"epochs": 2}, "data": {"args": {"num_train": 9}}}},
+    ]
+    before = build_recipe(merge(MINIMAL, {"stages": stages, "data": {"args": {"num_train": 7, "num_val": 7}}}))
+
+    def changed(**settings: object) -> RecipeConfig:
+        return build_recipe(merge(dataclasses.asdict(before), settings))
+
+    for settings, words in (
+        ({"trainer": {"epochs": 5}}, "trainer.epochs is 5, but every stage has its own; .* in the stages of it"),
+        ({"data": {"args": {"num_val": 8, "num_train": 30}}}, "data.args.num_train is 30, but every stage has its own"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            check_changes(before, changed(**settings), "it")
+    for settings in (
+        {"trainer": {"device": "cpu"}, "data": {"args": {"num_val": 8, "num_test": 8}}},
+        {"trainer": {"epochs": 5}, "stages": []},
+        {"trainer": {"epochs": 5}, "stages": [stages[0], {"name": "second"}]},
+        {"optim": {"lr_factors": {"head": 2.0}}},
+    ):
+        check_changes(before, changed(**settings), "it")
+    # A model of another name has arguments of its own.
+    renamed = [{"name": "only", "settings": {"model": {"name": "simvp_gsta"}}}]
+    before = build_recipe(merge(MINIMAL, {"stages": renamed}))
+    with pytest.raises(ValueError, match=r"model.args.mlp_ratio is 2, but every stage"):
+        check_changes(before, changed(model={"args": {"mlp_ratio": 2}}), "it")
 
 
 def test_sizes_of_the_evaluation_out_of_range_are_refused(tiny):

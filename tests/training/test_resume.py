@@ -11,7 +11,7 @@ import torch
 import yaml
 
 from subband.config import load_recipe
-from subband.files import leavings, new_path
+from subband.files import FolderInUseError, leavings, new_path
 from subband.tasks.video_prediction import VideoPredictionTask
 from subband.training import loop
 from subband.training.checkpoints import AveragedWeights, DivergenceError
@@ -292,6 +292,24 @@ def test_a_run_whose_removal_was_stopped_is_still_a_run(tmp_path, tiny, monkeypa
     make_folder(check_folder(folder, overwrite=True, resume=False), tiny(optim={"lr": 0.1}))
     assert sorted(path.name for path in folder.iterdir()) == ["checkpoints", "config.yaml"]
     assert "lr: 0.1" in (folder / "config.yaml").read_text()
+
+
+def test_a_run_that_another_process_trains_is_left_alone(tmp_path, tiny, in_use, power_cut):
+    recipe, run = tiny(trainer={"epochs": 1}), tmp_path / "run"
+    said = r"run is in use by process \d+ of .*; wait until it has ended"
+    with in_use(run):  # it has written nothing so far
+        with pytest.raises(FolderInUseError, match=said):
+            train(recipe, run, progress=False)
+        assert not RunFiles(run).config.exists()
+    power_cut(1, recipe, run)  # a lock that a killed process left is none
+    before = contents(run)
+    with in_use(run):
+        for options in ({}, {"resume": True}, {"overwrite": True}):
+            with pytest.raises(FolderInUseError, match=said):
+                train(recipe, run, progress=False, **options)
+        assert {path: before[path] for path in before if path.exists()} == before
+    train(recipe, run, overwrite=True, progress=False)
+    assert sorted(path.name for path in run.iterdir())[:2] == ["checkpoints", "config.yaml"]
 
 
 def test_weights_are_saved_before_they_are_scored(tmp_path, tiny, monkeypatch):

@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from subband.media import ColorTags, VideoReader, open_clip, probe, read_clip, write_clip
+from subband.media.images import write_image
 from subband.media.video import to_pixels
 from subband.media.video_writer import VideoWriter
 from subband.metrics.image import psnr, ssim
 from subband.predictors.streaming import Span, stream_clip
-from subband.visual.comparison import Moment, compare_clips
+from subband.visual.comparison import Moment, check_reference, compare_clips
 from subband.visual.comparison_page import comparison_page
 
 Look = Callable[..., tuple[dict[str, Any], list[str]]]
@@ -108,6 +109,16 @@ def test_a_part_of_a_clip_and_clips_of_other_lengths(tmp_path: Path) -> None:
     assert found.scores[1].psnr == float("inf")
     with pytest.warns(UserWarning, match="out ends after 5 frames; only those are compared"):
         compare_clips(tmp_path / "clip", tmp_path / "out")
+
+
+def test_a_reference_whose_frames_are_others_is_refused(tmp_path: Path) -> None:
+    for name, numbers in (("clip", (0, 1, 3)), ("true", (0, 2, 3)), ("later", (7, 8, 10))):
+        (tmp_path / name).mkdir()
+        for number in numbers:
+            write_image(tmp_path / name / f"{number}.png", torch.rand(3, 8, 8))
+    with pytest.raises(ValueError, match=r"true/2.png is the frame that .*clip/1.png would be compared with"):
+        check_reference(tmp_path / "clip", tmp_path / "true")
+    check_reference(tmp_path / "clip", tmp_path / "later")
 
 
 def test_wide_panels_are_made_smaller(tmp_path: Path) -> None:

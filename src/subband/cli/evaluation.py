@@ -67,11 +67,17 @@ def evaluation_recipe(args: Namespace) -> RecipeConfig:
             f"{args.model} holds no {CONFIG_FILE}; name the test set with --recipe, or a folder of images with "
             "--data.args.path."
         )
-    settings = merge(settings, given)
+    settings = merge(_of_last_stage(settings), given)
     data, task = settings.get("data", {}), settings.get("task")
     if task in TASKS and data.get("name") == task_class(task).folder_dataset:
         data["args"] = {**task_class(task).folder_args(args.model, only_test=False), **(data.get("args") or {})}
     return build_recipe(settings, where)
+
+
+def _of_last_stage(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings by which a run with stages is scored, so that options go before those of its last stage."""
+    *_, last = settings.get("stages") or [{}]
+    return merge({**settings, "stages": []}, last.get("settings") or {})
 
 
 def _given(args: Namespace) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 import zlib
 from array import array
 from bisect import bisect_left, bisect_right
@@ -109,19 +110,32 @@ def checksum(frame: Any) -> int:
 
 @dataclass
 class FileRecord:
-    """What is known of a file.
+    """What is known of a file, or of a folder of frames.
 
     Attributes:
         facts: Of its first frames, once it was opened.
         index: Its frames, once they were counted by decoding.
         stored: Its pictures by their packets, where frames were not counted.
         needs_one_thread: Whether its frames depend on the number of decoding threads.
+        told: Kinds of trouble that were warned of.
     """
 
     facts: StreamFacts | None = None
     index: FrameIndex | None = None
     stored: FrameIndex | None = None
     needs_one_thread: bool = False
+    told: set[str] = field(default_factory=set)
+
+    def tell(self, kind: str, message: str) -> None:
+        """Warns of a kind of trouble once, however often the file is opened, and whatever part of it is read.
+
+        Args:
+            kind: A word for it.
+            message: What is said.
+        """
+        if kind not in self.told:
+            self.told.add(kind)
+            warnings.warn(message, stacklevel=3)
 
     @property
     def size(self) -> int:
@@ -147,7 +161,7 @@ class RecordCache:
         """The record of a file.
 
         Args:
-            path: An existing file.
+            path: An existing file or folder.
         """
         state = path.stat()
         key = (str(path.resolve()), state.st_mtime_ns, state.st_size)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from fractions import Fraction
-from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
 
@@ -16,6 +14,8 @@ from subband.files import shown
 from subband.media.containers import is_pipe
 from subband.media.decoding import Damage
 from subband.media.endings import is_gif_cut_off
+from subband.media.frame_folders import list_frames
+from subband.media.frame_index import RECORDS
 from subband.media.frames import (
     BaseReader,
     ClipDetails,
@@ -26,21 +26,12 @@ from subband.media.frames import (
     check_frame_size,
     scaled_size,
 )
-from subband.media.picture_files import (
-    READ_SUFFIXES,
-    depth_and_alpha,
-    find_pictures,
-    is_animated,
-    picture_format,
-    warn_animated,
-    warn_left_out,
-)
+from subband.media.picture_files import READ_SUFFIXES, depth_and_alpha, is_animated, picture_format
 from subband.media.pixels import as_frame, decode, image_errors, load_image, read_pixels, upright_size
 from subband.media.video_reader import VideoReader
 
 ANIMATION_SUFFIXES = frozenset({".apng", ".avif", ".avifs", ".gif", ".png", ".webp"})
 
-_MAX_FOLDERS = 64  # whose lists of frames are kept
 _MILLISECOND = Fraction(1, 1000)
 _DEFAULT_DURATION = 100  # milliseconds of a frame whose file does not say, as browsers show it
 
@@ -155,7 +146,7 @@ class _ImageReader(BaseReader, ABC):
 
 
 class FolderReader(_ImageReader):
-    """Images of a folder in natural order of their names (`frame2` before `frame10`).
+    """Images of a folder in natural order of their names (`frame2` before `frame10`); missing numbers are warned of.
 
     Args:
         path: The folder.
@@ -166,7 +157,7 @@ class FolderReader(_ImageReader):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.files = _frames_of(path, path.stat().st_mtime_ns)
+        self.files = list_frames(path)
         self.height, self.width = upright_size(self.files[0])
         check_frame_size(self.files[0], self.width, self.height)
         self.fps = None
@@ -188,18 +179,6 @@ class FolderReader(_ImageReader):
                     f"{self.width} x {self.height}; all frames of a clip must have one size."
                 )
             yield _resized(pixels, size)
-
-
-@lru_cache(maxsize=_MAX_FOLDERS)
-def _frames_of(path: Path, changed: int) -> list[Path]:
-    """Images of a folder, listed once as long as nothing is added or removed (`changed`)."""
-    found = find_pictures(path)
-    if not found.files:
-        beside = f"; beside them it holds {found.summary()}" if found.summary() else ""
-        raise ValueError(f"{shown(path)} holds no images (.jpg, .png, .tif, .webp and others){beside}.")
-    warn_left_out(path, found)
-    warn_animated(found.files)
-    return found.files
 
 
 class AnimationReader(_ImageReader):
@@ -262,7 +241,7 @@ class AnimationReader(_ImageReader):
                     pixels = as_frame(decode(self._image))
             yield _resized(pixels, size)
         if indices.stop == self.info.num_frames and self._image.format == "GIF" and is_gif_cut_off(self.path):
-            warnings.warn(Damage(is_cut=True).describe(self.path), stacklevel=2)
+            RECORDS.record(self.path).tell("damage", Damage(is_cut=True).describe(self.path))
 
 
 def _resized(pixels: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -32,8 +31,8 @@ class VideoReader(BaseReader):
 
     The frames are those that the ffmpeg program shows: a picture that cannot be decoded is no frame, and neither are
     pictures before the first from which decoding can begin, nor those that an edit list cuts off; a picture that the
-    decoder restores in part is one. A damaged clip is read with one warning that counts both. Frames have the same
-    numbers and pixels whether they are read from the start or jumped to.
+    decoder restores in part is one. A damaged clip is read with one warning, once a process, that counts both. Frames
+    have the same numbers and pixels whether they are read from the start or jumped to.
 
     Numbers are exact. The one exception: a clip of more than 3000 frames is not decoded only to jump into it, so there
     pictures count as their container lists them, until `info` was asked for.
@@ -85,7 +84,6 @@ class VideoReader(BaseReader):
         self.height, self.width, _, rate, self.details = self._facts
         check_frame_size(self.path, self.width, self.height)  # the limit may have changed since the file was looked at
         self.fps = float(rate) if rate else None
-        self._has_told = self._has_told_of_sizes = False
 
     def _look(self) -> StreamFacts:
         """Decodes two frames: the first tells rotation and color tags, both the rate if the header does not."""
@@ -163,14 +161,13 @@ class VideoReader(BaseReader):
         return not self._listed() and self._stored_index().count <= COUNTED_FRAMES
 
     def _tell(self) -> None:
-        """Warns of damage, once."""
+        """Warns of damage."""
         index = self._record.index
         damage = self._source.damage if index is None else index.damage
         if self._source.needs_one_thread:
             self._record.needs_one_thread = True
-        if damage.is_found and not self._has_told:
-            self._has_told = True
-            warnings.warn(damage.describe(self.path), stacklevel=3)
+        if damage.is_found:
+            self._record.tell("damage", damage.describe(self.path))
 
     def _index(self) -> FrameIndex:
         """All frames, counted by decoding them."""
@@ -320,13 +317,12 @@ class VideoReader(BaseReader):
         target = size or (self.height, self.width)
         stored_size = target[::-1] if turn.is_transposed else target
         usual = (self.width, self.height) if turn.is_transposed else (self.height, self.width)
-        if (frame.height, frame.width) != usual and not self._has_told_of_sizes:
-            self._has_told_of_sizes = True
+        if (frame.height, frame.width) != usual:
             check_frame_size(self.path, frame.width, frame.height)
-            warnings.warn(
+            self._record.tell(
+                "sizes",
                 f"{self.path} changes its frame size in the middle; all frames are scaled to that of the first, "
                 f"{self.width} x {self.height}.",
-                stacklevel=3,
             )
         with reading(self.path):
             if (frame.height, frame.width) != stored_size:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
@@ -12,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from subband.files import write_atomically
+from subband.files import contents, remove_folder, write_atomically
 from subband.media.frames import Frame, frame_rate
 from subband.media.sources import FolderReader
 from subband.media.stream_copy import CopiedPart, Piece, join_pieces
@@ -60,8 +59,9 @@ class Segment(NamedTuple):
 class WorkFolder:
     """Segments of one job beside its output.
 
-    The folder is made with the first segment. A segment is finished when its note (`.json`) is there. Segments of a
-    video are encoded as the video will be; those of an animation or a folder of images are folders of PNG files.
+    The folder is made with the first segment; whoever works in it holds its `folder_lock`. A segment is finished when
+    its note (`.json`) is there. Segments of a video are encoded as the video will be; those of an animation or a folder
+    of images are folders of PNG files.
 
     Args:
         target: The output.
@@ -79,7 +79,7 @@ class WorkFolder:
 
     def __init__(self, target: Path, settings: Mapping[str, Any], style: VideoStyle) -> None:
         self.target = target
-        self.path = target.with_name(f"{target.name}.parts")
+        self.path = work_path(target)
         self._style = style
         self._is_video = target.suffix.lower() in VIDEO_SUFFIXES
         if not target.parent.is_dir():
@@ -87,7 +87,7 @@ class WorkFolder:
         self._settings = json.loads(json.dumps(dict(settings)))
         self.notes: dict[str, Any] = {}
         self.segments: list[Segment] = []
-        if self.path.is_dir() and any(self.path.iterdir()):
+        if contents(self.path):
             self._compare(self.path / _SETTINGS_FILE, self._settings)
 
     def _compare(self, note: Path, wanted: Mapping[str, Any]) -> None:
@@ -97,7 +97,7 @@ class WorkFolder:
             raise ValueError(f"{self.path} is no work folder of a job on {self.target.name}; remove it.") from None
         changed = [key for key in sorted({*found, *wanted}) if found.get(key) != wanted.get(key)]
         if changed and not self._note(0).is_file():
-            shutil.rmtree(self.path)  # nothing was finished
+            remove_folder(self.path)  # nothing was finished
             return
         if changed:
             facts = ", ".join(f"{key} {found.get(key)} instead of {wanted.get(key)}" for key in changed)
@@ -166,8 +166,8 @@ class WorkFolder:
 
     def drop_if_empty(self) -> None:
         """Removes the folder if no segment was finished, so that nothing is left of a job that failed at once."""
-        if not self.segments and self.path.is_dir():
-            shutil.rmtree(self.path)
+        if not self.segments:
+            remove_folder(self.path)
 
     def finish(self, *, overwrite: bool) -> None:
         """Joins the segments to the output and removes the work folder.
@@ -193,13 +193,22 @@ class WorkFolder:
             with open_writer(self.target, fps=style.fps, overwrite=overwrite) as writer:
                 for frame in self._images():
                     writer.write(frame.pixels, frame.time)
-        shutil.rmtree(self.path)
+        remove_folder(self.path)
 
     def _images(self) -> Iterator[Frame]:
         for segment in self.segments:
             frames = FolderReader(segment.path).frames(range(len(segment.times)))
             for pixels, time in zip(frames, segment.times, strict=True):
                 yield Frame(pixels, time * self._style.time_base)
+
+
+def work_path(target: Path) -> Path:
+    """Where the work folder of an output is.
+
+    Args:
+        target: The output.
+    """
+    return target.with_name(f"{target.name}.parts")
 
 
 class SegmentWriter:

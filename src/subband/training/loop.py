@@ -9,6 +9,7 @@ import shutil
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -18,7 +19,7 @@ from torch import nn
 
 from subband.config import RecipeConfig, recipe_text, stage_recipes
 from subband.data.loader import SampleLoader, check_readable
-from subband.files import NO_SPACE, shown, write_atomically
+from subband.files import NO_SPACE, contents, folder_lock, shown, write_atomically
 from subband.models.checkpoint import load_model, save_card, save_model
 from subband.models.model_folder import CONFIG_FILE as MODEL_CARD
 from subband.signals import SignalHandlers
@@ -94,7 +95,7 @@ def check_folder(folder: Path, *, overwrite: bool, resume: bool) -> RunFiles:
         return files
     if resume and not _has_state(files) and not files.config.is_file():
         raise FileNotFoundError(f"nothing to resume: {folder} holds no run.")
-    is_taken = folder.is_dir() and any(folder.iterdir())
+    is_taken = bool(contents(folder))
     if is_taken and overwrite and not (folder / CONFIG_FILE).is_file():
         raise FileExistsError(f"{folder} is no run folder (it has no {CONFIG_FILE}), so --overwrite leaves it alone.")
     if is_taken and not (resume or overwrite):
@@ -111,7 +112,7 @@ def make_folder(files: RunFiles, recipe: RecipeConfig) -> None:
     """A fresh run folder with the resolved recipe in it."""
     if is_first_process():
         files.folder.mkdir(parents=True, exist_ok=True)
-        for old in files.folder.iterdir():
+        for old in contents(files.folder):
             if old != files.config:  # stays until it is replaced: it says that the folder is a run's, also after a kill
                 shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink()
         write_atomically(files.config, config_text(recipe).encode())
@@ -144,12 +145,22 @@ def train(
 
     Raises:
         FileExistsError: If the folder holds a run.
+        FolderInUseError: If another process trains in it.
         ValueError: If the recipe does not fit together or wants more GPUs than there are, training diverges, or a run
             is resumed with settings that would make it another one.
         TrainingInterrupted: After Ctrl-C or SIGTERM; the message says what is saved and how to go on.
         OSError: If the disk is full; the message says what is safe.
     """
-    files = check_folder(Path(folder), overwrite=overwrite, resume=resume)
+    files = RunFiles(Path(folder))
+    with folder_lock(files.folder) if is_first_process() else nullcontext():
+        check_folder(files.folder, overwrite=overwrite, resume=resume)
+        return _train_until_stopped(recipe, files, resume=resume, progress=progress, resume_command=resume_command)
+
+
+def _train_until_stopped(
+    recipe: RecipeConfig, files: RunFiles, *, resume: bool, progress: bool, resume_command: str
+) -> dict[str, Any] | None:
+    """Training in which a signal may come at any time."""
 
     def stop(number: int) -> NoReturn:
         if _has_state(files):

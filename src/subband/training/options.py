@@ -7,6 +7,7 @@ Lengths that end after the run are warned about, too: that is what a short trial
 
 from __future__ import annotations
 
+import copy
 import re
 import warnings
 from collections.abc import Iterable, Iterator
@@ -14,11 +15,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
-from subband.config import DropPathConfig, OptimConfig, RecipeConfig, TrainerConfig
+import yaml
+
+from subband.config import (
+    DropPathConfig,
+    OptimConfig,
+    RecipeConfig,
+    TrainerConfig,
+    build_recipe,
+    recipe_text,
+    stage_recipes,
+)
 from subband.device import pick_device
 from subband.metrics.descriptors import MetricInfo
 
-__all__ = ["RULES", "OptionRule", "check_evaluation", "check_options"]
+__all__ = ["RULES", "OptionRule", "check_changes", "check_evaluation", "check_options"]
 
 SECTIONS = {"optim": OptimConfig, "drop_path": DropPathConfig, "trainer": TrainerConfig}
 UNSET, SET = "unset", "set"
@@ -154,6 +165,51 @@ def check_evaluation(recipe: RecipeConfig, metrics: Iterable[MetricInfo]) -> Non
             f"evaluation.lpips_weights has no effect for {recipe.task}, which has no LPIPS; leave it at null.",
             stacklevel=2,
         )
+
+
+def check_changes(before: RecipeConfig, recipe: RecipeConfig, where: str) -> None:
+    """Refuse a changed setting that changes no stage, because every one has a value of its own for it.
+
+    Args:
+        before: The recipe without the changes.
+        recipe: The recipe with them.
+        where: What the recipe is called.
+
+    Raises:
+        ValueError: Naming the setting.
+    """
+    if not recipe.stages:
+        return
+    old, new = (yaml.safe_load(recipe_text(item)) for item in (before, recipe))
+    known, stages = dict(_leaves(old)), stage_recipes(recipe)
+    for path, value in _leaves(new):
+        is_changed = path[0] != "stages" and (path not in known or known[path] != value)
+        if is_changed and stage_recipes(build_recipe(_put_back(new, path, known), where)) == stages:
+            raise ValueError(
+                f"{'.'.join(path)} is {_text(value)}, but every stage has its own; change that of a stage, in the "
+                f"stages of {where}."
+            )
+
+
+def _leaves(settings: dict[str, Any], *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Single settings, with the keys that lead to them."""
+    for key, value in settings.items():
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, *path, key)
+        else:
+            yield (*path, key), value
+
+
+def _put_back(settings: dict[str, Any], path: tuple[str, ...], known: dict[tuple[str, ...], Any]) -> dict[str, Any]:
+    """Settings in which a single one is what it was, if it was there."""
+    changed = place = copy.deepcopy(settings)
+    for key in path[:-1]:
+        place = place[key]
+    if path in known:
+        place[path[-1]] = known[path]
+    else:
+        del place[path[-1]]
+    return changed
 
 
 def cases_of(selector: str) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from subband.config import (
     stage_recipes,
 )
 from subband.files import leavings, utf8_path, write_atomically
+from subband.training.options import check_changes
 from subband.training.paths import absolute_paths
 from subband.training.run_files import RunFiles
 
@@ -118,12 +119,11 @@ def check_settings(recipe: RecipeConfig, files: RunFiles) -> None:
             f"a run goes on with the settings of its {files.config}, but {listed}: take that file as the recipe, or "
             "train anew in another folder, with model.weights to start from this run."
         )
-    own = [_own_settings(stage) for stage in recipe.stages]
-    if "trainer.epochs" in different and own and all("trainer.epochs" in settings for settings in own):
-        raise ValueError(
-            f"trainer.epochs is {recipe.trainer.epochs}, but every stage has its own; change that of a stage, in the "
-            f"stages of {files.config}."
+    if different:
+        before, now = (
+            build_recipe(absolute_paths(settings)) for settings in (read_recipe(files.config), _settings(recipe))
         )
+        check_changes(before, now, str(files.config))
 
 
 def check_done_stage(name: str, recipe: RecipeConfig, files: RunFiles) -> None:

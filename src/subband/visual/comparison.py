@@ -14,8 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from subband.files import shown
+from subband.media.frame_folders import find_mismatch
 from subband.media.frames import ClipReader, Frame
-from subband.media.sources import open_clip
+from subband.media.sources import FolderReader, open_clip
 from subband.media.video_writer import VIDEO_SUFFIXES
 from subband.media.writers import ClipWriter, open_writer
 from subband.metrics.image import psnr, ssim
@@ -139,7 +141,8 @@ def check_reference(before: Path | str, reference: Path | str) -> None:
         reference: What the result should be.
 
     Raises:
-        ValueError: If it cannot be read, or its size is neither that of the clip nor a multiple of it.
+        ValueError: If it cannot be read, its size is neither that of the clip nor a multiple of it, or names of frames
+            contradict their order.
     """
     with open_clip(before) as clip, open_clip(reference) as other:
         scale = max(other.height // clip.height, 1)
@@ -151,6 +154,11 @@ def check_reference(before: Path | str, reference: Path | str) -> None:
                 f"{other.path} has frames of {other.width} x {other.height} pixels, but {clip.path} of "
                 f"{clip.width} x {clip.height}; a reference must have the size of the result."
             )
+        if isinstance(clip, FolderReader) and isinstance(other, FolderReader) and clip.count == other.count:
+            mismatch = find_mismatch(clip.files, other.files)
+            if mismatch is not None and mismatch.is_contradiction:
+                ours, theirs = (shown(reader.files[mismatch.place]) for reader in (clip, other))
+                raise ValueError(f"{theirs} is the frame that {ours} would be compared with; name them alike.")
 
 
 class Panels:

@@ -1,4 +1,6 @@
 import csv
+import errno
+import os
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -8,6 +10,7 @@ from PIL import ImageCms
 from skimage import data
 from skimage.metrics import peak_signal_noise_ratio
 
+from subband.cli.commands import compress
 from subband.cli.main import main
 from subband.media.images import read_image, write_image
 
@@ -63,6 +66,16 @@ def test_folders_show_means_and_one_plot(photo, tmp_path, capsys):
     mean = sum(table(out / name / "rates.csv")[0]["psnr"] for name in "ab") / 2
     last = next(line for line in capsys.readouterr().out.splitlines() if "mean" in line)
     assert float(last.split()[-1]) == pytest.approx(mean, abs=0.006)
+
+
+def test_results_of_a_photograph_appear_when_they_are_complete(photo, tmp_path, capsys, monkeypatch):
+    def full(path, *words):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(compress, "_write_plot", full)
+    assert main(["compress", str(photo), "--out", str(tmp_path / "out")]) == 2
+    assert f"{tmp_path / 'out'}: No space left on device." in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_options_reach_the_coder(photo, tmp_path):

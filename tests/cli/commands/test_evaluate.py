@@ -69,6 +69,21 @@ def counted(monkeypatch, name):
     return calls
 
 
+def test_options_go_before_the_settings_of_the_last_stage(run):
+    own = {"data": {"batch_size": 7, "num_workers": 1}, "evaluation": {"num_samples": 2}, "trainer": {"device": "cuda"}}
+    stages = [{"name": "first", "settings": {"seed": 3}}, {"name": "second", "settings": own}]
+    (run / "config.yaml").write_text(yaml.safe_dump({**RECIPE, "stages": stages}))
+    words = ["--device", "cpu", "--data.batch_size", "300", "--out", "out"]
+    used = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "evaluate", lambda recipe, *words, **options: used.append(recipe))
+        assert main(["evaluate", str(run), *words]) == 0
+    (recipe,) = used
+    assert (recipe.trainer.device, recipe.data.batch_size, recipe.data.num_workers) == ("cpu", 300, 1)
+    assert (recipe.seed, recipe.evaluation.batch_size, recipe.evaluation.num_samples) == (0, 300, 2)
+    assert recipe.stages == []
+
+
 def test_the_batch_size_of_the_command_line_counts(run, monkeypatch):
     recipe = {**RECIPE, "evaluation": {"batch_size": 300}}
     (run / "config.yaml").write_text(yaml.safe_dump(recipe))

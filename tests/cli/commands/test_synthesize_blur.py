@@ -7,6 +7,7 @@ from PIL import Image
 from subband.cli.main import main
 from subband.data import build_data
 from subband.data.restoration import pair_folder
+from subband.data.restoration.paired_files import find_pairs
 from subband.media import probe, read_clip, write_clip
 from subband.media.images import write_image
 
@@ -118,6 +119,36 @@ def test_an_interrupted_job_goes_on(video, photos, tmp_path, monkeypatch, num_wr
         assert run(source, out, *words) == 0
         assert contents(out) == contents(tmp_path / f"{name}_whole")
         assert all(path.stat().st_mtime_ns == time for path, time in times.items())
+
+
+def test_a_clip_that_is_not_finished_is_no_pair(photos, tmp_path, monkeypatch, capsys):
+    original, left, words = pair_folder.write_image, [10], [photos, tmp_path / "pairs", "--photos", "--num-frames", "3"]
+
+    def write(path, pixels, overwrite):
+        if not left[0]:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        original(path, pixels, overwrite=overwrite)
+
+    monkeypatch.setattr(pair_folder, "write_image", write)
+    assert run(*words) == 130  # all of a, two pairs of b
+    monkeypatch.setattr(pair_folder, "write_image", original)
+    with pytest.warns(UserWarning, match="b: not finished, give the same command of synthesize-blur again"):
+        assert [pair.name for pair in find_pairs(tmp_path / "pairs", ["blur"], ["sharp"])] == ["a"]
+    assert run(*words) == 0
+    assert [pair.name for pair in find_pairs(tmp_path / "pairs", ["blur"], ["sharp"])] == ["a", "b"]
+
+
+def test_two_processes_do_not_fill_one_folder(video, tmp_path, capsys, in_use):
+    out = tmp_path / "pairs"
+    with in_use(out):
+        assert "pairs is in use by process" in refused(capsys, video, out, *QUICK)
+    assert run(video, out, *QUICK) == 0
+    assert sorted(path.name for path in out.iterdir()) == ["blur", "sharp", "synthesis.json"]
+    with in_use(out):
+        before = contents(out)
+        assert "pairs is in use by process" in refused(capsys, video, out, *QUICK, "--overwrite")
+        assert contents(out) == before
 
 
 def test_pairs_that_are_there_are_not_replaced(video, tmp_path, capsys):

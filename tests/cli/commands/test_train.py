@@ -81,6 +81,19 @@ def test_an_unwritable_run_folder_is_named(tmp_path, capsys):
     assert "Not a directory" in capsys.readouterr().err
 
 
+def test_an_option_that_every_stage_has_of_its_own_is_refused(tmp_path, capsys):
+    stages = [{"name": name, "settings": {"trainer": {"epochs": 1}}} for name in ("first", "second")]
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(yaml.safe_dump({**SMALL, "stages": stages}))
+    words = ["train", str(recipe), "--out", str(tmp_path / "run")]
+    assert main([*words, "--trainer.epochs", "7"]) == 2
+    assert f"trainer.epochs is 7, but every stage has its own; change that of a stage, in the stages of {recipe}" in (
+        capsys.readouterr().err
+    )
+    assert not (tmp_path / "run").exists()
+    assert main(["train", str(recipe), "--print-config", "--trainer.epochs", "1", "--optim.lr", "0.5"]) == 0
+
+
 def test_missing_footage_is_named(tmp_path, capsys):
     words = ["train", "video_prediction/wast_footage", "--data.args.path", str(tmp_path / "none"), "--quiet"]
     assert main([*words, "--out", str(tmp_path / "run")]) == 2

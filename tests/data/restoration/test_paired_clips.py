@@ -123,9 +123,39 @@ def test_what_does_not_match_is_named(folder, rng):
         "alone is in blur/ but not in sharp/",
         "other is in sharp/ but not in blur/",
         "uneven: 3 degraded but 2 sharp frames",
-        "empty holds no photographs",
+        "empty holds no images",
     ):
         assert part in text
+
+
+def test_frames_whose_names_contradict_their_order_are_left_out(tmp_path, rng):
+    def write(clip, blur, sharp):
+        for side, names in (("blur", blur), ("sharp", sharp)):
+            for name in names:
+                (tmp_path / side / clip).mkdir(parents=True, exist_ok=True)
+                write_image(tmp_path / side / clip / name, torch.rand(3, 8, 8))
+
+    write("gap", ["1.png", "2.png", "4.png"], ["1.png", "3.png", "4.png"])
+    write("names", ["lake_blur.png", "sea_blur.png"], ["lake_sharp.png", "tree_sharp.png"])
+    for clip, blur, sharp in (
+        ("same", ["lake.png", "Tree.png"], ["Lake.jpg", "tree.jpg"]),
+        ("affixes", ["lake_blur.png", "tree_blur.png"], ["lake-gt.png", "tree-gt.png"]),
+        ("numbers", ["blur_09.png", "blur_10.png"], ["gt_9.png", "gt_10.png"]),
+        ("one", ["a.png"], ["b.png"]),
+    ):
+        write(clip, blur, sharp)
+    write("shifted", ["0.png", "1.png", "2.png"], ["1.png", "2.png", "3.png"])
+    write("others", ["a.png", "b.png"], ["c.png", "d.png"])
+    with pytest.warns(UserWarning, match="order") as caught:
+        pairs = find_pairs(tmp_path, ["blur"], ["sharp"])
+    assert [pair.name for pair in pairs] == ["affixes", "numbers", "one", "others", "same", "shifted"]
+    left_out, by_order = (str(item.message) for item in caught if "missing" not in str(item.message))
+    assert "gap: names of frames contradict their order, degraded 2.png meets sharp 3.png" in left_out
+    assert "names: names of frames contradict their order, degraded sea_blur.png meets sharp tree_sharp.png" in left_out
+    assert "others (degraded a.png meets sharp c.png)" in by_order
+    assert "shifted (degraded 0.png meets sharp 1.png)" in by_order
+    for name in ("same", "affixes", "numbers", "one"):
+        assert name not in by_order
 
 
 def test_short_and_small_clips_are_named(folder):

@@ -12,6 +12,7 @@ import io
 import math
 import re
 import warnings
+from contextlib import nullcontext
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -87,18 +88,20 @@ def _compress(job: Job, args: Namespace) -> tuple[str, list[RatePoint]]:
     if image.info.icc_profile is not None:
         warnings.warn(f"the color profile of {job.name} is not coded; decompressed, it has none.", stacklevel=2)
     points = rate_distortion(image.pixels, args.keep, args.wavelet, args.level, mode=args.mode)
-    job.target.mkdir(exist_ok=True)
-    with new_path(job.target / "rates.csv", overwrite=args.overwrite) as temporary:
-        temporary.write_text(_as_csv(points), "utf-8")
-    _write_plot(job.target / PLOT, [], points, args.overwrite)
-    for point in points:
-        path = job.target / f"keep_{100 * point.keep:g}_percent.sbw"
-        with new_path(path, overwrite=args.overwrite) as temporary:
-            temporary.write_bytes(point.data)
-        if not args.no_images:
-            pixels, profile = decode_image(point.data), image.info.icc_profile
-            options = {"bit_depth": image.info.bit_depth, "icc_profile": profile, "overwrite": args.overwrite}
-            write_image(path.with_suffix(".png"), pixels, **options)
+    is_new = not job.target.is_dir()  # then it appears when it is complete
+    with new_path(job.target) if is_new else nullcontext(job.target) as folder:
+        folder.mkdir(exist_ok=True)
+        with new_path(folder / "rates.csv", overwrite=args.overwrite) as temporary:
+            temporary.write_text(_as_csv(points), "utf-8")
+        _write_plot(folder / PLOT, [], points, args.overwrite)
+        for point in points:
+            path = folder / f"keep_{100 * point.keep:g}_percent.sbw"
+            with new_path(path, overwrite=args.overwrite) as temporary:
+                temporary.write_bytes(point.data)
+            if not args.no_images:
+                pixels, profile = decode_image(point.data), image.info.icc_profile
+                options = {"bit_depth": image.info.bit_depth, "icc_profile": profile, "overwrite": args.overwrite}
+                write_image(path.with_suffix(".png"), pixels, **options)
     return job.name, points
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from subband.cli.option_rules import Needs
 from subband.cli.options import open_table, refuse_existing, show_table
 from subband.cli.photographs import result_names
-from subband.files import shown
+from subband.files import folder_lock, shown
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
@@ -153,17 +153,18 @@ def run(args: Namespace) -> None:
     settings = _settings(args)
     _check(args)
     clips = _plan(args, settings)
-    folder = PairFolder(Path(args.out), _facts(args, settings, clips), overwrite=args.overwrite)
-    rows, failed = _make_all([clip for clip in clips if not folder.is_finished(clip.name)], folder, args)
-    table = open_table(["clip", "from", "pairs", "seconds"], right=["pairs", "seconds"])
-    for row in rows:
-        table.add_row(*row)
-    show_table(table)
-    print(f"wrote {shown(args.out)}: blur, sharp, {RECORD}")
-    sys.stdout.flush()
-    if failed:
-        raise ValueError(f"{len(failed)} of {len(clips)} clips could not be made: {', '.join(map(shown, failed))}.")
-    folder.complete()
+    with folder_lock(Path(args.out)):
+        folder = PairFolder(Path(args.out), _facts(args, settings, clips), overwrite=args.overwrite)
+        rows, failed = _make_all([clip for clip in clips if not folder.is_finished(clip.name)], folder, args)
+        table = open_table(["clip", "from", "pairs", "seconds"], right=["pairs", "seconds"])
+        for row in rows:
+            table.add_row(*row)
+        show_table(table)
+        print(f"wrote {shown(args.out)}: blur, sharp, {RECORD}")
+        sys.stdout.flush()
+        if failed:
+            raise ValueError(f"{len(failed)} of {len(clips)} clips could not be made: {', '.join(map(shown, failed))}.")
+        folder.complete()
 
 
 def _settings(args: Namespace) -> BlurSettings:

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from subband.cli.option_rules import Needs, check_alone
 from subband.cli.scores import show_scores
-from subband.config import RecipeConfig, build_recipe, find_recipe, flatten, list_recipes, read_recipe, recipe_text
+from subband.config import (
+    RecipeConfig,
+    build_recipe,
+    find_recipe,
+    flatten,
+    list_recipes,
+    read_recipe,
+    recipe_text,
+)
 from subband.files import shown
 from subband.training.paths import find_paths
 from subband.training.run_files import CONFIG_FILE
@@ -64,8 +73,7 @@ def defaults(words: list[str]) -> dict[str, Any]:
         return {}
     if not words or words[0].startswith("-"):
         raise ValueError("name a recipe first, for example: subband train video_prediction/wast_digits")
-    settings, source = read_recipe(words[0]), find_recipe(words[0])
-    return flatten(find_paths(settings, source.parent) if source.name == CONFIG_FILE else settings)
+    return flatten(_stored_settings(words[0]))
 
 
 def run(args: Namespace) -> None:
@@ -93,7 +101,24 @@ def run(args: Namespace) -> None:
 
 
 def recipe_from(args: Namespace) -> RecipeConfig:
-    """The resolved recipe in the options of a command."""
+    """The resolved recipe in the options of a command.
+
+    Raises:
+        ValueError: If an option changes nothing, because every stage of the recipe has a value of its own.
+    """
+    from subband.training.options import check_changes
+
     settings = args.as_dict()
     names = [field.name for field in dataclasses.fields(RecipeConfig)]
-    return build_recipe({name: settings[name] for name in names}, args.recipe)
+    recipe = build_recipe({name: settings[name] for name in names}, args.recipe)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # said when they became the defaults
+        before = build_recipe(_stored_settings(args.recipe), args.recipe)
+    check_changes(before, recipe, args.recipe)
+    return recipe
+
+
+def _stored_settings(source: str) -> dict[str, Any]:
+    """What a recipe file says, the paths of a run's own being looked for."""
+    settings, file = read_recipe(source), find_recipe(source)
+    return find_paths(settings, file.parent) if file.name == CONFIG_FILE else settings

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from subband.data.restoration.synthesis import FramePairs
-from subband.files import leavings, shown, write_atomically
+from subband.files import contents, leavings, remove_folder, shown, write_atomically
 from subband.media.images import write_image
 from subband.media.video import to_pixels
 from subband.media.video_writer import VideoWriter
@@ -25,7 +25,7 @@ _NEARLY_LOSSLESS = {"crf": "4", "preset": "medium"}
 
 
 class PairFolder:
-    """`blur/CLIP` and `sharp/CLIP`, with a record of the settings.
+    """`blur/CLIP` and `sharp/CLIP`, with a record of the settings; whoever makes one holds its `folder_lock`.
 
     Args:
         path: Folder to make, or one that an interrupted job with the same facts has left.
@@ -40,7 +40,7 @@ class PairFolder:
     def __init__(self, path: Path, facts: Mapping[str, Any], *, overwrite: bool = False) -> None:
         self.path, self._facts = path, json.loads(json.dumps(facts))
         self._finished: dict[str, int] = {}
-        if path.is_dir() and any(path.iterdir()):
+        if contents(path):
             self._take_over(overwrite)
         path.mkdir(exist_ok=True)
         for side in SIDES:
@@ -129,7 +129,7 @@ class PairFolder:
         for side in SIDES:
             shutil.rmtree(self.path / side)
         (self.path / RECORD).unlink()
-        self.path.rmdir()
+        remove_folder(self.path)
 
     def _take_over(self, overwrite: bool) -> None:
         """What is there belongs to this job, is replaced, or is refused."""
@@ -158,6 +158,16 @@ class PairFolder:
     def _write_record(self, *, is_complete: bool) -> None:
         record = {**self._facts, "clips": self._finished, "is_complete": is_complete}
         write_atomically(self.path / RECORD, (json.dumps(record, indent=2) + "\n").encode())
+
+
+def finished_clips(path: Path) -> set[str] | None:
+    """Names of the clips that are whole in a folder that a job has not finished; None for any other folder.
+
+    Args:
+        path: Folder of pairs.
+    """
+    record = _read_record(path)
+    return None if record is None or record.get("is_complete", True) else set(record["clips"])
 
 
 def _frame(folder: Path, number: int) -> Path:

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from subband.data.dataset_files import listed_problems
+from subband.data.restoration.pair_folder import finished_clips
 from subband.data.restoration.pairs import as_frames
 from subband.files import shown
-from subband.media.images import list_images
+from subband.media.frame_folders import find_mismatch, list_frames
 from subband.media.picture_files import NO_PICTURE, find_pictures, is_animated
 from subband.media.pixels import as_frame, read_pixels, upright_size
 from subband.media.sources import open_clip
@@ -65,7 +66,9 @@ def find_pairs(
     """Pairs of clips in either arrangement: `blur/CLIP` beside `sharp/CLIP`, or `CLIP/blur` beside `CLIP/sharp`.
 
     A clip is a folder of frames or a video. Clips are matched by their names, suffixes left out, frames by their order.
-    What has no partner, or not as many frames, is left out with one warning that names it.
+    One warning names what is left out: clips without a partner or with another number of frames, clips whose names of
+    frames contradict their order, and what `synthesize-blur` has not finished. A second one names clips whose sides
+    count from different numbers, or have no names in common.
 
     Args:
         folder: Where to look.
@@ -81,12 +84,19 @@ def find_pairs(
     if not folder.is_dir():
         raise FileNotFoundError(f"folder of pairs not found: {folder}")
     problems: list[str] = []
+    by_order: list[str] = []
     pairs = []
+    finished = finished_clips(folder)
     for name, first, second in _candidates(folder, degraded, sharp, inside, problems):
         try:
-            pairs.append(_pair(name, first, second, scale))
+            if finished is not None and name not in finished:
+                raise ValueError("not finished, give the same command of synthesize-blur again")
+            pair = _pair(name, first, second, scale)
+            by_order += _check_names(pair)
         except (ValueError, OSError) as error:
             problems.append(f"{name}: {' '.join(str(error).split()).rstrip('.')}")
+        else:
+            pairs.append(pair)
     listed = listed_problems(problems)
     if not pairs:
         names = f"{'|'.join(degraded)}/ and {'|'.join(sharp)}/"
@@ -96,6 +106,8 @@ def find_pairs(
         )
     if problems:
         warnings.warn(f"left out in {shown(folder)}: {listed}", stacklevel=2)
+    if by_order:
+        warnings.warn(f"matched by their order only in {shown(folder)}: {listed_problems(by_order)}", stacklevel=2)
     return pairs
 
 
@@ -140,7 +152,7 @@ def read_frames(
 def _pixels(clip: Path, first: int, num_frames: int, *, is_ragged: bool) -> Iterator[np.ndarray]:
     """Pixels `(H, W, 3)` uint8 of frames."""
     if clip.is_dir() and is_ragged:
-        for file in list_images(clip)[first : first + num_frames]:
+        for file in list_frames(clip)[first : first + num_frames]:
             yield as_frame(read_pixels(file))
         return
     with open_clip(clip) as reader:
@@ -218,10 +230,28 @@ def _pair(name: str, degraded: Path, sharp: Path, scale: int) -> PairedClip:
     return PairedClip(name, degraded, sharp, num_frames, height, width)
 
 
+def _check_names(pair: PairedClip) -> list[str]:
+    """What is to be said of two folders of frames that only their order matches; nothing if their names do.
+
+    Raises:
+        ValueError: If frames have a partner by their names, and it is not the one by their order.
+    """
+    if not (pair.degraded.is_dir() and pair.sharp.is_dir()):
+        return []
+    degraded, sharp = list_frames(pair.degraded), list_frames(pair.sharp)
+    mismatch = find_mismatch(degraded, sharp)
+    if mismatch is None:
+        return []
+    ours, theirs = (shown(files[mismatch.place].name) for files in (degraded, sharp))
+    if mismatch.is_contradiction:
+        raise ValueError(f"names of frames contradict their order, degraded {ours} meets sharp {theirs}")
+    return [f"{pair.name} (degraded {ours} meets sharp {theirs})"]
+
+
 def _facts(clip: Path) -> tuple[int, int, int]:
     """Number, height and width of the frames; of a folder, the size of the first one."""
     if clip.is_dir():
-        files = list_images(clip)
+        files = list_frames(clip)
         return len(files), *upright_size(files[0])
     with open_clip(clip) as reader:
         return reader.count, reader.height, reader.width

@@ -14,7 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
-from subband.files import check_new_path
+from subband.files import check_new_path, folder_lock
 from subband.media.containers import is_pipe
 from subband.media.frames import ClipReader, Frame, Size, frame_rate, scaled_size
 from subband.media.sources import open_clip
@@ -22,7 +22,7 @@ from subband.media.stream_copy import CopiedPart
 from subband.media.video_writer import VIDEO_SUFFIXES
 from subband.media.writers import check_clip_length, check_clip_path, check_clip_rate, most_frames
 from subband.predictors.progress import Progress, clock_text
-from subband.predictors.segments import VideoStyle, WorkFolder
+from subband.predictors.segments import VideoStyle, WorkFolder, work_path
 from subband.predictors.streaming.pipeline import Pipeline
 from subband.predictors.streaming.scene_cuts import SceneCuts, marked
 from subband.predictors.streaming.span import Seconds, Span, clip_rate, span_frames
@@ -124,6 +124,7 @@ def stream_clip(
     Raises:
         FileExistsError: If there is an output and `overwrite` is False.
         FileNotFoundError: If there is no source, or no folder for the output.
+        FolderInUseError: If another process makes the same output.
         TypeError: If `window` or `overlap` is given beside a `NetworkRunner`, which has its own.
         ValueError: If the clip cannot be read or is a pipe, an argument or the rate is out of range, the result is too
             long for an animation, `process` returns another number of frames, or an unfinished job has other settings.
@@ -139,19 +140,18 @@ def stream_clip(
     source, target, span = Path(source), Path(target), Span.of(start, duration)
     _check(source, target, segment_frames, overwrite)
     process = _as_window_process(process, window, overlap)
-    part: dict[str, Any] = {"start": str(span.start), "duration": str(span.duration)}
-    with open_clip(source) as reader:
+    part: dict[str, Any] = {"start": str(span.start), "duration": str(span.duration), "scene_cuts": scene_cuts}
+    part |= {"size": size, "segment_frames": segment_frames, "options": options, "settings": settings, **process.facts}
+    with folder_lock(work_path(target)), open_clip(source) as reader:
         rate = clip_rate(reader, fps)
-        part |= {"scene_cuts": scene_cuts, "size": size, "fps": rate, "segment_frames": segment_frames}
-        part |= {**process.facts, "options": options, "settings": settings}
-        work = WorkFolder(target, _identity(source) | part, _style(reader, target, rate, span, options))
+        work = WorkFolder(target, _identity(source) | part | {"fps": rate}, _style(reader, target, rate, span, options))
         if not work.is_complete:
             _look_ahead(reader, target, span, rate, _sides(reader, size, process.facts.get("scale", 1)))
             frames = marked(_frames(reader, work.restart, span, rate, size), scene_cuts)
             meter = _Meter(source, span.num_frames(reader.details.about_frames, rate), work.restart.done, progress)
             _fill(work, process, frames, segment_frames, meter)
-    with _kept(work):
-        work.finish(overwrite=overwrite)
+        with _kept(work):
+            work.finish(overwrite=overwrite)
     return sum(len(segment.times) for segment in work.segments)
 
 
