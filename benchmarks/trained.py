@@ -4,7 +4,7 @@ usage: python benchmarks/trained.py ablation-wast --runs runs/ablation --out FIL
        python benchmarks/trained.py ablation-deblurring --runs runs/ablation_deblurring --out FILE.json
        python benchmarks/trained.py classifiers --runs runs/classifiers --out FILE.json --path cifar-10-batches-py
 
-Further options go to `subband benchmark`. Runs that are finished are not trained again.
+Further words and options go to `subband benchmark`, such as `vd_diff` for one of two families. Runs that are finished are not trained again.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def main() -> None:
     add_out_argument(parser)
     options, others = parser.parse_known_args()
     seeds = [str(seed) for seed in options.seeds]
-    code = subband_command(["benchmark", options.what, "--out", str(options.runs), "--seeds", *seeds, *others])
+    code = subband_command(["benchmark", options.what, *others, "--out", str(options.runs), "--seeds", *seeds])
     if code:
         raise SystemExit(code)
     if options.out is not None:
