@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from subband.metrics.descriptors import (
     CLASSIFICATION_METRICS,
+    GENERATION_METRICS,
     RESTORATION_METRICS,
     VIDEO_METRICS,
     MetricInfo,
@@ -59,6 +60,7 @@ __all__ = [
     "FrameSSIM",
     "FrameSSIMOpenSTL",
     "FrameSpec",
+    "GENERATION_METRICS",
     "MetricInfo",
     "PerClassAccuracy",
     "RESTORATION_METRICS",
