@@ -128,7 +128,6 @@ class DiffusionUNet(nn.Module):
         attention: Sides, for maps of `img_size`, of the resolutions with attention.
         depth: Blocks of every resolution on the way down; one more on the way up.
         dropout: Share of features that blocks drop in training.
-        with_level: Whether there is a second time: how noisy the known maps are.
 
     Shape:
         maps `(B, in_chans, H, W)`, sides multiples of `2^(R - 1)` for R resolutions, and times `(B,)` to
@@ -154,7 +153,6 @@ class DiffusionUNet(nn.Module):
         attention: Collection[int] = (8,),
         depth: int = 2,
         dropout: float = 0.1,
-        with_level: bool = False,
     ) -> None:
         super().__init__()
         dims, sides = [base_dim * m for m in multipliers], [img_size >> place for place in range(len(multipliers))]
@@ -169,7 +167,6 @@ class DiffusionUNet(nn.Module):
             return _Stage(TimedBlock(wide, dim, time_dim, dropout), ImageAttention(dim) if has_attention else None)
 
         self.time = TimeEmbedding(base_dim)
-        self.level = TimeEmbedding(base_dim) if with_level else None
         self.stem = conv3(in_chans, base_dim)
         self.down, self.shrink = nn.ModuleList(), nn.ModuleList()
         dim, skips = base_dim, [base_dim]
@@ -198,11 +195,11 @@ class DiffusionUNet(nn.Module):
         Args:
             maps: `(B, in_chans, H, W)`.
             times: `(B,)` in [0, 1].
-            levels: How noisy the known maps are, `(B,)`; for networks made with `with_level`.
+            levels: How noisy the known maps are, `(B,)` in [0, 1], where there are such maps.
         """
         time = self.time(times)
-        if self.level is not None:
-            time = time + self.level(torch.zeros_like(times) if levels is None else levels)
+        if levels is not None:
+            time = time + self.time(1 + levels)  # where no time of a diffusion is
         x = self.stem(maps)
         skips = [x]
         for place, stages in enumerate(self.down):
