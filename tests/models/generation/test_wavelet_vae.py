@@ -154,6 +154,7 @@ def test_only_the_largest_details(rng):
     exact = torch.cat([detail.flatten(1) for detail in model.transform.analyze(images).details], 1)
     kept = torch.cat([detail.flatten(1) for detail in posterior.mean.details], 1)
     assert (kept != 0).sum(1).tolist() == [10] * 4
+    assert model.num_latents == 48 + 10
     torch.testing.assert_close(kept.abs().sum(1), exact.abs().topk(10).values.sum(1))
     noise = torch.cat([detail.flatten(1) for detail in posterior.scale.details], 1)
     assert torch.equal(noise != 0, kept != 0)
@@ -418,6 +419,7 @@ def test_noise_that_is_given(rng):
         ({"noise": "pixel"}, "noise must be scalar or level"),
         ({"noise_init": 0.0}, "noise_init must be positive"),
         ({"sparsity": -1.0}, "must not be negative"),
+        ({"approx_weight": 0.1, "noise_on": "details"}, "approx_weight needs noise_on='all'"),
         ({"widths": (8, 8)}, "widths must be 3 numbers for 2 levels"),
         ({"widths": (8, 8, 12)}, "positive multiples of 8"),
         ({"img_size": 18}, "img_size must be one or two multiples of 4"),
@@ -444,6 +446,7 @@ def test_calls_of_the_other_mode(rng):
         (lambda: small(mode="elbo").fit_expost_prior([images], "factorised"), "fit_expost_prior needs mode='paper'"),
         (lambda: small().importance_bound(images, 2), "importance_bound needs mode='elbo'"),
         (lambda: small().rate_bits(images), "rate_bits needs mode='elbo' or top_k"),
+        (lambda: small(mode="elbo")(images_of(rng, size=24)), "the prior is one of images of 3x16x16, got 3x24x24"),
         (lambda: small(mode="elbo").calibrate([]), "the loader gave no images"),
         (lambda: small().fit_expost_prior([], "factorised"), "the loader gave no images"),
     ):
