@@ -17,6 +17,7 @@ __all__ = ["BandDiffusion", "Sampler", "band_noise", "sampling_times"]
 
 Sampler: TypeAlias = Literal["ddim", "ddpm"]
 SAMPLERS = ("ddim", "ddpm")
+SMALLEST_NOISE_SHARE = 1e-7  # in float32 a share of signal near 1 leaves none
 LARGEST = 8.0  # of clean coefficients, in standard deviations
 
 
@@ -138,7 +139,7 @@ class BandDiffusion(nn.Module):
                 return self.restored(clean)
             after = self.schedule(torch.full_like(times, following), self.spread)
             if sampler == "ddim":
-                rest = (noisy - now.sqrt() * clean) / (1 - now).sqrt()
+                rest = (noisy - now.sqrt() * clean) / (1 - now).clamp(min=SMALLEST_NOISE_SHARE).sqrt()
                 noisy = after.sqrt() * clean + (1 - after).sqrt() * rest
             else:
                 mean, spread = previous(noisy, clean, now, after)
@@ -162,9 +163,9 @@ def previous(noisy: Tensor, clean: Tensor, now: Tensor, after: Tensor) -> tuple[
         now: Share of signal.
         after: The larger share of signal wanted.
     """
-    ratio = now / after
-    left = (1 - after) / (1 - now)
-    mean = ratio.sqrt() * left * noisy + after.sqrt() * (1 - ratio) / (1 - now) * clean
+    ratio, rest = now / after, (1 - now).clamp(min=SMALLEST_NOISE_SHARE)
+    left = (1 - after) / rest
+    mean = ratio.sqrt() * left * noisy + after.sqrt() * (1 - ratio) / rest * clean
     return mean, (left * (1 - ratio)).clamp(min=0).sqrt()
 
 
