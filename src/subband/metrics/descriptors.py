@@ -355,7 +355,7 @@ GENERATION_METRICS = (
         title="Structural similarity of reconstructions",
         decimals=4,
         higher_is_better=True,
-        definition="structural similarity of every reconstruction, 7 × 7 uniform window, data range 1, clipped to "
+        definition="structural similarity of every reconstruction, 11 × 11 Gaussian window, data range 1, clipped to "
         "[0, 1], averaged over images and channels; 1 is identity.",
     ),
     MetricInfo(
@@ -397,6 +397,24 @@ GENERATION_METRICS = (
         is_logged=True,
         definition="bound on the negative log₂ likelihood of a byte of the test images, one sample each; 8 is what a "
         "uniform distribution has.",
+    ),
+    MetricInfo(
+        key="fwd",
+        heading="FWD",
+        title="Fréchet wavelet distance",
+        decimals=3,
+        higher_is_better=False,
+        definition="Fréchet distance of the Haar packets of as many drawn images as there are test images, averaged "
+        "over packets; to be read beside that of two halves of the test set, the row “real”.",
+    ),
+    MetricInfo(
+        key="wsd",
+        heading="WSD",
+        title="Wavelet statistics distance",
+        decimals=2,
+        higher_is_better=False,
+        definition="Fréchet distance of log energies of Haar bands and of thumbnails, in standard deviations of the "
+        "test images; no FID. It does not see whether details lie in the right places: look at the drawn images, too.",
     ),
     MetricInfo(
         key="mse_signed",

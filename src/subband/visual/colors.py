@@ -9,8 +9,8 @@ import numpy as np
 
 BASELINES = ("persistence", "identity")
 """The rows that score tables have for comparison, of video prediction and of restoration; always drawn in gray."""
-PYRAMID_ROWS = "pyramid:"
-"""How the names of those of image generation begin: the wavelet transform alone."""
+PYRAMID_ROWS, REAL_ROWS = "pyramid:", "real:"
+"""How the names of those of image generation begin: the wavelet transform alone, and real images."""
 
 # Okabe and Ito's set ("Color Universal Design", 2008) without its yellow, which is invisible on white; the second value
 # is a lighter relative of the same hue for dark paper.
@@ -67,7 +67,7 @@ def series_styles(names: Sequence[str]) -> dict[str, SeriesStyle]:
     styles: dict[str, SeriesStyle] = {}
     count = 0
     for name in dict.fromkeys(names):
-        if name.startswith((*BASELINES, PYRAMID_ROWS)):
+        if name.startswith((*BASELINES, PYRAMID_ROWS, REAL_ROWS)):
             light, dark = _BASELINE_PAIR
             styles[name] = SeriesStyle(variable="--baseline", light=light, dark=dark, marker="x", dashes="--")
             continue
@@ -85,7 +85,7 @@ def is_baseline(name: str) -> bool:
     Args:
         name: As in `scores.json`.
     """
-    return name in BASELINES or name.startswith(PYRAMID_ROWS)
+    return name in BASELINES or name.startswith((PYRAMID_ROWS, REAL_ROWS))
 
 
 def palette_css(dark: bool) -> str:

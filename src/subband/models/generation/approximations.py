@@ -75,7 +75,7 @@ class GaussianApproximation(nn.Module):
         """
         factor, deviation = self.factor(), observed.flatten(1) / self.unit - self.mean
         covariance = factor @ factor.mT
-        seen = covariance + (noise / self.unit) ** 2 * torch.eye(len(covariance)).to(covariance)
+        seen = covariance + (noise / self.unit) ** 2 * _unit(covariance)
         mean = self.mean + torch.linalg.solve(seen, deviation.mT).mT @ covariance
         return self.unit * mean.view_as(observed)
 
@@ -188,10 +188,13 @@ def shrunk_covariance(values: Tensor, weights: Tensor | None = None) -> Tensor:
     centred = values - shares @ values
     covariance = (shares[:, None] * centred).mT @ centred
     size = covariance.diagonal().mean().clamp(min=1e-6)
-    return covariance + SHRINKAGE * size * torch.eye(len(covariance)).to(covariance)
+    return covariance + SHRINKAGE * size * _unit(covariance)
 
 
 def _inverse(factor: Tensor) -> Tensor:
     """Inverse of lower triangular matrices."""
-    unit = torch.eye(factor.shape[-1]).to(factor).expand_as(factor)
-    return torch.linalg.solve_triangular(factor, unit, upper=False)
+    return torch.linalg.solve_triangular(factor, _unit(factor).expand_as(factor), upper=False)
+
+
+def _unit(like: Tensor) -> Tensor:
+    return torch.eye(like.shape[-1], device=like.device, dtype=like.dtype)

@@ -131,7 +131,9 @@ class PyramidAutoencoder(nn.Module):
     def num_latents(self) -> int:
         """Numbers that are coded of an image of `img_size`."""
         height, width = (side >> self.levels for side in self.img_size)
-        return self.in_chans * height * width * 4**self.kept
+        approx = self.in_chans * height * width
+        details = approx * (4**self.kept - 1)
+        return approx + (details if self.top_k is None else min(self.top_k, details))
 
     @property
     def fills_details(self) -> bool:

@@ -1,7 +1,7 @@
 """The ordinary variational autoencoder: convolutions to a short vector and back. What Wavelet-VAE is compared with.
 
-Kingma and Welling, Auto-Encoding Variational Bayes, ICLR 2014. The sizes are ours, made to match those of Wavelet-VAE in
-parameters. To be said beside every comparison: its latent is a hundred times smaller than the image, that of a
+Kingma and Welling, Auto-Encoding Variational Bayes, ICLR 2014. The sizes are ours, made to match those of Wavelet-VAE
+in parameters. To be said beside every comparison: its latent is a hundred times smaller than the image, that of a
 Wavelet-VAE with all levels is as large.
 """
 

@@ -154,7 +154,9 @@ def kl_gaussian_full(mean: Tensor, scale: Tensor, prior_mean: Tensor, factor: Te
         >>> kl_gaussian_full(torch.zeros(2, 3), torch.ones(2, 3), torch.zeros(3), torch.eye(3))
         tensor([0., 0.])
     """
-    inverse = torch.linalg.solve_triangular(factor, torch.eye(len(factor)).to(factor), upper=False)
+    inverse = torch.linalg.solve_triangular(
+        factor, torch.eye(len(factor), device=factor.device, dtype=factor.dtype), upper=False
+    )
     spread = (scale.square() * inverse.square().sum(0)).sum(-1)
     distance = ((mean - prior_mean) @ inverse.mT).square().sum(-1)
     log_volumes = factor.diagonal().log().sum() - scale.log().sum(-1)

@@ -144,7 +144,7 @@ class AnalyticEncoder(nn.Module):
 
     def _per_channel(self, values: Tensor) -> list[Tensor]:
         """A value per band as one per channel, `(3C, 1, 1)` for every level."""
-        return [row.repeat_interleave(self.in_chans)[:, None, None] for row in values.unflatten(0, (self.levels, -1))]
+        return [row.repeat_interleave(self.in_chans)[:, None, None] for row in values.view(self.levels, BANDS)]
 
 
 def new_encoder(

@@ -78,7 +78,7 @@ def fitted_prior(
         kind: See `PyramidPrior`.
         epochs: How often the data is gone through to train the networks of `conditional`.
         lr: Learning rate of Adam for them.
-        generator: Where noise and the first means of a mixture are drawn from; the global one by default.
+        generator: On the CPU, where noise and the first means of a mixture are drawn from; the global one by default.
 
     Raises:
         ValueError: If the kind is unknown or there are no images.

@@ -54,7 +54,7 @@ def options_of(mode: str, given: Mapping[str, Any]) -> dict[str, Any]:
         given: All options of the network by their names, None for those that are left out.
 
     Raises:
-        ValueError: If the mode is unknown or an option of the other mode is given.
+        ValueError: If the mode is unknown, or an option belongs to the other mode or does not fit another one.
     """
     one_of("mode", mode, tuple(OPTIONS))
     for other, options in OPTIONS.items():
@@ -64,6 +64,8 @@ def options_of(mode: str, given: Mapping[str, Any]) -> dict[str, Any]:
     own = {name: default if given[name] is None else given[name] for name, default in OPTIONS[mode].items()}
     if "posterior" in own:
         one_of("posterior", own["posterior"], CHOICES["posterior"])
+    if own.get("approx_weight") and own["noise_on"] == "details":
+        raise ValueError("approx_weight needs noise_on='all': without noise the divergence is infinite.")
     return own
 
 

@@ -140,6 +140,7 @@ class PyramidPrior(nn.Module):
             units: Size of the coefficients of every band.
         """
         assert isinstance(self.approx, GaussianApproximation)
+        self.check_size(sample.approx)
         approx, parts = sample.approx, [self.approx.divergence(posterior.mean.approx, posterior.scale.approx)]
         for level, detail in enumerate(sample.details):
             parts.append(posterior.divergence(level, *self.details(level, approx, units.details[level])))
@@ -148,6 +149,7 @@ class PyramidPrior(nn.Module):
 
     def log_prob(self, pyramid: Pyramid, units: Pyramid) -> Tensor:
         """Log density of coefficients of any number of levels in nats, `(B,)`."""
+        self.check_size(pyramid.approx)
         approx, total = pyramid.approx, self.approx.log_prob(pyramid.approx)
         for level, detail in enumerate(pyramid.details):
             centre, scale = self.details(level, approx, units.details[level])
@@ -214,6 +216,7 @@ class PyramidPrior(nn.Module):
             units: Size of the coefficients of every band.
         """
         assert isinstance(self.approx, GaussianApproximation)
+        self.check_size(observed.approx)
         approx, details = self.approx.posterior_mean(observed.approx, noise), []
         found = approx
         for level, seen in enumerate(observed.details):
@@ -221,3 +224,14 @@ class PyramidPrior(nn.Module):
             details.append(centre + laplace_posterior_mean(seen - centre, noise, scale))
             found = self.transform.join(found, details[-1])
         return Pyramid(approx, tuple(details))
+
+    def check_size(self, approx: Tensor) -> None:
+        """Refuse approximations `(B, C, H', W')` of images of another size.
+
+        Raises:
+            ValueError: If they are.
+        """
+        if tuple(approx.shape[1:]) != self.approx.size:
+            height, width = (side << self.transform.levels for side in approx.shape[-2:])
+            wanted = f"{self.in_chans}x{self.img_size[0]}x{self.img_size[1]}"
+            raise ValueError(f"the prior is one of images of {wanted}, got {approx.shape[1]}x{height}x{width}.")

@@ -203,7 +203,15 @@ class WaveletVAE(PyramidAutoencoder):
             raise ValueError("calibrate needs mode='elbo'; mode 'paper' keeps its units.")
         fitting.calibrate(self, loader)
 
-    def fit_expost_prior(self, loader: Iterable[Tensor], kind: PriorKind, **options: Any) -> None:
+    def fit_expost_prior(
+        self,
+        loader: Iterable[Tensor],
+        kind: PriorKind,
+        *,
+        epochs: int = 1,
+        lr: float = 1e-3,
+        generator: torch.Generator | None = None,
+    ) -> None:
         """Fit a prior to the coefficients that this network, as it is trained, gives of a data set.
 
         The network gets it as its `prior`; one made by `create_model` is then stored with it.
@@ -212,14 +220,17 @@ class WaveletVAE(PyramidAutoencoder):
             loader: Batches of images `(B, C, H, W)` in [-1, 1], of `img_size`; gone through once for independent
                 details, once an epoch for `conditional`.
             kind: `factorised`, `conditional` or `mixture`, see `PyramidPrior`.
-            options: `epochs`, `lr` and `generator` of the training of `conditional`.
+            epochs: How often the data is gone through to train the networks of `conditional`.
+            lr: Learning rate of Adam for them.
+            generator: On the CPU, where noise and the first means of a mixture are drawn from; the global one by
+                default.
 
         Raises:
             ValueError: If the mode is `elbo`, which learns its prior, or there are no images.
         """
         if self.mode != "paper":
             raise ValueError("fit_expost_prior needs mode='paper'; mode 'elbo' learns its prior.")
-        self.prior = fitting.fitted_prior(self, loader, kind, **options)
+        self.prior = fitting.fitted_prior(self, loader, kind, epochs=epochs, lr=lr, generator=generator)
         config = cast("dict[str, Any] | None", getattr(self, "model_config", None))
         if config is not None:
             config["args"] = {**config["args"], "prior": kind}

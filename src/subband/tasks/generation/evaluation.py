@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import inspect
 from typing import Any
 
 import numpy as np
@@ -12,22 +12,21 @@ from torch import Tensor
 from subband.config import RecipeConfig
 from subband.data.images.unlabelled import UnlabelledData
 from subband.data.loader import SampleLoader
-from subband.metrics._lpips import load_lpips
-from subband.metrics.descriptors import GENERATION_METRICS
-from subband.metrics.image import psnr, ssim
 from subband.models.generation.wavelet_vae import WaveletVAE
-from subband.tasks.generation.networks import as_images, as_input, can_draw, coded_numbers
+from subband.tasks.generation.networks import as_images, as_input, can_draw
+from subband.tasks.generation.scores import DrawnScores, ReconstructionRow
 from subband.training.evaluation import Evaluation
 from subband.visual.coefficient_maps import map_figure
+from subband.visual.colors import REAL_ROWS
 
 __all__ = ["draw", "evaluate"]
 
-_SMALLEST_SSIM, _SMALLEST_LPIPS = 7, 32  # sides
-_DRAWN = 64  # images that are drawn to look at
+_SHOWN = 64  # drawn images that are stored to look at
+_MOST_DRAWN = 10_000  # for distances from the test images
 
 
 def evaluate(recipe: RecipeConfig, models: dict[str, Any], data: UnlabelledData, device: torch.device) -> Evaluation:
-    """Scores of reconstructions and likelihoods on the test set; some of them, and drawn ones, to look at."""
+    """Scores of reconstructions, likelihoods and drawn images against the test set; some of them to look at."""
     spec, config = data.test.spec, recipe.evaluation
     loader = SampleLoader(
         data.test,
@@ -39,26 +38,31 @@ def evaluate(recipe: RecipeConfig, models: dict[str, Any], data: UnlabelledData,
         device=device,
         collate=torch.stack,  # type: ignore[arg-type]
     )
-    perceptual = None if config.lpips_weights is None else load_lpips(config.lpips_weights).to(device).eval()
-    generator = torch.Generator(device)
-    rows = {name: _Row(model, spec.shape, perceptual) for name, model in models.items()}
-    samples = _Samples(config.num_samples)
+    rows = {name: ReconstructionRow(model, spec, config.lpips_weights, device) for name, model in models.items()}
+    distances = {name: DrawnScores(spec, device) for name, model in models.items() if can_draw(model)}
+    halves, samples = DrawnScores(spec, device), _Samples(config.num_samples)
     for number, images in enumerate(loader):
         for row in rows.values():
-            row.add(images, generator.manual_seed(number))
+            row.add(images, torch.Generator(device).manual_seed(number))
+        for scores in distances.values():
+            scores.add(images, is_real=True)
+        halves.add(images[::2], is_real=True)
+        halves.add(images[1::2], is_real=False)
         samples.add(images, {name: row.newest for name, row in rows.items() if row.newest is not None})
-    facts = {
-        "name": recipe.data.name,
-        "split": "test",
-        "images": len(data.test) - len(loader.left_out),
-        "channels": spec.channels,
-        "height": spec.height,
-        "width": spec.width,
-    }
+    count = len(data.test) - len(loader.left_out)
     arrays = samples.arrays()
+    for name, scores in distances.items():
+        drawn = draw(models[name], max(min(count, _MOST_DRAWN), _SHOWN))
+        for part in drawn[: min(count, _MOST_DRAWN)].split(64):
+            scores.add(part.to(device), is_real=False)
+        if arrays:
+            arrays[f"drawn/{name}"] = _as_bytes(drawn[:_SHOWN])
     if arrays:
-        arrays |= _pictures(models, torch.from_numpy(arrays["inputs"][:1]).to(device).float() / 255)
-    return Evaluation(facts, {name: row.compute() for name, row in rows.items()}, arrays)
+        arrays |= _maps(models, torch.from_numpy(arrays["inputs"][:1]).to(device).float() / 255)
+    measured = {name: {"metrics": {**row.compute(), **_scores(distances.get(name))}} for name, row in rows.items()}
+    measured[f"{REAL_ROWS} two halves"] = {"parameters": 0, "metrics": _scores(halves)}
+    facts = {"name": recipe.data.name, "split": "test", "images": count, "channels": spec.channels}
+    return Evaluation(facts | {"height": spec.height, "width": spec.width}, measured, arrays)
 
 
 @torch.no_grad()
@@ -74,68 +78,26 @@ def draw(model: Any, num: int, *, temperature: float = 1.0, seed: int = 0, batch
 
     Returns:
         `(num, C, H, W)` in [0, 1], on the CPU.
+
+    Raises:
+        ValueError: If a number is not positive, the network has no prior, or no scales that could be multiplied.
     """
+    if num < 1:
+        raise ValueError(f"num must be positive, got {num}.")
+    options = {"temperature": temperature}
+    if "temperature" not in inspect.signature(model.sample).parameters:
+        if temperature != 1:
+            raise ValueError(f"{type(model).__name__} has no temperature; leave it at 1.")
+        options = {}
     device = next(model.parameters()).device
     generator = torch.Generator(device).manual_seed(seed)
     sizes = [min(batch_size, num - start) for start in range(0, num, batch_size)]
-    parts = [model.sample(size, temperature=temperature, generator=generator) for size in sizes]
+    parts = [model.sample(size, generator=generator, **options) for size in sizes]
     return torch.cat([as_images(model, part).cpu() for part in parts])
 
 
-class _Row:
-    """What is measured of one network, or of a transform without training.
-
-    Args:
-        model: The network.
-        shape: Of an image, `(C, H, W)`.
-        perceptual: LPIPS network, or None.
-    """
-
-    def __init__(self, model: Any, shape: tuple[int, int, int], perceptual: Any) -> None:
-        self.model, self.count, self.perceptual = model, math.prod(shape), perceptual
-        self.side = min(shape[1:])
-        self.is_trained = any(True for _ in model.parameters())
-        self.newest: Tensor | None = None
-        self._sums: dict[str, float] = {}
-        self._images = 0
-
-    def add(self, images: Tensor, generator: torch.Generator) -> None:
-        """Add images `(B, C, H, W)` in [0, 1]."""
-        self._images += len(images)
-        if self.is_trained:
-            self._add_bound(images, generator)
-        if not hasattr(self.model, "reconstruct"):
-            return
-        inputs = as_input(self.model, images, generator) if self.is_trained else images
-        outputs = self.model.reconstruct(inputs).float()
-        self.newest = as_images(self.model, outputs) if self.is_trained else outputs.clamp(0, 1)
-        self._add("mse", (self.newest - images).square().mean((1, 2, 3)))
-        self._add("psnr", psnr(self.newest, images))
-        if self.side >= _SMALLEST_SSIM:
-            self._add("ssim", ssim(self.newest, images))
-        if self.perceptual is not None and self.side >= _SMALLEST_LPIPS:
-            pair = (2 * item.expand(-1, 3, -1, -1) - 1 for item in (self.newest, images))
-            self._add("lpips", self.perceptual(*pair).flatten())
-
-    def _add_bound(self, images: Tensor, generator: torch.Generator) -> None:
-        """Add what the network says of its own loss: rate and bits, and the error of noisy reconstructions."""
-        output = self.model(as_input(self.model, images, generator), generator=generator)
-        self._add("mse_noisy", (as_images(self.model, output.recon) - images).square().mean((1, 2, 3)))
-        for name in ("rate", "bits_per_dim"):
-            if name in output.parts:
-                self._add(name, output.parts[name].expand(len(images)))
-
-    def _add(self, name: str, values: Tensor) -> None:
-        self._sums[name] = self._sums.get(name, 0.0) + values.double().sum().item()
-
-    def compute(self) -> dict[str, Any]:
-        """The row as `scores.json` holds it; what could not be measured is None."""
-        means: dict[str, float | None] = {name: total / self._images for name, total in self._sums.items()}
-        own = self.model.coded_numbers(self.count) if not self.is_trained else coded_numbers(self.model)
-        means["coded"] = None if own is None else own / self.count
-        if (error := means.get("mse")) is not None:
-            means["mse_signed"] = 4 * error
-        return {"metrics": {item.key: means.get(item.key) for item in GENERATION_METRICS}}
+def _scores(distances: DrawnScores | None) -> dict[str, float | None]:
+    return {} if distances is None else distances.compute()
 
 
 class _Samples:
@@ -163,12 +125,10 @@ class _Samples:
         return {name: np.concatenate(parts) for name, parts in self._kept.items()}
 
 
-def _pictures(models: dict[str, Any], image: Tensor) -> dict[str, np.ndarray]:
-    """Images that networks draw, and the coefficients of an image `(1, C, H, W)` as those see it that have some."""
+def _maps(models: dict[str, Any], image: Tensor) -> dict[str, np.ndarray]:
+    """The coefficients of an image `(1, C, H, W)` as the networks see it that have some."""
     found: dict[str, np.ndarray] = {}
     for name, model in models.items():
-        if can_draw(model):
-            found[f"drawn/{name}"] = _as_bytes(draw(model, _DRAWN))
         if isinstance(model, WaveletVAE):
             mean = model.encode(as_input(model, image)).mean
             if mean.details:

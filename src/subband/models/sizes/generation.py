@@ -1,0 +1,50 @@
+"""Named sizes of networks that generate images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from subband.models.registry import ModelSpec
+
+WAVELET_VAE_PAPER = (
+    "Kiruluta, Wavelet-based Variational Autoencoders for High-Resolution Image Generation, arXiv 2504.13214, 2025"
+)
+CONV_VAE_PAPER = "after Kingma and Welling, Auto-Encoding Variational Bayes, ICLR 2014"
+
+# The paper names no sizes; these are ours. The baselines match `wavelet_vae_s` and `wavelet_vae_e` in parameters.
+WAVELET_VAE_ROWS: dict[str, tuple[dict[str, Any], int]] = {
+    "wavelet_vae_s": ({}, 1_361_986),
+    "wavelet_vae_b": ({"widths": (64, 128, 192, 256), "refine_width": 64}, 5_378_146),
+    # An approximation of 4 x 4 pixels, of which a full covariance can be estimated.
+    "wavelet_vae_e": ({"mode": "elbo", "levels": 5, "widths": (32, 64, 96, 128, 128, 128)}, 4_083_142),
+    "wavelet_vae_xs": (
+        {
+            "mode": "elbo",
+            "img_size": 64,
+            "levels": 4,
+            "widths": (24, 32, 48, 64, 80),
+            "blocks": 1,
+            "refine_blocks": 3,
+        },
+        1_384_322,
+    ),
+}
+CONV_VAE_ROWS: dict[str, tuple[dict[str, Any], int]] = {
+    "conv_vae_s": ({}, 1_374_547),
+    "conv_vae_e": ({"widths": (48, 88, 112, 128, 32), "objective": "elbo"}, 4_100_180),
+}
+
+
+def _spec(network: str, args: dict[str, Any], params: int, paper: str) -> ModelSpec:
+    return ModelSpec(
+        task="generation", network=f"subband.models.generation.{network}", args=args, params=params, paper=paper
+    )
+
+
+MODELS: dict[str, ModelSpec] = {
+    **{
+        name: _spec("wavelet_vae:WaveletVAE", args, params, ("after " if "mode" in args else "") + WAVELET_VAE_PAPER)
+        for name, (args, params) in WAVELET_VAE_ROWS.items()
+    },
+    **{name: _spec("conv_vae:ConvVAE", args, params, CONV_VAE_PAPER) for name, (args, params) in CONV_VAE_ROWS.items()},
+}
