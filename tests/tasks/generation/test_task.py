@@ -15,14 +15,21 @@ from subband.metrics import GENERATION_METRICS
 from subband.models import registry as models
 from subband.models.checkpoint import load_model
 from subband.models.generation.conv_vae import ConvVAE
+from subband.models.generation.wavelet_diffusion import WaveletDiffusion
 from subband.models.generation.wavelet_vae import WaveletVAE
 from subband.tasks.generation.baselines import KeptLevels, LargestCoefficients
 from subband.tasks.generation.evaluation import draw
 from subband.tasks.generation.networks import as_images, as_input, bytes_with_noise, coded_numbers
+from subband.tasks.generation.scores import DrawnScores, packet_levels
 from subband.tasks.generation.task import GenerationTask
 from subband.training.loop import evaluate, train
 
 SIDE = 16
+NETWORK_TYPES = {
+    "tiny_wavelet_vae": WaveletVAE,
+    "tiny_conv_vae": ConvVAE,
+    "tiny_wavelet_diffusion": WaveletDiffusion,
+}
 WAVELET = {"levels": 2, "widths": [8, 8, 8], "blocks": 1, "prior_width": 8, "prior_blocks": 1}
 WAVELET |= {"refine_width": 8, "refine_blocks": 1}
 NETWORKS = {
@@ -30,6 +37,10 @@ NETWORKS = {
     "elbo": ("tiny_wavelet_vae", {**WAVELET, "mode": "elbo"}),
     "factorised": ("tiny_wavelet_vae", {**WAVELET, "mode": "elbo", "prior": "factorised", "keep_levels": 2}),
     "conv": ("tiny_conv_vae", {"widths": [8, 8], "blocks": 1, "latent_dim": 4}),
+    "diffusion": (
+        "tiny_wavelet_diffusion",
+        {"base_dims": [32], "multipliers": [[1]], "attention": [[]], "dropout": 0.0},
+    ),
     "conv_elbo": ("tiny_conv_vae", {"widths": [8, 8], "blocks": 1, "latent_dim": 4, "objective": "elbo"}),
 }
 RECIPE = {
@@ -63,7 +74,7 @@ def rectangles(*, num_test: int = 6):
 def tiny(monkeypatch):
     """A recipe that trains in a second; keyword arguments replace settings."""
     monkeypatch.setitem(DATASETS, "rectangles", f"{__name__}:rectangles")
-    for name, network in (("tiny_wavelet_vae", WaveletVAE), ("tiny_conv_vae", ConvVAE)):
+    for name, network in NETWORK_TYPES.items():
         spec = models.ModelSpec(task="generation", network=network, args={}, params=0, paper="this file")
         monkeypatch.setitem(models.catalog(), name, spec)
 
@@ -74,10 +85,10 @@ def tiny(monkeypatch):
     return build
 
 
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", [name for name in NETWORKS if name != "diffusion"])
 def test_every_network_trains_and_is_scored(network, tiny, tmp_path):
     scores = train(tiny(network, trainer={"ema_decay": 0.9}), tmp_path / "run", progress=False)
-    trained, *baselines = scores["rows"]
+    trained, *baselines, real = scores["rows"]
     assert [row["name"] for row in baselines] == [
         "pyramid: 1/4, coarse",
         "pyramid: 1/16, coarse",
@@ -90,6 +101,9 @@ def test_every_network_trains_and_is_scored(network, tiny, tmp_path):
     assert found["mse_signed"] == pytest.approx(4 * found["mse"])
     assert 0 < found["psnr"] < 60
     assert found["lpips"] is None
+    assert (found["fwd"] is None) == (found["wsd"] is None) == (network == "paper")
+    assert real["name"] == "real: two halves"
+    assert min(real["metrics"].values()) > 0
     is_bound = "elbo" in network or network == "factorised"
     assert (found["bits_per_dim"] is not None) == is_bound
     assert (found["rate"] is None) == (network == "paper")
@@ -103,6 +117,39 @@ def test_every_network_trains_and_is_scored(network, tiny, tmp_path):
         assert samples["prediction/run"].shape == samples["inputs"].shape == (3, 3, SIDE, SIDE)
         assert ("drawn/run" in samples) == (network != "paper")
         assert ("maps/run" in samples) == (not network.startswith("conv"))
+
+
+def test_diffusion_trains_and_draws_but_reconstructs_nothing(tiny, tmp_path):
+    scores = train(tiny("diffusion"), tmp_path / "run", progress=False)
+    found = scores["rows"][0]["metrics"]
+    assert {name for name, value in found.items() if value is not None} == {"fwd", "wsd"}
+    model = load_model(tmp_path / "run")
+    assert model.parts[0].spread.std() > 0  # measured before the first step
+    with np.load(tmp_path / "run" / "samples.npz") as samples:
+        assert samples["drawn/run"].shape == (64, 3, SIDE, SIDE)
+        assert "prediction/run" not in samples
+    with pytest.raises(ValueError, match=r"WaveletDiffusion has no temperature; leave it at 1"):
+        draw(model, 2, temperature=0.5)
+
+
+def test_sizes_that_packets_do_not_divide_have_no_distance():
+    spec = UnlabelledSpec(channels=1, height=9, width=9)
+    scores = DrawnScores(spec, torch.device("cpu"))
+    scores.add(torch.rand(3, 1, 9, 9), is_real=True)
+    assert scores.compute() == {}
+    assert [packet_levels(side, side) for side in (7, 8, 32, 512)] == [0, 1, 3, 4]
+
+
+def test_distances_tell_drawn_images_from_real_ones():
+    spec = UnlabelledSpec(channels=1, height=8, width=8)
+    like, unlike = DrawnScores(spec, torch.device("cpu")), DrawnScores(spec, torch.device("cpu"))
+    images = torch.rand(600, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    for scores, drawn in ((like, images[300:]), (unlike, images[300:] / 2)):
+        scores.add(images[:300], is_real=True)
+        scores.add(drawn, is_real=False)
+    near, far = like.compute(), unlike.compute()
+    assert far["fwd"] > 5 * near["fwd"]
+    assert far["wsd"] > 5 * near["wsd"]
 
 
 def test_a_run_that_was_killed_goes_on_as_if_it_had_not(tiny, tmp_path, losses, monkeypatch):

@@ -1,4 +1,4 @@
-"""Image generation: Wavelet-VAE in both of its modes, and the ordinary variational autoencoder."""
+"""Image generation: Wavelet-VAE in both of its modes, the ordinary variational autoencoder, wavelet diffusion."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from subband.metrics.descriptors import GENERATION_METRICS, MetricInfo
 from subband.metrics.image import psnr
 from subband.models.arguments import Inputs
 from subband.models.generation.objectives import BoundObjective
+from subband.models.generation.wavelet_diffusion import WaveletDiffusion
 from subband.models.generation.wavelet_vae import WaveletVAE
 from subband.models.registry import create_model, model_spec
 from subband.tasks.generation.baselines import pyramid_baselines
@@ -39,12 +40,13 @@ class GenerationTask(Task):
     mode `elbo` of a Wavelet-VAE rise evenly from 0.01 to 1 over so many steps.
 
     Networks see images in [-1, 1]. Those that bound a likelihood see bytes with uniform noise, other noise in every
-    epoch, and the same noise in every validation. Before the first step a Wavelet-VAE of mode `elbo` measures the
-    coefficients of 4,096 training images at most.
+    epoch, and the same noise in every validation. Before the first step a Wavelet-VAE of mode `elbo` and a diffusion
+    measure the coefficients of 4,096 training images at most.
 
     Args:
         recipe: The whole recipe.
-        model: Network with `forward`, `reconstruct` and `sample` as `subband.models.generation.wavelet_vae.WaveletVAE`.
+        model: Network with `forward`, `sample` and, if it has a code, `reconstruct` as
+            `subband.models.generation.wavelet_vae.WaveletVAE` has them.
         spec: Shape of the images.
 
     Raises:
@@ -112,7 +114,8 @@ class GenerationTask(Task):
 
     def prepare(self, data: UnlabelledData) -> None:
         """Measure the coefficients of training images, and begin with a small weight of the divergence."""
-        if not (isinstance(self.model, WaveletVAE) and has_likelihood(self.model)):
+        is_bound = isinstance(self.model, WaveletVAE) and has_likelihood(self.model)
+        if not (is_bound or isinstance(self.model, WaveletDiffusion)):
             return
         self.model.calibrate(_inputs(self.model, data, self.recipe))
         objective = self._steered()
@@ -136,6 +139,8 @@ class GenerationTask(Task):
         generator = torch.Generator(batch.device).manual_seed(0)
         inputs = as_input(self.model, batch, generator)
         output = self.model(inputs, generator=generator)
+        if not hasattr(self.model, "reconstruct"):
+            return {"loss": output.loss}
         images = as_images(self.model, self.model.reconstruct(inputs))
         said = {name: output.parts[name] for name in ("rate", "bits_per_dim") if name in output.parts}
         errors = {"mse": (images - batch).square().mean(), "psnr": psnr(images, batch).mean()}

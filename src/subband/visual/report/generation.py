@@ -55,8 +55,8 @@ def _sections(runs: Sequence[Run], rows: Sequence[Row], styles: Styles) -> list[
         section(
             "Scores",
             "Best value of each column in bold; arrows point to better. The rows of the pyramid are the Haar transform "
-            "without any training: what a model has to beat that codes as many numbers. That of real images compares two "
-            "halves of the test set: what drawn images cannot be expected to beat.",
+            "without any training: what a model has to beat that codes as many numbers. The row of real images compares "
+            "two halves of the test set: drawn images are not expected to come closer.",
             score_table(rows, styles, GENERATION_METRICS),
             note(
                 "A model that codes all numbers of an image has a perfect encoder and decoder in the transform and its "
