@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from subband.metrics.descriptors import (
     CLASSIFICATION_METRICS,
-    GENERATION_METRICS,
     RESTORATION_METRICS,
     VIDEO_METRICS,
     MetricInfo,
     describe_metrics,
 )
+from subband.metrics.generation_descriptors import GENERATION_METRICS
 from subband.metrics.image import (
     combine_channels,
     denormalize,

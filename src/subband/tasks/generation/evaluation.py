@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from typing import Any
 
 import numpy as np
@@ -49,18 +50,19 @@ def evaluate(recipe: RecipeConfig, models: dict[str, Any], data: UnlabelledData,
         halves.add(images[::2], is_real=True)
         halves.add(images[1::2], is_real=False)
         samples.add(images, {name: row.newest for name, row in rows.items() if row.newest is not None})
-    count = len(data.test) - len(loader.left_out)
-    arrays = samples.arrays()
+    count, arrays = len(data.test) - len(loader.left_out), samples.arrays()
     for name, scores in distances.items():
-        drawn = draw(models[name], max(min(count, _MOST_DRAWN), _SHOWN))
-        for part in drawn[: min(count, _MOST_DRAWN)].split(64):
-            scores.add(part.to(device), is_real=False)
+        drawn = _compare(models[name], scores, min(count, _MOST_DRAWN), device)
         if arrays:
             arrays[f"drawn/{name}"] = _as_bytes(drawn[:_SHOWN])
     if arrays:
         arrays |= _maps(models, torch.from_numpy(arrays["inputs"][:1]).to(device).float() / 255)
-    measured = {name: {"metrics": {**row.compute(), **_scores(distances.get(name))}} for name, row in rows.items()}
+    measured: dict[str, dict[str, Any]] = {
+        name: {"metrics": {**row.compute(), **_scores(distances.get(name))}} for name, row in rows.items()
+    }
     measured[f"{REAL_ROWS} two halves"] = {"parameters": 0, "metrics": _scores(halves)}
+    for remark in [scores.remark for scores in (*distances.values(), halves) if scores.remark is not None][:1]:
+        warnings.warn(remark, stacklevel=2)
     facts = {"name": recipe.data.name, "split": "test", "images": count, "channels": spec.channels}
     return Evaluation(facts | {"height": spec.height, "width": spec.width}, measured, arrays)
 
@@ -94,6 +96,14 @@ def draw(model: Any, num: int, *, temperature: float = 1.0, seed: int = 0, batch
     sizes = [min(batch_size, num - start) for start in range(0, num, batch_size)]
     parts = [model.sample(size, generator=generator, **options) for size in sizes]
     return torch.cat([as_images(model, part).cpu() for part in parts])
+
+
+def _compare(model: Any, scores: DrawnScores, count: int, device: torch.device) -> Tensor:
+    """Images that a network draws, so many of which were compared with the real ones; at least as many as are shown."""
+    drawn = draw(model, max(count, _SHOWN))
+    for part in drawn[:count].split(_SHOWN):
+        scores.add(part.to(device), is_real=False)
+    return drawn
 
 
 def _scores(distances: DrawnScores | None) -> dict[str, float | None]:

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from subband.data.images.unlabelled import UnlabelledSpec
 from subband.data.spec import ClipSpec
-from subband.metrics.descriptors import GENERATION_METRICS
 from subband.metrics.generation import FrechetWaveletDistance, ReconstructionScores, WaveletStatisticsDistance
+from subband.metrics.generation_descriptors import GENERATION_METRICS
 from subband.metrics.video import FrameLPIPS
 from subband.tasks.generation.networks import as_images, as_input, coded_numbers
 
@@ -105,9 +105,13 @@ class DrawnScores:
     Args:
         spec: Shape of the images.
         device: Where they are.
+
+    Attributes:
+        remark: Why the distances are rough, once they were computed of few images.
     """
 
     def __init__(self, spec: UnlabelledSpec, device: torch.device) -> None:
+        self.remark: str | None = None
         levels = packet_levels(spec.height, spec.width)
         self._metrics = {
             "fwd": FrechetWaveletDistance(levels).to(device),
@@ -126,7 +130,12 @@ class DrawnScores:
         counts += [metric.real_count.item() for metric in self._metrics.values()]
         if not counts or min(counts) < 2:
             return {}
-        return {name: metric.compute().item() for name, metric in self._metrics.items()}
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            found = {name: metric.compute().item() for name, metric in self._metrics.items()}
+        few = [str(item.message) for item in caught if "images are few" in str(item.message)]
+        self.remark = few[-1] if few else None  # of the distance with more features
+        return found
 
 
 def _lpips_if_possible(spec: UnlabelledSpec, weights: str | None) -> FrameLPIPS | None:

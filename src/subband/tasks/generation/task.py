@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from subband.config import LossTerm, RecipeConfig
 from subband.data.images.unlabelled import UnlabelledData, UnlabelledSpec
 from subband.data.loader import SampleLoader
-from subband.metrics.descriptors import GENERATION_METRICS, MetricInfo
+from subband.metrics.descriptors import MetricInfo
+from subband.metrics.generation_descriptors import GENERATION_METRICS
 from subband.metrics.image import psnr
 from subband.models.arguments import Inputs
 from subband.models.generation.objectives import BoundObjective

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from subband.metrics.descriptors import GENERATION_METRICS
+from subband.metrics.generation_descriptors import GENERATION_METRICS
 from subband.visual.html import note, section
 from subband.visual.report.figures import logged_columns, training_plots
 from subband.visual.report.generated_images import coefficient_figures, drawn_figures, reconstruction_strips
@@ -55,8 +55,8 @@ def _sections(runs: Sequence[Run], rows: Sequence[Row], styles: Styles) -> list[
         section(
             "Scores",
             "Best value of each column in bold; arrows point to better. The rows of the pyramid are the Haar transform "
-            "without any training: what a model has to beat that codes as many numbers. The row of real images compares "
-            "two halves of the test set: drawn images are not expected to come closer.",
+            "without any training: what a model has to beat that codes as many numbers. The row of real images "
+            "compares two halves of the test set: drawn images are not expected to come closer.",
             score_table(rows, styles, GENERATION_METRICS),
             note(
                 "A model that codes all numbers of an image has a perfect encoder and decoder in the transform and its "
