@@ -82,7 +82,7 @@ def test_wavelet_statistics_distance(rng):
         spread = one.std(0, ddof=1) + 1e-6
         wanted = frechet_by_numpy((one - one.mean(0)) / spread, (other - one.mean(0)) / spread)
         assert found[name] == pytest.approx(wanted, rel=1e-4)
-    assert found["same"] < 0.2 * min(found["blurred"], found["noisy"])
+    assert found["same"] < 0.5 * min(found["blurred"], found["noisy"])
 
 
 def test_frechet_wavelet_distance_is_that_of_its_formula(rng):

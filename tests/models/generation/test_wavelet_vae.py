@@ -173,7 +173,7 @@ def test_the_bound_in_closed_form_is_that_of_monte_carlo(family, rng):
     )
     sample = posterior.sample(model._noise_like(posterior.mean, rng))
     exact = model.divergences(posterior, sample).sum(1)[0]
-    ratios = posterior.log_prob(sample) - model.prior.log_prob(sample, model.units())
+    ratios = posterior.log_prob(sample) - model.prior.log_prob(sample)
     assert (ratios.mean() - exact).abs() < 4 * ratios.std() / math.sqrt(count)
 
 
@@ -187,7 +187,7 @@ def exact_evidence(model: WaveletVAE, images: Tensor) -> Tensor:
     normal = torch.distributions.MultivariateNormal(prior.unit * prior.mean, covariance)
     total = normal.log_prob(pyramid.approx.flatten(1))
     for level, detail in enumerate(pyramid.details):
-        _, scale = model.prior.details(level, pyramid.approx, model.units().details[level])
+        _, scale = model.prior.details(level, pyramid.approx, model.prior.units().details[level])
         total = total + d.laplace_evidence(detail, sigma, scale).flatten(1).sum(1)
     return total
 
@@ -233,7 +233,7 @@ def test_a_fresh_conditional_prior_has_the_units_of_the_bands(rng):
     model, images = small(mode="elbo"), images_of(rng, 32)
     model.calibrate([images[:16], images[16:]])
     pyramid = model.transform.analyze(images)
-    approx, units = pyramid.approx, model.units()
+    approx, units = pyramid.approx, model.prior.units()
     for level, detail in enumerate(pyramid.details):
         centre, scale = model.prior.details(level, approx, units.details[level])
         assert not centre.any()
@@ -287,8 +287,8 @@ def test_a_prior_after_the_fact(kind, rng):
     drawn = model.sample(32, generator=rng)
     assert drawn.shape == images.shape
     assert 0.3 < (drawn.std() / images.std()).item() < 3
-    fitted = model.prior.log_prob(model.encode(images).mean, model.units())
-    shuffled = model.prior.log_prob(model.encode(images.flip(1).neg()).mean, model.units())
+    fitted = model.prior.log_prob(model.encode(images).mean)
+    shuffled = model.prior.log_prob(model.encode(images.flip(1).neg()).mean)
     assert fitted.mean() > shuffled.mean()
     if kind == "factorised":
         means = model.encode(images)

@@ -197,7 +197,7 @@ class PyramidAutoencoder(nn.Module):
         if pyramid.levels == self.levels:
             return pyramid
         if self.fills_details:
-            return self._fitted_prior().extended(pyramid, self.units())
+            return self._fitted_prior().extended(pyramid)
         batch, channels, height, width = pyramid.approx.shape
         sizes = [(height << place, width << place) for place in range(pyramid.levels, self.levels)]
         zeros = tuple(pyramid.approx.new_zeros(batch, BANDS * channels, *size) for size in sizes)
@@ -205,7 +205,7 @@ class PyramidAutoencoder(nn.Module):
 
     def divergences(self, posterior: Posterior, sample: Pyramid) -> Tensor:
         """Divergence of a posterior from the prior, in nats, `(B, 1 + L)`: of the approximation, of every level."""
-        return self._fitted_prior().divergences(posterior, sample, self.units())
+        return self._fitted_prior().divergences(posterior, sample)
 
     def example_input(
         self, *, batch: int = 1, height: int | None = None, width: int | None = None

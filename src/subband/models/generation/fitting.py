@@ -48,11 +48,13 @@ def calibrate(model: PyramidAutoencoder, loader: Iterable[Tensor]) -> None:
     approx = _joined(approximations)
     spread = (squares / count - (sums / count).square()).clamp(min=0).sqrt()
     size = 2.0**model.levels
-    model.units.set(
-        approx.double().std((0, 2, 3), correction=0).clamp(min=SMALLEST_UNIT * size), spread.clamp(min=SMALLEST_UNIT)
-    )
     prior = model.prior
     assert prior is not None
+    for units in (model.units, prior.units):
+        units.set(
+            approx.double().std((0, 2, 3), correction=0).clamp(min=SMALLEST_UNIT * size),
+            spread.clamp(min=SMALLEST_UNIT),
+        )
     assert isinstance(prior.approx, GaussianApproximation)
     prior.approx.fit(approx)
     if isinstance(prior.details, IndependentDetails):
@@ -103,6 +105,7 @@ def fitted_prior(
     if isinstance(prior.details, IndependentDetails):
         prior.details.fit(magnitudes / count)
     else:
+        prior.units.set(prior.units.approx, (magnitudes / count).clamp(min=SMALLEST_UNIT))
         _train(prior, model, loader, epochs=epochs, lr=lr, generator=generator)
     return prior
 
@@ -124,7 +127,7 @@ def _train(
                 posterior = model.encode(images.to(model.units.approx.device))
                 noise = posterior.mean.map(lambda band: torch.randn(band.shape, generator=generator).to(band))
                 sample = posterior.sample(noise)
-            loss = -prior.log_prob(sample, model.units()).mean() / sample.to_vector().shape[1]
+            loss = -prior.log_prob(sample).mean() / sample.to_vector().shape[1]
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from subband.models.generation.approximations import GaussianApproximation, MixtureApproximation
 from subband.models.generation.blocks import RefineNet
 from subband.models.generation.distributions import laplace_from_normal, laplace_posterior_mean
-from subband.models.generation.posteriors import SCALE_RANGE, UNIT_SOFTPLUS, Posterior
+from subband.models.generation.posteriors import SCALE_RANGE, UNIT_SOFTPLUS, BandUnits, Posterior
 from subband.models.generation.pyramid import BANDS, Pyramid, PyramidTransform
 
 __all__ = ["PRIORS", "ConditionalDetails", "IndependentDetails", "PriorKind", "PyramidPrior"]
@@ -93,6 +93,8 @@ class ConditionalDetails(nn.Module):
 class PyramidPrior(nn.Module):
     """A prior of the approximation, and one of the details of every level given what is coarser.
 
+    It counts coefficients in units of its own, which those that calibrate or fit it set.
+
     Args:
         kind: `factorised`: independent details; `conditional`: details given the approximation; both with a Gaussian
             approximation. `mixture`: independent details and a mixture of Gaussians for the approximation.
@@ -123,6 +125,7 @@ class PyramidPrior(nn.Module):
         unit, size = 2.0**levels, (in_chans, img_size[0] >> levels, img_size[1] >> levels)
         self.transform, self.in_chans, self.img_size = transform, in_chans, img_size
         self.is_conditional, self.is_mixture = kind == "conditional", kind == "mixture"
+        self.units = BandUnits(in_chans, levels)
         self.approx: GaussianApproximation | MixtureApproximation
         self.approx = (MixtureApproximation if self.is_mixture else GaussianApproximation)(size, unit)
         self.details: IndependentDetails | ConditionalDetails
@@ -131,48 +134,45 @@ class PyramidPrior(nn.Module):
         else:
             self.details = IndependentDetails(in_chans, levels)
 
-    def divergences(self, posterior: Posterior, sample: Pyramid, units: Pyramid) -> Tensor:
+    def divergences(self, posterior: Posterior, sample: Pyramid) -> Tensor:
         """Divergence of a posterior from the prior, in nats, `(B, 1 + L)`: of the approximation and of every level.
 
         Args:
             posterior: Of L levels, the coarsest ones.
             sample: Values drawn from it. What is coarser than a level decides its prior, which keeps the bound valid.
-            units: Size of the coefficients of every band.
         """
         assert isinstance(self.approx, GaussianApproximation)
         self.check_size(sample.approx)
         approx, parts = sample.approx, [self.approx.divergence(posterior.mean.approx, posterior.scale.approx)]
         for level, detail in enumerate(sample.details):
-            parts.append(posterior.divergence(level, *self.details(level, approx, units.details[level])))
+            parts.append(posterior.divergence(level, *self.details(level, approx, self.units.details[level])))
             approx = self.transform.join(approx, detail)
         return torch.stack(parts, 1)
 
-    def log_prob(self, pyramid: Pyramid, units: Pyramid) -> Tensor:
+    def log_prob(self, pyramid: Pyramid) -> Tensor:
         """Log density of coefficients of any number of levels in nats, `(B,)`."""
         self.check_size(pyramid.approx)
         approx, total = pyramid.approx, self.approx.log_prob(pyramid.approx)
         for level, detail in enumerate(pyramid.details):
-            centre, scale = self.details(level, approx, units.details[level])
+            centre, scale = self.details(level, approx, self.units.details[level])
             density = -(detail - centre).abs() / scale - (2 * scale).log()
             total = total + density.flatten(1).sum(1)
             approx = self.transform.join(approx, detail)
         return total
 
-    def sample(self, noise: Pyramid, units: Pyramid, temperature: float = 1.0) -> Pyramid:
+    def sample(self, noise: Pyramid, temperature: float = 1.0) -> Pyramid:
         """Coefficients drawn coarse to fine.
 
         Args:
             noise: Standard normal numbers of all levels.
-            units: Size of the coefficients of every band.
             temperature: Multiplies all scales; 0 gives the centres.
         """
         start = Pyramid(self.approx.sample(noise.approx, temperature), ())
-        return self.extended(start, units, noise=noise.details, temperature=temperature)
+        return self.extended(start, noise=noise.details, temperature=temperature)
 
     def extended(
         self,
         pyramid: Pyramid,
-        units: Pyramid,
         *,
         noise: tuple[Tensor, ...] | None = None,
         temperature: float = 1.0,
@@ -182,7 +182,6 @@ class PyramidPrior(nn.Module):
 
         Args:
             pyramid: Some levels, the coarsest ones.
-            units: Size of the coefficients of every band.
             noise: Standard normal numbers for as many levels that it lacks; the centres of all of them are taken if
                 not given.
             temperature: Multiplies the scales.
@@ -195,7 +194,7 @@ class PyramidPrior(nn.Module):
         begin = first_level + len(details)
         end = self.transform.levels if noise is None else begin + len(noise)
         for level in range(begin, end):
-            centre, scale = self.details(level, approx, units.details[level])
+            centre, scale = self.details(level, approx, self.units.details[level])
             size = (len(approx), BANDS * self.in_chans, *approx.shape[-2:])
             detail = centre.expand(size)
             if noise is not None:
@@ -204,7 +203,7 @@ class PyramidPrior(nn.Module):
             approx = self.transform.join(approx, detail)
         return Pyramid(pyramid.approx, tuple(details))
 
-    def posterior_mean(self, observed: Pyramid, noise: Tensor, units: Pyramid) -> Pyramid:
+    def posterior_mean(self, observed: Pyramid, noise: Tensor) -> Pyramid:
         """Coefficients given those of an image with white noise, coarse to fine.
 
         With independent details it is the exact mean. With conditional ones every level takes the coarser levels, as
@@ -213,14 +212,13 @@ class PyramidPrior(nn.Module):
         Args:
             observed: Coefficients of the noisy image, of all levels, by an orthogonal wavelet.
             noise: Standard deviation of the noise, one number.
-            units: Size of the coefficients of every band.
         """
         assert isinstance(self.approx, GaussianApproximation)
         self.check_size(observed.approx)
         approx, details = self.approx.posterior_mean(observed.approx, noise), []
         found = approx
         for level, seen in enumerate(observed.details):
-            centre, scale = self.details(level, found, units.details[level])
+            centre, scale = self.details(level, found, self.units.details[level])
             details.append(centre + laplace_posterior_mean(seen - centre, noise, scale))
             found = self.transform.join(found, details[-1])
         return Pyramid(approx, tuple(details))

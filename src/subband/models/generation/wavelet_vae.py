@@ -64,7 +64,7 @@ class WaveletVAE(PyramidAutoencoder):
         if num < 1 or temperature < 0:
             raise ValueError(f"num must be positive and temperature not negative, got {num} and {temperature}.")
         noise = self._noise_like(self._empty(num), generator)
-        return self.decode(prior.sample(noise, self.units(), temperature))
+        return self.decode(prior.sample(noise, temperature))
 
     @torch.no_grad()
     def perturb(self, images: Tensor, scale: float, *, generator: torch.Generator | None = None) -> Tensor:
@@ -114,7 +114,7 @@ class WaveletVAE(PyramidAutoencoder):
             shapes = [(batch, BANDS * channels, height << place, width << place) for place in range(levels)]
             noise = tuple(torch.randn(shape, generator=generator, device=images.device) for shape in shapes)
         options: dict[str, Any] = {"noise": noise, "temperature": temperature, "first_level": self.levels - levels}
-        return self.transform(prior.extended(start, self.units(), **options))
+        return self.transform(prior.extended(start, **options))
 
     @torch.no_grad()
     def denoise(self, images: Tensor, sigma: float) -> Tensor:
@@ -137,7 +137,7 @@ class WaveletVAE(PyramidAutoencoder):
         if not sigma > 0:
             raise ValueError(f"sigma must be positive, got {sigma}.")
         observed = self.transform.analyze(images)
-        return self.decode(prior.posterior_mean(observed, images.new_tensor(sigma), self.units()))
+        return self.decode(prior.posterior_mean(observed, images.new_tensor(sigma)))
 
     @torch.no_grad()
     def importance_bound(self, images: Tensor, num: int, *, generator: torch.Generator | None = None) -> Tensor:
@@ -159,7 +159,7 @@ class WaveletVAE(PyramidAutoencoder):
         for _ in range(num):
             sample = posterior.sample(self._noise_like(posterior.mean, generator))
             fit = -normal_cost(images - self.decode(sample), self.objective.noise())
-            ratio = self._fitted_prior().log_prob(sample, self.units()) - posterior.log_prob(sample)
+            ratio = self._fitted_prior().log_prob(sample) - posterior.log_prob(sample)
             weights.append(fit + ratio)
         return torch.stack(weights).logsumexp(0) - math.log(num)
 
