@@ -65,6 +65,7 @@ def test_logged_metrics() -> None:
         "video": ["mse", "mae", "ssim", "psnr"],
         "classification": ["top1", "top5"],
         "restoration": ["psnr", "psnr_gain", "ssim"],
+        "generation": ["psnr", "mse", "rate", "bits_per_dim"],
     }
 
 
