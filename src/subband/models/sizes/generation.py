@@ -14,10 +14,20 @@ CONV_VAE_PAPER = "after Kingma and Welling, Auto-Encoding Variational Bayes, ICL
 
 # The paper names no sizes; these are ours. The baselines match `wavelet_vae_s` and `wavelet_vae_e` in parameters.
 WAVELET_VAE_ROWS: dict[str, tuple[dict[str, Any], int]] = {
-    "wavelet_vae_s": ({}, 1_361_986),
+    "wavelet_vae_s": ({"widths": (32, 64, 96, 128), "refine_width": 32}, 1_361_986),
     "wavelet_vae_b": ({"widths": (64, 128, 192, 256), "refine_width": 64}, 5_378_146),
-    # An approximation of 4 x 4 pixels, of which a full covariance can be estimated.
-    "wavelet_vae_e": ({"mode": "elbo", "levels": 5, "widths": (32, 64, 96, 128, 128, 128)}, 4_083_142),
+    # Approximations of 4 x 4 pixels, of which a full covariance can be estimated.
+    "wavelet_vae_e": (
+        {
+            "mode": "elbo",
+            "img_size": 128,
+            "levels": 5,
+            "widths": (32, 64, 96, 128, 128, 128),
+            "blocks": 2,
+            "refine_blocks": 4,
+        },
+        4_083_142,
+    ),
     "wavelet_vae_xs": (
         {
             "mode": "elbo",
@@ -31,7 +41,7 @@ WAVELET_VAE_ROWS: dict[str, tuple[dict[str, Any], int]] = {
     ),
 }
 CONV_VAE_ROWS: dict[str, tuple[dict[str, Any], int]] = {
-    "conv_vae_s": ({}, 1_374_547),
+    "conv_vae_s": ({"widths": (48, 64, 64, 48, 16), "objective": "mse"}, 1_374_547),
     "conv_vae_e": ({"widths": (48, 88, 112, 128, 32), "objective": "elbo"}, 4_100_180),
 }
 
