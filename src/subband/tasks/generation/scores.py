@@ -132,7 +132,7 @@ class DrawnScores:
             return {}
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            found = {name: metric.compute().item() for name, metric in self._metrics.items()}
+            found: dict[str, float | None] = {name: metric.compute().item() for name, metric in self._metrics.items()}
         few = [str(item.message) for item in caught if "images are few" in str(item.message)]
         self.remark = few[-1] if few else None  # of the distance with more features
         return found
