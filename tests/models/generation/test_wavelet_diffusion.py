@@ -245,7 +245,7 @@ def test_times_and_attention(rng):
 )
 def test_options_that_are_refused(options, sentence):
     with pytest.raises(ValueError, match=sentence):
-        small(**options)
+        WaveletDiffusion(**{"img_size": 16, **LAYOUTS["stack"], **options})
 
 
 def test_a_loader_without_images():

@@ -108,7 +108,7 @@ class PyramidAutoencoder(nn.Module):
         self.in_chans, self.img_size, self.levels, self.mode = in_chans, (height, width), levels, mode
         self.transform = PyramidTransform(levels=levels, wavelet=wavelet)
         check_options({**given, "img_size": self.img_size})
-        self.prior_sizes = {"width": prior_width, "blocks": prior_blocks}
+        self.prior_sizes: dict[str, Any] = {"width": prior_width, "blocks": prior_blocks}
         self.kept = levels + 1 - keep_levels
         self.family: str = own.get("posterior", "gauss_shared")
         self.top_k: int | None = own.get("top_k")

@@ -45,7 +45,7 @@ class TimeEmbedding(nn.Module):
         steps = torch.arange(half, device=times.device, dtype=torch.float32)
         phases = TIME_SCALE * times[:, None] * torch.exp(-math.log(MAX_PERIOD) / half * steps)
         waves = torch.cat((phases.cos(), phases.sin()), 1)
-        return self.layers(waves.to(self.layers[0].weight.dtype))
+        return self.layers(waves.to(next(self.layers.parameters()).dtype))
 
 
 class TimedBlock(nn.Module):

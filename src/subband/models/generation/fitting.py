@@ -10,6 +10,7 @@ from torch import Tensor
 
 from subband.models.generation.approximations import GaussianApproximation, MixtureApproximation
 from subband.models.generation.distributions import gaussian_mean_magnitude
+from subband.models.generation.objectives import BoundObjective
 from subband.models.generation.priors import IndependentDetails, PriorKind, PyramidPrior
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def calibrate(model: PyramidAutoencoder, loader: Iterable[Tensor]) -> None:
     prior.approx.fit(approx)
     if isinstance(prior.details, IndependentDetails):
         prior.details.fit(magnitudes / count)
+    assert isinstance(model.objective, BoundObjective)
     sigma = model.objective.noise().item()
     model.is_laplace.copy_((magnitudes / count).mean(1) < LAPLACE_BELOW * sigma)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.utils import _pytree as pytree
 
 from subband.models.generation.distributions import LOG_2PI, kl_gaussian_gaussian
 from subband.models.generation.posteriors import Posterior
@@ -39,6 +40,10 @@ class GenerationOutput(NamedTuple):
     recon: Tensor
     loss: Tensor
     parts: dict[str, Tensor]
+
+
+# An exported program remembers what its results are called.
+pytree._register_namedtuple(GenerationOutput, serialized_type_name="subband.models.GenerationOutput")
 
 
 def output_of(recon: Tensor, loss: Tensor, parts: dict[str, Tensor]) -> GenerationOutput:

@@ -24,8 +24,8 @@ def cosine_signal(times: Tensor) -> Tensor:
         times: In [0, 1], any shape; 0 is clean.
 
     Example:
-        >>> cosine_signal(torch.tensor([0.0, 0.5, 1.0]))
-        tensor([1.0000, 0.4938, 0.0000])
+        >>> cosine_signal(torch.tensor([0.0, 0.5, 0.9]))
+        tensor([1.0000, 0.4938, 0.0241])
     """
     start = math.cos(OFFSET / (1 + OFFSET) * math.pi / 2) ** 2
     return (torch.cos((times + OFFSET) / (1 + OFFSET) * (math.pi / 2)).square() / start).clamp(max=1)

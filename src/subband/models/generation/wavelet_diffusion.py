@@ -9,7 +9,7 @@ Schedules of bands, sizes and weights are ours.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
@@ -181,14 +181,14 @@ class WaveletDiffusion(nn.Module):
             raise ValueError(f"num must be positive, got {num}.")
         if clip == "image" and self.layout == "cascade":
             raise ValueError("clip='image' needs all coefficients at once, which layout 'cascade' does not draw.")
-        like = next(iter(self.parts)).spread
+        like = self._part(0).spread
         options: dict[str, Any] = {"steps": steps, "sampler": sampler, "generator": generator}
         options["clip"] = self._possible if clip == "image" else None
         drawn: list[Tensor] = []
-        for place, (part, (channels, side, _)) in enumerate(zip(self.parts, self._shapes(), strict=True)):
+        for place, (channels, side, _) in enumerate(self._shapes()):
             shape = (num, channels, side, side)
             noise = torch.randn(shape, generator=generator, device=like.device, dtype=like.dtype)
-            drawn.append(part.sample(noise, known=self._known(drawn, place), **options))
+            drawn.append(self._part(place).sample(noise, known=self._known(drawn, place), **options))
         return self.images(drawn)
 
     def coefficients(self, images: Tensor) -> list[Tensor]:
@@ -224,19 +224,19 @@ class WaveletDiffusion(nn.Module):
         sums: list[Tensor] = []
         count = 0
         for images in loader:
-            maps = [part.double() for part in self.coefficients(images.to(self.parts[0].spread.device))]
+            maps = [part.double() for part in self.coefficients(images.to(self._part(0).spread.device))]
             moments = [torch.stack((m.mean((0, 2, 3)), m.square().mean((0, 2, 3)))) * len(images) for m in maps]
             sums = [a + b for a, b in zip(sums, moments, strict=True)] if sums else moments
             count += len(images)
         if not count:
             raise ValueError("the loader gave no images.")
-        for place, (part, total) in enumerate(zip(self.parts, sums, strict=True)):
+        for place, total in enumerate(sums):
             mean, square = total / count
             if place:
                 mean = torch.zeros_like(mean)
             else:
                 mean[self.in_chans :] = 0
-            part.set_statistics(mean, (square - mean.square()).clamp(min=SMALLEST_SPREAD**2).sqrt())
+            self._part(place).set_statistics(mean, (square - mean.square()).clamp(min=SMALLEST_SPREAD**2).sqrt())
 
     def example_input(
         self, *, batch: int = 1, height: int | None = None, width: int | None = None
@@ -270,6 +270,9 @@ class WaveletDiffusion(nn.Module):
             for level in range(self.levels, 0, -1)
         ]
         return [(self.in_chans, self.img_size >> self.levels, [self.levels] * self.in_chans), *details]
+
+    def _part(self, place: int) -> BandDiffusion:
+        return cast(BandDiffusion, self.parts[place])
 
     def _known(self, coefficients: Sequence[Tensor], place: int) -> Tensor | None:
         """The approximation that the details at a place are added to, in the range of the images."""
