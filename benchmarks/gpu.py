@@ -39,6 +39,7 @@ PARTS = (
     Part("video models", 45, models.check_video_models),
     Part("restorers", 45, models.check_restorers),
     Part("classifiers", 45, models.check_classifiers),
+    Part("generators", 30, models.check_generators),
     Part("application", 30, application.checks),
     Part("training", 45, training.checks),
     Part("training of restorers", 45, training.check_restorers),

@@ -26,12 +26,21 @@ from subband.models.arguments import as_arguments, first_output
 from subband.models.registry import model_spec
 from subband.tasks import example_input
 
-__all__ = ["SMALL", "build_small", "check_classifiers", "check_restorers", "check_video_models", "inputs_of"]
+__all__ = [
+    "SMALL",
+    "build_small",
+    "check_classifiers",
+    "check_generators",
+    "check_restorers",
+    "check_video_models",
+    "inputs_of",
+]
 
 SIMVP = {"in_shape": (3, 1, 16, 16), "hid_S": 4, "hid_T": 8, "N_S": 2, "N_T": 2}
 WSFVIT = {"dims": (8, 16, 24, 32), "depths": (1, 1, 1, 1), "num_heads": (2, 4, 4, 8), "head_dim": 4, "stem_dim": 8}
 DCT_RESNET = {"depths": (1, 1, 1, 1), "width": 8, "img_size": 64}
 VD_DIFF = {"num_feat": 4, "propagation_blocks": 1, "num_blocks": (1, 1), "heads": (1, 2), "prior_feat": 4}
+WAVELET_VAE = {"img_size": 16, "levels": 2, "widths": (8, 8, 16), "blocks": 1, "prior_width": 8, "prior_blocks": 1}
 # Small networks of every family: name and options, the cheapest to compile first.
 SMALL: dict[str, tuple[str, dict[str, Any]]] = {
     "gfnet": ("gfnet_ti", {"dims": (24,), "depths": (2,), "img_size": 64}),
@@ -58,6 +67,13 @@ SMALL: dict[str, tuple[str, dict[str, Any]]] = {
     "vd_diff_stage3": ("vd_diff_stage3", VD_DIFF),
     "vd_diff_no_prior": ("vd_diff_no_prior", VD_DIFF),
     "identity": ("identity", {}),
+    "wavelet_diffusion": (
+        "wavelet_diffusion",
+        {"img_size": 16, "base_dims": (32,), "multipliers": ((1,),), "attention": ((8,),), "dropout": 0.0},
+    ),
+    "conv_vae": ("conv_vae_s", {"img_size": 16, "widths": (8, 16), "blocks": 1, "latent_dim": 4}),
+    "wavelet_vae": ("wavelet_vae_s", {**WAVELET_VAE, "refine_width": 8, "refine_blocks": 1}),
+    "wavelet_vae_elbo": ("wavelet_vae_e", {**WAVELET_VAE, "refine_width": 8, "refine_blocks": 1}),
 }
 
 
@@ -150,6 +166,11 @@ def check_video_models(setting: Setting) -> Iterator[Check]:
 def check_restorers(setting: Setting) -> Iterator[Check]:
     """Networks for video restoration."""
     return checks_of("restoration", setting)
+
+
+def check_generators(setting: Setting) -> Iterator[Check]:
+    """Networks that generate images."""
+    return checks_of("generation", setting)
 
 
 def check_classifiers(setting: Setting) -> Iterator[Check]:

@@ -50,6 +50,8 @@ FRAME_SCORES: dict[str, Callable[[Tensor, Tensor], Any]] = {
     "ssim_vddiff": metrics.ssim_vddiff,
     "psnr_estrnn": metrics.psnr_estrnn,
     "ssim_estrnn": metrics.ssim_estrnn,
+    "ssim_gaussian": metrics.ssim_gaussian,
+    "wavelet_statistics": lambda pred, target: metrics.wavelet_statistics(pred[0], 2),
     "flow_error": metrics.flow_error,
     "error_sums": metrics.error_sums,
     "denormalize": lambda pred, target: metrics.denormalize(pred, [0.5], [0.2]),

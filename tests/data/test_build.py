@@ -3,7 +3,7 @@ import inspect
 
 import pytest
 
-from subband.data import DATASETS, ImageData, PairData, VideoData, build_data
+from subband.data import DATASETS, ImageData, PairData, UnlabelledData, VideoData, build_data
 
 
 @pytest.mark.parametrize("name", DATASETS)
@@ -14,6 +14,7 @@ def test_every_data_set_has_a_function_with_typed_keyword_arguments(name):
         *(VideoData, "VideoData"),
         *(PairData, "PairData"),
         *(ImageData, "ImageData"),
+        *(UnlabelledData, "UnlabelledData"),
     )
     for parameter in signature.parameters.values():
         assert parameter.kind is parameter.KEYWORD_ONLY

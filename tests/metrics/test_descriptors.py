@@ -14,8 +14,10 @@ from subband.metrics.descriptors import (
     MetricInfo,
     describe_metrics,
 )
+from subband.metrics.generation_descriptors import GENERATION_METRICS
 
 TABLES = {"video": VIDEO_METRICS, "classification": CLASSIFICATION_METRICS, "restoration": RESTORATION_METRICS}
+TABLES |= {"generation": GENERATION_METRICS}
 
 
 def info(**changes: object) -> MetricInfo:
@@ -63,6 +65,7 @@ def test_logged_metrics() -> None:
         "video": ["mse", "mae", "ssim", "psnr"],
         "classification": ["top1", "top5"],
         "restoration": ["psnr", "psnr_gain", "ssim"],
+        "generation": ["psnr", "mse", "rate", "bits_per_dim"],
     }
 
 

@@ -29,6 +29,7 @@ from subband.losses import build_loss
 from subband.media.images import write_image
 from subband.models.registry import catalog, model_spec
 from subband.tasks.classification.task import ClassificationTask, loss_options
+from subband.tasks.generation.task import objective_options
 from subband.tasks.restoration.losses import loss_table
 from subband.tasks.restoration.task import RestorationTask
 from subband.training.loop import train
@@ -48,6 +49,14 @@ SMALL_RESTORERS = {
     "motion_unet": {"dims": [4, 8], "depth": 1},
     "residual_unet": {"dims": [4, 8], "depth": 1},
     "vd_diff": {"num_feat": 4, "propagation_blocks": 1, "num_blocks": [1, 1], "heads": [1, 2], "prior_feat": 2},
+}
+SMALL_GENERATORS = {
+    "conv_vae": {"widths": [8, 8], "blocks": 1, "latent_dim": 4},
+    "wavelet_diffusion": {"base_dims": [32], "multipliers": [[1]], "attention": [[]]},
+    "wavelet_vae": {
+        **{"levels": 2, "widths": [8, 8, 8], "blocks": 1, "prior_width": 8, "prior_blocks": 1},
+        **{"refine_width": 8, "refine_blocks": 1},
+    },
 }
 SMALL_CLASSIFIERS = {
     "dct_mobilenetv2": {},
@@ -107,6 +116,8 @@ def check_names(recipe: RecipeConfig) -> None:
     assert set(recipe.model.args) <= set(builder.parameters)
     if recipe.task == "classification":
         loss_options(recipe.loss)
+    elif recipe.task == "generation":
+        objective_options(recipe.loss)
     elif recipe.task == "restoration":
         for stage in stage_recipes(recipe).values():
             loss_table(stage.loss)
@@ -119,7 +130,9 @@ def check_names(recipe: RecipeConfig) -> None:
     inspect.signature(function).bind(**recipe.data.args)
 
 
-@pytest.mark.parametrize(("task", "count"), [("classification", 30), ("restoration", 6), ("video_prediction", 30)])
+@pytest.mark.parametrize(
+    ("task", "count"), [("classification", 30), ("generation", 10), ("restoration", 6), ("video_prediction", 30)]
+)
 def test_recipes_parse_and_name_what_exists(task, count):
     names = [name for name in RECIPES if name.startswith(f"{task}/")]
     assert len(names) > count
@@ -270,11 +283,20 @@ def small_restorer(recipe: RecipeConfig) -> None:
     recipe.evaluation.batch_size = None
 
 
+def small_generator(recipe: RecipeConfig) -> None:
+    """Shrink the network to a few channels, and train on four patches of photographs."""
+    small = next(args for prefix, args in SMALL_GENERATORS.items() if recipe.model.name.startswith(prefix))
+    recipe.model.args = {**recipe.model.args, **small}
+    recipe.data.name, recipe.data.batch_size = "photo_patches", 2
+    recipe.data.args = {"img_size": 16, "num_train": 4, "num_val": 2, "num_test": 2}
+
+
 @pytest.mark.parametrize("name", TRAINED)
 def test_one_recipe_of_each_signature_trains_two_steps(name, tmp_path, pictures):
     recipe = load_recipe(name)
     shrink, metric = {
         "classification": (functools.partial(small_classifier, pictures=pictures), "cross_entropy"),
+        "generation": (small_generator, "fwd" if recipe.model.name == "wavelet_diffusion" else "mse"),
         "restoration": (small_restorer, "psnr"),
         "video_prediction": (small_predictor, "mse"),
     }[recipe.task]

@@ -1,5 +1,6 @@
 """Data sets of all tasks by name, and the loader that feeds them."""
 
+from subband.data.images.unlabelled import UnlabelledData, UnlabelledImages, UnlabelledSpec
 from subband.data.labelled.images import ImageData, ImageSpec, LabelledImages
 from subband.data.labelled.preprocessing import Preprocessing
 from subband.data.loader import SampleLoader
@@ -24,6 +25,9 @@ __all__ = [
     "PairSpec",
     "Preprocessing",
     "SampleLoader",
+    "UnlabelledData",
+    "UnlabelledImages",
+    "UnlabelledSpec",
     "VideoData",
     "build_data",
     "check_range",

@@ -19,9 +19,12 @@ DATASETS: dict[str, str] = {
     "bsd": "subband.data.restoration.published_layouts:bsd",
     "cifar10": "subband.data.labelled.cifar:cifar10",
     "cifar100": "subband.data.labelled.cifar:cifar100",
+    "cifar10_images": "subband.data.images.cifar10_images:cifar10_images",
+    "digit_images": "subband.data.images.digit_images:digit_images",
     "digits": "subband.data.labelled.digits:digits",
     "dvd": "subband.data.restoration.published_layouts:dvd",
     "gopro": "subband.data.restoration.published_layouts:gopro",
+    "gray_folder": "subband.data.images.folder:gray_folder",
     "human": "subband.data.video.human:human",
     "image_folder": "subband.data.labelled.folder:image_folder",
     "kinetics": "subband.data.video.kinetics:kinetics",
@@ -34,8 +37,10 @@ DATASETS: dict[str, str] = {
     "moving_photos": "subband.data.video.moving_photos:moving_photos",
     "noisy_mmnist": "subband.data.video.moving_mnist:noisy_mmnist",
     "paired_folder": "subband.data.restoration.paired_clips:paired_folder",
+    "photo_patches": "subband.data.images.photo_patches:photo_patches",
     "realblur": "subband.data.restoration.published_layouts:realblur",
     "taxibj": "subband.data.video.taxibj:taxibj",
+    "unlabelled_folder": "subband.data.images.folder:unlabelled_folder",
     "video_folder": "subband.data.video.folder:video_folder",
     "weather": "subband.data.video.weather:weather",
 }
@@ -51,7 +56,7 @@ def build_data(name: str, args: Mapping[str, Any], seed: int) -> Any:
 
     Returns:
         Object with `train`, `val`, `test` and `spec`: `VideoData` for clips, `PairData` for degraded and sharp ones,
-        `ImageData` for labelled images.
+        `ImageData` for labelled images, `UnlabelledData` for images without labels.
 
     Raises:
         ValueError: If the name is unknown (the closest one is given), or an argument has an impossible value.

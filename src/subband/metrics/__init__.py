@@ -16,6 +16,7 @@ from subband.metrics.descriptors import (
     MetricInfo,
     describe_metrics,
 )
+from subband.metrics.generation_descriptors import GENERATION_METRICS
 from subband.metrics.image import (
     combine_channels,
     denormalize,
@@ -26,10 +27,24 @@ from subband.metrics.image import (
     ssim,
 )
 from subband.metrics.optical_flow import flow_error
-from subband.metrics.published_restoration import psnr_estrnn, psnr_vddiff, ssim_estrnn, ssim_vddiff
+from subband.metrics.published_restoration import (
+    psnr_estrnn,
+    psnr_vddiff,
+    ssim_estrnn,
+    ssim_gaussian,
+    ssim_vddiff,
+)
 
 if TYPE_CHECKING:
     from subband.metrics.classification import CrossEntropy, PerClassAccuracy, TopAccuracy, classification_metrics
+    from subband.metrics.generation import (
+        FrechetWaveletDistance,
+        Rate,
+        ReconstructionScores,
+        WaveletStatisticsDistance,
+        frechet_distance,
+        wavelet_statistics,
+    )
     from subband.metrics.restoration import RestorationMetrics
     from subband.metrics.spectrum import SubbandEnergy, subband_energy
     from subband.metrics.video import (
@@ -59,20 +74,26 @@ __all__ = [
     "FrameSSIM",
     "FrameSSIMOpenSTL",
     "FrameSpec",
+    "FrechetWaveletDistance",
+    "GENERATION_METRICS",
     "MetricInfo",
     "PerClassAccuracy",
     "RESTORATION_METRICS",
+    "Rate",
+    "ReconstructionScores",
     "RestorationMetrics",
     "SubbandEnergy",
     "TopAccuracy",
     "VIDEO_METRICS",
     "VideoPredictionMetrics",
+    "WaveletStatisticsDistance",
     "classification_metrics",
     "combine_channels",
     "denormalize",
     "describe_metrics",
     "error_sums",
     "flow_error",
+    "frechet_distance",
     "psnr",
     "psnr_estrnn",
     "psnr_legacy_uint8",
@@ -80,12 +101,22 @@ __all__ = [
     "snr",
     "ssim",
     "ssim_estrnn",
+    "ssim_gaussian",
     "ssim_vddiff",
     "subband_energy",
+    "wavelet_statistics",
 ]
 
 _NEED_TORCHMETRICS = {
     "subband.metrics.classification": ("CrossEntropy", "PerClassAccuracy", "TopAccuracy", "classification_metrics"),
+    "subband.metrics.generation": (
+        "FrechetWaveletDistance",
+        "Rate",
+        "ReconstructionScores",
+        "WaveletStatisticsDistance",
+        "frechet_distance",
+        "wavelet_statistics",
+    ),
     "subband.metrics.restoration": ("RestorationMetrics",),
     "subband.metrics.spectrum": ("SubbandEnergy", "subband_energy"),
     "subband.metrics.video": (

@@ -83,7 +83,7 @@ class MetricInfo:
         return digits.lstrip("-") if float(digits) == 0 else digits.replace("inf", "∞")
 
 
-_LPIPS_NEEDS = "evaluation.lpips_weights and the package lpips"
+LPIPS_NEEDS = "evaluation.lpips_weights and the package lpips"
 
 VIDEO_METRICS = (
     MetricInfo(
@@ -137,7 +137,7 @@ VIDEO_METRICS = (
         decimals=4,
         higher_is_better=False,
         definition="learned perceptual distance with AlexNet features; needs weights that are not part of the package.",
-        needs=_LPIPS_NEEDS,
+        needs=LPIPS_NEEDS,
     ),
     MetricInfo(
         key="rmse",
@@ -283,7 +283,7 @@ RESTORATION_METRICS = (
         decimals=4,
         higher_is_better=False,
         definition="learned perceptual distance with AlexNet features; needs weights that are not part of the package.",
-        needs=_LPIPS_NEEDS,
+        needs=LPIPS_NEEDS,
     ),
     MetricInfo(
         key="psnr_vddiff",

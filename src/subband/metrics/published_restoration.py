@@ -1,10 +1,10 @@
-"""Scores of restored frames as published code computes them, in 8 bits; pure functions like those of `image`.
+"""Scores of restored frames as published code computes them, mostly in 8 bits; pure functions like those of `image`.
 
-All take frames `(..., C, H, W)` in [0, 1], which they clip, and return one value per frame, `(...)`.
+All take frames `(..., C, H, W)` in [0, 1], which those in 8 bits clip, and return one value per frame, `(...)`.
 
 VD-Diff (Rao et al., ECCV 2024) rounds to 8 bits, and takes an SSIM whose window also spans the colors. ESTRNN (Zhong et
 al., ECCV 2020) cuts the rest off instead, which darkens a frame by half a step on average, and takes scikit-image's
-SSIM with a Gaussian window.
+SSIM with a Gaussian window. `ssim_gaussian` is the latter without rounding.
 """
 
 import math
@@ -15,7 +15,7 @@ from torch import Tensor
 from subband.metrics.image import psnr
 from subband.transforms.arguments import check_real
 
-__all__ = ["psnr_estrnn", "psnr_vddiff", "ssim_estrnn", "ssim_vddiff"]
+__all__ = ["psnr_estrnn", "psnr_vddiff", "ssim_estrnn", "ssim_gaussian", "ssim_vddiff"]
 
 _WINDOW, _SIGMA = 11, 1.5
 _LEVELS = 255.0
@@ -97,10 +97,37 @@ def ssim_estrnn(pred: Tensor, target: Tensor) -> Tensor:
         >>> ssim_estrnn(frames, frames)
         tensor([1., 1.])
     """
-    if min(pred.shape[-2:]) < _WINDOW:
-        height, width = pred.shape[-2:]
-        raise ValueError(f"this SSIM needs frames of at least {_WINDOW}x{_WINDOW} pixels, got {height}x{width}")
-    return _ssim(_cut_off(pred, "pred"), _rounded(target, "target"), axes=(-2, -1), is_padded=False)
+    return _ssim_inside(_cut_off(pred, "pred"), _rounded(target, "target"))
+
+
+def ssim_gaussian(pred: Tensor, target: Tensor) -> Tensor:
+    """Structural similarity of every frame with a Gaussian window, as most papers on images print it.
+
+    Sigma 1.5, 11 x 11 values, covariances without the factor of samples, the mean over all windows inside the frame and
+    over the colors; frames are not rounded.
+
+    Args:
+        pred: Frames, `(..., C, H, W)` in [0, 1], both sides at least 11.
+        target: True frames of the same shape.
+
+    Returns:
+        At most 1, `(...)`.
+
+    Raises:
+        ValueError: If a side is shorter than the window.
+
+    Example:
+        >>> frames = torch.zeros(2, 3, 16, 16)
+        >>> ssim_gaussian(frames, frames)
+        tensor([1., 1.])
+
+    Source: Wang, Bovik, Sheikh and Simoncelli, Image Quality Assessment: From Error Visibility to Structural
+    Similarity, IEEE Transactions on Image Processing 13, 2004.
+    """
+    check_real(pred, "pred")
+    check_real(target, "target")
+    dtype = torch.promote_types(pred.dtype, torch.float32)
+    return _ssim_inside(_LEVELS * pred.to(dtype), _LEVELS * target.to(dtype))
 
 
 def _rounded(frames: Tensor, name: str) -> Tensor:
@@ -115,6 +142,14 @@ def _cut_off(frames: Tensor, name: str) -> Tensor:
     exact = frames.to(torch.promote_types(frames.dtype, torch.float32)).clamp(0, 1) * _LEVELS
     nearest = exact.round()
     return torch.where((exact - nearest).abs() < 1e-3, nearest, exact.floor())
+
+
+def _ssim_inside(pred: Tensor, target: Tensor) -> Tensor:
+    """SSIM over rows and columns, of windows inside the frame."""
+    if min(pred.shape[-2:]) < _WINDOW:
+        height, width = pred.shape[-2:]
+        raise ValueError(f"this SSIM needs frames of at least {_WINDOW}x{_WINDOW} pixels, got {height}x{width}")
+    return _ssim(pred, target, axes=(-2, -1), is_padded=False)
 
 
 def _ssim(pred: Tensor, target: Tensor, *, axes: tuple[int, ...], is_padded: bool) -> Tensor:

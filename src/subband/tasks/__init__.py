@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 # Adding a task: write its file, name it here.
 TASKS = {
     "classification": "subband.tasks.classification.task:ClassificationTask",
+    "generation": "subband.tasks.generation.task:GenerationTask",
     "restoration": "subband.tasks.restoration.task:RestorationTask",
     "video_prediction": "subband.tasks.video_prediction:VideoPredictionTask",
 }

@@ -340,6 +340,8 @@ class _Run(NamedTuple):
             task_type.start_weights(model, recipe.model.weights)
         task = task_type(recipe, model, data.spec)
         task.teacher = task_type.build_teacher(recipe, previous)
+        if not is_resumed and previous is None and recipe.model.weights is None:
+            task.prepare(data)
         return data, task
 
     def _finish(self, task: Task, data: Any, facts: dict[str, Any]) -> dict[str, Any]:

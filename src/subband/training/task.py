@@ -202,6 +202,13 @@ class Task(ABC):
 
     # Training
 
+    def prepare(self, data: Any) -> None:  # noqa: B027  most tasks have nothing to look at
+        """Look at the data before the first step of a network with fresh weights; by default nothing.
+
+        Args:
+            data: What `build_data` returns.
+        """
+
     def parts(self) -> dict[str, nn.Module]:
         """What each optimizer trains, in the order of their turns within a step; by default one trains everything."""
         return {"model": self.model}

@@ -9,6 +9,8 @@ import numpy as np
 
 BASELINES = ("persistence", "identity")
 """The rows that score tables have for comparison, of video prediction and of restoration; always drawn in gray."""
+PYRAMID_ROWS, REAL_ROWS = "pyramid:", "real:"
+"""How the names of those of image generation begin: the wavelet transform alone, and real images."""
 
 # Okabe and Ito's set ("Color Universal Design", 2008) without its yellow, which is invisible on white; the second value
 # is a lighter relative of the same hue for dark paper.
@@ -65,7 +67,7 @@ def series_styles(names: Sequence[str]) -> dict[str, SeriesStyle]:
     styles: dict[str, SeriesStyle] = {}
     count = 0
     for name in dict.fromkeys(names):
-        if name.startswith(BASELINES):
+        if name.startswith((*BASELINES, PYRAMID_ROWS, REAL_ROWS)):
             light, dark = _BASELINE_PAIR
             styles[name] = SeriesStyle(variable="--baseline", light=light, dark=dark, marker="x", dashes="--")
             continue
@@ -75,6 +77,15 @@ def series_styles(names: Sequence[str]) -> dict[str, SeriesStyle]:
         styles[name] = SeriesStyle(variable=f"--series-{index + 1}", light=light, dark=dark, marker=marker)
         count += 1
     return styles
+
+
+def is_baseline(name: str) -> bool:
+    """Whether a row of a score table is there for comparison, by its name.
+
+    Args:
+        name: As in `scores.json`.
+    """
+    return name in BASELINES or name.startswith((PYRAMID_ROWS, REAL_ROWS))
 
 
 def palette_css(dark: bool) -> str:

@@ -20,6 +20,16 @@ VD_DIFF = {
     "prior_feat": 4,
     "residual": 2,
 }
+WAVELET_VAE = {
+    "img_size": 16,
+    "levels": 2,
+    "widths": (8, 8, 16),
+    "blocks": 1,
+    "refine_width": 8,
+    "refine_blocks": 1,
+    "prior_width": 8,
+    "prior_blocks": 1,
+}
 # Arguments that make a network small without making it another one, by the name of its class.
 SMALL: dict[str, dict[str, Any]] = {
     "SimVP": {**VIDEO, "hid_S": 16, "hid_T": 32, "N_S": 2, "N_T": 2, "drop_path": 0.0},
@@ -48,6 +58,10 @@ SMALL: dict[str, dict[str, Any]] = {
     "VDDiffNoPrior": VD_DIFF,
     "Identity": {},
     "DCTMobileNetV2": {"img_size": 64, "num_classes": 3},
+    "WaveletVAE": WAVELET_VAE,
+    # The two names differ in width and in what is minimized; both are tried with the likelihood.
+    "WaveletDiffusion": {"img_size": 16, "base_dims": (32,), "multipliers": ((1,),), "attention": ((),)},
+    "ConvVAE": {"img_size": 16, "widths": (8, 16), "blocks": 1, "latent_dim": 4, "objective": "elbo"},
 }
 
 

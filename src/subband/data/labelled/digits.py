@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from subband.data.labelled.images import (
     Augment,
@@ -16,7 +17,7 @@ from subband.data.labelled.images import (
 )
 
 _TEST_FRACTION, _VAL_FRACTION = 0.2, 0.1
-_WHITE = 16  # largest value of the pixels in scikit-learn's file
+WHITE = 16  # largest value of the pixels in scikit-learn's file
 
 
 def digits(*, img_size: int = 8, augment: Augment = "shift", seed: int = 0) -> ImageData:
@@ -34,23 +35,35 @@ def digits(*, img_size: int = 8, augment: Augment = "shift", seed: int = 0) -> I
         ImportError: If scikit-learn is not installed.
         ValueError: If `img_size` is not positive.
     """
+    pixels, labels, parts = read_digits()
+    mean, std = pixels.mean().item() / WHITE, pixels.std().item() / WHITE
+    prepare = Preprocessing(size=(img_size, img_size), crop_ratio=1.0, mean=(mean,) * 3, std=(std,) * 3)
+    spec = ImageSpec(classes=tuple(map(str, range(10))), preprocessing=prepare)
+
+    def split(name: str, how: Augment = "none") -> LabelledImages:
+        read = StoredPixels(pixels[parts[name]], WHITE)
+        own = [labels[index] for index in parts[name]]
+        return LabelledImages(read, own, spec, augmentation=Augmentation(crop=how), seed=seed)
+
+    return ImageData(split("train", augment), split("val"), split("test"), spec)
+
+
+def read_digits() -> tuple[Tensor, list[int], dict[str, list[int]]]:
+    """All digits, and which of them are for what.
+
+    Returns:
+        Pixels `(1797, 1, 8, 8)` in 0 .. 16, labels, and the indices of `train`, `val` and `test`.
+
+    Raises:
+        ImportError: If scikit-learn is not installed.
+    """
     try:
         from sklearn.datasets import load_digits
     except ImportError:
         raise ImportError("the digits come with scikit-learn: pip install 'subband[digits]'") from None
     bunch = load_digits()
-    pixels = torch.from_numpy(bunch.images).float()[:, None]  # (N, 1, 8, 8)
     labels = bunch.target.tolist()
-    mean, std = pixels.mean().item() / _WHITE, pixels.std().item() / _WHITE
-    prepare = Preprocessing(size=(img_size, img_size), crop_ratio=1.0, mean=(mean,) * 3, std=(std,) * 3)
-    spec = ImageSpec(classes=tuple(map(str, range(10))), preprocessing=prepare)
     rest, test = hold_out_per_class(labels, _TEST_FRACTION)
     kept, held_out = hold_out_per_class([labels[index] for index in rest], _VAL_FRACTION)
-    train, val = [rest[index] for index in kept], [rest[index] for index in held_out]
-
-    def split(indices: list[int], how: Augment = "none") -> LabelledImages:
-        read = StoredPixels(pixels[indices], _WHITE)
-        own = [labels[index] for index in indices]
-        return LabelledImages(read, own, spec, augmentation=Augmentation(crop=how), seed=seed)
-
-    return ImageData(split(train, augment), split(val), split(test), spec)
+    parts = {"train": [rest[index] for index in kept], "val": [rest[index] for index in held_out], "test": test}
+    return torch.from_numpy(bunch.images).float()[:, None], labels, parts

@@ -86,10 +86,10 @@ def _group(task: TaskReport, runs: Sequence[Run], styles: Styles, with_heading: 
 
 
 def _rows(runs: Sequence[Run]) -> list[Row]:
-    """Rows of all runs on one data set; the baseline, equal in all of them, once and last."""
+    """Rows of all runs on one data set; baselines, equal in all of them, once and last."""
     rows = [row for run in runs for row in run.rows]
     models = [row for row in rows if not row.is_baseline]
-    return models + [row for row in rows if row.is_baseline][:1]
+    return models + list({row.label: row for row in rows if row.is_baseline}.values())
 
 
 def _provenance(run: Run) -> list[Markup]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from subband.tasks import TASKS, task_class
-from subband.visual.colors import BASELINES
+from subband.visual.colors import is_baseline
 
 _MAX_SAMPLE_BYTES = 2**28
 
@@ -32,8 +32,8 @@ class Row:
 
     @property
     def is_baseline(self) -> bool:
-        """Whether this is what every model has to beat: the last frame repeated, or the degraded frames."""
-        return self.facts["name"] in BASELINES
+        """Whether this is what every model has to beat, as the last frame repeated, or the degraded frames."""
+        return is_baseline(self.facts["name"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,12 +45,16 @@ class Samples:
         targets: Clips `(N, T', C, H, W)`, uint8, or classes `(N,)`.
         predictions: By label: clips shaped as `targets`, or probabilities `(N, K)`.
         mistakes: By label: images that this model gets wrong, with its probabilities.
+        drawn: By label: images `(N, C, H, W)` that this model has drawn, uint8.
+        maps: By label: the coefficients of the first image as a picture, `(1, 3, H, W)` uint8.
     """
 
     inputs: np.ndarray
     targets: np.ndarray
     predictions: dict[str, np.ndarray]
     mistakes: dict[str, Samples] = field(default_factory=dict)
+    drawn: dict[str, np.ndarray] = field(default_factory=dict)
+    maps: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +150,7 @@ def _labels(folders: list[Path], scores: list[dict[str, Any]]) -> list[dict[str,
     for folder, score in zip(folders, scores, strict=True):
         shown = folder.resolve().name if folder_names.count(folder.resolve().name) == 1 else str(folder)
         own = [row["name"] for row in score["rows"]]
-        repeated = {name for name in own if names.count(name) > 1 and name not in BASELINES}
+        repeated = {name for name in own if names.count(name) > 1 and not is_baseline(name)}
         labels.append({name: f"{name} ({shown})" if name in repeated else name for name in own})
     return labels
 
@@ -193,9 +197,18 @@ def _read_samples(path: Path, task: str, labels: dict[str, str]) -> Samples | No
                 inputs, targets = (stored[f"mistakes/{name}/{key}"] for key in ("inputs", "targets"))
                 pattern = "mistakes/{}/prediction"
                 samples.mistakes[label] = _checked(task, inputs, targets, stored, pattern, {name: label})
+            for kind, shown in (("drawn", samples.drawn), ("maps", samples.maps)):
+                if (array := stored.get(f"{kind}/{name}")) is not None:
+                    shown[label] = _as_pictures(array)
     except (ValueError, LookupError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{path} cannot be read: {error}.") from error
     return samples
+
+
+def _as_pictures(array: np.ndarray) -> np.ndarray:
+    if array.ndim != 4 or array.shape[1] not in (1, 3) or array.dtype != np.uint8:
+        raise ValueError("drawn images must be (N, C, H, W) uint8 with C = 1 or 3")
+    return array
 
 
 def _checked(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from subband.visual.colors import BASELINES
+from subband.visual.colors import is_baseline
 from subband.visual.report.runs import Run, Samples
 
 
@@ -19,10 +19,11 @@ def merge_samples(runs: Sequence[Run]) -> list[Samples]:
             same = Samples(inputs=samples.inputs, targets=samples.targets, predictions={})
             merged.append(same)
         same.predictions.update(samples.predictions)
+        same.drawn.update(samples.drawn)
+        same.maps.update(samples.maps)
     for samples in merged:  # the baseline closes every image
-        for name in BASELINES:
-            if name in samples.predictions:
-                samples.predictions[name] = samples.predictions.pop(name)
+        for name in [label for label in samples.predictions if is_baseline(label)]:
+            samples.predictions[name] = samples.predictions.pop(name)
     return merged
 
 

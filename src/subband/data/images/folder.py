@@ -1,0 +1,176 @@
+"""Folders of pictures of any kind, and of gray ones with more than eight bits, as medical images are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from subband.data.dataset_files import SPLITS, deal_out, existing, has_split_folders
+from subband.data.images.unlabelled import UnlabelledData, UnlabelledImages, UnlabelledSpec, resized
+from subband.data.restoration.blurred_photos import photos_below
+from subband.data.spec import image_size, reading_files
+from subband.media.images import on_white, read_image
+
+_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+
+Order = Literal["shuffled", "sorted"]
+
+
+def unlabelled_folder(
+    *,
+    path: str,
+    img_size: int | tuple[int, int] = 128,
+    gray: bool = False,
+    flip: bool = True,
+    order: Order = "shuffled",
+    fractions: tuple[float, float, float] = (0.8, 0.1, 0.1),
+    seed: int = 0,
+) -> UnlabelledData:
+    """Pictures of a folder, such as CelebA-HQ in one flat folder: their largest central part, resized.
+
+    A picture that cannot be read is left out, named and counted.
+
+    Args:
+        path: Folder of pictures, searched with the folders inside it. If it holds `train/`, `val/` and `test/`, these
+            are the splits; otherwise pictures are dealt out.
+        img_size: Side of the images, or height and width.
+        gray: 1 channel instead of 3.
+        flip: Mirror half of the training images.
+        order: How pictures are dealt out: `shuffled` by their names, always in the same way, or `sorted`, the first
+            names for training and the last ones for the test.
+        fractions: Shares of training, validation and test.
+        seed: Chooses which images are mirrored.
+
+    Returns:
+        Images in [0, 1]; transparent parts are white.
+
+    Raises:
+        FileNotFoundError: If the folder does not exist.
+        ValueError: If it holds fewer than three pictures or some split folders only, or an argument is out of range.
+
+    Example:
+        >>> from subband.media.images import write_image
+        >>> folder = getfixture("tmp_path")
+        >>> for number in range(10):
+        ...     write_image(folder / f"{number}.png", torch.rand(3, 20, 30))
+        >>> data = unlabelled_folder(path=str(folder), img_size=16, order="sorted")
+        >>> len(data.train), len(data.val), len(data.test), data.train[0].shape
+        (8, 1, 1, torch.Size([3, 16, 16]))
+    """
+    size = image_size(img_size)
+    spec = UnlabelledSpec(channels=1 if gray else 3, height=size[0], width=size[1])
+    return _folder_data(Path(path), order, fractions, spec, None, flip=flip, seed=seed)
+
+
+def gray_folder(
+    *,
+    path: str,
+    img_size: int | tuple[int, int] = 128,
+    percentiles: tuple[float, float] = (0.1, 99.9),
+    flip: bool = False,
+    order: Order = "shuffled",
+    fractions: tuple[float, float, float] = (0.8, 0.1, 0.1),
+    seed: int = 0,
+) -> UnlabelledData:
+    """Gray pictures of a folder whose brightness has no fixed range, as medical images with 16 bits (PNG, TIFF).
+
+    Of every picture the values between two percentiles of its pixels become [0, 1], and those beyond are clipped; one
+    without contrast becomes 0. Then it is cut and resized as by `unlabelled_folder`. Color pictures count by their
+    luma.
+
+    Args:
+        path: Folder of pictures, as for `unlabelled_folder`.
+        img_size: Side of the images, or height and width.
+        percentiles: What becomes 0 and 1.
+        flip: Mirror half of the training images.
+        order: As for `unlabelled_folder`.
+        fractions: Shares of training, validation and test.
+        seed: Chooses which images are mirrored.
+
+    Returns:
+        Images of one channel in [0, 1], not rounded to bytes.
+
+    Raises:
+        FileNotFoundError: If the folder does not exist.
+        ValueError: If it holds fewer than three pictures or some split folders only, or an argument is out of range.
+    """
+    low, high = percentiles
+    if not 0 <= low < high <= 100:
+        raise ValueError(f"percentiles must be (low, high) with 0 <= low < high <= 100, got {tuple(percentiles)}")
+    size = image_size(img_size)
+    spec = UnlabelledSpec(channels=1, height=size[0], width=size[1])
+    return _folder_data(Path(path), order, fractions, spec, (low, high), flip=flip, seed=seed)
+
+
+def stretched(image: Tensor, percentiles: tuple[float, float]) -> Tensor:
+    """The values between two percentiles as [0, 1], those beyond clipped.
+
+    Args:
+        image: Any shape.
+        percentiles: What becomes 0 and 1; if both are one value, everything becomes 0.
+
+    Example:
+        >>> stretched(torch.tensor([0.0, 0.2, 0.3, 0.4, 5.0]), (25, 75))
+        tensor([0.0000, 0.0000, 0.5000, 1.0000, 1.0000])
+    """
+    low, high = np.percentile(image.numpy(), percentiles)
+    return ((image - low) / (high - low)).clamp(0, 1) if high > low else torch.zeros_like(image)
+
+
+class _Pictures:
+    """Pictures of files by index; an object, not a closure, so that worker processes can be started afresh with it.
+
+    Args:
+        paths: The files.
+        spec: Shape they get.
+        percentiles: See `stretched`; None leaves the values as they are.
+    """
+
+    def __init__(self, paths: Sequence[Path], spec: UnlabelledSpec, percentiles: tuple[float, float] | None) -> None:
+        self.paths, self.spec, self.percentiles = tuple(paths), spec, percentiles
+
+    def __call__(self, index: int) -> Tensor:
+        with reading_files():
+            image = on_white(read_image(self.paths[index]))
+        if self.spec.channels == 1 and len(image) == 3:
+            image = (image * image.new_tensor(_LUMA)[:, None, None]).sum(0, keepdim=True)
+        if self.percentiles is not None:
+            image = stretched(image, self.percentiles)
+        return resized(image, (self.spec.height, self.spec.width)).expand(self.spec.channels, -1, -1)
+
+
+def _folder_data(
+    folder: Path,
+    order: Order,
+    fractions: tuple[float, float, float],
+    spec: UnlabelledSpec,
+    percentiles: tuple[float, float] | None,
+    *,
+    flip: bool,
+    seed: int,
+) -> UnlabelledData:
+    paths = _dealt_out(existing(folder, "folder of pictures"), order, fractions)
+    train, val, test = (
+        UnlabelledImages(
+            _Pictures(paths[name], spec, percentiles), len(paths[name]), spec, flip=flip and name == "train", seed=seed
+        )
+        for name in SPLITS
+    )
+    return UnlabelledData(train, val, test, spec)
+
+
+def _dealt_out(folder: Path, order: Order, fractions: tuple[float, float, float]) -> dict[str, list[Path]]:
+    if has_split_folders(folder):
+        return {name: photos_below(folder / name) for name in SPLITS}
+    paths = photos_below(folder)  # in natural order of their names
+    names = [path.relative_to(folder).as_posix() for path in paths]
+    dealt = deal_out(paths, names, fractions, "pictures", folder)
+    if order == "shuffled":
+        return dealt
+    ends = np.cumsum([len(dealt[name]) for name in SPLITS]).tolist()
+    return dict(zip(SPLITS, (paths[: ends[0]], paths[ends[0] : ends[1]], paths[ends[1] :]), strict=True))

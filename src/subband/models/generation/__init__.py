@@ -1,0 +1,1 @@
+"""Generation of images from their wavelet coefficients: autoencoders with priors, their baseline, and diffusion."""

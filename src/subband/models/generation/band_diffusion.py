@@ -1,0 +1,175 @@
+"""Diffusion of maps of coefficients, every channel by its own schedule, with other maps known or not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Literal, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from subband.models.generation.blocks import in_single_precision
+from subband.models.generation.diffusion_unet import DiffusionUNet
+from subband.models.generation.schedules import BandSchedule, clean_of, velocity_of
+
+__all__ = ["BandDiffusion", "Sampler", "band_noise", "sampling_times"]
+
+Sampler: TypeAlias = Literal["ddim", "ddpm"]
+SAMPLERS = ("ddim", "ddpm")
+SMALLEST_NOISE_SHARE = 1e-7  # in float32 a share of signal near 1 leaves none
+LARGEST = 8.0  # of clean coefficients, in standard deviations
+
+
+def sampling_times(steps: int) -> list[tuple[float, float]]:
+    """Pairs of times, from noise at 1 to images at 0.
+
+    Args:
+        steps: Number of pairs.
+
+    Raises:
+        ValueError: If it is not positive.
+
+    Example:
+        >>> sampling_times(2)
+        [(1.0, 0.5), (0.5, 0.0)]
+    """
+    if steps < 1:
+        raise ValueError(f"steps must be positive, got {steps}.")
+    return [(1 - step / steps, 1 - (step + 1) / steps) for step in range(steps)]
+
+
+class BandDiffusion(nn.Module):
+    """Diffusion of coefficients that are divided by the standard deviation of their channel.
+
+    Args:
+        net: Network; the maps that are known, if any, follow the noisy ones among its channels.
+        schedule: Schedule of the channels.
+
+    Shape:
+        coefficients `(B, K, H, W)`; known maps `(B, C, H, W)`, about [-1, 1].
+    """
+
+    mean: Tensor
+    spread: Tensor
+
+    def __init__(self, net: DiffusionUNet, schedule: BandSchedule) -> None:
+        super().__init__()
+        self.net, self.schedule = net, schedule
+        channels = len(schedule.shifts)
+        self.register_buffer("mean", torch.zeros(channels))
+        self.register_buffer("spread", torch.ones(channels))
+
+    def normalized(self, coefficients: Tensor) -> Tensor:
+        """Coefficients without the mean of their channel, divided by its standard deviation."""
+        return (coefficients - self.mean[:, None, None]) / self.spread[:, None, None]
+
+    def restored(self, normalized: Tensor) -> Tensor:
+        """Inverse of `normalized`."""
+        return normalized * self.spread[:, None, None] + self.mean[:, None, None]
+
+    def forward(
+        self,
+        coefficients: Tensor,
+        times: Tensor,
+        noise: Tensor,
+        known: Tensor | None = None,
+        levels: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Squared error of the predicted velocity, and the coefficients it stands for.
+
+        Args:
+            coefficients: Clean ones, `(B, K, H, W)`.
+            times: `(B,)` in [0, 1].
+            noise: Standard normal numbers, `(B, K, H, W)`.
+            known: Maps that are known, `(B, C, H, W)`.
+            levels: How noisy they are, `(B,)`.
+
+        Returns:
+            errors: `(B, K, H, W)`.
+            clean: Predicted coefficients, `(B, K, H, W)`.
+        """
+        signal, clean = self.schedule(times, self.spread), self.normalized(coefficients)
+        noisy = signal.sqrt() * clean + (1 - signal).sqrt() * noise
+        velocity = self.velocity(noisy, times, known, levels)
+        errors = (velocity - velocity_of(clean, noise, signal)).square()
+        return errors, self.restored(clean_of(noisy, velocity, signal))
+
+    def velocity(self, noisy: Tensor, times: Tensor, known: Tensor | None, levels: Tensor | None) -> Tensor:
+        """The prediction of the network for normalized noisy coefficients."""
+        if known is None:
+            return in_single_precision(self.net(noisy, times))
+        levels = torch.zeros_like(times) if levels is None else levels
+        return in_single_precision(self.net(torch.cat((noisy, known), 1), times, levels))
+
+    @torch.no_grad()
+    def sample(
+        self,
+        noise: Tensor,
+        *,
+        steps: int,
+        sampler: Sampler = "ddim",
+        known: Tensor | None = None,
+        clip: Callable[[Tensor], Tensor] | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Draw coefficients.
+
+        Args:
+            noise: Standard normal numbers to begin with, `(B, K, H, W)`.
+            steps: Evaluations of the network.
+            sampler: `ddim` adds no noise on the way, `ddpm` does.
+            known: Maps that are known, `(B, C, H, W)`.
+            clip: From predicted clean coefficients, not normalized, to those that are possible; normalized ones are
+                kept within 8 standard deviations if not given.
+            generator: Where `ddpm` draws its noise from; the global one by default.
+
+        Raises:
+            ValueError: If the sampler is unknown or there is no step.
+        """
+        if sampler not in SAMPLERS:
+            raise ValueError(f"sampler must be one of {', '.join(SAMPLERS)}, got {sampler!r}.")
+        noisy = noise
+        for time, following in sampling_times(steps):
+            times = noise.new_full((len(noise),), time)
+            now = self.schedule(times, self.spread)
+            clean = clean_of(noisy, self.velocity(noisy, times, known, None), now)
+            clean = clean.clamp(-LARGEST, LARGEST) if clip is None else self.normalized(clip(self.restored(clean)))
+            if following == 0:
+                return self.restored(clean)
+            after = self.schedule(torch.full_like(times, following), self.spread)
+            if sampler == "ddim":
+                rest = (noisy - now.sqrt() * clean) / (1 - now).clamp(min=SMALLEST_NOISE_SHARE).sqrt()
+                noisy = after.sqrt() * clean + (1 - after).sqrt() * rest
+            else:
+                mean, spread = previous(noisy, clean, now, after)
+                fresh = torch.randn(noise.shape, generator=generator, device=noise.device, dtype=noise.dtype)
+                noisy = mean + spread * fresh
+        raise AssertionError("the last time is 0")
+
+    @torch.no_grad()
+    def set_statistics(self, mean: Tensor, spread: Tensor) -> None:
+        """Take over means and standard deviations of the channels, `(K,)` both."""
+        self.mean.copy_(mean)
+        self.spread.copy_(spread)
+
+
+def previous(noisy: Tensor, clean: Tensor, now: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of less noisy coefficients, given noisy and clean ones.
+
+    Args:
+        noisy: Coefficients at share of signal `now`.
+        clean: Coefficients without noise.
+        now: Share of signal.
+        after: The larger share of signal wanted.
+    """
+    ratio, rest = now / after, (1 - now).clamp(min=SMALLEST_NOISE_SHARE)
+    left = (1 - after) / rest
+    mean = ratio.sqrt() * left * noisy + after.sqrt() * (1 - ratio) / rest * clean
+    return mean, (left * (1 - ratio)).clamp(min=0).sqrt()
+
+
+def band_noise(noise: Tensor, shapes: list[torch.Size]) -> list[Tensor]:
+    """A vector of numbers per image, `(B, N)`, as maps of some shapes."""
+    parts = noise.split([math.prod(shape[1:]) for shape in shapes], 1)
+    return [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]

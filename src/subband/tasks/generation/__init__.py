@@ -1,0 +1,1 @@
+"""Image generation: networks that draw images, and reconstruct those they are given."""

@@ -1,0 +1,150 @@
+"""Scores and samples of networks for generation on a test set."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from subband.config import RecipeConfig
+from subband.data.images.unlabelled import UnlabelledData
+from subband.data.loader import SampleLoader
+from subband.models.generation.wavelet_vae import WaveletVAE
+from subband.tasks.generation.networks import as_images, as_input, can_draw
+from subband.tasks.generation.scores import DrawnScores, ReconstructionRow
+from subband.training.evaluation import Evaluation
+from subband.visual.coefficient_maps import map_figure
+from subband.visual.colors import REAL_ROWS
+
+__all__ = ["draw", "evaluate"]
+
+_SHOWN = 64  # drawn images that are stored to look at
+_MOST_DRAWN = 10_000  # for distances from the test images
+
+
+def evaluate(recipe: RecipeConfig, models: dict[str, Any], data: UnlabelledData, device: torch.device) -> Evaluation:
+    """Scores of reconstructions, likelihoods and drawn images against the test set; some of them to look at."""
+    spec, config = data.test.spec, recipe.evaluation
+    loader = SampleLoader(
+        data.test,
+        config.batch_size or recipe.data.batch_size,
+        shuffle=False,
+        drop_last=False,
+        seed=recipe.seed,
+        num_workers=recipe.data.num_workers,
+        device=device,
+        collate=torch.stack,  # type: ignore[arg-type]
+    )
+    rows = {name: ReconstructionRow(model, spec, config.lpips_weights, device) for name, model in models.items()}
+    distances = {name: DrawnScores(spec, device) for name, model in models.items() if can_draw(model)}
+    halves, samples = DrawnScores(spec, device), _Samples(config.num_samples)
+    for number, images in enumerate(loader):
+        for row in rows.values():
+            row.add(images, torch.Generator(device).manual_seed(number))
+        for scores in distances.values():
+            scores.add(images, is_real=True)
+        halves.add(images[::2], is_real=True)
+        halves.add(images[1::2], is_real=False)
+        samples.add(images, {name: row.newest for name, row in rows.items() if row.newest is not None})
+    count, arrays = len(data.test) - len(loader.left_out), samples.arrays()
+    for name, scores in distances.items():
+        drawn = _compare(models[name], scores, min(count, _MOST_DRAWN), device)
+        if arrays:
+            arrays[f"drawn/{name}"] = _as_bytes(drawn[:_SHOWN])
+    if arrays:
+        arrays |= _maps(models, torch.from_numpy(arrays["inputs"][:1]).to(device).float() / 255)
+    measured: dict[str, dict[str, Any]] = {
+        name: {"metrics": {**row.compute(), **_scores(distances.get(name))}} for name, row in rows.items()
+    }
+    measured[f"{REAL_ROWS} two halves"] = {"parameters": 0, "metrics": _scores(halves)}
+    for remark in [scores.remark for scores in (*distances.values(), halves) if scores.remark is not None][:1]:
+        warnings.warn(remark, stacklevel=2)
+    facts = {"name": recipe.data.name, "split": "test", "images": count, "channels": spec.channels}
+    return Evaluation(facts | {"height": spec.height, "width": spec.width}, measured, arrays)
+
+
+@torch.no_grad()
+def draw(model: Any, num: int, *, temperature: float = 1.0, seed: int = 0, batch_size: int = 64) -> Tensor:
+    """Images that a network draws, some at a time; the same for the same seed and batch size.
+
+    Args:
+        model: Network, on the device where it shall work.
+        num: How many.
+        temperature: Multiplies the scales of its prior.
+        seed: Chooses them.
+        batch_size: How many at a time.
+
+    Returns:
+        `(num, C, H, W)` in [0, 1], on the CPU.
+
+    Raises:
+        ValueError: If a number is not positive, the network has no prior, or no scales that could be multiplied.
+    """
+    if num < 1:
+        raise ValueError(f"num must be positive, got {num}.")
+    options = {"temperature": temperature}
+    if "temperature" not in inspect.signature(model.sample).parameters:
+        if temperature != 1:
+            raise ValueError(f"{type(model).__name__} has no temperature; leave it at 1.")
+        options = {}
+    device = next(model.parameters()).device
+    generator = torch.Generator(device).manual_seed(seed)
+    sizes = [min(batch_size, num - start) for start in range(0, num, batch_size)]
+    parts = [model.sample(size, generator=generator, **options) for size in sizes]
+    return torch.cat([as_images(model, part).cpu() for part in parts])
+
+
+def _compare(model: Any, scores: DrawnScores, count: int, device: torch.device) -> Tensor:
+    """Images that a network draws, so many of which were compared with the real ones; at least as many as are shown."""
+    drawn = draw(model, max(count, _SHOWN))
+    for part in drawn[:count].split(_SHOWN):
+        scores.add(part.to(device), is_real=False)
+    return drawn
+
+
+def _scores(distances: DrawnScores | None) -> dict[str, float | None]:
+    return {} if distances is None else distances.compute()
+
+
+class _Samples:
+    """Some test images and what became of them, as bytes.
+
+    Args:
+        wanted: Number of images.
+    """
+
+    def __init__(self, wanted: int) -> None:
+        self.wanted = wanted
+        self._kept: dict[str, list[np.ndarray]] = {}
+
+    def add(self, images: Tensor, recons: dict[str, Tensor]) -> None:
+        """Keep images `(B, C, H, W)` in [0, 1] as long as there are too few."""
+        missing = self.wanted - sum(map(len, self._kept.get("inputs", [])))
+        if missing <= 0:
+            return
+        columns = {"inputs": images, "targets": images} | {f"prediction/{name}": item for name, item in recons.items()}
+        for name, item in columns.items():
+            self._kept.setdefault(name, []).append(_as_bytes(item[:missing]))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Arrays `(N, C, H, W)` uint8 by name."""
+        return {name: np.concatenate(parts) for name, parts in self._kept.items()}
+
+
+def _maps(models: dict[str, Any], image: Tensor) -> dict[str, np.ndarray]:
+    """The coefficients of an image `(1, C, H, W)` as the networks see it that have some."""
+    found: dict[str, np.ndarray] = {}
+    for name, model in models.items():
+        if isinstance(model, WaveletVAE):
+            mean = model.encode(as_input(model, image)).mean
+            if mean.details:
+                found[f"maps/{name}"] = map_figure(mean).transpose(2, 0, 1)[None]
+    return found
+
+
+def _as_bytes(images: Tensor) -> np.ndarray:
+    return (255 * images).round().to(torch.uint8).cpu().numpy()

@@ -1,0 +1,223 @@
+"""Image generation: Wavelet-VAE in both of its modes, the ordinary variational autoencoder, wavelet diffusion."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from subband.config import LossTerm, RecipeConfig
+from subband.data.images.unlabelled import UnlabelledData, UnlabelledSpec
+from subband.data.loader import SampleLoader
+from subband.metrics.descriptors import MetricInfo
+from subband.metrics.generation_descriptors import GENERATION_METRICS
+from subband.metrics.image import psnr
+from subband.models.arguments import Inputs
+from subband.models.generation.objectives import BoundObjective
+from subband.models.generation.wavelet_diffusion import WaveletDiffusion
+from subband.models.generation.wavelet_vae import WaveletVAE
+from subband.models.registry import create_model, model_spec
+from subband.tasks.generation.baselines import pyramid_baselines
+from subband.tasks.generation.evaluation import evaluate
+from subband.tasks.generation.networks import as_images, as_input, has_likelihood, image_sides
+from subband.training.evaluation import Evaluation
+from subband.training.task import Losses, Task
+from subband.visual.report.generation import REPORT
+from subband.visual.report.task_report import TaskReport
+
+_FIRST_WEIGHT = 0.01  # of the divergence where it is warmed up
+_MOST_LOOKED_AT = 4096  # training images by which coefficients are measured before the first step
+_AT_ONCE = 64
+
+
+class GenerationTask(Task):
+    """Trains a network that reconstructs images, and draws new ones if it knows which are likely.
+
+    The only loss is `objective`, the network's own. Its argument `warmup_steps` lets the weight of the divergence in
+    mode `elbo` of a Wavelet-VAE rise evenly from 0.01 to 1 over so many steps.
+
+    Networks see images in [-1, 1]. Those that bound a likelihood see bytes with uniform noise, other noise in every
+    epoch, and the same noise in every validation. Before the first step a Wavelet-VAE of mode `elbo` and a diffusion
+    measure the coefficients of 4,096 training images at most.
+
+    Args:
+        recipe: The whole recipe.
+        model: Network with `forward`, `sample` and, if it has a code, `reconstruct` as
+            `subband.models.generation.wavelet_vae.WaveletVAE` has them.
+        spec: Shape of the images.
+
+    Raises:
+        ValueError: If the network is made for other images, or a loss does not fit it.
+    """
+
+    title: ClassVar[str] = "image generation"
+    metrics: ClassVar[tuple[MetricInfo, ...]] = GENERATION_METRICS
+    data_type: ClassVar[type] = UnlabelledData
+    input_axes: ClassVar[str] = "B C H W"
+    max_samples: ClassVar[int] = 64
+
+    def __init__(self, recipe: RecipeConfig, model: nn.Module, spec: UnlabelledSpec) -> None:
+        super().__init__(recipe, model, spec)
+        made_for = (model.in_chans, *image_sides(model))
+        if made_for != spec.shape:
+            raise ValueError(f"{recipe.model.name} is made for images {made_for}, the data has {spec.shape}.")
+        self.options = objective_options(recipe.loss)
+        steered = self._steered()
+        if self.options.warmup_steps and (steered is None or steered.rate_target is not None):
+            raise ValueError(
+                "warmup_steps of objective is for a Wavelet-VAE with mode='elbo' and without rate_target, which moves "
+                "the weight of the divergence itself."
+            )
+
+    @staticmethod
+    def collate(samples: Sequence[Any]) -> Tensor:
+        """Images `(B, C, H, W)`."""
+        return torch.stack(list(samples))
+
+    @staticmethod
+    def batch_size(batch: Tensor) -> int:
+        """Number of images in a batch."""
+        return len(batch)
+
+    @staticmethod
+    def describe_data(facts: Mapping[str, Any]) -> str:
+        """Number and size of the images."""
+        return f"{facts['images']} images, {facts['width']} x {facts['height']} pixels"
+
+    @classmethod
+    def build_model(cls, recipe: RecipeConfig, spec: UnlabelledSpec) -> nn.Module:
+        """Network named by the recipe; channels and size follow the data unless the recipe says.
+
+        Raises:
+            ValueError: If the network is for another task.
+        """
+        name = recipe.model.name
+        if model_spec(name).task != recipe.task:
+            raise ValueError(f"model {name!r} is for {model_spec(name).task}, the recipe for {recipe.task}.")
+        args = {key: tuple(value) if isinstance(value, list) else value for key, value in recipe.model.args.items()}
+        args.setdefault("in_chans", spec.channels)
+        args.setdefault("img_size", spec.height if spec.height == spec.width else (spec.height, spec.width))
+        return create_model(name, **args)
+
+    @staticmethod
+    def example_input(model: Any, *, batch: int, height: int | None, width: int | None) -> Inputs:
+        """What the network says it is called with."""
+        return model.example_input(batch=batch, height=height, width=width)
+
+    @staticmethod
+    def baselines(spec: UnlabelledSpec) -> dict[str, nn.Module]:
+        """What the wavelet transform alone makes of a part of its coefficients."""
+        return pyramid_baselines(spec.height, spec.width)
+
+    def prepare(self, data: UnlabelledData) -> None:
+        """Measure the coefficients of training images, and begin with a small weight of the divergence."""
+        is_bound = isinstance(self.model, WaveletVAE) and has_likelihood(self.model)
+        if not (is_bound or isinstance(self.model, WaveletDiffusion)):
+            return
+        self.model.calibrate(_inputs(self.model, data, self.recipe))
+        objective = self._steered()
+        if self.options.warmup_steps and objective is not None:
+            objective.beta.fill_(_FIRST_WEIGHT)
+
+    def losses(self, batch: Tensor, part: str) -> Losses:
+        """The network's own loss, and its parts for the log."""
+        output = self.model(as_input(self.model, batch))
+        objective = self._steered()
+        if objective is not None:
+            # A tensor of its own: the loss of this step still needs the old one for its gradient.
+            objective.beta = objective.beta.clone()
+            objective.follow_rate(output.parts["rate"])
+            if self.options.warmup_steps:
+                objective.beta.add_((1 - _FIRST_WEIGHT) / self.options.warmup_steps).clamp_(max=1)
+        return Losses({"objective": self.options.weight * output.loss}, output.parts)
+
+    def validate(self, batch: Tensor) -> dict[str, Tensor]:
+        """The loss, its rate and bits, and the error of reconstructions, always with the same noise."""
+        generator = torch.Generator(batch.device).manual_seed(0)
+        inputs = as_input(self.model, batch, generator)
+        output = self.model(inputs, generator=generator)
+        if not hasattr(self.model, "reconstruct"):
+            return {"loss": output.loss}
+        images = as_images(self.model, self.model.reconstruct(inputs))
+        said = {name: output.parts[name] for name in ("rate", "bits_per_dim") if name in output.parts}
+        errors = {"mse": (images - batch).square().mean(), "psnr": psnr(images, batch).mean()}
+        return {"loss": output.loss, **errors, **said}
+
+    def _steered(self) -> BoundObjective | None:
+        """What holds the weight of the divergence, if it can change."""
+        objective = getattr(self.model, "objective", None)
+        return objective if isinstance(objective, BoundObjective) else None
+
+    @staticmethod
+    @torch.inference_mode()
+    def evaluate(
+        recipe: RecipeConfig, models: dict[str, Any], data: UnlabelledData, device: torch.device
+    ) -> Evaluation:
+        """Scores of networks and of the wavelet transform alone on the test set, with images to look at."""
+        return evaluate(recipe, models, data, device)
+
+    @staticmethod
+    def check_samples(inputs: np.ndarray, targets: np.ndarray, predictions: dict[str, np.ndarray]) -> bool:
+        """Whether images `(N, C, H, W)` belong together."""
+        alike = all(array.shape == inputs.shape and array.dtype == np.uint8 for array in predictions.values())
+        return alike and inputs.ndim == 4 and inputs.shape == targets.shape
+
+    @classmethod
+    def report(cls) -> TaskReport:
+        """Scores, drawn and reconstructed images, coefficients and training curves."""
+        return REPORT
+
+
+class ObjectiveOptions(NamedTuple):
+    """The training loss of generation.
+
+    Attributes:
+        weight: Factor of the network's own loss.
+        warmup_steps: Steps in which the weight of the divergence rises to 1; 0 for none.
+    """
+
+    weight: float
+    warmup_steps: int = 0
+
+
+def objective_options(terms: list[LossTerm]) -> ObjectiveOptions:
+    """Weight and arguments of the loss of a recipe.
+
+    Raises:
+        ValueError: If another loss or argument is named, or a number is impossible.
+    """
+    names = [term.name for term in terms]
+    if names != ["objective"]:
+        raise ValueError(f"loss must be objective, which is the network's own, got {', '.join(names)}.")
+    unknown = sorted(set(terms[0].args) - {"warmup_steps"})
+    if unknown:
+        raise ValueError(f"objective has no argument {unknown[0]!r}; it takes warmup_steps.")
+    options = ObjectiveOptions(terms[0].weight, **terms[0].args)
+    if not isinstance(options.warmup_steps, int) or options.warmup_steps < 0:
+        raise ValueError(
+            f"warmup_steps of objective must be a whole number and not negative, got {options.warmup_steps}."
+        )
+    return options
+
+
+def _inputs(model: nn.Module, data: UnlabelledData, recipe: RecipeConfig) -> Iterator[Tensor]:
+    """Batches of training images as the network sees them, the same in every process."""
+    count = min(_AT_ONCE, len(data.train))
+    loader = SampleLoader(
+        data.train,
+        count,
+        shuffle=True,
+        drop_last=True,
+        seed=recipe.seed,
+        num_workers=recipe.data.num_workers,
+        collate=torch.stack,  # type: ignore[arg-type]
+        rank=0,
+        world_size=1,
+    )
+    generator = torch.Generator().manual_seed(recipe.seed)
+    for images in itertools.islice(loader, -(-_MOST_LOOKED_AT // count)):
+        yield as_input(model, images, generator)
