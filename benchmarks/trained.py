@@ -4,7 +4,8 @@ usage: python benchmarks/trained.py ablation-wast --runs runs/ablation --out FIL
        python benchmarks/trained.py ablation-deblurring --runs runs/ablation_deblurring --out FILE.json
        python benchmarks/trained.py classifiers --runs runs/classifiers --out FILE.json --path cifar-10-batches-py
 
-Further words and options go to `subband benchmark`, such as `vd_diff` for one of two families. Runs that are finished are not trained again.
+Further words and options go to `subband benchmark`, such as `vd_diff` for one of two families. Runs that are finished
+are not trained again.
 """
 
 from __future__ import annotations
