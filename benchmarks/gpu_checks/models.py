@@ -67,6 +67,10 @@ SMALL: dict[str, tuple[str, dict[str, Any]]] = {
     "vd_diff_stage3": ("vd_diff_stage3", VD_DIFF),
     "vd_diff_no_prior": ("vd_diff_no_prior", VD_DIFF),
     "identity": ("identity", {}),
+    "wavelet_diffusion": (
+        "wavelet_diffusion",
+        {"img_size": 16, "base_dims": (32,), "multipliers": ((1,),), "attention": ((8,),), "dropout": 0.0},
+    ),
     "conv_vae": ("conv_vae_s", {"img_size": 16, "widths": (8, 16), "blocks": 1, "latent_dim": 4}),
     "wavelet_vae": ("wavelet_vae_s", {**WAVELET_VAE, "refine_width": 8, "refine_blocks": 1}),
     "wavelet_vae_elbo": ("wavelet_vae_e", {**WAVELET_VAE, "refine_width": 8, "refine_blocks": 1}),

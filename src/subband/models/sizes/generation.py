@@ -9,6 +9,7 @@ from subband.models.registry import ModelSpec
 WAVELET_VAE_PAPER = (
     "Kiruluta, Wavelet-based Variational Autoencoders for High-Resolution Image Generation, arXiv 2504.13214, 2025"
 )
+DIFFUSION_PAPER = "after Phung et al., Wavelet Diffusion Models are fast and scalable Image Generators, CVPR 2023"
 CONV_VAE_PAPER = "after Kingma and Welling, Auto-Encoding Variational Bayes, ICLR 2014"
 
 # The paper names no sizes; these are ours. The baselines match `wavelet_vae_s` and `wavelet_vae_e` in parameters.
@@ -56,5 +57,7 @@ MODELS: dict[str, ModelSpec] = {
         name: _spec("wavelet_vae:WaveletVAE", args, params, ("after " if "mode" in args else "") + WAVELET_VAE_PAPER)
         for name, (args, params) in WAVELET_VAE_ROWS.items()
     },
+    # Of 32 pixels; other sizes and layouts by its arguments.
+    "wavelet_diffusion": _spec("wavelet_diffusion:WaveletDiffusion", {}, 27_763_596, DIFFUSION_PAPER),
     **{name: _spec("conv_vae:ConvVAE", args, params, CONV_VAE_PAPER) for name, (args, params) in CONV_VAE_ROWS.items()},
 }
