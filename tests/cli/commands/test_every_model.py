@@ -59,8 +59,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "Identity": {},
     "DCTMobileNetV2": {"img_size": 64, "num_classes": 3},
     "WaveletVAE": WAVELET_VAE,
+    "WaveletDiffusion": {"img_size": 16, "base_dims": [32], "multipliers": [[1]], "attention": [[]]},
     # The two names differ in width and in what is minimized; both are tried with the likelihood.
-    "WaveletDiffusion": {"img_size": 16, "base_dims": (32,), "multipliers": ((1,),), "attention": ((),)},
     "ConvVAE": {"img_size": 16, "widths": (8, 16), "blocks": 1, "latent_dim": 4, "objective": "elbo"},
 }
 
