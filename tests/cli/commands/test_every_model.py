@@ -92,7 +92,7 @@ def words(name: str) -> list[str]:
 
 def test_every_name_is_of_a_kind():
     assert sorted(name for names in kinds().values() for name in names) == subband.list_models()
-    assert 10 < len(kinds()) < 30
+    assert 10 < len(kinds()) < 40
 
 
 def test_info(capsys, case):
