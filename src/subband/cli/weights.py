@@ -15,19 +15,21 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def add_weights_arguments(parser: ArgumentParser, or_file: str = "") -> None:
+def add_weights_arguments(parser: ArgumentParser, or_file: str = "", default: str = "") -> None:
     """Add the options that `open_weights` reads, `--model`, `--checkpoint` and `--set`, and `--device`.
 
     Args:
         parser: Gets the options.
         or_file: What files `--model` takes besides, with its article.
+        default: What the command takes where `--model` is not given.
     """
     parser.add_argument(
         "--model",
         type=str,
         default=None,
         help="Run folder, model folder, or name of bundled weights; with --checkpoint the name of a model"
-        + (f"; or {or_file}." if or_file else "."),
+        + (f"; or {or_file}" if or_file else "")
+        + (f"; by default {default}." if default else "."),
     )
     parser.add_argument(
         "--checkpoint", type=str, default=None, help="File with the published weights of the named model."

@@ -49,6 +49,12 @@ def test_published_weights_restore_a_folder_of_frames(tmp_path, estrnn):
     assert torch.equal(read_clip(tmp_path / "again"), read_clip(tmp_path / "out"))
 
 
+def test_the_package_has_a_network_for_clips(tmp_path, clip, capsys):
+    assert call(clip, tmp_path / "out.mkv", "--compare") == 0
+    assert "motion_unet_clips" in (tmp_path / "out_compare.html").read_text("utf-8")
+    assert capsys.readouterr().err == ""
+
+
 def test_part_of_a_clip_beside_its_reference(tmp_path, clip, capsys):
     out = tmp_path / "out.mkv"
     words = ("--model", "identity", "--start", "0.2", "--preview", "0.6s", "--compare", "--reference", clip)
@@ -180,7 +186,8 @@ def test_mistakes_are_one_sentence(tmp_path, clip, estrnn, capsys):
     write_image(photo, torch.rand(3, 16, 16))
     own = ("--model", tmp_path / "own")
     cases = {
-        (clip, tmp_path / "out.mkv"): "--model is needed",
+        (clip, tmp_path / "out.mkv", "--checkpoint", tmp_path / "published.tar"): "--model is needed",
+        (photo, tmp_path / "out.png"): "a photograph needs --model",
         (tmp_path / "none.mp4", tmp_path / "out.mkv", *own): "none.mp4 does not exist",
         (clip, clip, *own, "--overwrite"): "is the clip itself",
         (clip, tmp_path / "out.xyz", *own): "has no known suffix",

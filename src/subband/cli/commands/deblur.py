@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from subband.predictors.restoration import VideoRestorer
     from subband.visual.comparison import ClipComparison
 
+BUNDLED = "motion_unet_clips"
+
 EXAMPLES = """examples:
+  subband deblur blurred.mp4 sharp.mp4
   subband deblur street.mov sharp.mov --model estrnn --checkpoint ESTRNN_BSD_2ms16ms.tar
   subband deblur frames/ sharp/ --model runs/estrnn --preview 5s --compare
   subband deblur photo.jpg sharp.png --model NAFNet-GoPro-width32.pth
@@ -44,7 +47,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="What to write: .mp4, .mov, .mkv, .webm, .gif, .webp, .apng, no suffix for a folder of frames; for a "
         "photograph an image.",
     )
-    add_weights_arguments(parser, or_file="a file of a network for single images that spandrel knows")
+    add_weights_arguments(
+        parser,
+        or_file="a file of a network for single images that spandrel knows",
+        default=f"{BUNDLED}, for clips",
+    )
     parser.add_argument("--half", action="store_true", help="Compute in bfloat16 where that is safe.")
     parser.add_argument("--compile", action="store_true", help="Compile the network; pays for long clips.")
     parser.add_argument("--seed", type=int, default=0, help="Chooses the noise of networks that begin with noise.")
@@ -82,6 +89,12 @@ def run(args: Namespace) -> None:
         for path in _compared(target):
             refuse_existing(path, args.overwrite)
     is_photo = _is_photo(source)
+    if args.model is None and args.checkpoint is None:
+        if is_photo:
+            raise ValueError(
+                f"a photograph needs --model: the network in the package, {BUNDLED}, sees blur by the motion of a clip."
+            )
+        args.model = BUNDLED
     _check_target(source, target, is_photo=is_photo)
     if is_photo:
         _refuse_options_of_clips(args)
