@@ -15,7 +15,7 @@ from subband.files import new_path, shown
 from subband.media import frame_folders, open_clip, probe, read_clip
 from subband.media.frames import natural_key
 from subband.media.images import list_images, read_image, write_image
-from subband.media.picture_files import find_pictures, is_animated, picture_format
+from subband.media.picture_files import find_pictures, is_animated, picture_format, pictures_in
 
 NAMES = ["a:b", "-dash", "two\nlines", "$x^2$ $", "²1²2", "emoji😀", "50% #1?", os.fsdecode(b"caf\xe9"), "x" * 251]
 
@@ -177,7 +177,7 @@ def test_a_folder_of_frames_is_listed_once(tmp_path, monkeypatch):
     for index in range(3):
         write_image(tmp_path / f"{index}.png", torch.rand(3, 4, 4))
     calls = []
-    monkeypatch.setattr(frame_folders, "find_pictures", lambda path: calls.append(path) or find_pictures(path))
+    monkeypatch.setattr(frame_folders, "pictures_in", lambda *words: calls.append(words) or pictures_in(*words))
     for _ in range(3):
         assert probe(tmp_path).num_frames == 3
     assert len(calls) == 1

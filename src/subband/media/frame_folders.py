@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from subband.files import shown
 from subband.media.frame_index import RECORDS
-from subband.media.picture_files import find_pictures, warn_animated, warn_left_out
+from subband.media.picture_files import pictures_in
 
 _MAX_FOLDERS = 64  # whose lists of frames are kept
 _MAX_NAMED = 5
@@ -153,10 +153,4 @@ def _renumbered(file: Path, number: int, other: int) -> str:
 @lru_cache(maxsize=_MAX_FOLDERS)
 def _list(folder: Path, changed: int) -> list[Path]:
     """Pictures of a folder, listed once as long as nothing is added or removed (`changed`)."""
-    found = find_pictures(folder)
-    if not found.files:
-        beside = f"; beside them it holds {found.summary()}" if found.summary() else ""
-        raise ValueError(f"{shown(folder)} holds no images (.jpg, .png, .tif, .webp and others){beside}.")
-    warn_left_out(folder, found)
-    warn_animated(found.files)
-    return found.files
+    return pictures_in(folder, "images")

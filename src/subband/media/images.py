@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from subband.files import new_path, shown
-from subband.media.picture_files import find_pictures, warn_animated, warn_left_out
+from subband.files import new_path
+from subband.media.picture_files import pictures_in
 from subband.media.pixels import read_pixels, save_png16
 
 __all__ = [
@@ -220,14 +220,7 @@ def list_images(folder: Path | str) -> list[Path]:
         >>> [path.name for path in list_images(folder)]
         ['image2.png', 'image10.png']
     """
-    folder = Path(folder)
-    found = find_pictures(folder)
-    if not found.files:
-        beside = f"; beside them it holds {found.summary()}" if found.summary() else ""
-        raise ValueError(f"{shown(folder)} holds no photographs (.jpg, .png, .tif, .webp and others){beside}.")
-    warn_left_out(folder, found)
-    warn_animated(found.files)
-    return found.files
+    return pictures_in(Path(folder), "photographs")
 
 
 def _save(path: Path, values: np.ndarray, icc_profile: bytes | None) -> None:

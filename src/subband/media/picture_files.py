@@ -106,6 +106,26 @@ def find_pictures(folder: Path, *, with_subfolders: bool = False) -> PictureList
     return found
 
 
+def pictures_in(folder: Path, what: str) -> list[Path]:
+    """Pictures of a folder in natural order of their names, with warnings of what else is there and of animated files.
+
+    Args:
+        folder: The folder; those inside it are not searched.
+        what: What they are called where there are none.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+        ValueError: If it is no folder or holds no pictures.
+    """
+    found = find_pictures(folder)
+    if not found.files:
+        beside = f"; beside them it holds {found.summary()}" if found.summary() else ""
+        raise ValueError(f"{shown(folder)} holds no {what} (.jpg, .png, .tif, .webp and others){beside}.")
+    warn_left_out(folder, found)
+    warn_animated(found.files)
+    return found.files
+
+
 def warn_left_out(folder: Path, found: PictureList) -> None:
     """One warning about all that a folder holds beside its pictures.
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from abc import abstractmethod
 
 import torch
 from torch import Tensor
@@ -226,7 +227,11 @@ class Rate(Metric):
 
 
 class _FrechetMetric(Metric):
-    """Frechet distances of features of two sets of images, from running sums."""
+    """Frechet distances of features of two sets of images, from running sums.
+
+    Args:
+        levels: Of the wavelet transform that the features are made of.
+    """
 
     is_differentiable = False
     higher_is_better = False
@@ -238,17 +243,18 @@ class _FrechetMetric(Metric):
     drawn_outer: Tensor
     drawn_count: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, levels: int = 4) -> None:
         super().__init__()
+        self.levels = levels
         self.features: tuple[int, ...] | None = None
         for who in ("real", "drawn"):
             for name in ("sum", "outer", "count"):
                 # One zero until the first batch tells how many features there are.
                 self.add_state(f"{who}_{name}", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
 
+    @abstractmethod
     def features_of(self, images: Tensor) -> Tensor:
         """Features `(B, P, K)` of images: P groups of K, whose distances are averaged."""
-        raise NotImplementedError
 
     @torch.no_grad()
     def update(self, images: Tensor, *, is_real: bool) -> None:
@@ -321,10 +327,6 @@ class WaveletStatisticsDistance(_FrechetMetric):
         True
     """
 
-    def __init__(self, levels: int = 4) -> None:
-        super().__init__()
-        self.levels = levels
-
     def features_of(self, images: Tensor) -> Tensor:
         """The statistics as one group, `(B, 1, K)`."""
         return wavelet_statistics(images, self.levels)[:, None]
@@ -362,10 +364,6 @@ class FrechetWaveletDistance(_FrechetMetric):
         >>> abs(distance.compute().item()) < 1e-6
         True
     """
-
-    def __init__(self, levels: int = 4) -> None:
-        super().__init__()
-        self.levels = levels
 
     def features_of(self, images: Tensor) -> Tensor:
         """All coefficients of every packet, `(B, 4^levels, C * H' * W')`.

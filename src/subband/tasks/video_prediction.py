@@ -10,12 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from subband.config import RecipeConfig
-from subband.data.loader import SampleLoader
 from subband.data.spec import ClipSpec, VideoData
 from subband.losses import build_loss
 from subband.metrics.descriptors import VIDEO_METRICS, MetricInfo
 from subband.models.registry import create_model
-from subband.training.evaluation import Evaluation
+from subband.training.evaluation import Evaluation, evaluation_loader
 from subband.training.task import Losses, Task, drop_path_argument, random_input
 from subband.visual.report.task_report import TaskReport
 from subband.visual.report.video_prediction import REPORT
@@ -120,15 +119,7 @@ class VideoPredictionTask(Task):
         from subband.metrics.video import VideoPredictionMetrics
 
         spec, config = data.spec, recipe.evaluation
-        loader = SampleLoader(
-            data.test,
-            config.batch_size or recipe.data.batch_size,
-            shuffle=False,
-            drop_last=False,
-            seed=recipe.seed,
-            num_workers=recipe.data.num_workers,
-            device=device,
-        )
+        loader = evaluation_loader(recipe, data.test, device)
         metrics = {name: VideoPredictionMetrics(spec, lpips_weights=config.lpips_weights).to(device) for name in models}
         energies = {name: SubbandEnergy().to(device) for name in models}
         samples: dict[str, list[Tensor]] = {}

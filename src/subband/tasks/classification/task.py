@@ -15,14 +15,13 @@ from torch.nn import functional as F
 
 from subband.config import LossTerm, RecipeConfig
 from subband.data.labelled.images import ImageData, ImageSpec
-from subband.data.loader import SampleLoader
 from subband.files import shown
 from subband.layers.frequency_gate import gate_penalty
 from subband.metrics.descriptors import CLASSIFICATION_METRICS, MetricInfo
 from subband.models.registry import create_model, model_spec
 from subband.predictors.classification import read_preprocessing
 from subband.tasks.classification.mixing import mix_images
-from subband.training.evaluation import Evaluation
+from subband.training.evaluation import Evaluation, evaluation_loader
 from subband.training.task import Losses, Task, drop_path_argument, random_input
 from subband.visual.report.classification import REPORT
 from subband.visual.report.task_report import TaskReport
@@ -173,15 +172,7 @@ class ClassificationTask(Task):
         the channels (Y, Cb, Cr; 64 frequencies each, row by row).
         """
         _check_heads(models, data.spec)
-        loader = SampleLoader(
-            data.test,
-            recipe.evaluation.batch_size or recipe.data.batch_size,
-            shuffle=False,
-            drop_last=False,
-            seed=recipe.seed,
-            num_workers=recipe.data.num_workers,
-            device=device,
-        )
+        loader = evaluation_loader(recipe, data.test, device)
         parts: dict[str, list[Tensor]] = {name: [] for name in models}
         kept: dict[str, list[Tensor]] = {name: [] for name, model in models.items() if is_gated(model)}
         for images, _ in loader:

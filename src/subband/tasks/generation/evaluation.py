@@ -12,11 +12,10 @@ from torch import Tensor
 
 from subband.config import RecipeConfig
 from subband.data.images.unlabelled import UnlabelledData
-from subband.data.loader import SampleLoader
 from subband.models.generation.wavelet_vae import WaveletVAE
 from subband.tasks.generation.networks import as_images, as_input, can_draw
 from subband.tasks.generation.scores import DrawnScores, ReconstructionRow
-from subband.training.evaluation import Evaluation
+from subband.training.evaluation import Evaluation, KeptSamples, as_bytes, evaluation_loader
 from subband.visual.coefficient_maps import map_figure
 from subband.visual.colors import REAL_ROWS
 
@@ -29,19 +28,10 @@ _MOST_DRAWN = 10_000  # for distances from the test images
 def evaluate(recipe: RecipeConfig, models: dict[str, Any], data: UnlabelledData, device: torch.device) -> Evaluation:
     """Scores of reconstructions, likelihoods and drawn images against the test set; some of them to look at."""
     spec, config = data.test.spec, recipe.evaluation
-    loader = SampleLoader(
-        data.test,
-        config.batch_size or recipe.data.batch_size,
-        shuffle=False,
-        drop_last=False,
-        seed=recipe.seed,
-        num_workers=recipe.data.num_workers,
-        device=device,
-        collate=torch.stack,  # type: ignore[arg-type]
-    )
+    loader = evaluation_loader(recipe, data.test, device, torch.stack)
     rows = {name: ReconstructionRow(model, spec, config.lpips_weights, device) for name, model in models.items()}
     distances = {name: DrawnScores(spec, device) for name, model in models.items() if can_draw(model)}
-    halves, samples = DrawnScores(spec, device), _Samples(config.num_samples)
+    halves, samples = DrawnScores(spec, device), KeptSamples(config.num_samples)
     for number, images in enumerate(loader):
         for row in rows.values():
             row.add(images, torch.Generator(device).manual_seed(number))
@@ -49,12 +39,12 @@ def evaluate(recipe: RecipeConfig, models: dict[str, Any], data: UnlabelledData,
             scores.add(images, is_real=True)
         halves.add(images[::2], is_real=True)
         halves.add(images[1::2], is_real=False)
-        samples.add(images, {name: row.newest for name, row in rows.items() if row.newest is not None})
+        samples.add(images, images, {name: row.newest for name, row in rows.items() if row.newest is not None})
     count, arrays = len(data.test) - len(loader.left_out), samples.arrays()
     for name, scores in distances.items():
         drawn = _compare(models[name], scores, min(count, _MOST_DRAWN), device)
         if arrays:
-            arrays[f"drawn/{name}"] = _as_bytes(drawn[:_SHOWN])
+            arrays[f"drawn/{name}"] = as_bytes(drawn[:_SHOWN])
     if arrays:
         arrays |= _maps(models, torch.from_numpy(arrays["inputs"][:1]).to(device).float() / 255)
     measured: dict[str, dict[str, Any]] = {
@@ -110,31 +100,6 @@ def _scores(distances: DrawnScores | None) -> dict[str, float | None]:
     return {} if distances is None else distances.compute()
 
 
-class _Samples:
-    """Some test images and what became of them, as bytes.
-
-    Args:
-        wanted: Number of images.
-    """
-
-    def __init__(self, wanted: int) -> None:
-        self.wanted = wanted
-        self._kept: dict[str, list[np.ndarray]] = {}
-
-    def add(self, images: Tensor, recons: dict[str, Tensor]) -> None:
-        """Keep images `(B, C, H, W)` in [0, 1] as long as there are too few."""
-        missing = self.wanted - sum(map(len, self._kept.get("inputs", [])))
-        if missing <= 0:
-            return
-        columns = {"inputs": images, "targets": images} | {f"prediction/{name}": item for name, item in recons.items()}
-        for name, item in columns.items():
-            self._kept.setdefault(name, []).append(_as_bytes(item[:missing]))
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Arrays `(N, C, H, W)` uint8 by name."""
-        return {name: np.concatenate(parts) for name, parts in self._kept.items()}
-
-
 def _maps(models: dict[str, Any], image: Tensor) -> dict[str, np.ndarray]:
     """The coefficients of an image `(1, C, H, W)` as the networks see it that have some."""
     found: dict[str, np.ndarray] = {}
@@ -144,7 +109,3 @@ def _maps(models: dict[str, Any], image: Tensor) -> dict[str, np.ndarray]:
             if mean.details:
                 found[f"maps/{name}"] = map_figure(mean).transpose(2, 0, 1)[None]
     return found
-
-
-def _as_bytes(images: Tensor) -> np.ndarray:
-    return (255 * images).round().to(torch.uint8).cpu().numpy()

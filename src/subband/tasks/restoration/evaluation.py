@@ -6,15 +6,13 @@ import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from subband.config import RecipeConfig
-from subband.data.loader import SampleLoader
 from subband.data.restoration.pairs import PairData
 from subband.tasks.restoration.networks import frames_that_count, restored, sees_the_target
-from subband.training.evaluation import Evaluation
+from subband.training.evaluation import Evaluation, KeptSamples, evaluation_loader
 
 __all__ = ["clip_size", "evaluate", "gather", "in_parts"]
 
@@ -57,25 +55,16 @@ def evaluate(recipe: RecipeConfig, models: dict[str, Any], data: PairData, devic
                 f"{name} is given the sharp frames: these are scores of an ideal prior, not of a network to use.",
                 stacklevel=2,
             )
-    loader = SampleLoader(
-        data.test,
-        config.batch_size or recipe.data.batch_size,
-        shuffle=False,
-        drop_last=False,
-        seed=recipe.seed,
-        num_workers=recipe.data.num_workers,
-        device=device,
-        collate=gather,  # type: ignore[arg-type]
-    )
+    loader = evaluation_loader(recipe, data.test, device, gather)
     rows = {name: _Row(config.lpips_weights, device) for name in models}
-    samples = _Samples(config.num_samples)
+    samples = KeptSamples(config.num_samples)
     for batch in loader:
         for degraded, sharp in in_parts(*batch):
             seen = frames_that_count(degraded, spec)
             frames = {name: restored(model, degraded, sharp, spec).float() for name, model in models.items()}
             for name, clip in frames.items():
                 rows[name].add(clip, sharp, seen)
-            samples.add(seen, sharp, frames)
+            samples.add(_middle(seen), _middle(sharp), {name: _middle(clip) for name, clip in frames.items()})
     facts = {
         "name": recipe.data.name,
         "split": "test",
@@ -118,40 +107,11 @@ class _Row:
         return {"metrics": self.metrics.compute(), "per_frame": self.metrics.per_frame(), **energies}
 
 
-class _Samples:
-    """Some test clips, their middles, as bytes: what they were, what they should be, what became of them.
-
-    Args:
-        wanted: Number of clips.
-    """
-
-    def __init__(self, wanted: int) -> None:
-        self.wanted = wanted
-        self._kept: dict[str, list[np.ndarray]] = {}
-
-    def add(self, degraded: Tensor, sharp: Tensor, frames: dict[str, Tensor]) -> None:
-        """Keep clips `(B, T, 3, H, W)` as long as there are too few; all that are kept have the size of the first."""
-        kept = self._kept.setdefault("inputs", [])
-        missing = self.wanted - sum(map(len, kept))
-        if missing <= 0:
-            return
-        columns = {"inputs": degraded, "targets": sharp} | {f"prediction/{name}": clip for name, clip in frames.items()}
-        parts = {name: _middle(clip[:missing]) for name, clip in columns.items()}
-        if kept and kept[0].shape[1:] != parts["inputs"].shape[1:]:
-            return
-        for name, part in parts.items():
-            self._kept.setdefault(name, []).append(part)
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Arrays `(N, T, 3, H, W)` uint8 by name."""
-        return {name: np.concatenate(parts) for name, parts in self._kept.items() if parts}
-
-
-def _middle(clips: Tensor) -> np.ndarray:
+def _middle(clips: Tensor) -> Tensor:
+    """The part of clips `(B, T, 3, H, W)` that is kept to look at."""
     height, width = clips.shape[-2:]
     top, left = (max(side - _SAMPLE_SIDE, 0) // 2 for side in (height, width))
-    part = clips[:, :_SAMPLE_FRAMES, :, top : top + _SAMPLE_SIDE, left : left + _SAMPLE_SIDE]
-    return (255 * part.clamp(0, 1)).round().to(torch.uint8).cpu().numpy()
+    return clips[:, :_SAMPLE_FRAMES, :, top : top + _SAMPLE_SIDE, left : left + _SAMPLE_SIDE]
 
 
 def clip_size(facts: Mapping[str, Any]) -> str:
