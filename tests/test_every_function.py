@@ -347,6 +347,7 @@ def test_caches_are_bounded_and_hold_no_tensors() -> None:
                 words = " ".join(map(ast.unparse, node.decorator_list))
                 has_arguments = bool(node.args.args or node.args.kwonlyargs)
                 assert not has_arguments or "maxsize=" in words or "cached_property" in words, f"{path}: {node.name}"
+    clear_caches()  # of what other tests in this process have left
     x = torch.rand(1, 40)
     for index in range(300):
         st.cwt(x, [2.0 + index / 500], f"cmor{1 + index / 200}-1.0", precision=8)
