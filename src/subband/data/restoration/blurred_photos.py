@@ -186,7 +186,7 @@ def blurred_photos(
     settings = BlurSettings.from_dict(blur)
     height, width = image_size(img_size)
     spec = PairSpec(frames=frames, height=height, width=width, past_frames=past_frames, future_frames=future_frames)
-    libraries = _bundled() if path is None else _from_folder(Path(path), fractions, max_side, in_memory)
+    libraries = _bundled() if path is None else folder_photos(Path(path), fractions, max_side, in_memory=in_memory)
     lengths, seeds = (num_train, num_val, num_test), (seed, _VAL_SEED, _TEST_SEED)
     kind = StoredBlurredPhotos if path is None or in_memory else BlurredPhotos
     train, val, test = (
@@ -222,9 +222,21 @@ def bundled_photos(names: Sequence[str]) -> list[Tensor]:
     return [torch.from_numpy(np.asarray(photo).copy()).movedim(-1, 0) for photo in read_photos(names, gray=False)]
 
 
-def _from_folder(
-    folder: Path, fractions: tuple[float, float, float], max_side: int | None, in_memory: bool
+def folder_photos(
+    folder: Path, fractions: tuple[float, float, float], max_side: int | None, *, in_memory: bool
 ) -> dict[str, PhotoLibrary]:
+    """Photographs of a folder, dealt out to the three splits.
+
+    Args:
+        folder: Searched with the folders inside it; `train/`, `val/` and `test/` in it are the splits.
+        fractions: Shares of the splits where there are no folders for them.
+        max_side: Reduces photographs to this longer side; at least 16.
+        in_memory: Read all of them now; those that cannot be read are left out with a warning.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+        ValueError: If it holds too few photographs, or `max_side` is too small.
+    """
     if not folder.is_dir():
         raise FileNotFoundError(f"photo folder not found: {folder}")
     if max_side is not None and max_side < 16:
