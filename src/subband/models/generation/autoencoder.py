@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -15,7 +15,9 @@ from subband.models.generation.options import check_options, example_images, noi
 from subband.models.generation.posteriors import FIRST_NOISE, BandUnits, Family, Posterior, positive_scale
 from subband.models.generation.priors import PriorKind, PyramidPrior
 from subband.models.generation.pyramid import BANDS, Pyramid, PyramidTransform
+from subband.models.generation.second_stage import new_diffusion
 from subband.models.generation.top_coefficients import keep_largest
+from subband.models.generation.wavelet_diffusion import WaveletDiffusion
 
 __all__ = ["PyramidAutoencoder"]
 
@@ -38,9 +40,11 @@ class PyramidAutoencoder(nn.Module):
         mode: `paper` for a squared error with a penalty, `elbo` for a bound on a likelihood.
         prior: `factorised`, `conditional` or `mixture`, see `PyramidPrior`. Mode `elbo` trains one of the first two,
             `conditional` if not given. Mode `paper` has none until `fit_expost_prior`; giving it here makes room for
-            the weights of a fitted one.
+            the weights of a fitted one. `diffusion`: images are drawn by a diffusion that is trained after the
+            autoencoder; what mode `elbo` needs besides, bits, denoising and enlarging, it does by `conditional`.
         prior_width: Channels of the networks of `conditional`.
         prior_blocks: Their residual blocks.
+        diffusion: Arguments of the `WaveletDiffusion` of prior `diffusion`, by name, but channels and size.
         keep_levels: The finest level whose details are coded, 1 for all, J + 1 for none. The others are zero, or what
             the conditional prior of mode `elbo` expects.
         recon_domain: Where squared errors are taken, `pixel` or `wavelet`.
@@ -83,9 +87,10 @@ class PyramidAutoencoder(nn.Module):
         refine_width: int = 32,
         refine_blocks: int = 4,
         mode: Literal["paper", "elbo"] = "paper",
-        prior: PriorKind | None = None,
+        prior: PriorKind | Literal["diffusion"] | None = None,
         prior_width: int = 64,
         prior_blocks: int = 3,
+        diffusion: Mapping[str, Any] | None = None,
         keep_levels: int = 1,
         recon_domain: Literal["pixel", "wavelet"] = "pixel",
         sparsity: float | None = None,
@@ -118,14 +123,30 @@ class PyramidAutoencoder(nn.Module):
         self.refine = RefineNet(in_chans, refine_width, refine_blocks) if decoder == "hybrid" else None
         self.units = BandUnits(in_chans, levels)
         self.noise = None if has_scales else noise_scale(self.kept, own)
-        self.prior = self.new_prior(prior) if prior else self.new_prior("conditional") if mode == "elbo" else None
+        kind: PriorKind | None = "conditional" if mode == "elbo" else None
+        if prior is not None and prior != "diffusion":
+            kind = prior
+        self.prior = None if kind is None else self.new_prior(kind)
         self.objective = objective_of(mode, own, recon_domain)
         self.register_buffer("is_laplace", torch.zeros(levels, dtype=torch.bool))
+        self.diffusion = self.new_diffusion(diffusion or {}) if prior == "diffusion" else None
 
     def new_prior(self, kind: PriorKind) -> PyramidPrior:
         """A fresh prior of the images of this network; see `PyramidPrior`."""
         sizes: dict[str, Any] = {"in_chans": self.in_chans, "img_size": self.img_size, "transform": self.transform}
         return PyramidPrior(kind, **sizes, **self.prior_sizes)
+
+    def new_diffusion(self, sizes: Mapping[str, Any]) -> WaveletDiffusion:
+        """A fresh diffusion of what this network codes.
+
+        Args:
+            sizes: Arguments of `WaveletDiffusion` but channels and size.
+
+        Raises:
+            ValueError: If they do not fit, or the images are not square.
+        """
+        own: dict[str, Any] = {"in_chans": self.in_chans, "img_size": self.img_size, "transform": self.transform}
+        return new_diffusion(sizes, levels=self.kept, **own)
 
     @property
     def num_latents(self) -> int:
@@ -245,6 +266,8 @@ class PyramidAutoencoder(nn.Module):
 
     def _fitted_prior(self) -> PyramidPrior:
         if self.prior is None:
+            if self.diffusion is not None:
+                raise ValueError("prior='diffusion' of mode 'paper' draws images and does nothing else.")
             raise ValueError(
                 "this network has no prior: mode 'paper' says nothing of what images are likely; call "
                 "fit_expost_prior first, or train mode 'elbo'."

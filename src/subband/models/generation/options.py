@@ -19,6 +19,7 @@ CHOICES = {
     "decoder": ("pure", "hybrid"),
     "recon_domain": ("pixel", "wavelet"),
     "posterior": ("auto", "gauss", "laplace", "gauss_shared"),
+    "prior": ("factorised", "conditional", "mixture", "diffusion"),
 }
 # Options of one mode alone, with their defaults. The weights are ours.
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -93,6 +94,10 @@ def check_options(given: Mapping[str, Any]) -> None:
             f"recon_domain='wavelet' needs an orthogonal wavelet: errors of coefficients of {wavelet!r} are not those "
             "of pixels."
         )
+    if given["prior"] is not None:
+        one_of("prior", given["prior"], CHOICES["prior"])
+    if given["diffusion"] is not None and given["prior"] != "diffusion":
+        raise ValueError(f"diffusion holds arguments of prior 'diffusion', got prior {given['prior']!r}; leave it out.")
     if given["mode"] == "elbo" and given["prior"] == "mixture":
         raise ValueError("prior='mixture' is fitted after training; mode 'elbo' takes factorised or conditional.")
     if given["top_k"] is not None and given["top_k"] < 1:
