@@ -13,7 +13,7 @@ from subband.models.generation.encoders import new_encoder
 from subband.models.generation.objectives import GenerationOutput
 from subband.models.generation.options import check_options, example_images, noise_scale, objective_of, options_of
 from subband.models.generation.posteriors import FIRST_NOISE, BandUnits, Family, Posterior, positive_scale
-from subband.models.generation.priors import PriorKind, PyramidPrior
+from subband.models.generation.priors import BandOrder, PriorKind, PyramidPrior
 from subband.models.generation.pyramid import BANDS, Pyramid, PyramidTransform
 from subband.models.generation.second_stage import new_diffusion
 from subband.models.generation.top_coefficients import keep_largest
@@ -44,6 +44,8 @@ class PyramidAutoencoder(nn.Module):
             autoencoder; what mode `elbo` needs besides, bits, denoising and enlarging, it does by `conditional`.
         prior_width: Channels of the networks of `conditional`.
         prior_blocks: Their residual blocks.
+        prior_order: `independent` bands of a level, or one after the other in the order `HVD`, see
+            `ConditionalDetails`.
         diffusion: Arguments of the `WaveletDiffusion` of prior `diffusion`, by name, but channels and size.
         keep_levels: The finest level whose details are coded, 1 for all, J + 1 for none. The others are zero, or what
             the conditional prior of mode `elbo` expects.
@@ -90,6 +92,7 @@ class PyramidAutoencoder(nn.Module):
         prior: PriorKind | Literal["diffusion"] | None = None,
         prior_width: int = 64,
         prior_blocks: int = 3,
+        prior_order: BandOrder = "independent",
         diffusion: Mapping[str, Any] | None = None,
         keep_levels: int = 1,
         recon_domain: Literal["pixel", "wavelet"] = "pixel",
@@ -113,7 +116,7 @@ class PyramidAutoencoder(nn.Module):
         self.in_chans, self.img_size, self.levels, self.mode = in_chans, (height, width), levels, mode
         self.transform = PyramidTransform(levels=levels, wavelet=wavelet)
         check_options({**given, "img_size": self.img_size})
-        self.prior_sizes: dict[str, Any] = {"width": prior_width, "blocks": prior_blocks}
+        self.prior_sizes: dict[str, Any] = {"width": prior_width, "blocks": prior_blocks, "order": prior_order}
         self.kept = levels + 1 - keep_levels
         self.family: str = own.get("posterior", "gauss_shared")
         self.top_k: int | None = own.get("top_k")

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from subband.models.generation.objectives import BoundObjective, ShrinkageObjective
 from subband.models.generation.posteriors import FIRST_NOISE, NoiseScale
+from subband.models.generation.priors import ORDERS, PRIORS
 from subband.models.generation.pyramid import is_orthogonal
 
 __all__ = ["OPTIONS", "check_options", "example_images", "noise_scale", "objective_of", "one_of", "options_of"]
@@ -19,7 +20,8 @@ CHOICES = {
     "decoder": ("pure", "hybrid"),
     "recon_domain": ("pixel", "wavelet"),
     "posterior": ("auto", "gauss", "laplace", "gauss_shared"),
-    "prior": ("factorised", "conditional", "mixture", "diffusion"),
+    "prior": (*PRIORS, "diffusion"),
+    "prior_order": ORDERS,
 }
 # Options of one mode alone, with their defaults. The weights are ours.
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -79,7 +81,7 @@ def check_options(given: Mapping[str, Any]) -> None:
     Raises:
         ValueError: If something does not fit.
     """
-    for name in ("encoder", "decoder", "recon_domain"):
+    for name in ("encoder", "decoder", "recon_domain", "prior_order"):
         one_of(name, given[name], CHOICES[name])
     levels, widths, keep_levels, wavelet = (given[name] for name in ("levels", "widths", "keep_levels", "wavelet"))
     size = tuple(given["img_size"])
@@ -96,6 +98,8 @@ def check_options(given: Mapping[str, Any]) -> None:
         )
     if given["prior"] is not None:
         one_of("prior", given["prior"], CHOICES["prior"])
+    if given["prior"] in ("factorised", "mixture") and given["prior_order"] != "independent":
+        raise ValueError(f"prior_order is for prior 'conditional', got {given['prior']!r}; leave it out.")
     if given["diffusion"] is not None and given["prior"] != "diffusion":
         raise ValueError(f"diffusion holds arguments of prior 'diffusion', got prior {given['prior']!r}; leave it out.")
     if given["mode"] == "elbo" and given["prior"] == "mixture":
