@@ -120,6 +120,44 @@ def test_noise_scales(rng):
     )
 
 
+def test_cross_entropy_of_logits(rng):
+    """The decoder gives logits; images, and what is drawn, are their place in [-1, 1]."""
+    model, images = lively(small(recon="bce", approx_weight=0.5)), images_of(rng)
+    noise = torch.randn(4, 768, generator=rng)
+    output = model(images, noise)
+    posterior = model.encode(images)
+    logits = model.unsquashed(posterior.sample(posterior.mean.like(noise)))
+    share = torch.sigmoid(logits)
+    torch.testing.assert_close(output.recon, 2 * share - 1, rtol=1e-4, atol=1e-5)
+    target = (images + 1) / 2
+    entropy = -(target * share.log() + (1 - target) * (1 - share).log()).mean()
+    torch.testing.assert_close(output.parts["bce"], entropy)
+    torch.testing.assert_close(output.parts["mse"], (images - output.recon).square().mean())
+    weighted = 0.01 * output.parts["l1"] + 0.5 * output.parts["kl_approx"]
+    torch.testing.assert_close(output.loss, entropy + weighted)
+    model.fit_expost_prior([images], "conditional")
+    assert model.sample(8, generator=rng).abs().max() < 1
+    assert model.reconstruct(images).abs().max() < 1
+    for call, name in (
+        (lambda: model.denoise(images, 0.1), "denoise"),
+        (lambda: model.super_resolve(images, 1), "sup"),
+    ):
+        with pytest.raises(ValueError, match=rf"{name}.* needs coefficients of images; those of recon='bce'"):
+            call()
+
+
+def test_noise_costs_cross_entropy_as_well(rng):
+    """With a linear decoder any convex error grows with the noise, so its best scale is 0."""
+    model, images = small(recon="bce", decoder="pure"), images_of(rng)
+    noise, found = torch.randn(4, 768, generator=rng), []
+    with torch.no_grad():
+        for scale in (1e-3, 0.5, 1.0, 2.0):
+            model.noise.value.fill_(math.log(scale))
+            found.append((model(images, noise).parts["bce"] + model(images, -noise).parts["bce"]).item())
+    assert found == sorted(found)
+    assert found[1] > found[0]
+
+
 @pytest.mark.parametrize("wavelet", ["haar", "db2"])
 def test_the_error_of_coefficients_is_that_of_pixels(wavelet, rng):
     images, noise = images_of(rng), torch.randn(4, 768, generator=rng)
@@ -491,6 +529,10 @@ def test_noise_that_is_given(rng):
         ({"mode": "elbo", "posterior": "cauchy"}, "posterior must be one of auto, gauss"),
         ({"mode": "elbo", "sparsity": 0.1}, "sparsity is an option of mode 'paper', and the mode is 'elbo'"),
         ({"sigma_x": 0.1}, "sigma_x is an option of mode 'elbo'"),
+        ({"recon": "l1"}, "recon must be one of mse, bce"),
+        ({"mode": "elbo", "recon": "bce"}, "recon is an option of mode 'paper'"),
+        ({"recon": "bce", "encoder": "analytic"}, "recon='bce' decodes logits"),
+        ({"recon": "bce", "recon_domain": "wavelet"}, "recon='bce' decodes logits"),
         ({"prior_order": "DVH"}, "prior_order must be one of independent, HVD"),
         (
             {"mode": "elbo", "prior": "factorised", "prior_order": "HVD"},

@@ -50,6 +50,9 @@ class PyramidAutoencoder(nn.Module):
         keep_levels: The finest level whose details are coded, 1 for all, J + 1 for none. The others are zero, or what
             the conditional prior of mode `elbo` expects.
         recon_domain: Where squared errors are taken, `pixel` or `wavelet`.
+        recon: Mode `paper`: the error of reconstructions, `mse` (the default), or `bce`, binary cross-entropy. With it
+            coefficients are those of logits, and `decode` squashes what comes out, which `denoise`, `super_resolve` and
+            encoder `analytic` cannot live with.
         sparsity: Mode `paper`: weight of the mean magnitude of the details, 0.01 if not given.
         approx_weight: Mode `paper`: weight of the divergence of the approximation from N(0, 1), 0 if not given.
         noise: Mode `paper`: one noise scale (`scalar`, the default) or one a `level`.
@@ -96,6 +99,7 @@ class PyramidAutoencoder(nn.Module):
         diffusion: Mapping[str, Any] | None = None,
         keep_levels: int = 1,
         recon_domain: Literal["pixel", "wavelet"] = "pixel",
+        recon: Literal["mse", "bce"] | None = None,
         sparsity: float | None = None,
         approx_weight: float | None = None,
         noise: Literal["scalar", "level"] | None = None,
@@ -120,6 +124,7 @@ class PyramidAutoencoder(nn.Module):
         self.kept = levels + 1 - keep_levels
         self.family: str = own.get("posterior", "gauss_shared")
         self.top_k: int | None = own.get("top_k")
+        self.has_logits = own.get("recon") == "bce"
         has_scales = self.family != "gauss_shared"
         sizes: dict[str, Any] = {"widths": widths, "blocks": blocks, "keep_levels": keep_levels}
         self.encoder = new_encoder(encoder, in_chans, self.transform, with_scales=has_scales, **sizes)
@@ -187,6 +192,11 @@ class PyramidAutoencoder(nn.Module):
 
     def decode(self, pyramid: Pyramid) -> Tensor:
         """The images `(B, C, H, W)` of coefficients of all levels or of the coarsest ones."""
+        images = self.unsquashed(pyramid)
+        return (images / 2).tanh() if self.has_logits else images
+
+    def unsquashed(self, pyramid: Pyramid) -> Tensor:
+        """What comes out of the decoder: images, or with `recon='bce'` the logits of their place in [-1, 1]."""
         images = self.transform(self.complete(pyramid))
         return images if self.refine is None else images + self.refine(images)
 

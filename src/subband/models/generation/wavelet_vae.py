@@ -23,7 +23,7 @@ from subband.models.generation.autoencoder import PyramidAutoencoder
 from subband.models.generation.band_diffusion import Sampler
 from subband.models.generation.distributions import normal_cost
 from subband.models.generation.objectives import BoundObjective, GenerationOutput
-from subband.models.generation.priors import PriorKind
+from subband.models.generation.priors import PriorKind, PyramidPrior
 from subband.models.generation.pyramid import BANDS, Pyramid, is_orthogonal
 from subband.models.generation.second_stage import maps_of, pyramid_of
 from subband.models.generation.top_coefficients import position_bits
@@ -122,9 +122,10 @@ class WaveletVAE(PyramidAutoencoder):
             generator: Where noise is drawn from; the global one by default.
 
         Raises:
-            ValueError: If the prior is not conditional, the wavelet is not Haar, or there are not so many levels.
+            ValueError: If the prior is not conditional, the wavelet is not Haar, there are not so many levels, or
+                coefficients are those of logits.
         """
-        prior = self._fitted_prior()
+        prior = self._prior_of_images("super_resolve")
         if not prior.is_conditional or self.transform.wavelet not in HAAR:
             raise ValueError("super_resolve needs prior='conditional' and wavelet='haar'.")
         if not 1 <= levels <= self.levels:
@@ -150,10 +151,10 @@ class WaveletVAE(PyramidAutoencoder):
             `(B, C, H, W)`. With prior `factorised` and a pure decoder it is the exact mean of what is likely.
 
         Raises:
-            ValueError: If no prior was fitted or it is a mixture, the wavelet is not orthogonal, or the noise is not
-                positive.
+            ValueError: If no prior was fitted or it is a mixture, the wavelet is not orthogonal, the noise is not
+                positive, or coefficients are those of logits.
         """
-        prior = self._fitted_prior()
+        prior = self._prior_of_images("denoise")
         if prior.is_mixture or not is_orthogonal(self.transform.wavelet):
             raise ValueError("denoise needs prior='factorised' or 'conditional' and an orthogonal wavelet.")
         if not sigma > 0:
@@ -343,6 +344,13 @@ class WaveletVAE(PyramidAutoencoder):
             self.prior = None
         self.calibrate_diffusion(loader)
         fitting.train_diffusion(self, loader, **options)
+
+    def _prior_of_images(self, what: str) -> PyramidPrior:
+        """The prior, whose coefficients must be those of images for what is to be done."""
+        prior = self._fitted_prior()
+        if self.has_logits:
+            raise ValueError(f"{what} needs coefficients of images; those of recon='bce' are of logits.")
+        return prior
 
     def _own_diffusion(self) -> WaveletDiffusion:
         if self.diffusion is None:
