@@ -117,7 +117,8 @@ def check_names(recipe: RecipeConfig) -> None:
     if recipe.task == "classification":
         loss_options(recipe.loss)
     elif recipe.task == "generation":
-        objective_options(recipe.loss)
+        for stage in stage_recipes(recipe).values():
+            objective_options(stage.loss)
     elif recipe.task == "restoration":
         for stage in stage_recipes(recipe).values():
             loss_table(stage.loss)
@@ -287,6 +288,10 @@ def small_generator(recipe: RecipeConfig) -> None:
     """Shrink the network to a few channels, and train on four patches of photographs."""
     small = next(args for prefix, args in SMALL_GENERATORS.items() if recipe.model.name.startswith(prefix))
     recipe.model.args = {**recipe.model.args, **small}
+    if "diffusion" in recipe.model.args:
+        recipe.model.args["diffusion"] = SMALL_GENERATORS["wavelet_diffusion"]
+    for stage in recipe.stages:
+        stage.settings.setdefault("trainer", {})["epochs"] = 1
     recipe.data.name, recipe.data.batch_size = "photo_patches", 2
     recipe.data.args = {"img_size": 16, "num_train": 4, "num_val": 2, "num_test": 2}
 

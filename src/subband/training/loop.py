@@ -340,8 +340,9 @@ class _Run(NamedTuple):
             task_type.start_weights(model, recipe.model.weights)
         task = task_type(recipe, model, data.spec)
         task.teacher = task_type.build_teacher(recipe, previous)
-        if not is_resumed and previous is None and recipe.model.weights is None:
-            task.prepare(data)
+        if not is_resumed:
+            is_fresh = previous is None and recipe.model.weights is None
+            (task.prepare if is_fresh else task.prepare_trained)(data)
         return data, task
 
     def _finish(self, task: Task, data: Any, facts: dict[str, Any]) -> dict[str, Any]:

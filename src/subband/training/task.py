@@ -209,6 +209,15 @@ class Task(ABC):
             data: What `build_data` returns.
         """
 
+    def prepare_trained(self, data: Any) -> None:  # noqa: B027  as above
+        """Look at the data before the first step of a network with the weights of a stage before or of `model.weights`.
+
+        By default nothing.
+
+        Args:
+            data: What `build_data` returns.
+        """
+
     def parts(self) -> dict[str, nn.Module]:
         """What each optimizer trains, in the order of their turns within a step; by default one trains everything."""
         return {"model": self.model}

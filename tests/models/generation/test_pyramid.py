@@ -76,3 +76,14 @@ def test_a_block_of_video():
     found = [coeffs.approx.item(), *(band.item() for band in coeffs.details[0].values())]
     assert list(coeffs.details[0]) == ["aad", "ada", "add", "daa", "dad", "dda", "ddd"]
     assert found == pytest.approx(wanted, abs=1e-6)
+
+
+def test_arithmetic(rng):
+    transform = PyramidTransform(levels=2)
+    one, two = (torch.rand(2, 3, 8, 8, generator=rng) for _ in range(2))
+    a, b = transform.analyze(one), transform.analyze(two)
+    torch.testing.assert_close(transform(a + b), one + two)
+    torch.testing.assert_close(transform(a - 0.5 * b), one - two / 2)
+    torch.testing.assert_close((a * b).to_vector(), a.to_vector() * b.to_vector())
+    assert not transform(a.zeros_like()).any()
+    assert (a + b).levels == 2

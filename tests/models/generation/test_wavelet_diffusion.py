@@ -182,6 +182,29 @@ def test_a_step_lowers_the_loss(layout, rng):
     assert model.train().loss(images, generator=rng).isfinite()
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_weights_of_bands(layout, rng):
+    """A band that counts alone, and all bands together, are what the errors of the maps say."""
+    images = 2 * torch.rand(2, 3, 16, 16, generator=rng) - 1
+    counts = {"stack": [4], "packet": [16], "cascade": [1, 3, 3]}[layout]
+    plain = small(layout).eval()
+    inputs = (images, torch.tensor([0.3, 0.6]), torch.randn(2, 768, generator=rng))
+    kept = []
+    for part in plain.parts:
+        part.register_forward_hook(lambda _, args, out: kept.append(out[0]))
+    everything = plain(*inputs).loss
+    for place, band in ((0, 0), (len(counts) - 1, counts[-1] - 1)):
+        weights = [[0.0] * count for count in counts]
+        weights[place][band] = 2.0
+        model = small(layout, band_weights=weights).eval()
+        alone = 2 * kept[place][:, 3 * band : 3 * band + 3].sum() / images.numel()
+        torch.testing.assert_close(model(*inputs).loss, alone)
+        assert model(*inputs).parts.keys() == plain(*inputs).parts.keys()
+    ones = small(layout, band_weights=[[1.0] * count for count in counts]).eval()
+    assert torch.equal(ones(*inputs).loss, everything)
+    assert ones.state_dict().keys() == plain.state_dict().keys()
+
+
 UNETS = [
     (12, 12, 16, 128, (1, 2, 2), (8,), 27_763_596),
     (12, 12, 32, 128, (1, 2, 2), (16, 8), 29_081_996),
@@ -240,6 +263,8 @@ def test_times_and_attention(rng):
         ({"base_dims": (32, 32)}, "of 1 networks each, got 2, 1 and 1"),
         ({"base_dims": (40,)}, "multiples of 32, got"),
         ({"attention": ((5,),)}, "attention must be of the sides"),
+        ({"band_weights": ((1.0,),)}, "band_weights must be one number, not negative, for every band: 4 for"),
+        ({"band_weights": ((1.0, 1.0, 1.0, -1.0),)}, "band_weights must be one number"),
         ({"gamma": 2.0}, "gamma must lie within 0 and 1"),
     ],
 )

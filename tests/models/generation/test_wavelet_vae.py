@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from subband.models.complexity import count_parameters
 from subband.models.generation import distributions as d
 from subband.models.generation.encoders import FIRST_THRESHOLD
+from subband.models.generation.priors import ConditionalDetails
 from subband.models.generation.pyramid import Pyramid
 from subband.models.generation.wavelet_vae import WaveletVAE
 from subband.transforms import crop, pad_to_multiple
@@ -116,6 +118,44 @@ def test_noise_scales(rng):
     torch.testing.assert_close(
         output.loss, output.parts["mse"] + 0.01 * output.parts["l1"] + 0.5 * output.parts["kl_approx"]
     )
+
+
+def test_cross_entropy_of_logits(rng):
+    """The decoder gives logits; images, and what is drawn, are their place in [-1, 1]."""
+    model, images = lively(small(recon="bce", approx_weight=0.5)), images_of(rng)
+    noise = torch.randn(4, 768, generator=rng)
+    output = model(images, noise)
+    posterior = model.encode(images)
+    logits = model.unsquashed(posterior.sample(posterior.mean.like(noise)))
+    share = torch.sigmoid(logits)
+    torch.testing.assert_close(output.recon, 2 * share - 1, rtol=1e-4, atol=1e-5)
+    target = (images + 1) / 2
+    entropy = -(target * share.log() + (1 - target) * (1 - share).log()).mean()
+    torch.testing.assert_close(output.parts["bce"], entropy)
+    torch.testing.assert_close(output.parts["mse"], (images - output.recon).square().mean())
+    weighted = 0.01 * output.parts["l1"] + 0.5 * output.parts["kl_approx"]
+    torch.testing.assert_close(output.loss, entropy + weighted)
+    model.fit_expost_prior([images], "conditional")
+    assert model.sample(8, generator=rng).abs().max() < 1
+    assert model.reconstruct(images).abs().max() < 1
+    for call, name in (
+        (lambda: model.denoise(images, 0.1), "denoise"),
+        (lambda: model.super_resolve(images, 1), "sup"),
+    ):
+        with pytest.raises(ValueError, match=rf"{name}.* needs coefficients of images; those of recon='bce'"):
+            call()
+
+
+def test_noise_costs_cross_entropy_as_well(rng):
+    """With a linear decoder any convex error grows with the noise, so its best scale is 0."""
+    model, images = small(recon="bce", decoder="pure"), images_of(rng)
+    noise, found = torch.randn(4, 768, generator=rng), []
+    with torch.no_grad():
+        for scale in (1e-3, 0.5, 1.0, 2.0):
+            model.noise.value.fill_(math.log(scale))
+            found.append((model(images, noise).parts["bce"] + model(images, -noise).parts["bce"]).item())
+    assert found == sorted(found)
+    assert found[1] > found[0]
 
 
 @pytest.mark.parametrize("wavelet", ["haar", "db2"])
@@ -241,6 +281,79 @@ def test_a_fresh_conditional_prior_has_the_units_of_the_bands(rng):
         torch.testing.assert_close(scale, spread[:, None, None].expand_as(scale), rtol=1e-4, atol=1e-5)
         approx = model.transform.join(approx, detail)
     torch.testing.assert_close(units.approx.flatten(), pyramid.approx.std((0, 2, 3), correction=0))
+
+
+def of_level(model: WaveletVAE, level: int, approx: Tensor, detail: Tensor) -> tuple[Tensor, Tensor]:
+    """Centres and scales of the details of a level in the order HVD, by its three networks."""
+    chans, units, found = model.in_chans, model.prior.units.details[level], []
+    for turn, net in enumerate(model.prior.details.nets[level]):
+        inputs = [approx / 2 ** (model.levels - level)]
+        if turn:
+            inputs.append(detail[:, : turn * chans] / units[:, : turn * chans])
+        raw, own = net(torch.cat(inputs, 1)), units[:, turn * chans : (turn + 1) * chans]
+        found.append((own * raw[:, :chans], own * F.softplus(raw[:, chans:] + math.log(math.e - 1)).clamp(min=1e-3)))
+    centres, scales = zip(*found, strict=True)
+    return torch.cat(centres, 1), torch.cat(scales, 1)
+
+
+@torch.no_grad()
+def test_bands_in_their_order(rng):
+    """Vertical bands are told given horizontal ones, diagonal ones given both, in every use of the prior."""
+    model, images = lively(small(mode="elbo", prior_order="HVD", decoder="pure", posterior="gauss")), images_of(rng)
+    model.calibrate([images])
+    for value in model.prior.details.parameters():
+        value.add_(0.1 * torch.randn(value.shape, generator=rng))
+    assert [net.body[0].in_channels for net in model.prior.details.nets[0]] == [3, 6, 9]
+    posterior = model.encode(images)
+    sample = posterior.sample(model._noise_like(posterior.mean, rng))
+    approx, kl = sample.approx, [model.prior.approx.divergence(posterior.mean.approx, posterior.scale.approx)]
+    total = model.prior.approx.log_prob(approx)
+    for level, detail in enumerate(sample.details):
+        centre, scale = of_level(model, level, approx, detail)
+        kl.append(posterior.divergence(level, centre, scale))
+        total = total + torch.distributions.Laplace(centre, scale).log_prob(detail).flatten(1).sum(1)
+        approx = model.transform.join(approx, detail)
+    torch.testing.assert_close(model.divergences(posterior, sample), torch.stack(kl, 1))
+    torch.testing.assert_close(model.prior.log_prob(sample), total)
+
+    noise = model._noise_like(sample, rng)
+    drawn = model.prior.sample(noise)
+    approx = drawn.approx
+    for level, (detail, n) in enumerate(zip(drawn.details, noise.details, strict=True)):
+        centre, scale = of_level(model, level, approx, detail)
+        torch.testing.assert_close(detail, centre + scale * d.laplace_from_normal(n), rtol=1e-4, atol=1e-5)
+        approx = model.transform.join(approx, detail)
+
+    sigma, observed = torch.tensor(0.1), model.transform.analyze(images)
+    clean = model.prior.posterior_mean(observed, sigma)
+    centre, scale = of_level(model, 0, clean.approx, clean.details[0])
+    wanted = centre + d.laplace_posterior_mean(observed.details[0] - centre, sigma, scale)
+    torch.testing.assert_close(clean.details[0], wanted, rtol=1e-4, atol=1e-5)
+    cold = model.prior.extended(Pyramid(clean.approx, ()))
+    torch.testing.assert_close(cold.details[0], of_level(model, 0, clean.approx, cold.details[0])[0])
+
+
+@pytest.mark.parametrize(("order", "count"), [("independent", 234_642), ("HVD", 688_338)])
+def test_parameters_of_a_conditional_level(order, count):
+    with torch.device("meta"):
+        assert count_parameters(ConditionalDetails(3, 1, width=64, blocks=3, order=order)) == count
+
+
+def test_an_order_finds_what_bands_share(rng):
+    """Where vertical details repeat horizontal ones, a prior with an order pays for one of them alone."""
+    shared = torch.distributions.Laplace(0.0, 1.0).sample((64, 3, 8, 8))
+    pyramid = Pyramid(torch.zeros(64, 3, 8, 8), (torch.cat((shared, shared, torch.zeros(64, 3, 8, 8)), 1),))
+    found = []
+    for order in ("independent", "HVD"):
+        model = small(levels=1, widths=(8, 8), mode="elbo", prior_order=order)
+        optimizer = torch.optim.Adam(model.prior.details.parameters(), 1e-2)
+        for _ in range(60):
+            loss = -model.prior.log_prob(pyramid).mean() / 576
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        found.append(loss.item())
+    assert found[1] < found[0] - 0.3
 
 
 @torch.no_grad()
@@ -416,6 +529,15 @@ def test_noise_that_is_given(rng):
         ({"mode": "elbo", "posterior": "cauchy"}, "posterior must be one of auto, gauss"),
         ({"mode": "elbo", "sparsity": 0.1}, "sparsity is an option of mode 'paper', and the mode is 'elbo'"),
         ({"sigma_x": 0.1}, "sigma_x is an option of mode 'elbo'"),
+        ({"recon": "l1"}, "recon must be one of mse, bce"),
+        ({"mode": "elbo", "recon": "bce"}, "recon is an option of mode 'paper'"),
+        ({"recon": "bce", "encoder": "analytic"}, "recon='bce' decodes logits"),
+        ({"recon": "bce", "recon_domain": "wavelet"}, "recon='bce' decodes logits"),
+        ({"prior_order": "DVH"}, "prior_order must be one of independent, HVD"),
+        (
+            {"mode": "elbo", "prior": "factorised", "prior_order": "HVD"},
+            "prior_order is for prior 'conditional', got 'factorised'",
+        ),
         ({"noise": "pixel"}, "noise must be scalar or level"),
         ({"noise_init": 0.0}, "noise_init must be positive"),
         ({"sparsity": -1.0}, "must not be negative"),

@@ -85,6 +85,14 @@ def tiny(monkeypatch):
     return build
 
 
+DIFFUSION = {"base_dims": [32], "multipliers": [[1]], "attention": [[]], "dropout": 0.0}
+SECOND = {"model": {"args": {"prior": "diffusion", "diffusion": DIFFUSION}}}
+STAGES = [
+    {"name": "first", "settings": {"model": {"args": {"prior": "conditional", "diffusion": None}}}},
+    {"name": "second"},
+]
+
+
 @pytest.mark.parametrize("network", [name for name in NETWORKS if name != "diffusion"])
 def test_every_network_trains_and_is_scored(network, tiny, tmp_path):
     scores = train(tiny(network, trainer={"ema_decay": 0.9}), tmp_path / "run", progress=False)
@@ -216,6 +224,74 @@ def test_the_weight_of_the_divergence_is_warmed_up_or_steered(tiny):
 
 def recipe_loss(steps):
     return [{"name": "objective", "args": {"warmup_steps": steps}}]
+
+
+@pytest.mark.parametrize("as_stages", [True, False])
+def test_a_second_stage_trains_the_diffusion_alone(as_stages, tiny, tmp_path, losses):
+    settings = {"ema_decay": 0.5, "checkpoint_every_steps": 1}
+    if as_stages:
+        recipe, first = tiny("elbo", **SECOND, stages=STAGES, trainer=settings), tmp_path / "run" / "stages" / "first"
+    else:
+        first = tmp_path / "first"
+        train(tiny("elbo", trainer=settings), first, progress=False)
+        recipe = tiny("elbo", **merge(SECOND, {"model": {"weights": str(first)}}), trainer=settings)
+    scores = train(recipe, tmp_path / "run", progress=False)
+    start, end = (load_model(folder) for folder in (first, tmp_path / "run"))
+    assert start.diffusion is None
+    assert all(torch.equal(end.state_dict()[key], value) for key, value in start.state_dict().items())
+    part = end.diffusion.parts[0]
+    assert part.net.head[-1].bias.any()
+    assert part.spread.std() > 0
+    found, before = (s["rows"][0]["metrics"] for s in (scores, json.loads((first / "scores.json").read_text())))
+    assert {name for name in found if found[name] == before[name]} == set(found) - {"fwd", "wsd"}
+    assert len(losses(tmp_path / "run")) == 4
+    seeds = [torch.Generator().manual_seed(1) for _ in range(2)]
+    maps = end.diffusion.sample(2, generator=seeds[0])
+    torch.testing.assert_close(end.sample(2, generator=seeds[1]), end.decode(end.transform.analyze(maps)))
+
+
+def test_a_second_stage_that_was_killed_goes_on(tiny, tmp_path, losses, monkeypatch):
+    recipe = tiny("elbo", **SECOND, stages=STAGES, trainer={"ema_decay": 0.9, "checkpoint_every_steps": 1})
+    train(recipe, tmp_path / "whole", progress=False)
+    calls, original = itertools.count(), GenerationTask.losses
+
+    def cut(self, batch, part):
+        if self.is_second_stage and next(calls) == 3:
+            raise KeyError("power cut")
+        return original(self, batch, part)
+
+    monkeypatch.setattr(GenerationTask, "losses", cut)
+    with pytest.raises(KeyError, match=r"power cut"):
+        train(recipe, tmp_path / "cut", progress=False)
+    monkeypatch.setattr(GenerationTask, "losses", original)
+    train(recipe, tmp_path / "cut", resume=True, progress=False)
+    assert losses(tmp_path / "cut") == losses(tmp_path / "whole")
+    whole, resumed = (load_model(tmp_path / name).state_dict() for name in ("whole", "cut"))
+    assert all(torch.equal(whole[key], resumed[key]) for key in whole)
+
+
+def test_weights_with_a_diffusion_are_trained_on(tiny, tmp_path):
+    train(tiny("elbo", **SECOND, stages=STAGES), tmp_path / "run", progress=False)
+    more = tiny("elbo", **merge(SECOND, {"model": {"weights": str(tmp_path / "run")}}), optim={"lr": 0.0})
+    train(more, tmp_path / "more", progress=False)
+    one, two = (load_model(tmp_path / name).state_dict() for name in ("run", "more"))
+    assert all(torch.equal(one[key], two[key]) for key in one)
+
+
+def test_a_diffusion_of_an_autoencoder_that_knows_nothing_is_refused(tiny, tmp_path):
+    with pytest.raises(ValueError, match=r"prior='diffusion' is trained on what a trained autoencoder codes"):
+        train(tiny("elbo", **SECOND), tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
+    train(tiny("paper"), tmp_path / "paper", progress=False)
+    wrong = tiny("elbo", **merge(SECOND, {"model": {"weights": str(tmp_path / "paper")}}))
+    with pytest.raises(ValueError, match=r"is another autoencoder"):
+        train(wrong, tmp_path / "run", progress=False)
+    warm = tiny("elbo", **SECOND, stages=STAGES, loss=recipe_loss(2))
+    with pytest.raises(ValueError, match=r"stage second: warmup_steps of objective is .* not for its diffusion"):
+        train(warm, tmp_path / "run", progress=False)
+    bits = tiny("elbo", **SECOND, stages=STAGES, trainer={"monitor": "val_bits_per_dim"})
+    with pytest.raises(ValueError, match=r"trainer.monitor val_bits_per_dim is not measured on this data; use val_los"):
+        train(bits, tmp_path / "run", progress=False)
 
 
 def test_ranges_of_networks_and_back():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -13,9 +13,11 @@ from subband.models.generation.encoders import new_encoder
 from subband.models.generation.objectives import GenerationOutput
 from subband.models.generation.options import check_options, example_images, noise_scale, objective_of, options_of
 from subband.models.generation.posteriors import FIRST_NOISE, BandUnits, Family, Posterior, positive_scale
-from subband.models.generation.priors import PriorKind, PyramidPrior
+from subband.models.generation.priors import BandOrder, PriorKind, PyramidPrior
 from subband.models.generation.pyramid import BANDS, Pyramid, PyramidTransform
+from subband.models.generation.second_stage import new_diffusion
 from subband.models.generation.top_coefficients import keep_largest
+from subband.models.generation.wavelet_diffusion import WaveletDiffusion
 
 __all__ = ["PyramidAutoencoder"]
 
@@ -38,12 +40,19 @@ class PyramidAutoencoder(nn.Module):
         mode: `paper` for a squared error with a penalty, `elbo` for a bound on a likelihood.
         prior: `factorised`, `conditional` or `mixture`, see `PyramidPrior`. Mode `elbo` trains one of the first two,
             `conditional` if not given. Mode `paper` has none until `fit_expost_prior`; giving it here makes room for
-            the weights of a fitted one.
+            the weights of a fitted one. `diffusion`: images are drawn by a diffusion that is trained after the
+            autoencoder; what mode `elbo` needs besides, bits, denoising and enlarging, it does by `conditional`.
         prior_width: Channels of the networks of `conditional`.
         prior_blocks: Their residual blocks.
+        prior_order: `independent` bands of a level, or one after the other in the order `HVD`, see
+            `ConditionalDetails`.
+        diffusion: Arguments of the `WaveletDiffusion` of prior `diffusion`, by name, but channels and size.
         keep_levels: The finest level whose details are coded, 1 for all, J + 1 for none. The others are zero, or what
             the conditional prior of mode `elbo` expects.
         recon_domain: Where squared errors are taken, `pixel` or `wavelet`.
+        recon: Mode `paper`: the error of reconstructions, `mse` (the default), or `bce`, binary cross-entropy. With it
+            coefficients are those of logits, and `decode` squashes what comes out, which `denoise`, `super_resolve` and
+            encoder `analytic` cannot live with.
         sparsity: Mode `paper`: weight of the mean magnitude of the details, 0.01 if not given.
         approx_weight: Mode `paper`: weight of the divergence of the approximation from N(0, 1), 0 if not given.
         noise: Mode `paper`: one noise scale (`scalar`, the default) or one a `level`.
@@ -83,11 +92,14 @@ class PyramidAutoencoder(nn.Module):
         refine_width: int = 32,
         refine_blocks: int = 4,
         mode: Literal["paper", "elbo"] = "paper",
-        prior: PriorKind | None = None,
+        prior: PriorKind | Literal["diffusion"] | None = None,
         prior_width: int = 64,
         prior_blocks: int = 3,
+        prior_order: BandOrder = "independent",
+        diffusion: Mapping[str, Any] | None = None,
         keep_levels: int = 1,
         recon_domain: Literal["pixel", "wavelet"] = "pixel",
+        recon: Literal["mse", "bce"] | None = None,
         sparsity: float | None = None,
         approx_weight: float | None = None,
         noise: Literal["scalar", "level"] | None = None,
@@ -108,24 +120,41 @@ class PyramidAutoencoder(nn.Module):
         self.in_chans, self.img_size, self.levels, self.mode = in_chans, (height, width), levels, mode
         self.transform = PyramidTransform(levels=levels, wavelet=wavelet)
         check_options({**given, "img_size": self.img_size})
-        self.prior_sizes: dict[str, Any] = {"width": prior_width, "blocks": prior_blocks}
+        self.prior_sizes: dict[str, Any] = {"width": prior_width, "blocks": prior_blocks, "order": prior_order}
         self.kept = levels + 1 - keep_levels
         self.family: str = own.get("posterior", "gauss_shared")
         self.top_k: int | None = own.get("top_k")
+        self.has_logits = own.get("recon") == "bce"
         has_scales = self.family != "gauss_shared"
         sizes: dict[str, Any] = {"widths": widths, "blocks": blocks, "keep_levels": keep_levels}
         self.encoder = new_encoder(encoder, in_chans, self.transform, with_scales=has_scales, **sizes)
         self.refine = RefineNet(in_chans, refine_width, refine_blocks) if decoder == "hybrid" else None
         self.units = BandUnits(in_chans, levels)
         self.noise = None if has_scales else noise_scale(self.kept, own)
-        self.prior = self.new_prior(prior) if prior else self.new_prior("conditional") if mode == "elbo" else None
+        kind: PriorKind | None = "conditional" if mode == "elbo" else None
+        if prior is not None and prior != "diffusion":
+            kind = prior
+        self.prior = None if kind is None else self.new_prior(kind)
         self.objective = objective_of(mode, own, recon_domain)
         self.register_buffer("is_laplace", torch.zeros(levels, dtype=torch.bool))
+        self.diffusion = self.new_diffusion(diffusion or {}) if prior == "diffusion" else None
 
     def new_prior(self, kind: PriorKind) -> PyramidPrior:
         """A fresh prior of the images of this network; see `PyramidPrior`."""
         sizes: dict[str, Any] = {"in_chans": self.in_chans, "img_size": self.img_size, "transform": self.transform}
         return PyramidPrior(kind, **sizes, **self.prior_sizes)
+
+    def new_diffusion(self, sizes: Mapping[str, Any]) -> WaveletDiffusion:
+        """A fresh diffusion of what this network codes.
+
+        Args:
+            sizes: Arguments of `WaveletDiffusion` but channels and size.
+
+        Raises:
+            ValueError: If they do not fit, or the images are not square.
+        """
+        own: dict[str, Any] = {"in_chans": self.in_chans, "img_size": self.img_size, "transform": self.transform}
+        return new_diffusion(sizes, levels=self.kept, **own)
 
     @property
     def num_latents(self) -> int:
@@ -163,6 +192,11 @@ class PyramidAutoencoder(nn.Module):
 
     def decode(self, pyramid: Pyramid) -> Tensor:
         """The images `(B, C, H, W)` of coefficients of all levels or of the coarsest ones."""
+        images = self.unsquashed(pyramid)
+        return (images / 2).tanh() if self.has_logits else images
+
+    def unsquashed(self, pyramid: Pyramid) -> Tensor:
+        """What comes out of the decoder: images, or with `recon='bce'` the logits of their place in [-1, 1]."""
         images = self.transform(self.complete(pyramid))
         return images if self.refine is None else images + self.refine(images)
 
@@ -245,6 +279,8 @@ class PyramidAutoencoder(nn.Module):
 
     def _fitted_prior(self) -> PyramidPrior:
         if self.prior is None:
+            if self.diffusion is not None:
+                raise ValueError("prior='diffusion' of mode 'paper' draws images and does nothing else.")
             raise ValueError(
                 "this network has no prior: mode 'paper' says nothing of what images are likely; call "
                 "fit_expost_prior first, or train mode 'elbo'."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias
 
 import torch
@@ -45,6 +45,8 @@ class BandDiffusion(nn.Module):
     Args:
         net: Network; the maps that are known, if any, follow the noisy ones among its channels.
         schedule: Schedule of the channels.
+        weights: What errors of the channels count in a loss, `(K,)`; 1 each if not given. `forward` leaves that to the
+            caller.
 
     Shape:
         coefficients `(B, K, H, W)`; known maps `(B, C, H, W)`, about [-1, 1].
@@ -52,13 +54,15 @@ class BandDiffusion(nn.Module):
 
     mean: Tensor
     spread: Tensor
+    weights: Tensor
 
-    def __init__(self, net: DiffusionUNet, schedule: BandSchedule) -> None:
+    def __init__(self, net: DiffusionUNet, schedule: BandSchedule, weights: Sequence[float] | None = None) -> None:
         super().__init__()
         self.net, self.schedule = net, schedule
         channels = len(schedule.shifts)
         self.register_buffer("mean", torch.zeros(channels))
         self.register_buffer("spread", torch.ones(channels))
+        self.register_buffer("weights", torch.tensor(weights or [1.0] * channels), persistent=False)
 
     def normalized(self, coefficients: Tensor) -> Tensor:
         """Coefficients without the mean of their channel, divided by its standard deviation."""

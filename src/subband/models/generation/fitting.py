@@ -15,8 +15,9 @@ from subband.models.generation.priors import IndependentDetails, PriorKind, Pyra
 
 if TYPE_CHECKING:
     from subband.models.generation.autoencoder import PyramidAutoencoder
+    from subband.models.generation.wavelet_vae import WaveletVAE
 
-__all__ = ["calibrate", "fitted_prior"]
+__all__ = ["calibrate", "fitted_prior", "train_diffusion"]
 
 SMALLEST_UNIT = 1e-3
 # Below this ratio of a detail's mean magnitude to the noise of the likelihood a Laplace is nearer to the exact
@@ -110,6 +111,37 @@ def fitted_prior(
         prior.units.set(prior.units.approx, (magnitudes / count).clamp(min=SMALLEST_UNIT))
         _train(prior, model, loader, epochs=epochs, lr=lr, generator=generator)
     return prior
+
+
+def train_diffusion(
+    model: WaveletVAE,
+    loader: Iterable[Tensor],
+    *,
+    epochs: int,
+    lr: float,
+    generator: torch.Generator | None,
+) -> None:
+    """Train the diffusion of a network on what it codes of a data set; nothing else of it is touched.
+
+    Args:
+        model: Network with a diffusion, which has measured the coefficients.
+        loader: Batches of images.
+        epochs: How often the data is gone through.
+        lr: Learning rate of Adam.
+        generator: On the CPU, which seeds times and noise; the global one by default.
+    """
+    diffusion, device = model.diffusion, model.units.approx.device
+    assert diffusion is not None
+    own = torch.Generator(device).manual_seed(int(torch.randint(2**62, (), generator=generator)))
+    optimizer = torch.optim.Adam(diffusion.parameters(), lr)
+    diffusion.train()
+    for _ in range(epochs):
+        for images in loader:
+            loss = model.diffuse(images.to(device), generator=own).loss
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    diffusion.train(model.training)
 
 
 def _train(

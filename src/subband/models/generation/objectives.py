@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.utils import _pytree as pytree
 
 from subband.models.generation.distributions import LOG_2PI, kl_gaussian_gaussian
@@ -80,7 +81,7 @@ class PixelNoise(nn.Module):
 
 
 class ShrinkageObjective(nn.Module):
-    """Squared error, an L1 penalty on the details, and on demand a divergence of the approximation from N(0, 1).
+    """Error of reconstructions, an L1 penalty on the details, on demand a divergence of the approximation from N(0, 1).
 
     Source: A. Kiruluta, Wavelet-based Variational Autoencoders for High-Resolution Image Generation, arXiv 2504.13214,
     2025. Nothing in it keeps the noise above 0 or says what images are likely.
@@ -89,25 +90,27 @@ class ShrinkageObjective(nn.Module):
         sparsity: Weight of the mean magnitude of the details.
         approx_weight: Weight of the mean divergence of an approximation coefficient, counted in the range of images.
         domain: Where squared errors are taken, `pixel` or `wavelet`: one number for orthogonal wavelets.
+        has_logits: Whether the error is the cross-entropy of decoded logits, in nats, not the squared error.
     """
 
-    def __init__(self, *, sparsity: float, approx_weight: float, domain: str) -> None:
+    def __init__(self, *, sparsity: float, approx_weight: float, domain: str, has_logits: bool = False) -> None:
         super().__init__()
         if sparsity < 0 or approx_weight < 0:
             raise ValueError(f"sparsity and approx_weight must not be negative, got {sparsity}, {approx_weight}.")
         self.sparsity, self.approx_weight, self.domain = sparsity, approx_weight, domain
+        self.has_logits = has_logits
 
     def forward(
         self, model: PyramidAutoencoder, images: Tensor, posterior: Posterior, sample: Pyramid
     ) -> GenerationOutput:
         """The loss of images `(B, C, H, W)` for a sample of their posterior."""
-        recon = model.decode(sample)
-        error = squared_error(model, images, recon, self.domain)
+        recon, errors = self._errors(model, images, sample)
+        error = next(iter(errors.values()))
         details = posterior.mean.details
         total = sum((detail.abs().sum() for detail in details), start=images.new_zeros(()))
         penalty = total / max(sum(detail.numel() for detail in details), 1)
         loss = error + self.sparsity * penalty
-        parts = {"mse": error, "l1": penalty, "noise": mean_scale(posterior)}
+        parts = {**errors, "l1": penalty, "noise": mean_scale(posterior)}
         if self.approx_weight:
             unit = 2.0**model.levels
             scale = posterior.scale.approx / unit
@@ -115,6 +118,16 @@ class ShrinkageObjective(nn.Module):
             kl = kl_gaussian_gaussian(posterior.mean.approx / unit, scale, zero, one).mean()
             loss, parts["kl_approx"] = loss + self.approx_weight * kl, kl
         return output_of(recon, loss, {**parts, **shares(model, images, posterior)})
+
+    def _errors(self, model: PyramidAutoencoder, images: Tensor, sample: Pyramid) -> tuple[Tensor, dict[str, Tensor]]:
+        """Reconstructions, and their errors by name; the first is minimized."""
+        if not self.has_logits:
+            recon = model.decode(sample)
+            return recon, {"mse": squared_error(model, images, recon, self.domain)}
+        logits = model.unsquashed(sample)
+        entropy = F.binary_cross_entropy_with_logits(logits, (images + 1) / 2)
+        recon = (logits / 2).tanh()
+        return recon, {"bce": entropy, "mse": squared_error(model, images, recon, self.domain)}
 
 
 class BoundObjective(nn.Module):

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from subband.models.generation.objectives import BoundObjective, ShrinkageObjective
 from subband.models.generation.posteriors import FIRST_NOISE, NoiseScale
+from subband.models.generation.priors import ORDERS, PRIORS
 from subband.models.generation.pyramid import is_orthogonal
 
 __all__ = ["OPTIONS", "check_options", "example_images", "noise_scale", "objective_of", "one_of", "options_of"]
@@ -18,11 +19,15 @@ CHOICES = {
     "encoder": ("net", "residual", "analytic"),
     "decoder": ("pure", "hybrid"),
     "recon_domain": ("pixel", "wavelet"),
+    "recon": ("mse", "bce"),
     "posterior": ("auto", "gauss", "laplace", "gauss_shared"),
+    "prior": (*PRIORS, "diffusion"),
+    "prior_order": ORDERS,
 }
 # Options of one mode alone, with their defaults. The weights are ours.
 OPTIONS: dict[str, dict[str, Any]] = {
     "paper": {
+        "recon": "mse",
         "sparsity": 0.01,
         "approx_weight": 0.0,
         "noise": "scalar",
@@ -62,8 +67,9 @@ def options_of(mode: str, given: Mapping[str, Any]) -> dict[str, Any]:
             if other != mode and given[name] is not None:
                 raise ValueError(f"{name} is an option of mode {other!r}, and the mode is {mode!r}; leave it out.")
     own = {name: default if given[name] is None else given[name] for name, default in OPTIONS[mode].items()}
-    if "posterior" in own:
-        one_of("posterior", own["posterior"], CHOICES["posterior"])
+    for name in ("posterior", "recon"):
+        if name in own:
+            one_of(name, own[name], CHOICES[name])
     if own.get("approx_weight") and own["noise_on"] == "details":
         raise ValueError("approx_weight needs noise_on='all': without noise the divergence is infinite.")
     return own
@@ -78,7 +84,7 @@ def check_options(given: Mapping[str, Any]) -> None:
     Raises:
         ValueError: If something does not fit.
     """
-    for name in ("encoder", "decoder", "recon_domain"):
+    for name in ("encoder", "decoder", "recon_domain", "prior_order"):
         one_of(name, given[name], CHOICES[name])
     levels, widths, keep_levels, wavelet = (given[name] for name in ("levels", "widths", "keep_levels", "wavelet"))
     size = tuple(given["img_size"])
@@ -93,6 +99,14 @@ def check_options(given: Mapping[str, Any]) -> None:
             f"recon_domain='wavelet' needs an orthogonal wavelet: errors of coefficients of {wavelet!r} are not those "
             "of pixels."
         )
+    if given["recon"] == "bce" and (given["encoder"] == "analytic" or given["recon_domain"] == "wavelet"):
+        raise ValueError("recon='bce' decodes logits: encoder='analytic' and recon_domain='wavelet' know images only.")
+    if given["prior"] is not None:
+        one_of("prior", given["prior"], CHOICES["prior"])
+    if given["prior"] in ("factorised", "mixture") and given["prior_order"] != "independent":
+        raise ValueError(f"prior_order is for prior 'conditional', got {given['prior']!r}; leave it out.")
+    if given["diffusion"] is not None and given["prior"] != "diffusion":
+        raise ValueError(f"diffusion holds arguments of prior 'diffusion', got prior {given['prior']!r}; leave it out.")
     if given["mode"] == "elbo" and given["prior"] == "mixture":
         raise ValueError("prior='mixture' is fitted after training; mode 'elbo' takes factorised or conditional.")
     if given["top_k"] is not None and given["top_k"] < 1:
@@ -116,7 +130,8 @@ def noise_scale(levels: int, own: Mapping[str, Any]) -> NoiseScale:
 def objective_of(mode: str, own: Mapping[str, Any], domain: str) -> ShrinkageObjective | BoundObjective:
     """What a mode minimizes."""
     if mode == "paper":
-        return ShrinkageObjective(sparsity=own["sparsity"], approx_weight=own["approx_weight"], domain=domain)
+        weights = {name: own[name] for name in ("sparsity", "approx_weight")}
+        return ShrinkageObjective(**weights, domain=domain, has_logits=own["recon"] == "bce")
     return BoundObjective(
         sigma_x=own["sigma_x"], learn_sigma=own["learn_sigma"], rate_target=own["rate_target"], domain=domain
     )

@@ -7,6 +7,7 @@ and Brubaker, Wavelet Flow: Fast Training of High Resolution Normalizing Flows, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 import torch
@@ -19,10 +20,12 @@ from subband.models.generation.distributions import laplace_from_normal, laplace
 from subband.models.generation.posteriors import SCALE_RANGE, UNIT_SOFTPLUS, BandUnits, Posterior
 from subband.models.generation.pyramid import BANDS, Pyramid, PyramidTransform
 
-__all__ = ["PRIORS", "ConditionalDetails", "IndependentDetails", "PriorKind", "PyramidPrior"]
+__all__ = ["ORDERS", "PRIORS", "BandOrder", "ConditionalDetails", "IndependentDetails", "PriorKind", "PyramidPrior"]
 
 PriorKind: TypeAlias = Literal["factorised", "conditional", "mixture"]
 PRIORS = ("factorised", "conditional", "mixture")
+BandOrder: TypeAlias = Literal["independent", "HVD"]
+ORDERS = ("independent", "HVD")
 SMALLEST = 1e-3  # of the scales that are predicted, in units of a band
 
 
@@ -36,17 +39,20 @@ class IndependentDetails(nn.Module):
         levels: Levels J.
     """
 
+    num_turns = 1
+
     def __init__(self, in_chans: int, levels: int) -> None:
         super().__init__()
         self.log_scale = nn.Parameter(torch.zeros(levels, BANDS * in_chans))
 
-    def forward(self, level: int, approx: Tensor, units: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, level: int, approx: Tensor, units: Tensor, known: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Centres and scales of the details of one level.
 
         Args:
             level: Its place, 0 for the coarsest.
             approx: The approximation that the details are added to, `(B, C, H, W)`; makes no difference here.
             units: Size of the coefficients; makes no difference here.
+            known: Nothing; see `ConditionalDetails`.
 
         Returns:
             centre: `(1, 1, 1, 1)`, 0.
@@ -70,23 +76,46 @@ class ConditionalDetails(nn.Module):
         levels: Levels J.
         width: Channels of the networks, a multiple of 8.
         blocks: Their residual blocks.
+        order: `independent`: the bands of a level do not know of each other. `HVD`: vertical ones are told given the
+            horizontal ones, diagonal ones given both, by three networks of every level. With 3 channels, 64 channels
+            inside and 3 blocks it has 688,338 parameters a level, not 234,642.
+
+    Raises:
+        ValueError: If the order is unknown.
     """
 
-    def __init__(self, in_chans: int, levels: int, *, width: int, blocks: int) -> None:
+    def __init__(
+        self, in_chans: int, levels: int, *, width: int, blocks: int, order: BandOrder = "independent"
+    ) -> None:
         super().__init__()
-        self.nets = nn.ModuleList(
-            RefineNet(in_chans, width, blocks, out_chans=2 * BANDS * in_chans) for _ in range(levels)
-        )
+        if order not in ORDERS:
+            raise ValueError(f"prior_order must be {' or '.join(ORDERS)}, got {order!r}.")
+        self.in_chans, self.num_turns = in_chans, BANDS if order == "HVD" else 1
+        outputs = 2 * BANDS * in_chans // self.num_turns
 
-    def forward(self, level: int, approx: Tensor, units: Tensor) -> tuple[Tensor, Tensor]:
-        """Centres and scales of the details of one level, `(B, 3C, H, W)` both.
+        def turns() -> list[nn.Module]:
+            sizes = [(turn + 1) * in_chans for turn in range(self.num_turns)]
+            return [RefineNet(size, width, blocks, out_chans=outputs) for size in sizes]
+
+        self.nets = nn.ModuleList(nn.ModuleList(turns()) if order == "HVD" else turns()[0] for _ in range(levels))
+
+    def forward(self, level: int, approx: Tensor, units: Tensor, known: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Centres and scales of the details of one level that come next, `(B, 3C, H, W)` or `(B, C, H, W)` both.
 
         Args:
             level: Its place, 0 for the coarsest.
             approx: The approximation that the details are added to, `(B, C, H, W)`.
             units: Size of the coefficients, `(1, 3C, 1, 1)`.
+            known: In order `HVD` the bands of the level that came before, `(B, C, H, W)` or `(B, 2C, H, W)`; None at
+                first.
         """
-        raw_centre, raw_scale = self.nets[level](approx / 2 ** (len(self.nets) - level)).chunk(2, 1)
+        net, inputs = self.nets[level], approx / 2 ** (len(self.nets) - level)
+        if isinstance(net, nn.ModuleList):
+            begin = 0 if known is None else known.shape[1]
+            if known is not None:
+                inputs = torch.cat((inputs, known / units[:, :begin]), 1)
+            net, units = net[begin // self.in_chans], units[:, begin : begin + self.in_chans]
+        raw_centre, raw_scale = net(inputs).chunk(2, 1)
         return units * raw_centre, units * F.softplus(raw_scale + UNIT_SOFTPLUS).clamp(min=SMALLEST)
 
 
@@ -103,9 +132,10 @@ class PyramidPrior(nn.Module):
         transform: Their transform.
         width: Channels of the networks of `conditional`.
         blocks: Their residual blocks.
+        order: Of the bands of a level in `conditional`, see `ConditionalDetails`.
 
     Raises:
-        ValueError: If the kind is unknown.
+        ValueError: If the kind or the order is unknown.
     """
 
     def __init__(
@@ -117,6 +147,7 @@ class PyramidPrior(nn.Module):
         transform: PyramidTransform,
         width: int,
         blocks: int,
+        order: BandOrder = "independent",
     ) -> None:
         super().__init__()
         if kind not in PRIORS:
@@ -130,7 +161,7 @@ class PyramidPrior(nn.Module):
         self.approx = (MixtureApproximation if self.is_mixture else GaussianApproximation)(size, unit)
         self.details: IndependentDetails | ConditionalDetails
         if self.is_conditional:
-            self.details = ConditionalDetails(in_chans, levels, width=width, blocks=blocks)
+            self.details = ConditionalDetails(in_chans, levels, width=width, blocks=blocks, order=order)
         else:
             self.details = IndependentDetails(in_chans, levels)
 
@@ -139,13 +170,15 @@ class PyramidPrior(nn.Module):
 
         Args:
             posterior: Of L levels, the coarsest ones.
-            sample: Values drawn from it. What is coarser than a level decides its prior, which keeps the bound valid.
+            sample: Values drawn from it. What is coarser than a level, or comes before in the order of its bands,
+                decides its prior, which keeps the bound valid.
         """
         assert isinstance(self.approx, GaussianApproximation)
         self.check_size(sample.approx)
         approx, parts = sample.approx, [self.approx.divergence(posterior.mean.approx, posterior.scale.approx)]
         for level, detail in enumerate(sample.details):
-            parts.append(posterior.divergence(level, *self.details(level, approx, self.units.details[level])))
+            centre, scale, _ = self._in_turns(level, approx, detail, _as_given)
+            parts.append(posterior.divergence(level, centre, scale))
             approx = self.transform.join(approx, detail)
         return torch.stack(parts, 1)
 
@@ -154,7 +187,7 @@ class PyramidPrior(nn.Module):
         self.check_size(pyramid.approx)
         approx, total = pyramid.approx, self.approx.log_prob(pyramid.approx)
         for level, detail in enumerate(pyramid.details):
-            centre, scale = self.details(level, approx, self.units.details[level])
+            centre, scale, _ = self._in_turns(level, approx, detail, _as_given)
             density = -(detail - centre).abs() / scale - (2 * scale).log()
             total = total + density.flatten(1).sum(1)
             approx = self.transform.join(approx, detail)
@@ -194,34 +227,55 @@ class PyramidPrior(nn.Module):
         begin = first_level + len(details)
         end = self.transform.levels if noise is None else begin + len(noise)
         for level in range(begin, end):
-            centre, scale = self.details(level, approx, self.units.details[level])
-            size = (len(approx), BANDS * self.in_chans, *approx.shape[-2:])
-            detail = centre.expand(size)
-            if noise is not None:
-                detail = centre + temperature * scale * laplace_from_normal(noise[level - begin])
-            details.append(detail)
-            approx = self.transform.join(approx, detail)
+            if noise is None:
+                own = approx.new_zeros(len(approx), BANDS * self.in_chans, *approx.shape[-2:])
+            else:
+                own = temperature * laplace_from_normal(noise[level - begin])
+            details.append(self._in_turns(level, approx, own, lambda centre, scale, n: centre + scale * n)[2])
+            approx = self.transform.join(approx, details[-1])
         return Pyramid(pyramid.approx, tuple(details))
 
     def posterior_mean(self, observed: Pyramid, noise: Tensor) -> Pyramid:
         """Coefficients given those of an image with white noise, coarse to fine.
 
-        With independent details it is the exact mean. With conditional ones every level takes the coarser levels, as
-        they were found, for true.
+        With independent details it is the exact mean. With conditional ones every level takes the coarser levels, and
+        the bands before, as they were found, for true.
 
         Args:
             observed: Coefficients of the noisy image, of all levels, by an orthogonal wavelet.
             noise: Standard deviation of the noise, one number.
         """
         assert isinstance(self.approx, GaussianApproximation)
+
+        def mean(centre: Tensor, scale: Tensor, seen: Tensor) -> Tensor:
+            return centre + laplace_posterior_mean(seen - centre, noise, scale)
+
         self.check_size(observed.approx)
         approx, details = self.approx.posterior_mean(observed.approx, noise), []
         found = approx
         for level, seen in enumerate(observed.details):
-            centre, scale = self.details(level, found, self.units.details[level])
-            details.append(centre + laplace_posterior_mean(seen - centre, noise, scale))
+            details.append(self._in_turns(level, found, seen, mean)[2])
             found = self.transform.join(found, details[-1])
         return Pyramid(approx, tuple(details))
+
+    def _in_turns(
+        self, level: int, approx: Tensor, given: Tensor, value: Callable[[Tensor, Tensor, Tensor], Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Centres, scales and values of the details of one level, its bands in their order.
+
+        Args:
+            level: Its place, 0 for the coarsest.
+            approx: The approximation that the details are added to, `(B, C, H, W)`.
+            given: What values are made of, `(B, 3C, H, W)`.
+            value: From centres, scales and what is given of some bands to their values, which the next ones see.
+        """
+        parts, known = list[tuple[Tensor, ...]](), None
+        for own in given.chunk(self.details.num_turns, 1):
+            centre, scale = self.details(level, approx, self.units.details[level], known)
+            parts.append((centre, scale, value(centre, scale, own)))
+            known = torch.cat([part[2] for part in parts], 1)
+        centres, scales, values = (torch.cat(bands, 1) for bands in zip(*parts, strict=True))
+        return centres, scales, values
 
     def check_size(self, approx: Tensor) -> None:
         """Refuse approximations `(B, C, H', W')` of images of another size.
@@ -233,3 +287,7 @@ class PyramidPrior(nn.Module):
             height, width = (side << self.transform.levels for side in approx.shape[-2:])
             wanted = f"{self.in_chans}x{self.img_size[0]}x{self.img_size[1]}"
             raise ValueError(f"the prior is one of images of {wanted}, got {approx.shape[1]}x{height}x{width}.")
+
+
+def _as_given(centre: Tensor, scale: Tensor, given: Tensor) -> Tensor:
+    return given

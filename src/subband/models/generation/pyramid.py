@@ -38,7 +38,7 @@ class Pyramid(NamedTuple):
         >>> pyramid = PyramidTransform(levels=2).analyze(torch.rand(1, 3, 8, 8))
         >>> pyramid.approx.shape, [detail.shape for detail in pyramid.details]
         (torch.Size([1, 3, 2, 2]), [torch.Size([1, 9, 2, 2]), torch.Size([1, 9, 4, 4])])
-        >>> torch.equal(pyramid.map(torch.sub, pyramid).to_vector(), torch.zeros(1, 192))
+        >>> torch.equal((pyramid + pyramid - 2 * pyramid).to_vector(), pyramid.zeros_like().to_vector())
         True
     """
 
@@ -63,6 +63,22 @@ class Pyramid(NamedTuple):
             others: Pyramids with as many levels.
         """
         return Pyramid.of([function(*bands) for bands in zip(self.bands, *(p.bands for p in others), strict=True)])
+
+    def zeros_like(self) -> Pyramid:
+        """A pyramid of zeros with the shapes of this one."""
+        return self.map(torch.zeros_like)
+
+    def __add__(self, other: Pyramid) -> Pyramid:  # type: ignore[override]  # no tuple of six
+        return self.map(torch.add, other)
+
+    def __sub__(self, other: Pyramid) -> Pyramid:
+        return self.map(torch.sub, other)
+
+    def __mul__(self, factor: Pyramid | float) -> Pyramid:  # type: ignore[override]
+        return self.map(torch.mul, factor) if isinstance(factor, Pyramid) else self.map(lambda band: factor * band)
+
+    def __rmul__(self, factor: float) -> Pyramid:  # type: ignore[override]
+        return self * factor
 
     def to_vector(self) -> Tensor:
         """All coefficients of every image, `(B, N)`, coarsest first."""

@@ -48,6 +48,8 @@ class WaveletDiffusion(nn.Module):
         gamma: How far schedules follow the size of coefficients, see `BandSchedule`.
         shift: Of the log of signal over noise, per level: `shift` times its distance from the finest one is added, so
             that coarse content settles first. All bands of `stack` are of one level but the approximation.
+        band_weights: Of each network, the weight of the error of each of its bands, in the order of its maps: 4 bands
+            of `stack`, 16 of `packet`, 1 and then 3 a level of `cascade`; 1 each if not given.
 
     Shape:
         images `(B, C, H, W)` in [-1, 1]; a `GenerationOutput`.
@@ -78,6 +80,7 @@ class WaveletDiffusion(nn.Module):
         dropout: float = 0.1,
         gamma: float = 0.5,
         shift: float = 0.0,
+        band_weights: Sequence[Sequence[float]] | None = None,
     ) -> None:
         super().__init__()
         one_of("layout", layout, LAYOUTS)
@@ -95,13 +98,15 @@ class WaveletDiffusion(nn.Module):
                 f"layout {layout!r} needs base_dims, multipliers and attention of {len(shapes)} networks each, got "
                 f"{len(base_dims)}, {len(multipliers)} and {len(attention)}."
             )
+        weights = _band_weights(band_weights, [channels // in_chans for channels, _, _ in shapes])
         self.parts = nn.ModuleList()
         for place, (channels, side, shifts) in enumerate(shapes):
             known = in_chans if place else 0
             sizes: dict[str, Any] = {"base_dim": base_dims[place], "multipliers": multipliers[place]}
             sizes |= {"attention": attention[place], "dropout": dropout, "img_size": side}
             schedule = BandSchedule(channels, gamma=gamma, shifts=[shift * distance for distance in shifts])
-            self.parts.append(BandDiffusion(DiffusionUNet(channels + known, channels, **sizes), schedule))
+            net, own = DiffusionUNet(channels + known, channels, **sizes), weights[place]
+            self.parts.append(BandDiffusion(net, schedule, [w for w in own for _ in range(in_chans)]))
 
     def forward(
         self,
@@ -122,7 +127,8 @@ class WaveletDiffusion(nn.Module):
 
         Returns:
             The images that the networks predict (in a cascade, every level given the true approximation), the mean
-            squared error of the velocities, and that of every network as `error_0`, `error_1` and so on, coarse first.
+            squared error of the velocities, bands weighted, and that of every network, without weights, as `error_0`,
+            `error_1` and so on, coarse first.
 
         Raises:
             ValueError: If a side does not divide.
@@ -142,7 +148,8 @@ class WaveletDiffusion(nn.Module):
             error, found = part(clean, times, own, known, levels)
             errors.append(error)
             predicted.append(found)
-        total = sum((error.sum() for error in errors), start=images.new_zeros(()))
+        weighted = [self._part(place).weights[:, None, None] * error for place, error in enumerate(errors)]
+        total = sum((error.sum() for error in weighted), start=images.new_zeros(()))
         parts = {f"error_{place}": error.mean() for place, error in enumerate(errors)}
         return output_of(self.images(predicted), total / max(images.numel(), 1), parts)
 
@@ -293,3 +300,22 @@ class WaveletDiffusion(nn.Module):
     def _possible(self) -> Callable[[Tensor], Tensor]:
         """From coefficients to those of an image within [-1, 1]."""
         return lambda coefficients: self.coefficients(self.images([coefficients]).clamp(-1, 1))[0]
+
+
+def _band_weights(given: Sequence[Sequence[float]] | None, counts: list[int]) -> list[list[float]]:
+    """Weights of the bands of every network.
+
+    Args:
+        given: As the network is given them.
+        counts: How many bands every network has.
+
+    Raises:
+        ValueError: If they are not as many, or one is negative.
+    """
+    weights = [[1.0] * count for count in counts] if given is None else [list(own) for own in given]
+    if [len(own) for own in weights] != counts or min(map(min, weights)) < 0:
+        raise ValueError(
+            f"band_weights must be one number, not negative, for every band: {', '.join(map(str, counts))} for the "
+            f"networks of this layout, got {weights}."
+        )
+    return weights

@@ -12,19 +12,22 @@ compared with that of the transform at the same number of coefficients (`encoder
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import Any, cast
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor
 
 from subband.models.generation import fitting
 from subband.models.generation.autoencoder import PyramidAutoencoder
+from subband.models.generation.band_diffusion import Sampler
 from subband.models.generation.distributions import normal_cost
-from subband.models.generation.objectives import BoundObjective
-from subband.models.generation.priors import PriorKind
+from subband.models.generation.objectives import BoundObjective, GenerationOutput
+from subband.models.generation.priors import PriorKind, PyramidPrior
 from subband.models.generation.pyramid import BANDS, Pyramid, is_orthogonal
+from subband.models.generation.second_stage import maps_of, pyramid_of
 from subband.models.generation.top_coefficients import position_bits
+from subband.models.generation.wavelet_diffusion import WaveletDiffusion
 
 __all__ = ["WaveletVAE"]
 
@@ -46,21 +49,40 @@ class WaveletVAE(PyramidAutoencoder):
     """
 
     @torch.no_grad()
-    def sample(self, num: int, *, temperature: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
+    def sample(
+        self,
+        num: int,
+        *,
+        temperature: float = 1.0,
+        generator: torch.Generator | None = None,
+        steps: int | None = None,
+        sampler: Sampler | None = None,
+    ) -> Tensor:
         """Draw images.
 
         Args:
             num: Number of images.
-            temperature: Multiplies the scales of the prior.
+            temperature: Multiplies the scales of the prior; prior `diffusion` has none and takes 1 alone.
             generator: Where noise is drawn from, on the device of the weights; the global one by default.
+            steps: Prior `diffusion`: evaluations of every network of it, 50 if not given.
+            sampler: Prior `diffusion`: `ddim` (the default) or `ddpm`.
 
         Returns:
             `(num, C, H, W)`, about [-1, 1], not clipped: decoder means.
 
         Raises:
-            ValueError: If no prior was fitted, or a number is not positive.
+            ValueError: If no prior was fitted, a number is not positive, or an option is for another prior.
         """
+        if self.diffusion is not None:
+            if temperature != 1:
+                raise ValueError(f"prior='diffusion' has no temperature; leave it at 1, not {temperature}.")
+            options: dict[str, Any] = {"steps": 50 if steps is None else steps, "sampler": sampler or "ddim"}
+            return self.decode(
+                pyramid_of(self.transform, self.diffusion.sample(num, generator=generator, **options), self.kept)
+            )
         prior = self._fitted_prior()
+        if steps is not None or sampler is not None:
+            raise ValueError("steps and sampler are for prior='diffusion', which this network does not have.")
         if num < 1 or temperature < 0:
             raise ValueError(f"num must be positive and temperature not negative, got {num} and {temperature}.")
         noise = self._noise_like(self._empty(num), generator)
@@ -100,9 +122,10 @@ class WaveletVAE(PyramidAutoencoder):
             generator: Where noise is drawn from; the global one by default.
 
         Raises:
-            ValueError: If the prior is not conditional, the wavelet is not Haar, or there are not so many levels.
+            ValueError: If the prior is not conditional, the wavelet is not Haar, there are not so many levels, or
+                coefficients are those of logits.
         """
-        prior = self._fitted_prior()
+        prior = self._prior_of_images("super_resolve")
         if not prior.is_conditional or self.transform.wavelet not in HAAR:
             raise ValueError("super_resolve needs prior='conditional' and wavelet='haar'.")
         if not 1 <= levels <= self.levels:
@@ -128,10 +151,10 @@ class WaveletVAE(PyramidAutoencoder):
             `(B, C, H, W)`. With prior `factorised` and a pure decoder it is the exact mean of what is likely.
 
         Raises:
-            ValueError: If no prior was fitted or it is a mixture, the wavelet is not orthogonal, or the noise is not
-                positive.
+            ValueError: If no prior was fitted or it is a mixture, the wavelet is not orthogonal, the noise is not
+                positive, or coefficients are those of logits.
         """
-        prior = self._fitted_prior()
+        prior = self._prior_of_images("denoise")
         if prior.is_mixture or not is_orthogonal(self.transform.wavelet):
             raise ValueError("denoise needs prior='factorised' or 'conditional' and an orthogonal wavelet.")
         if not sigma > 0:
@@ -206,34 +229,140 @@ class WaveletVAE(PyramidAutoencoder):
     def fit_expost_prior(
         self,
         loader: Iterable[Tensor],
-        kind: PriorKind,
+        kind: PriorKind | Literal["diffusion"],
         *,
         epochs: int = 1,
         lr: float = 1e-3,
         generator: torch.Generator | None = None,
+        diffusion: Mapping[str, Any] | None = None,
     ) -> None:
         """Fit a prior to the coefficients that this network, as it is trained, gives of a data set.
 
-        The network gets it as its `prior`; one made by `create_model` is then stored with it.
+        The network gets it as its `prior`, or as its `diffusion`; one made by `create_model` is then stored with it.
 
         Args:
             loader: Batches of images `(B, C, H, W)` in [-1, 1], of `img_size`; gone through once for independent
-                details, once an epoch for `conditional`.
-            kind: `factorised`, `conditional` or `mixture`, see `PyramidPrior`.
-            epochs: How often the data is gone through to train the networks of `conditional`.
+                details, once more in every epoch for `conditional` and `diffusion`.
+            kind: `factorised`, `conditional` or `mixture`, see `PyramidPrior`, or `diffusion`.
+            epochs: How often the data is gone through to train the networks of `conditional` and `diffusion`.
             lr: Learning rate of Adam for them.
             generator: On the CPU, where noise and the first means of a mixture are drawn from; the global one by
                 default.
+            diffusion: Arguments of a new `WaveletDiffusion` of kind `diffusion`, but channels and size; the one that
+                the network has, if any, is trained on if not given.
 
         Raises:
-            ValueError: If the mode is `elbo`, which learns its prior, or there are no images.
+            ValueError: If the mode is `elbo`, which learns its prior, and takes `diffusion` beside `conditional` alone;
+                if arguments do not fit; or if there are no images.
         """
+        if kind == "diffusion":
+            self._fit_diffusion(loader, diffusion, epochs=epochs, lr=lr, generator=generator)
+            return
         if self.mode != "paper":
             raise ValueError("fit_expost_prior needs mode='paper'; mode 'elbo' learns its prior.")
+        if diffusion is not None:
+            raise ValueError(f"diffusion holds arguments of kind 'diffusion', got kind {kind!r}; leave it out.")
         self.prior = fitting.fitted_prior(self, loader, kind, epochs=epochs, lr=lr, generator=generator)
+        self.diffusion = None
+        self._note(prior=kind, diffusion=None)
+
+    def code_maps(self, images: Tensor) -> Tensor:
+        """What is coded of images, as images: the inverse transform of the means of their posterior.
+
+        It is what a diffusion draws; `decode` adds what the refinement makes of it.
+
+        Args:
+            images: `(B, C, H, W)` in [-1, 1].
+
+        Returns:
+            `(B, C, H', W')`, about [-1, 1]; smaller by `2^(keep_levels - 1)`.
+
+        Raises:
+            ValueError: If a side is no multiple of `2^J`.
+        """
+        return maps_of(self.transform, self.encode(images).mean)
+
+    def diffuse(self, images: Tensor, *, generator: torch.Generator | None = None) -> GenerationOutput:
+        """The loss of the second stage: that of the diffusion of what is coded of images.
+
+        Args:
+            images: `(B, C, H, W)` in [-1, 1], of `img_size`.
+            generator: Where times and noise are drawn from, on the device of the images; the global one by default.
+
+        Returns:
+            As of `WaveletDiffusion`, of the maps of `code_maps`; without gradients for the autoencoder.
+
+        Raises:
+            ValueError: If this network has no diffusion.
+        """
+        diffusion = self._own_diffusion()
+        with torch.no_grad():
+            maps = self.code_maps(images)
+        output: GenerationOutput = diffusion(maps, generator=generator)
+        return output
+
+    def calibrate_diffusion(self, loader: Iterable[Tensor]) -> None:
+        """Measure the coefficients of a data set, as this network codes them, for its diffusion.
+
+        Args:
+            loader: Batches of images `(B, C, H, W)` in [-1, 1], of `img_size`.
+
+        Raises:
+            ValueError: If this network has no diffusion, or there are no images.
+        """
+        device = self.units.approx.device
+        self._own_diffusion().calibrate(self.code_maps(images.to(device)) for images in loader)
+
+    def take_autoencoder(self, other: PyramidAutoencoder) -> None:
+        """Take over all weights of another network but those of a diffusion, and in mode `paper` of a prior.
+
+        Args:
+            other: Network of the first stage.
+
+        Raises:
+            ValueError: If it is another autoencoder.
+        """
+        spare = ("diffusion.", "prior.") if self.mode == "paper" else ("diffusion.",)
+        own, given = (
+            {key: value for key, value in net.state_dict().items() if not key.startswith(spare)}
+            for net in (self, other)
+        )
+        unlike = sorted(key for key in own.keys() | given.keys() if not _alike(own.get(key), given.get(key)))
+        if unlike or self.transform.wavelet != other.transform.wavelet:
+            what = f"weights such as {unlike[0]} differ" if unlike else "its wavelet differs"
+            raise ValueError(f"the network of the first stage is another autoencoder: {what}.")
+        self.load_state_dict(given, strict=False)
+
+    def _fit_diffusion(self, loader: Iterable[Tensor], sizes: Mapping[str, Any] | None, **options: Any) -> None:
+        """Train a diffusion, a new one or that of this network, and note it in the configuration."""
+        if self.mode == "elbo" and not self._fitted_prior().is_conditional:
+            raise ValueError("kind 'diffusion' in mode 'elbo' stands beside prior='conditional' alone.")
+        if sizes is not None or self.diffusion is None:
+            self.diffusion = self.new_diffusion(sizes or {}).to(self.units.approx.device)
+            self._note(prior="diffusion", diffusion=dict(sizes or {}))
+        if self.mode == "paper":
+            self.prior = None
+        self.calibrate_diffusion(loader)
+        fitting.train_diffusion(self, loader, **options)
+
+    def _prior_of_images(self, what: str) -> PyramidPrior:
+        """The prior, whose coefficients must be those of images for what is to be done."""
+        prior = self._fitted_prior()
+        if self.has_logits:
+            raise ValueError(f"{what} needs coefficients of images; those of recon='bce' are of logits.")
+        return prior
+
+    def _own_diffusion(self) -> WaveletDiffusion:
+        if self.diffusion is None:
+            raise ValueError("this network has no diffusion; make it with prior='diffusion'.")
+        return self.diffusion
+
+    def _note(self, **args: Any) -> None:
+        """Change arguments in what `create_model` has noted; None takes one out."""
         config = cast("dict[str, Any] | None", getattr(self, "model_config", None))
         if config is not None:
-            config["args"] = {**config["args"], "prior": kind}
+            changed = {**config["args"], **args}
+            config["args"] = {name: value for name, value in changed.items() if name not in args or value is not None}
 
     def _empty(self, num: int) -> Pyramid:
         """A pyramid of the coded levels without values."""
@@ -241,3 +370,7 @@ class WaveletVAE(PyramidAutoencoder):
         like = self.units.approx
         shapes = [(num, BANDS * self.in_chans, height << place, width << place) for place in range(self.kept)]
         return Pyramid(like.new_empty(num, self.in_chans, height, width), tuple(like.new_empty(s) for s in shapes))
+
+
+def _alike(one: Tensor | None, other: Tensor | None) -> bool:
+    return one is not None and other is not None and one.shape == other.shape

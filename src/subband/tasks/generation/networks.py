@@ -22,7 +22,9 @@ def has_likelihood(model: Any) -> bool:
 
 def can_draw(model: Any) -> bool:
     """Whether a network knows which images are likely: a Wavelet-VAE of mode `paper` only once a prior was fitted."""
-    return getattr(model, "prior", True) is not None and hasattr(model, "sample")
+    if isinstance(model, WaveletVAE):
+        return model.prior is not None or model.diffusion is not None
+    return hasattr(model, "sample")
 
 
 def image_sides(model: Any) -> tuple[int, int]:

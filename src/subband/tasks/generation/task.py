@@ -17,6 +17,7 @@ from subband.metrics.descriptors import MetricInfo
 from subband.metrics.generation_descriptors import GENERATION_METRICS
 from subband.metrics.image import psnr
 from subband.models.arguments import Inputs
+from subband.models.checkpoint import load_model
 from subband.models.generation.objectives import BoundObjective
 from subband.models.generation.wavelet_diffusion import WaveletDiffusion
 from subband.models.generation.wavelet_vae import WaveletVAE
@@ -44,6 +45,10 @@ class GenerationTask(Task):
     epoch, and the same noise in every validation. Before the first step a Wavelet-VAE of mode `elbo` and a diffusion
     measure the coefficients of 4,096 training images at most.
 
+    A Wavelet-VAE with `prior='diffusion'` is trained in two stages: the autoencoder without it, then the diffusion
+    alone, on what the autoencoder, which stays as it is, codes. The second begins with the network of the stage before
+    or with `model.weights`, and measures the coefficients again.
+
     Args:
         recipe: The whole recipe.
         model: Network with `forward`, `sample` and, if it has a code, `reconstruct` as
@@ -65,12 +70,16 @@ class GenerationTask(Task):
         made_for = (model.in_chans, *image_sides(model))
         if made_for != spec.shape:
             raise ValueError(f"{recipe.model.name} is made for images {made_for}, the data has {spec.shape}.")
+        self.is_second_stage = isinstance(model, WaveletVAE) and model.diffusion is not None
+        if self.is_second_stage:  # so that processes that train together do not wait for other gradients
+            model.requires_grad_(False)
+            self.model.diffusion.requires_grad_(True)
         self.options = objective_options(recipe.loss)
         steered = self._steered()
         if self.options.warmup_steps and (steered is None or steered.rate_target is not None):
             raise ValueError(
-                "warmup_steps of objective is for a Wavelet-VAE with mode='elbo' and without rate_target, which moves "
-                "the weight of the divergence itself."
+                "warmup_steps of objective is for a Wavelet-VAE with mode='elbo', not for its diffusion, and without "
+                "rate_target, which moves the weight of the divergence itself."
             )
 
     @staticmethod
@@ -104,6 +113,22 @@ class GenerationTask(Task):
         return create_model(name, **args)
 
     @staticmethod
+    def start_stage(model: nn.Module, previous: nn.Module) -> None:
+        """Give a stage's network the weights of the one before; to train a diffusion, those of an autoencoder."""
+        if not _took_autoencoder(model, previous):
+            Task.start_stage(model, previous)
+
+    @staticmethod
+    def start_weights(model: nn.Module, source: str) -> None:
+        """Take stored weights; to train a diffusion, those of an autoencoder without one as well.
+
+        Raises:
+            ValueError: If the weights do not fit.
+        """
+        if not _took_autoencoder(model, load_model(source)):
+            Task.start_weights(model, source)
+
+    @staticmethod
     def example_input(model: Any, *, batch: int, height: int | None, width: int | None) -> Inputs:
         """What the network says it is called with."""
         return model.example_input(batch=batch, height=height, width=width)
@@ -114,7 +139,16 @@ class GenerationTask(Task):
         return pyramid_baselines(spec.height, spec.width)
 
     def prepare(self, data: UnlabelledData) -> None:
-        """Measure the coefficients of training images, and begin with a small weight of the divergence."""
+        """Measure the coefficients of training images, and begin with a small weight of the divergence.
+
+        Raises:
+            ValueError: If a diffusion shall be trained for an autoencoder that has learned nothing.
+        """
+        if self.is_second_stage:
+            raise ValueError(
+                "prior='diffusion' is trained on what a trained autoencoder codes: name its run in model.weights, or "
+                "train it in a stage before."
+            )
         is_bound = isinstance(self.model, WaveletVAE) and has_likelihood(self.model)
         if not (is_bound or isinstance(self.model, WaveletDiffusion)):
             return
@@ -123,9 +157,24 @@ class GenerationTask(Task):
         if self.options.warmup_steps and objective is not None:
             objective.beta.fill_(_FIRST_WEIGHT)
 
+    def prepare_trained(self, data: UnlabelledData) -> None:
+        """Measure what a trained autoencoder codes of training images."""
+        if self.is_second_stage:
+            self.model.calibrate_diffusion(_inputs(self.model, data, self.recipe))
+
+    def parts(self) -> dict[str, nn.Module]:
+        """Everything, or in a second stage the diffusion."""
+        return {"model": self.model.diffusion if self.is_second_stage else self.model}
+
+    def compile_network(self) -> None:
+        """Compile the network, or in a second stage both of its parts."""
+        for network in (self.model.encoder, self.model.diffusion) if self.is_second_stage else (self.model,):
+            network.compile()
+
     def losses(self, batch: Tensor, part: str) -> Losses:
         """The network's own loss, and its parts for the log."""
-        output = self.model(as_input(self.model, batch))
+        inputs = as_input(self.model, batch)
+        output = self.model.diffuse(inputs) if self.is_second_stage else self.model(inputs)
         objective = self._steered()
         if objective is not None:
             # A tensor of its own: the loss of this step still needs the old one for its gradient.
@@ -139,6 +188,8 @@ class GenerationTask(Task):
         """The loss, its rate and bits, and the error of reconstructions, always with the same noise."""
         generator = torch.Generator(batch.device).manual_seed(0)
         inputs = as_input(self.model, batch, generator)
+        if self.is_second_stage:
+            return {"loss": self.model.diffuse(inputs, generator=generator).loss}
         output = self.model(inputs, generator=generator)
         if not hasattr(self.model, "reconstruct"):
             return {"loss": output.loss}
@@ -149,7 +200,7 @@ class GenerationTask(Task):
 
     def _steered(self) -> BoundObjective | None:
         """What holds the weight of the divergence, if it can change."""
-        objective = getattr(self.model, "objective", None)
+        objective = None if self.is_second_stage else getattr(self.model, "objective", None)
         return objective if isinstance(objective, BoundObjective) else None
 
     @staticmethod
@@ -170,6 +221,15 @@ class GenerationTask(Task):
     def report(cls) -> TaskReport:
         """Scores, drawn and reconstructed images, coefficients and training curves."""
         return REPORT
+
+
+def _took_autoencoder(model: nn.Module, previous: nn.Module) -> bool:
+    """Give a Wavelet-VAE whose diffusion shall be trained the weights of one that has none; whether they are such."""
+    is_start = isinstance(model, WaveletVAE) and isinstance(previous, WaveletVAE)
+    if not is_start or model.diffusion is None or previous.diffusion is not None:
+        return False
+    model.take_autoencoder(previous)
+    return True
 
 
 class ObjectiveOptions(NamedTuple):
