@@ -39,6 +39,7 @@ DATASETS: dict[str, str] = {
     "paired_folder": "subband.data.restoration.paired_clips:paired_folder",
     "photo_patches": "subband.data.images.photo_patches:photo_patches",
     "realblur": "subband.data.restoration.published_layouts:realblur",
+    "rectangle_images": "subband.data.images.rectangle_images:rectangle_images",
     "taxibj": "subband.data.video.taxibj:taxibj",
     "unlabelled_folder": "subband.data.images.folder:unlabelled_folder",
     "video_folder": "subband.data.video.folder:video_folder",

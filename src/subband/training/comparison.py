@@ -44,6 +44,7 @@ def train_entries(
     *,
     announce: Callable[[str], None] = lambda text: None,
     resume_command: str = "the same call again",
+    done: Callable[[Entry, RecipeConfig, Path], None] = lambda entry, recipe, folder: None,
 ) -> dict[str, list[dict[str, Any]]]:
     """Train all entries with the first seed, then with the next; finished runs are kept, broken-off ones go on.
 
@@ -53,6 +54,7 @@ def train_entries(
         out: Folder of the run folders.
         announce: Told in a sentence which run begins.
         resume_command: How to go on after Ctrl-C, for its message.
+        done: Called, with the recipe and the folder of the run, for every run that has ended, at once.
 
     Returns:
         The scores of every run, by label, in order of the seeds.
@@ -80,6 +82,7 @@ def train_entries(
             )
         if scores is not None:  # only the first of several processes has them
             rows[entry.label].append(scores["rows"][0])
+            done(entry, recipe, folder)
     return rows
 
 

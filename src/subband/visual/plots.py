@@ -27,6 +27,7 @@ BANDS = ("ll", "lh", "hl", "hh")
 
 _INK = "#010203"  # stands for currentColor until the SVG is written; no series uses it
 _SIZE = (3.9, 2.55)  # inches; small, so that the letters stay readable on a phone
+_KEYS_PER_PANEL = 3  # names of a legend beside each other
 _RC: dict[Any, Any] = {
     "font.size": 9.5,
     "font.family": "sans-serif",
@@ -170,7 +171,8 @@ def line_panels_png(
         row[0].set_ylabel(y_label)
         row[0].set_ylim(y_range)
         samples = [_sample(name, style) for name, style in key.items()]
-        figure.legend(handles=samples, loc="outside upper left", ncols=len(samples), frameon=False)
+        columns = min(len(samples), _KEYS_PER_PANEL * len(panels))
+        figure.legend(handles=samples, loc="outside upper left", ncols=columns, frameon=False)
         buffer = io.BytesIO()
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Glyph")  # an emoji in a name becomes a box

@@ -7,7 +7,8 @@ import torch
 from subband.data import SampleLoader, UnlabelledData, UnlabelledImages, UnlabelledSpec, build_data
 from subband.data.images.digit_images import digit_images
 from subband.data.images.photo_patches import photo_patches
-from subband.data.images.unlabelled import StoredImages, resized
+from subband.data.images.rectangle_images import rectangle_images
+from subband.data.images.unlabelled import StoredImages, luma, resized
 from subband.data.labelled.digits import digits
 
 
@@ -110,3 +111,26 @@ def test_patches_of_a_loader_with_workers_are_those_without():
         warnings.simplefilter("error")
         one, other = (list(SampleLoader(data.val, 4, num_workers=number, **options)) for number in (0, 1))
     assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def test_gray_patches_are_the_luma_of_those_in_color():
+    pytest.importorskip("skimage")
+    colored, gray = photo_patches(num_train=3, seed=5), photo_patches(gray=True, num_train=3, seed=5)
+    for key in (0, 2, 7):
+        assert gray.train[key].shape == (1, 32, 32)
+        torch.testing.assert_close(gray.train[key], luma(colored.train[key]), rtol=0, atol=0.51 / 255)
+        torch.testing.assert_close((255 * gray.train[key]).round(), 255 * gray.train[key], rtol=0, atol=1e-4)
+
+
+def test_rectangles_are_a_function_of_seed_and_index():
+    data, other = rectangle_images(num_train=4, seed=3), rectangle_images(num_train=4, seed=4)
+    assert torch.equal(data.train[1], rectangle_images(num_train=4, seed=3).train[5])  # an index, not a key
+    assert not torch.equal(data.train[1], other.train[1])
+    assert torch.equal(data.test[1], other.test[1])
+    images = torch.stack([data.test[index] for index in range(64)])
+    assert images.shape == (64, 1, 16, 16)
+    steps = images.diff(dim=-1).abs()
+    assert (steps < 0.1).float().mean() > 0.85  # flat but for noise; edges are few
+    assert 0.015 < steps.median() < 0.025  # 0.67 times the root of 2 times 0.02
+    with pytest.raises(ValueError, match="img_size must be at least 4, got 3"):
+        rectangle_images(img_size=3)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from subband.cli.comparison import Column, show_comparison
+from subband.cli.experiments import EXPERIMENTS, GRIDS, run_and_show
 from subband.cli.option_rules import Needs
 from subband.cli.options import attempt, example_input, open_table, show_table, sizes_text
 from subband.config import read_recipe
@@ -28,6 +29,9 @@ EXAMPLES = """examples:
   subband benchmark ablation-deblurring vd_diff --seeds 0 1 2
   subband benchmark classifiers --path cifar-10-batches-py
   subband benchmark classifiers vit gfnet --data image_folder --path my_images --epochs 30 --seeds 0
+  subband benchmark table1 --seeds 0                     (image generation: rows, a table and a plot in runs/table1)
+  subband benchmark lambda --values 0 0.01 0.1 --size 64
+  subband benchmark priors --full --path cifar-10-batches-py --device cuda                            (a GPU's work)
 """
 
 ABLATION = {
@@ -41,7 +45,7 @@ RESTORED = (("PSNR dB", "psnr", 2), ("gain dB", "psnr_gain", 2), ("SSIM", "ssim"
 DEBLURRING = {"vd_diff": "VD-Diff", "ftdeblur": "FTDeblur"}
 CLASSIFIERS = {"wsfvit": "WSF-ViT", "gfnet": "GFNet", "dct_resnet": "DCT ResNet", "vit": "ViT"}
 SPEED, ABLATION_WAST, ABLATION_DEBLURRING, COMPARISON = "speed", "ablation-wast", "ablation-deblurring", "classifiers"
-TRAINED = (ABLATION_WAST, ABLATION_DEBLURRING, COMPARISON)
+TRAINED = (ABLATION_WAST, ABLATION_DEBLURRING, COMPARISON, *EXPERIMENTS)
 KINDS = {
     "models": (SPEED, ABLATION_DEBLURRING, COMPARISON),
     "--batch-size": (SPEED,),
@@ -49,11 +53,14 @@ KINDS = {
     "--threads": (SPEED,),
     "--compile": (SPEED,),
     "--seeds": TRAINED,
-    "--full": (ABLATION_WAST,),
+    "--full": (ABLATION_WAST, *EXPERIMENTS),
     "--epochs": TRAINED,
-    "--data": (COMPARISON,),
-    "--path": (COMPARISON, ABLATION_DEBLURRING),
+    "--data": (COMPARISON, *EXPERIMENTS),
+    "--path": (COMPARISON, ABLATION_DEBLURRING, *EXPERIMENTS),
     "--out": TRAINED,
+    "--size": EXPERIMENTS,
+    "--images": EXPERIMENTS,
+    "--values": GRIDS,
 }
 
 
@@ -70,7 +77,12 @@ SPEED_MODELS = ("wast", "simvp_gsta", "simvp_incepu", "tau", "wsfvit_video")
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Options of the command."""
-    parser.add_argument("what", type=str, help="speed, ablation-wast, ablation-deblurring or classifiers.")
+    parser.add_argument(
+        "what",
+        type=str,
+        help="speed, ablation-wast, ablation-deblurring, classifiers, or an experiment of image generation: "
+        f"{', '.join(EXPERIMENTS)}.",
+    )
     parser.add_argument(
         "models",
         nargs="*",
@@ -87,13 +99,27 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--seeds", nargs="+", type=int, default=[0, 1, 2], help="Seeds of every network that is trained."
     )
-    parser.add_argument("--full", action="store_true", help="The ablation at full size.")
+    parser.add_argument("--full", action="store_true", help="The ablation or the experiment at full size.")
     parser.add_argument("--epochs", type=int, default=None, help="Length of training; that of the recipes by default.")
     parser.add_argument(
-        "--data", type=str, default="cifar10", help="Data for classifiers: cifar10, cifar100 or image_folder."
+        "--data",
+        type=str,
+        default=None,
+        help="Data: cifar10 (the default), cifar100 or image_folder for classifiers; data without labels, such as "
+        "unlabelled_folder, for experiments, those of their recipes by default.",
     )
     parser.add_argument(
-        "--path", type=str, default=None, help="Where the data for classifiers lies, or photographs for deblurring."
+        "--path", type=str, default=None, help="Where the data lies, or photographs for deblurring and experiments."
+    )
+    parser.add_argument("--size", type=int, default=None, help="Side of the images of an experiment.")
+    parser.add_argument("--images", type=int, default=None, help="Training images per epoch of an experiment.")
+    parser.add_argument(
+        "--values",
+        nargs="+",
+        type=float,
+        default=None,
+        help="What an experiment varies: weights of the penalty (lambda), levels, bits per pixel (rate_distortion), "
+        "noise (denoise), factors (sr), accelerations (mri).",
     )
     parser.add_argument("--out", type=str, default=None, help="Folder of the runs; runs/NAME by default.")
 
@@ -107,6 +133,7 @@ def run(args: Namespace) -> None:
         ABLATION_WAST: _ablation_wast,
         ABLATION_DEBLURRING: _ablation_deblurring,
         COMPARISON: _classifiers,
+        **dict.fromkeys(EXPERIMENTS, run_and_show),
     }
     if args.what not in benchmarks:
         raise ValueError(f"unknown benchmark {args.what!r}; known: {', '.join(benchmarks)}.")
@@ -268,7 +295,7 @@ def _data_changes(args: Namespace, recipe: str) -> dict[str, Any]:
     """Settings for the data that the options name; sizes and augmentation stay those of the recipe."""
     data = read_recipe(recipe)["data"]
     changes = {"args": {"path": args.path}} if args.path else {}
-    if args.data != data["name"]:
+    if args.data not in (None, data["name"]):
         if not args.path:
             raise ValueError(f"--data {args.data} needs --path, the folder it lies in.")
         whole = {"crop_ratio": 1.0} if args.data == "image_folder" else {}  # the images of CIFAR are not cropped

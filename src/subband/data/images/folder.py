@@ -11,12 +11,10 @@ import torch
 from torch import Tensor
 
 from subband.data.dataset_files import SPLITS, deal_out, existing, has_split_folders
-from subband.data.images.unlabelled import UnlabelledData, UnlabelledImages, UnlabelledSpec, resized
+from subband.data.images.unlabelled import UnlabelledData, UnlabelledImages, UnlabelledSpec, luma, resized
 from subband.data.restoration.blurred_photos import photos_below
 from subband.data.spec import image_size, reading_files
 from subband.media.images import on_white, read_image
-
-_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 Order = Literal["shuffled", "sorted"]
 
@@ -138,7 +136,7 @@ class _Pictures:
         with reading_files():
             image = on_white(read_image(self.paths[index]))
         if self.spec.channels == 1 and len(image) == 3:
-            image = (image * image.new_tensor(_LUMA)[:, None, None]).sum(0, keepdim=True)
+            image = luma(image)
         if self.percentiles is not None:
             image = stretched(image, self.percentiles)
         return resized(image, (self.spec.height, self.spec.width)).expand(self.spec.channels, -1, -1)

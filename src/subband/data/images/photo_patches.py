@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from subband.data.dataset_files import SPLITS
-from subband.data.images.unlabelled import UnlabelledData, UnlabelledSpec
+from subband.data.images.unlabelled import UnlabelledData, UnlabelledSpec, luma
 from subband.data.restoration.blurred_photos import bundled_photos, folder_photos
 from subband.data.restoration.draws import Draws
 from subband.data.restoration.photo_library import PhotoLibrary, StoredPhotos
@@ -27,6 +27,7 @@ def photo_patches(
     *,
     path: str | None = None,
     img_size: int = 32,
+    gray: bool = False,
     flip: bool = True,
     turn: bool = False,
     max_side: int | None = 1024,
@@ -44,6 +45,7 @@ def photo_patches(
             these are the splits, otherwise photographs are dealt out by their names. None: those inside scikit-image,
             eleven for training, two for validation, two for the test.
         img_size: Side of a patch.
+        gray: 1 channel instead of 3.
         flip: Mirror half of the training patches.
         turn: Turn training patches by a random multiple of 90 degrees, for pictures without an up and a down.
         max_side: Reduces photographs of `path` to this longer side.
@@ -71,7 +73,7 @@ def photo_patches(
         raise ValueError(
             f"img_size must lie within 1 and {_LARGEST}, the shortest side of a photograph; got {img_size}"
         )
-    spec = UnlabelledSpec(channels=3, height=img_size, width=img_size)
+    spec = UnlabelledSpec(channels=1 if gray else 3, height=img_size, width=img_size)
     if path is None:
         splits = zip(SPLITS, (TRAIN_PHOTOS, VAL_PHOTOS, TEST_PHOTOS), strict=True)
         photos: dict[str, PhotoLibrary] = {name: StoredPhotos(bundled_photos(names), names) for name, names in splits}
@@ -92,7 +94,7 @@ class PhotoPatches:
 
     Args:
         photos: Photographs.
-        spec: Shape of the patches.
+        spec: Shape of the patches; with one channel they are gray.
         length: Patches of one epoch.
         flip: Mirror half of them.
         turn: Turn them by a random multiple of 90 degrees.
@@ -122,7 +124,7 @@ class PhotoPatches:
         return self._length
 
     def __getitem__(self, key: int) -> Tensor:
-        """Patch `(3, H, W)` of one key, float32 in [0, 1].
+        """Patch `(C, H, W)` of one key, float32 in [0, 1].
 
         Raises:
             DamagedFileError: If the photograph cannot be read or is smaller than a patch.
@@ -135,7 +137,8 @@ class PhotoPatches:
             raise DamagedFileError(f"{name} has {width} x {height} pixels, a patch {size[1]} x {size[0]}")
         top, left = draws.below(height - size[0] + 1), draws.below(width - size[1] + 1)
         is_mirrored = draws.happens(0.5) and self._flip
-        patch = photo[:, top : top + size[0], left : left + size[1]].float() / 255
+        patch = photo[:, top : top + size[0], left : left + size[1]].float()
+        patch = (luma(patch).round() if self.spec.channels == 1 else patch) / 255
         if self._turn:
             patch = torch.rot90(patch, draws.below(4), (1, 2))
         return patch.flip(-1) if is_mirrored else patch

@@ -12,8 +12,17 @@ from torch.nn import functional as F
 from subband.data.random import uniform
 from subband.data.spec import check_index, check_range
 
-__all__ = ["StoredImages", "UnlabelledData", "UnlabelledImages", "UnlabelledSource", "UnlabelledSpec", "resized"]
+__all__ = [
+    "StoredImages",
+    "UnlabelledData",
+    "UnlabelledImages",
+    "UnlabelledSource",
+    "UnlabelledSpec",
+    "luma",
+    "resized",
+]
 
+_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 _FLIP_STREAM = 0x666C6970  # apart from whatever else is drawn with the same seed and key
 
 
@@ -150,6 +159,23 @@ class UnlabelledData:
             spec = getattr(self, name).spec
             if spec != self.spec:
                 raise ValueError(f"images of the {name} split are {spec}, expected {self.spec}")
+
+
+def luma(image: Tensor) -> Tensor:
+    """The brightness of a color image.
+
+    Args:
+        image: `(3, H, W)`, any range.
+
+    Returns:
+        `(1, H, W)`.
+
+    Example:
+        >>> import torch
+        >>> luma(torch.ones(3, 1, 1)).item()
+        1.0
+    """
+    return (image * image.new_tensor(_LUMA)[:, None, None]).sum(0, keepdim=True)
 
 
 def resized(image: Tensor, size: tuple[int, int]) -> Tensor:

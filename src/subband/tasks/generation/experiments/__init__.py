@@ -1,0 +1,1 @@
+"""Experiments of image generation: networks under settings that differ in one thing, and what came out."""
