@@ -110,3 +110,18 @@ def test_patches_of_a_loader_with_workers_are_those_without():
         warnings.simplefilter("error")
         one, other = (list(SampleLoader(data.val, 4, num_workers=number, **options)) for number in (0, 1))
     assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def test_images_with_values_that_are_no_numbers_are_left_out_by_name():
+    spec, pixels = UnlabelledSpec(channels=1, height=2, width=2), torch.zeros(4, 1, 2, 2)
+    pixels[1, 0, 1, 0], pixels[2, 0, 0, 0] = float("nan"), float("inf")
+    images = UnlabelledImages(StoredImages(pixels, 1, (2, 2)), 4, spec)
+    loader = SampleLoader(images, 2, shuffle=False, drop_last=False, seed=0, collate=torch.stack)
+    with pytest.warns(
+        UserWarning, match=r"left out 2 of 4 samples: image 1 has values that are no numbers .*; image 2"
+    ):
+        assert sum(map(len, loader)) == 2
+    everything = UnlabelledImages(StoredImages(pixels[1:3], 1, (2, 2)), 2, spec)
+    loader = SampleLoader(everything, 2, shuffle=True, drop_last=True, seed=0, collate=torch.stack)
+    with pytest.raises(ValueError, match=r"too many samples cannot be read, among them: image . has values"):
+        next(iter(loader))
