@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -48,6 +49,36 @@ def case() -> Callable[..., AbstractContextManager[None]]:
             raise AssertionError(f"{', '.join(map(str, words))}: {error}") from error
 
     return named
+
+
+@pytest.fixture
+def write_dicom() -> Callable[..., None]:
+    """Writes a small uncompressed DICOM file of 16 bits."""
+    pytest.importorskip("pydicom")
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
+
+    def write(path: Path, values: np.ndarray, *, kind: str = "MONOCHROME2", **tags: Any) -> None:
+        """Values are `(H, W)`, `(N, H, W)`, or `(H, W, 3)` for colors."""
+        scan = Dataset()
+        scan.file_meta = FileMetaDataset()
+        scan.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        scan.file_meta.MediaStorageSOPClassUID = tags.pop("sop_class", SecondaryCaptureImageStorage)
+        scan.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+        is_color = kind == "RGB"
+        rows, columns = values.shape[:2] if is_color else values.shape[-2:]
+        scan.update({"Rows": rows, "Columns": columns, "SamplesPerPixel": 3 if is_color else 1})
+        scan.update({"BitsAllocated": 16, "BitsStored": 16, "HighBit": 15})
+        scan.PhotometricInterpretation, scan.PixelRepresentation = kind, int(values.dtype.kind == "i")
+        if is_color:
+            scan.PlanarConfiguration = 0
+        elif values.ndim == 3:
+            scan.NumberOfFrames = len(values)
+        scan.update(tags)
+        scan.PixelData = values.tobytes()
+        scan.save_as(path, enforce_file_format=True)
+
+    return write
 
 
 @pytest.fixture

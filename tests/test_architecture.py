@@ -58,8 +58,18 @@ TIMM_USERS = {"timm.py", "data/labelled/augmentation.py", "data/labelled/imagene
 NETWORK_IMPORTS = {"torch", "einops", "subband"}  # of layers and of every public model file
 # Packages that take long to import, or that come with an extra: a function imports them where it needs them.
 HEAVY = {"PIL", "av", "hickle", "jpeglib", "jsonargparse", "lightning", "lpips", "matplotlib", "netCDF4", "onnx"}
-HEAVY |= {"onnxruntime", "onnxscript", "rich", "skimage", "sklearn", "spandrel", "spandrel_extra_arches", "timm"}
-HEAVY |= {"torchmetrics", "torchvision", "xarray"}
+HEAVY |= {
+    "onnxruntime",
+    "onnxscript",
+    "pydicom",
+    "rich",
+    "skimage",
+    "sklearn",
+    "spandrel",
+    "spandrel_extra_arches",
+    "timm",
+}
+HEAVY |= {"torch_fidelity", "torchmetrics", "torchvision", "xarray"}
 # What a network needs anyway, and the list of models or the help text of a command does not.
 SLOW = HEAVY | {"einops", "numpy", "pywt", "safetensors", "torch"}
 

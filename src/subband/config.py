@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 RECIPES = Path(str(files("subband"))) / "recipes"
 PATH_ARGUMENTS = ("path", "root")
 """Arguments of data sets that name a file or folder."""
-WEIGHT_SETTINGS = (("model", "weights"), ("model", "teacher"), ("evaluation", "lpips_weights"))
+WEIGHT_SETTINGS = (
+    ("model", "weights"),
+    ("model", "teacher"),
+    ("evaluation", "lpips_weights"),
+    ("evaluation", "inception_weights"),
+)
 """Settings that name a file, a folder, bundled weights or nothing."""
 
 
@@ -160,6 +165,8 @@ class EvaluationConfig:
     """Test samples whose predictions are stored for the report; 0 stores none."""
     lpips_weights: str | None = None
     """Local file with the AlexNet weights LPIPS needs; without it LPIPS is reported as missing."""
+    inception_weights: str | None = None
+    """Local file with the Inception weights FID and KID need; without it they are reported as missing."""
 
 
 @dataclass(kw_only=True)

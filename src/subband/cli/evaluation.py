@@ -40,6 +40,12 @@ def add_recipe_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--evaluation.lpips_weights", type=str | None, default=None, help="torchvision's AlexNet weights, for LPIPS."
     )
+    parser.add_argument(
+        "--evaluation.inception_weights",
+        type=str | None,
+        default=None,
+        help="pt_inception-2015-12-05-6726825d.pth, for FID and KID.",
+    )
 
 
 def evaluation_recipe(args: Namespace) -> RecipeConfig:

@@ -60,11 +60,13 @@ EXTRAS = {
     "onnx": "export",
     "onnxruntime": "export",
     "onnxscript": "export",
+    "pydicom": "dicom",
     "skimage": "digits",
     "sklearn": "digits",
     "spandrel": "spandrel",
     "tensorboard": "train",
     "timm": "timm",
+    "torch_fidelity": "fid",
     "torchmetrics": "train",
     "xarray": "weather",
 }

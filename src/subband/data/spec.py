@@ -230,6 +230,21 @@ def check_index(key: int) -> int:
     return key
 
 
+def check_finite(values: Tensor, what: str) -> Tensor:
+    """The values themselves if all of them are numbers.
+
+    Args:
+        values: Any shape.
+        what: What they are, for the message.
+
+    Raises:
+        DamagedFileError: If one is NaN or infinite: it would make every weight of a network NaN.
+    """
+    if not values.isfinite().all():
+        raise DamagedFileError(f"{what} has values that are no numbers (NaN or infinite)")
+    return values
+
+
 class Ranged(Protocol):
     """What says how small and how large the values of frames may be."""
 

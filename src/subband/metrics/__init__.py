@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         frechet_distance,
         wavelet_statistics,
     )
+    from subband.metrics.inception import InceptionDistances, InceptionFeatures, kernel_distance
     from subband.metrics.restoration import RestorationMetrics
     from subband.metrics.spectrum import SubbandEnergy, subband_energy
     from subband.metrics.video import (
@@ -76,6 +77,8 @@ __all__ = [
     "FrameSpec",
     "FrechetWaveletDistance",
     "GENERATION_METRICS",
+    "InceptionDistances",
+    "InceptionFeatures",
     "MetricInfo",
     "PerClassAccuracy",
     "RESTORATION_METRICS",
@@ -94,6 +97,7 @@ __all__ = [
     "error_sums",
     "flow_error",
     "frechet_distance",
+    "kernel_distance",
     "psnr",
     "psnr_estrnn",
     "psnr_legacy_uint8",
@@ -117,6 +121,7 @@ _NEED_TORCHMETRICS = {
         "frechet_distance",
         "wavelet_statistics",
     ),
+    "subband.metrics.inception": ("InceptionDistances", "InceptionFeatures", "kernel_distance"),
     "subband.metrics.restoration": ("RestorationMetrics",),
     "subband.metrics.spectrum": ("SubbandEnergy", "subband_energy"),
     "subband.metrics.video": (

@@ -2,7 +2,62 @@
 
 from subband.metrics.descriptors import LPIPS_NEEDS, MetricInfo
 
-__all__ = ["GENERATION_METRICS"]
+__all__ = ["GENERATION_METRICS", "INCEPTION_METRICS"]
+
+_INCEPTION_NEEDS = "evaluation.inception_weights and the package torch-fidelity"
+INCEPTION_METRICS = (
+    MetricInfo(
+        key="fid",
+        heading="FID",
+        title="Fréchet Inception distance",
+        decimals=2,
+        higher_is_better=False,
+        definition="Fréchet distance of Inception features of as many drawn images as there are test images, at most "
+        "10,000; needs weights that are not part of the package. FIDs of other numbers of images do not compare.",
+        needs=_INCEPTION_NEEDS,
+    ),
+    MetricInfo(
+        key="kid",
+        heading="KID",
+        title="Kernel Inception distance",
+        decimals=5,
+        higher_is_better=False,
+        definition="unbiased squared maximum mean discrepancy of the same features with the kernel (x·y / 2048 + 1)³.",
+        needs=_INCEPTION_NEEDS,
+    ),
+    MetricInfo(
+        key="rfid",
+        heading="rFID",
+        title="Fréchet Inception distance of reconstructions",
+        decimals=2,
+        higher_is_better=False,
+        definition="FID of the reconstructions of all test images instead of drawn ones.",
+        needs=_INCEPTION_NEEDS,
+    ),
+    MetricInfo(
+        key="rkid",
+        heading="rKID",
+        title="Kernel Inception distance of reconstructions",
+        decimals=5,
+        higher_is_better=False,
+        is_main=False,
+        definition="KID of the reconstructions of all test images instead of drawn ones.",
+        needs=_INCEPTION_NEEDS,
+    ),
+    *(
+        MetricInfo(
+            key=f"{key}_tv",
+            heading=f"{heading} (torchvision)",
+            decimals=2,
+            higher_is_better=False,
+            is_main=False,
+            definition=f"as {heading}, but of the features of torchvision's ImageNet weights, which no published "
+            f"{heading} compares with.",
+            needs="torchvision's inception_v3_google-0cc3c7bd.pth as evaluation.inception_weights",
+        )
+        for key, heading in (("fid", "FID"), ("kid", "KID"), ("rfid", "rFID"), ("rkid", "rKID"))
+    ),
+)
 
 GENERATION_METRICS = (
     MetricInfo(
@@ -110,4 +165,5 @@ GENERATION_METRICS = (
         definition="learned perceptual distance with AlexNet features; needs weights that are not part of the package.",
         needs=LPIPS_NEEDS,
     ),
+    *INCEPTION_METRICS,
 )

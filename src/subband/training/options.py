@@ -155,16 +155,18 @@ def check_evaluation(recipe: RecipeConfig, metrics: Iterable[MetricInfo]) -> Non
         raise ValueError(f"evaluation.num_samples must not be negative, got {config.num_samples}.")
     if config.batch_size is not None and config.batch_size < 1:
         raise ValueError(f"evaluation.batch_size must be at least 1, got {config.batch_size}.")
-    weights = config.lpips_weights
-    if weights is None:
-        return
-    if not Path(weights).is_file():
-        raise ValueError(f"evaluation.lpips_weights: no file {weights}.")
-    if "lpips" not in {item.key for item in metrics}:
-        warnings.warn(
-            f"evaluation.lpips_weights has no effect for {recipe.task}, which has no LPIPS; leave it at null.",
-            stacklevel=2,
-        )
+    known = {item.key for item in metrics}
+    for option, key in (("lpips_weights", "lpips"), ("inception_weights", "fid")):
+        weights = getattr(config, option)
+        if weights is None:
+            continue
+        if not Path(weights).is_file():
+            raise ValueError(f"evaluation.{option}: no file {weights}.")
+        if key not in known:
+            warnings.warn(
+                f"evaluation.{option} has no effect for {recipe.task}, which has no {key.upper()}; leave it at null.",
+                stacklevel=2,
+            )
 
 
 def check_changes(before: RecipeConfig, recipe: RecipeConfig, where: str) -> None:

@@ -134,3 +134,18 @@ def test_rectangles_are_a_function_of_seed_and_index():
     assert 0.015 < steps.median() < 0.025  # 0.67 times the root of 2 times 0.02
     with pytest.raises(ValueError, match="img_size must be at least 4, got 3"):
         rectangle_images(img_size=3)
+
+
+def test_images_with_values_that_are_no_numbers_are_left_out_by_name():
+    spec, pixels = UnlabelledSpec(channels=1, height=2, width=2), torch.zeros(4, 1, 2, 2)
+    pixels[1, 0, 1, 0], pixels[2, 0, 0, 0] = float("nan"), float("inf")
+    images = UnlabelledImages(StoredImages(pixels, 1, (2, 2)), 4, spec)
+    loader = SampleLoader(images, 2, shuffle=False, drop_last=False, seed=0, collate=torch.stack)
+    with pytest.warns(
+        UserWarning, match=r"left out 2 of 4 samples: image 1 has values that are no numbers .*; image 2"
+    ):
+        assert sum(map(len, loader)) == 2
+    everything = UnlabelledImages(StoredImages(pixels[1:3], 1, (2, 2)), 2, spec)
+    loader = SampleLoader(everything, 2, shuffle=True, drop_last=True, seed=0, collate=torch.stack)
+    with pytest.raises(ValueError, match=r"too many samples cannot be read, among them: image . has values"):
+        next(iter(loader))

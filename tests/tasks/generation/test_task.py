@@ -1,5 +1,6 @@
 """Image generation end to end: every network trains, is killed and resumed, scored and shown."""
 
+import hashlib
 import itertools
 import json
 import math
@@ -11,7 +12,7 @@ import torch
 from subband.cli.main import main
 from subband.config import build_recipe, merge
 from subband.data import DATASETS, UnlabelledData, UnlabelledImages, UnlabelledSpec
-from subband.metrics import GENERATION_METRICS
+from subband.metrics import GENERATION_METRICS, InceptionDistances, InceptionFeatures, inception
 from subband.models import registry as models
 from subband.models.checkpoint import load_model
 from subband.models.generation.conv_vae import ConvVAE
@@ -19,6 +20,7 @@ from subband.models.generation.wavelet_diffusion import WaveletDiffusion
 from subband.models.generation.wavelet_vae import WaveletVAE
 from subband.tasks.generation.baselines import KeptLevels, LargestCoefficients
 from subband.tasks.generation.evaluation import draw
+from subband.tasks.generation.inception import InceptionScores
 from subband.tasks.generation.networks import as_images, as_input, bytes_with_noise, coded_numbers
 from subband.tasks.generation.scores import DrawnScores, packet_levels
 from subband.tasks.generation.task import GenerationTask
@@ -373,3 +375,45 @@ def test_commands_know_the_task(tiny, tmp_path, capsys):
     assert main(["info", str(run), "--device", "cpu", "--repeats", "1"]) == 0
     assert "1 x 3 x 16 x 16 (B C H W)" in capsys.readouterr().out
     assert all(math.isfinite(value) for value in scores["rows"][0]["metrics"].values() if value is not None)
+
+
+@pytest.mark.filterwarnings("ignore:.*images are few")
+def test_distances_of_inception_features_where_there_is_a_file(tiny, tmp_path, monkeypatch, capsys):
+    weights = tmp_path / "stand_in.pth"
+    weights.write_bytes(b"no network")
+    prefix = hashlib.sha256(weights.read_bytes()).hexdigest()[:8]
+    pooled = torch.nn.Sequential(torch.nn.AvgPool2d(100), torch.nn.Flatten())
+    recipe = tiny("elbo", evaluation={"inception_weights": str(weights)})
+    with pytest.raises(ValueError, match=r"inception_weights: .*stand_in.pth is neither pt_inception-"):
+        train(recipe, tmp_path / "refused", progress=False)
+    monkeypatch.setattr(inception, "_NETWORKS", {prefix: (lambda path: pooled, "")})
+    first, *others, real = train(recipe, tmp_path / "run", progress=False)["rows"]
+    found = first["metrics"]
+    assert found["fid_tv"] is None
+    assert {"fid", "kid", "rfid", "rkid"} <= {name for name, value in found.items() if value is not None}
+    assert found["rfid"] != found["fid"]
+    assert real["metrics"]["fid"] > 0
+    assert all(row["metrics"]["fid"] is None and row["metrics"]["rfid"] >= 0 for row in others)
+    # the distance of the drawn images, computed by hand
+    drawn = draw(load_model(tmp_path / "run"), 64)[:6]
+    metric = InceptionDistances(InceptionFeatures(weights))
+    for images, is_real in ((torch.stack([Rectangles()(index) for index in range(6)]), True), (drawn, False)):
+        metric.update(images, is_real=is_real)
+    assert metric.compute()["fid"] == pytest.approx(found["fid"], rel=1e-4)
+    monkeypatch.setattr(inception, "_NETWORKS", {prefix: (lambda path: pooled, "_tv")})
+    assert main(["evaluate", str(tmp_path / "run"), "--device", "cpu"]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "FID (needs evaluation.inception_weights and the package torch-fidelity)" in printed
+    scores = json.loads((tmp_path / "run" / "scores.json").read_text())["rows"][0]["metrics"]
+    assert scores["fid"] is None
+    assert scores["fid_tv"] == pytest.approx(found["fid"], rel=1e-4)
+
+
+def test_without_the_package_a_warning_says_so(tmp_path, monkeypatch):
+    weights = tmp_path / "stand_in.pth"
+    weights.write_bytes(b"no network")
+    prefix = hashlib.sha256(weights.read_bytes()).hexdigest()[:8]
+    monkeypatch.setattr(inception, "_NETWORKS", {prefix: (inception._ported_network, "")})
+    monkeypatch.setattr(inception.importlib.util, "find_spec", lambda name: None)
+    with pytest.warns(UserWarning, match=r"FID needs the package 'torch-fidelity' .*; FID and KID are left out"):
+        assert InceptionScores(str(weights), ["run"], torch.device("cpu")).compute("run") == {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from subband.data.dataset_files import SPLITS, deal_out, existing, has_split_folders
-from subband.data.images.unlabelled import UnlabelledData, UnlabelledImages, UnlabelledSpec, luma, resized
+from subband.data.images.gray_files import GrayPicture, gray_files_below, pictures_of, read_gray
+from subband.data.images.unlabelled import UnlabelledData, UnlabelledImages, UnlabelledSpec, resized
 from subband.data.restoration.blurred_photos import photos_below
 from subband.data.spec import image_size, reading_files
 from subband.media.images import on_white, read_image
@@ -75,14 +76,17 @@ def gray_folder(
     fractions: tuple[float, float, float] = (0.8, 0.1, 0.1),
     seed: int = 0,
 ) -> UnlabelledData:
-    """Gray pictures of a folder whose brightness has no fixed range, as medical images with 16 bits (PNG, TIFF).
+    """Gray pictures of a folder whose brightness has no fixed range, as medical images (16-bit PNG, TIFF, DICOM).
 
     Of every picture the values between two percentiles of its pixels become [0, 1], and those beyond are clipped; one
     without contrast becomes 0. Then it is cut and resized as by `unlabelled_folder`. Color pictures count by their
     luma.
 
+    DICOM files need the package pydicom, the extra `dicom`. Every frame of a file is a picture, seen through the
+    window that the file recommends, bright where a screen is bright; a file is dealt out as a whole.
+
     Args:
-        path: Folder of pictures, as for `unlabelled_folder`.
+        path: Folder of pictures, as for `unlabelled_folder`; DICOM files are found by their content.
         img_size: Side of the images, or height and width.
         percentiles: What becomes 0 and 1.
         flip: Mirror half of the training images.
@@ -124,19 +128,23 @@ class _Pictures:
     """Pictures of files by index; an object, not a closure, so that worker processes can be started afresh with it.
 
     Args:
-        paths: The files.
+        members: The pictures.
         spec: Shape they get.
         percentiles: See `stretched`; None leaves the values as they are.
     """
 
-    def __init__(self, paths: Sequence[Path], spec: UnlabelledSpec, percentiles: tuple[float, float] | None) -> None:
-        self.paths, self.spec, self.percentiles = tuple(paths), spec, percentiles
+    def __init__(
+        self, members: Sequence[GrayPicture], spec: UnlabelledSpec, percentiles: tuple[float, float] | None
+    ) -> None:
+        self.members, self.spec, self.percentiles = tuple(members), spec, percentiles
 
     def __call__(self, index: int) -> Tensor:
-        with reading_files():
-            image = on_white(read_image(self.paths[index]))
-        if self.spec.channels == 1 and len(image) == 3:
-            image = luma(image)
+        member = self.members[index]
+        if self.spec.channels == 1:
+            image = read_gray(member)
+        else:
+            with reading_files():
+                image = on_white(read_image(member.path))
         if self.percentiles is not None:
             image = stretched(image, self.percentiles)
         return resized(image, (self.spec.height, self.spec.width)).expand(self.spec.channels, -1, -1)
@@ -152,20 +160,33 @@ def _folder_data(
     flip: bool,
     seed: int,
 ) -> UnlabelledData:
-    paths = _dealt_out(existing(folder, "folder of pictures"), order, fractions)
+    # Values of DICOM files have no fixed range, so they are for those who ask for percentiles.
+    find, open_up = (photos_below, _whole) if percentiles is None else (gray_files_below, pictures_of)
+    paths = _dealt_out(existing(folder, "folder of pictures"), order, fractions, find)
+    members = {name: [picture for path in paths[name] for picture in open_up(path)] for name in SPLITS}
     train, val, test = (
         UnlabelledImages(
-            _Pictures(paths[name], spec, percentiles), len(paths[name]), spec, flip=flip and name == "train", seed=seed
+            _Pictures(members[name], spec, percentiles),
+            len(members[name]),
+            spec,
+            flip=flip and name == "train",
+            seed=seed,
         )
         for name in SPLITS
     )
     return UnlabelledData(train, val, test, spec)
 
 
-def _dealt_out(folder: Path, order: Order, fractions: tuple[float, float, float]) -> dict[str, list[Path]]:
+def _whole(path: Path) -> list[GrayPicture]:
+    return [GrayPicture(path)]
+
+
+def _dealt_out(
+    folder: Path, order: Order, fractions: tuple[float, float, float], find: Callable[[Path], list[Path]]
+) -> dict[str, list[Path]]:
     if has_split_folders(folder):
-        return {name: photos_below(folder / name) for name in SPLITS}
-    paths = photos_below(folder)  # in natural order of their names
+        return {name: find(folder / name) for name in SPLITS}
+    paths = find(folder)  # in natural order of their names
     names = [path.relative_to(folder).as_posix() for path in paths]
     dealt = deal_out(paths, names, fractions, "pictures", folder)
     if order == "shuffled":

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from subband.data.random import uniform
-from subband.data.spec import check_index, check_range
+from subband.data.spec import check_finite, check_index, check_range
 
 __all__ = [
     "StoredImages",
@@ -106,8 +106,13 @@ class UnlabelledImages:
         return self._length
 
     def __getitem__(self, key: int) -> Tensor:
-        """Image `(C, H, W)` of one key, float32 in [0, 1]."""
-        image = self._read(check_index(key) % len(self))
+        """Image `(C, H, W)` of one key, float32 in [0, 1].
+
+        Raises:
+            DamagedFileError: If it cannot be read, or has pixels that are no numbers.
+        """
+        index = check_index(key) % len(self)
+        image = check_finite(self._read(index), f"image {index}")
         is_mirrored = self._flip and uniform(self.seed ^ _FLIP_STREAM, [key], 1)[0, 0] < 0.5
         return image.flip(-1) if is_mirrored else image
 

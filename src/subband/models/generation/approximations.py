@@ -18,17 +18,17 @@ class GaussianApproximation(nn.Module):
     """A Gaussian with a full covariance; at first independent numbers with the range of the images.
 
     Args:
-        size: `(C, H', W')` of the approximation.
+        size: `(C, H', W')` of the approximation; `(C, T', H', W')` for that of clips.
         unit: What its values are divided by, `2^J`.
 
     Shape:
-        approximations `(B, C, H', W')`.
+        approximations `(B, *size)`.
     """
 
     rows: Tensor
     columns: Tensor
 
-    def __init__(self, size: tuple[int, int, int], unit: float) -> None:
+    def __init__(self, size: tuple[int, ...], unit: float) -> None:
         super().__init__()
         self.size, self.unit = tuple(size), unit
         count = math.prod(size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,20 +15,29 @@ __all__ = ["NORM_GROUPS", "NormedBlock", "RefineNet", "check_widths", "conv3", "
 NORM_GROUPS = 8
 
 
-def conv3(in_chans: int, out_chans: int, stride: int = 1) -> nn.Conv2d:
-    """A 3x3 convolution with bias and a border of zeros."""
-    return nn.Conv2d(in_chans, out_chans, 3, stride=stride, padding=1)
+def conv3(in_chans: int, out_chans: int, stride: int | tuple[int, ...] = 1, *, dims: int = 2) -> nn.Module:
+    """A 3x3 convolution with bias and a border of zeros; 3x3x3 for volumes.
+
+    Args:
+        in_chans: Channels of its input.
+        out_chans: Channels of its result.
+        stride: One number, or one for every axis.
+        dims: 2 for images, 3 for volumes.
+    """
+    kind: Any = nn.Conv3d if dims == 3 else nn.Conv2d
+    return kind(in_chans, out_chans, 3, stride=stride, padding=1)
 
 
-def head(in_chans: int, out_chans: int, *, is_zero: bool = False) -> nn.Sequential:
+def head(in_chans: int, out_chans: int, *, is_zero: bool = False, dims: int = 2) -> nn.Sequential:
     """Group norm, SiLU and a convolution.
 
     Args:
         in_chans: Channels of its input, a multiple of 8.
         out_chans: Channels of its result.
         is_zero: Whether it gives zeros until it is trained.
+        dims: 2 for images, 3 for volumes.
     """
-    last = conv3(in_chans, out_chans)
+    last = conv3(in_chans, out_chans, dims=dims)
     if is_zero:
         zero_weights(last)
     return nn.Sequential(nn.GroupNorm(NORM_GROUPS, in_chans), nn.SiLU(), last)
@@ -38,17 +48,18 @@ class NormedBlock(nn.Module):
 
     Args:
         channels: Channels C, a multiple of 8.
+        dims: 2 for images, 3 for volumes.
 
     Shape:
-        `(B, C, H, W)` to the same.
+        `(B, C, H, W)`, or `(B, C, T, H, W)` for volumes, to the same.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, *, dims: int = 2) -> None:
         super().__init__()
-        self.body = nn.Sequential(*head(channels, channels), *head(channels, channels))
+        self.body = nn.Sequential(*head(channels, channels, dims=dims), *head(channels, channels, dims=dims))
 
     def forward(self, x: Tensor) -> Tensor:
-        """One block on `(B, C, H, W)`."""
+        """One block on `x`."""
         return x + self.body(x)
 
 
@@ -60,22 +71,23 @@ class RefineNet(nn.Module):
         width: Channels inside, a multiple of 8.
         blocks: Residual blocks.
         out_chans: Channels of the result; C if not given.
+        dims: 2 for images, 3 for volumes.
 
     Shape:
-        `(B, C, H, W)` to `(B, out_chans, H, W)`.
+        `(B, C, H, W)` to `(B, out_chans, H, W)`; volumes likewise.
     """
 
-    def __init__(self, in_chans: int, width: int, blocks: int, *, out_chans: int | None = None) -> None:
+    def __init__(self, in_chans: int, width: int, blocks: int, *, out_chans: int | None = None, dims: int = 2) -> None:
         super().__init__()
         check_widths((width,))
         self.body = nn.Sequential(
-            conv3(in_chans, width),
-            *(NormedBlock(width) for _ in range(blocks)),
-            head(width, out_chans or in_chans, is_zero=True),
+            conv3(in_chans, width, dims=dims),
+            *(NormedBlock(width, dims=dims) for _ in range(blocks)),
+            head(width, out_chans or in_chans, is_zero=True, dims=dims),
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """The correction of `images`, `(B, C, H, W)`."""
+        """The correction of `images`."""
         return in_single_precision(self.body(images))
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from subband.models.generation.blocks import NormedBlock, check_widths, conv3, head, in_single_precision
 from subband.models.generation.pyramid import BANDS, Pyramid, PyramidTransform
+from subband.models.generation.video_pyramid import ClipTransform
 from subband.transforms import threshold
 
 __all__ = ["AnalyticEncoder", "NetEncoder", "PyramidTrunk", "ResidualEncoder", "new_encoder"]
@@ -29,9 +30,12 @@ class PyramidTrunk(nn.Module):
         with_scales: Whether the heads also give raw scales.
         keep_levels: The finest level that has a head, 1 for all.
         is_zero: Whether the heads give zeros until they are trained.
+        strides: By which every level shrinks along every axis, from the finest to the coarsest; images are halved if
+            not given. The details of a level have as many bands as a wavelet transform that shrinks so.
 
     Shape:
-        images `(B, C, H, W)` to a pyramid of means and one of raw scales, or None.
+        images `(B, C, H, W)`, or volumes `(B, C, T, H, W)` with strides of three numbers, to a pyramid of means and one
+        of raw scales, or None.
     """
 
     def __init__(
@@ -43,19 +47,29 @@ class PyramidTrunk(nn.Module):
         with_scales: bool,
         keep_levels: int = 1,
         is_zero: bool = False,
+        strides: Sequence[tuple[int, ...]] | None = None,
     ) -> None:
         super().__init__()
         check_widths(widths)
+        strides = [(2, 2)] * (len(widths) - 1) if strides is None else strides
+        dims = len(strides[0])
         self.keep_levels, self.with_scales = keep_levels, with_scales
         outputs = in_chans * (2 if with_scales else 1)
-        self.stem = conv3(in_chans, widths[0])
-        self.down = nn.ModuleList(conv3(w, v, stride=2) for w, v in itertools.pairwise(widths))
-        self.blocks = nn.ModuleList(nn.Sequential(*(NormedBlock(width) for _ in range(blocks))) for width in widths[1:])
-        self.details = nn.ModuleList(head(width, BANDS * outputs, is_zero=is_zero) for width in widths[keep_levels:])
-        self.approx = head(widths[-1], outputs, is_zero=is_zero)
+        self.stem = conv3(in_chans, widths[0], dims=dims)
+        self.down = nn.ModuleList(
+            conv3(*pair, stride, dims=dims) for pair, stride in zip(itertools.pairwise(widths), strides, strict=True)
+        )
+        self.blocks = nn.ModuleList(
+            nn.Sequential(*(NormedBlock(width, dims=dims) for _ in range(blocks))) for width in widths[1:]
+        )
+        levels = list(zip(widths[1:], strides, strict=True))[keep_levels - 1 :]
+        self.details = nn.ModuleList(
+            head(width, (math.prod(stride) - 1) * outputs, is_zero=is_zero, dims=dims) for width, stride in levels
+        )
+        self.approx = head(widths[-1], outputs, is_zero=is_zero, dims=dims)
 
     def forward(self, images: Tensor) -> Encoded:
-        """Means and raw scales for `images`, `(B, C, H, W)`."""
+        """Means and raw scales for `images`."""
         x, maps = self.stem(images), []
         for level, (down, blocks) in enumerate(zip(self.down, self.blocks, strict=True), 1):
             x = blocks(down(x))
@@ -93,13 +107,13 @@ class ResidualEncoder(nn.Module):
 
     Args:
         trunk: The network, with heads of zeros.
-        transform: The transform.
+        transform: The transform, of images or of clips.
 
     Shape:
         As for `NetEncoder`.
     """
 
-    def __init__(self, trunk: PyramidTrunk, transform: PyramidTransform) -> None:
+    def __init__(self, trunk: PyramidTrunk, transform: PyramidTransform | ClipTransform) -> None:
         super().__init__()
         self.trunk, self.transform = trunk, transform
 

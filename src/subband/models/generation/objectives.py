@@ -6,7 +6,7 @@ A loss comes with its parts, which are worth logging. All are means over a batch
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -17,10 +17,15 @@ from subband.models.generation.distributions import LOG_2PI, kl_gaussian_gaussia
 from subband.models.generation.posteriors import Posterior
 from subband.models.generation.pyramid import Pyramid
 
-if TYPE_CHECKING:
-    from subband.models.generation.autoencoder import PyramidAutoencoder
-
-__all__ = ["BITS_OF_BYTES", "BoundObjective", "GenerationOutput", "PixelNoise", "ShrinkageObjective", "output_of"]
+__all__ = [
+    "BITS_OF_BYTES",
+    "BoundObjective",
+    "GenerationOutput",
+    "PixelNoise",
+    "PyramidModel",
+    "ShrinkageObjective",
+    "output_of",
+]
 
 SMALLEST_NOISE = 1 / (128 * math.sqrt(12))  # standard deviation of the rounding to bytes, images in [-1, 1]
 BITS_OF_BYTES = 7  # log2 of 128: from densities of values in [-1, 1] to probabilities of bytes
@@ -29,11 +34,29 @@ WEIGHTS = (1e-3, 1e3)  # of a rate that is steered
 STEERING = 0.01
 
 
+class PyramidModel(Protocol):
+    """What is asked of a network here: an autoencoder of images `(B, C, H, W)`, or of clips `(B, T, C, H, W)`.
+
+    Attributes:
+        levels: Levels of its transform.
+        transform: Its transform, with `analyze` and `unit` as `PyramidTransform` has them.
+    """
+
+    levels: int
+    transform: Any
+
+    def decode(self, pyramid: Pyramid) -> Tensor:
+        """The images of coefficients."""
+
+    def divergences(self, posterior: Posterior, sample: Pyramid) -> Tensor:
+        """Divergence of a posterior from the prior, in nats, `(B, 1 + L)`: of the approximation, of every level."""
+
+
 class GenerationOutput(NamedTuple):
     """What a generative network returns of a batch.
 
     Attributes:
-        recon: Reconstructed images, `(B, C, H, W)` in [-1, 1], not clipped.
+        recon: Reconstructed images, `(B, C, H, W)` in [-1, 1], not clipped; of networks of clips `(B, T, C, H, W)`.
         loss: What training minimizes, a scalar.
         parts: Its parts and what else is worth logging, scalars without gradients.
     """
@@ -100,10 +123,8 @@ class ShrinkageObjective(nn.Module):
         self.sparsity, self.approx_weight, self.domain = sparsity, approx_weight, domain
         self.has_logits = has_logits
 
-    def forward(
-        self, model: PyramidAutoencoder, images: Tensor, posterior: Posterior, sample: Pyramid
-    ) -> GenerationOutput:
-        """The loss of images `(B, C, H, W)` for a sample of their posterior."""
+    def forward(self, model: PyramidModel, images: Tensor, posterior: Posterior, sample: Pyramid) -> GenerationOutput:
+        """The loss of images, or clips, for a sample of their posterior."""
         recon, errors = self._errors(model, images, sample)
         error = next(iter(errors.values()))
         details = posterior.mean.details
@@ -112,19 +133,19 @@ class ShrinkageObjective(nn.Module):
         loss = error + self.sparsity * penalty
         parts = {**errors, "l1": penalty, "noise": mean_scale(posterior)}
         if self.approx_weight:
-            unit = 2.0**model.levels
+            unit = model.transform.unit
             scale = posterior.scale.approx / unit
             zero, one = torch.zeros_like(scale), torch.ones_like(scale)
             kl = kl_gaussian_gaussian(posterior.mean.approx / unit, scale, zero, one).mean()
             loss, parts["kl_approx"] = loss + self.approx_weight * kl, kl
         return output_of(recon, loss, {**parts, **shares(model, images, posterior)})
 
-    def _errors(self, model: PyramidAutoencoder, images: Tensor, sample: Pyramid) -> tuple[Tensor, dict[str, Tensor]]:
+    def _errors(self, model: PyramidModel, images: Tensor, sample: Pyramid) -> tuple[Tensor, dict[str, Tensor]]:
         """Reconstructions, and their errors by name; the first is minimized."""
         if not self.has_logits:
             recon = model.decode(sample)
             return recon, {"mse": squared_error(model, images, recon, self.domain)}
-        logits = model.unsquashed(sample)
+        logits = cast(Any, model).unsquashed(sample)
         entropy = F.binary_cross_entropy_with_logits(logits, (images + 1) / 2)
         recon = (logits / 2).tanh()
         return recon, {"bce": entropy, "mse": squared_error(model, images, recon, self.domain)}
@@ -152,10 +173,8 @@ class BoundObjective(nn.Module):
         self.rate_target, self.domain = rate_target, domain
         self.register_buffer("beta", torch.ones(()))
 
-    def forward(
-        self, model: PyramidAutoencoder, images: Tensor, posterior: Posterior, sample: Pyramid
-    ) -> GenerationOutput:
-        """The loss of images `(B, C, H, W)` for a sample of their posterior."""
+    def forward(self, model: PyramidModel, images: Tensor, posterior: Posterior, sample: Pyramid) -> GenerationOutput:
+        """The loss of images, or clips, for a sample of their posterior."""
         recon, sigma = model.decode(sample), self.noise()
         kls = model.divergences(posterior, sample).mean(0)
         error = squared_error(model, images, recon, self.domain)
@@ -163,7 +182,7 @@ class BoundObjective(nn.Module):
         cost = count * (0.5 * error / sigma.square() + sigma.log() + 0.5 * LOG_2PI)
         nats = {"nll": cost, "kl": kls.sum()}
         loss = (cost + self.beta * nats["kl"]) / count
-        pixels = images.shape[-2] * images.shape[-1]
+        pixels = count / images.shape[-3]
         names = ["kl_approx", *(f"kl_{model.levels - place}" for place in range(len(kls) - 1))]
         parts = {
             "mse": error,
@@ -189,7 +208,7 @@ class BoundObjective(nn.Module):
             self.beta.mul_(factor).clamp_(*WEIGHTS)
 
 
-def squared_error(model: PyramidAutoencoder, images: Tensor, recon: Tensor, domain: str) -> Tensor:
+def squared_error(model: PyramidModel, images: Tensor, recon: Tensor, domain: str) -> Tensor:
     """Mean squared error of images or of their coefficients."""
     difference = images - recon
     if domain == "wavelet":
@@ -204,7 +223,7 @@ def mean_scale(posterior: Posterior) -> Tensor:
 
 
 @torch.no_grad()
-def shares(model: PyramidAutoencoder, images: Tensor, posterior: Posterior) -> dict[str, Tensor]:
+def shares(model: PyramidModel, images: Tensor, posterior: Posterior) -> dict[str, Tensor]:
     """How many details are nothing, by level, and how large the approximation is against that of the transform."""
     levels = [model.levels - place for place in range(posterior.mean.levels)]
     small = zip(levels, posterior.mean.details, strict=True)

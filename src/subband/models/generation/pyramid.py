@@ -139,6 +139,11 @@ class PyramidTransform(nn.Module):
         self.dwt = DWT2d(wavelet, MODE, layout="channels", order=ORDER)
         self.idwt = IDWT2d(wavelet, MODE, layout="channels", order=ORDER)
 
+    @property
+    def unit(self) -> float:
+        """What an approximation is divided by to have the range of images: `2^J`, since every level doubles means."""
+        return 2.0**self.levels
+
     def analyze(self, images: Tensor) -> Pyramid:
         """Transform images `(B, C, H, W)`.
 

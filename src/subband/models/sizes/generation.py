@@ -46,10 +46,8 @@ CONV_VAE_ROWS: dict[str, tuple[dict[str, Any], int]] = {
 }
 
 
-def _spec(network: str, args: dict[str, Any], params: int, paper: str) -> ModelSpec:
-    return ModelSpec(
-        task="generation", network=f"subband.models.generation.{network}", args=args, params=params, paper=paper
-    )
+def _spec(network: str, args: dict[str, Any], params: int, paper: str, task: str = "generation") -> ModelSpec:
+    return ModelSpec(task=task, network=f"subband.models.generation.{network}", args=args, params=params, paper=paper)
 
 
 MODELS: dict[str, ModelSpec] = {
@@ -59,5 +57,9 @@ MODELS: dict[str, ModelSpec] = {
     },
     # Of 32 pixels; other sizes and layouts by its arguments.
     "wavelet_diffusion": _spec("wavelet_diffusion:WaveletDiffusion", {}, 27_763_596, DIFFUSION_PAPER),
+    # Clips of 16 frames with 64 x 64 pixels, halved three times along every axis.
+    "wavelet_vae_video_s": _spec(
+        "video_vae:WaveletVideoVAE", {}, 2_376_835, f"after {WAVELET_VAE_PAPER}", task="video_generation"
+    ),
     **{name: _spec("conv_vae:ConvVAE", args, params, CONV_VAE_PAPER) for name, (args, params) in CONV_VAE_ROWS.items()},
 }

@@ -13,6 +13,7 @@ from torch import Tensor
 from subband.config import RecipeConfig
 from subband.data.images.unlabelled import UnlabelledData
 from subband.models.generation.wavelet_vae import WaveletVAE
+from subband.tasks.generation.inception import InceptionScores
 from subband.tasks.generation.networks import as_images, as_input, can_draw
 from subband.tasks.generation.scores import DrawnScores, ReconstructionRow
 from subband.training.evaluation import Evaluation, KeptSamples, as_bytes, evaluation_loader
@@ -31,6 +32,7 @@ def evaluate(recipe: RecipeConfig, models: dict[str, Any], data: UnlabelledData,
     loader = evaluation_loader(recipe, data.test, device, torch.stack)
     rows = {name: ReconstructionRow(model, spec, config.lpips_weights, device) for name, model in models.items()}
     distances = {name: DrawnScores(spec, device) for name, model in models.items() if can_draw(model)}
+    inception = InceptionScores(config.inception_weights, models, device)
     halves, samples = DrawnScores(spec, device), KeptSamples(config.num_samples)
     for number, images in enumerate(loader):
         for row in rows.values():
@@ -39,18 +41,24 @@ def evaluate(recipe: RecipeConfig, models: dict[str, Any], data: UnlabelledData,
             scores.add(images, is_real=True)
         halves.add(images[::2], is_real=True)
         halves.add(images[1::2], is_real=False)
-        samples.add(images, images, {name: row.newest for name, row in rows.items() if row.newest is not None})
+        recon = {name: row.newest for name, row in rows.items() if row.newest is not None}
+        inception.add(images, recon)
+        samples.add(images, images, recon)
     count, arrays = len(data.test) - len(loader.left_out), samples.arrays()
     for name, scores in distances.items():
-        drawn = _compare(models[name], scores, min(count, _MOST_DRAWN), device)
+        drawn = draw(models[name], max(min(count, _MOST_DRAWN), _SHOWN))
+        for part in drawn[: min(count, _MOST_DRAWN)].to(device).split(_SHOWN):
+            scores.add(part, is_real=False)
+            inception.add_drawn(name, part)
         if arrays:
             arrays[f"drawn/{name}"] = as_bytes(drawn[:_SHOWN])
     if arrays:
         arrays |= _maps(models, torch.from_numpy(arrays["inputs"][:1]).to(device).float() / 255)
     measured: dict[str, dict[str, Any]] = {
-        name: {"metrics": {**row.compute(), **_scores(distances.get(name))}} for name, row in rows.items()
+        name: {"metrics": {**row.compute(), **_scores(distances.get(name)), **inception.compute(name)}}
+        for name, row in rows.items()
     }
-    measured[f"{REAL_ROWS} two halves"] = {"parameters": 0, "metrics": _scores(halves)}
+    measured[f"{REAL_ROWS} two halves"] = {"parameters": 0, "metrics": _scores(halves) | inception.of_halves()}
     for remark in [scores.remark for scores in (*distances.values(), halves) if scores.remark is not None][:1]:
         warnings.warn(remark, stacklevel=2)
     facts = {"name": recipe.data.name, "split": "test", "images": count, "channels": spec.channels}
@@ -86,14 +94,6 @@ def draw(model: Any, num: int, *, temperature: float = 1.0, seed: int = 0, batch
     sizes = [min(batch_size, num - start) for start in range(0, num, batch_size)]
     parts = [model.sample(size, generator=generator, **options) for size in sizes]
     return torch.cat([as_images(model, part).cpu() for part in parts])
-
-
-def _compare(model: Any, scores: DrawnScores, count: int, device: torch.device) -> Tensor:
-    """Images that a network draws, so many of which were compared with the real ones; at least as many as are shown."""
-    drawn = draw(model, max(count, _SHOWN))
-    for part in drawn[:count].split(_SHOWN):
-        scores.add(part.to(device), is_real=False)
-    return drawn
 
 
 def _scores(distances: DrawnScores | None) -> dict[str, float | None]:
