@@ -1,7 +1,7 @@
 """What a user calls: a network with its pre- and postprocessing."""
 
 from subband.predictors.classification import ImageClassifier, read_preprocessing
-from subband.predictors.generation import ImageAutoencoder
+from subband.predictors.generation import ImageAutoencoder, PyramidCoder
 from subband.predictors.progress import Progress, show_progress
 from subband.predictors.read_ahead import FileResult
 from subband.predictors.restoration import VideoRestorer
@@ -16,6 +16,7 @@ __all__ = [
     "ImageClassifier",
     "NetworkRunner",
     "Progress",
+    "PyramidCoder",
     "Span",
     "VideoPredictor",
     "VideoRestorer",

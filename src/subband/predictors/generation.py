@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from subband.device import pick_device
 from subband.models.checkpoint import load_model
 from subband.models.generation.conv_vae import ConvVAE
 from subband.models.generation.image_format import as_images, centered_input, image_sides, noise_in_network
-from subband.models.generation.pyramid import Pyramid
+from subband.models.generation.pyramid import Pyramid, PyramidTransform
 from subband.models.generation.strips import in_strips
 from subband.models.generation.tiles import over_tiles
 from subband.models.generation.wavelet_diffusion import WaveletDiffusion
@@ -21,7 +22,7 @@ from subband.models.generation.wavelet_vae import WaveletVAE
 from subband.predictors.inputs import ImageInput, as_image
 from subband.transforms import crop, pad_to_multiple
 
-__all__ = ["ImageAutoencoder"]
+__all__ = ["ImageAutoencoder", "PyramidCoder"]
 
 _TILES_AT_ONCE = 16
 
@@ -142,6 +143,28 @@ class ImageAutoencoder:
         with in_strips(self._wavelet_vae()):
             return self._pixels(crop(self.model.decode(pyramid), (like.shape[-2], like.shape[-1])), like)
 
+    @torch.inference_mode()
+    def edited(self, image: ImageInput, change: Callable[[Pyramid], Pyramid]) -> Tensor:
+        """A photograph with what a change of its coefficients adds to it; without a change it stays as it is.
+
+        Args:
+            image: File, or pixels `(C, H, W)` in [0, 1].
+            change: From the coefficients of all levels to others.
+
+        Returns:
+            `(C, H, W)` in [0, 1], on the CPU.
+
+        Raises:
+            ValueError: As `encode`.
+        """
+        pixels = as_image(image).cpu()
+        mean = self.encode(pixels)
+        with in_strips(self._wavelet_vae()):
+            before = self.model.complete(mean)
+            added = self.model.decode(change(before)) - self.model.decode(before)
+        added = crop(added.cpu() / noise_in_network(self.model, 1.0), (pixels.shape[-2], pixels.shape[-1]))
+        return (pixels + self._channels(added, pixels)).clamp(0, 1)
+
     def padded(self, image: ImageInput) -> Tensor:
         """A photograph as a Wavelet-VAE is given it: `(B, C, H, W)` in [-1, 1] with sides that divide."""
         return pad_to_multiple(self._inputs(as_image(image)), 2 ** self._wavelet_vae().levels)[0]
@@ -188,9 +211,7 @@ class ImageAutoencoder:
 
     def _wavelet_vae(self) -> WaveletVAE:
         if not isinstance(self.model, WaveletVAE):
-            raise ValueError(
-                f"{type(self.model).__name__} has no wavelet coefficients; a Wavelet-VAE has."
-            )
+            raise ValueError(f"{type(self.model).__name__} has no wavelet coefficients; a Wavelet-VAE has.")
         return self.model
 
     def _inputs(self, pixels: Tensor) -> Tensor:
@@ -201,7 +222,46 @@ class ImageAutoencoder:
 
     def _pixels(self, outputs: Tensor, like: Tensor) -> Tensor:
         """Inverse of `_inputs` for what the network makes of them."""
-        images = as_images(self.model, outputs).cpu()
+        return self._channels(as_images(self.model, outputs).cpu(), like)
+
+    def _channels(self, images: Tensor, like: Tensor) -> Tensor:
+        """A batch `(B, C, H, W)` that stands for one photograph, with as many channels as another has."""
         if self.model.in_chans == 1:
             return images[:, 0]
         return images[0] if len(like) == len(images[0]) else images[0].mean(0, keepdim=True)
+
+
+class PyramidCoder:
+    """Photographs as their wavelet coefficients and back, without a network; methods as of `ImageAutoencoder`.
+
+    Args:
+        levels: Number of levels.
+        wavelet: Wavelet name; borders are periodic.
+
+    Raises:
+        ValueError: If the wavelet is unknown, or there is no level.
+
+    Example:
+        >>> coder, photo = PyramidCoder(levels=2), torch.rand(3, 10, 13)
+        >>> torch.allclose(coder.decode(coder.encode(photo), like=photo), photo, atol=1e-6)
+        True
+    """
+
+    def __init__(self, *, levels: int = 3, wavelet: str = "haar") -> None:
+        self.transform = PyramidTransform(levels=levels, wavelet=wavelet)
+
+    def encode(self, image: ImageInput) -> Pyramid:
+        """The coefficients of a photograph with sides that divide."""
+        padded, _ = pad_to_multiple(2 * as_image(image)[None] - 1, 2**self.transform.levels)
+        return self.transform.analyze(padded)
+
+    def decode(self, pyramid: Pyramid, like: Tensor) -> Tensor:
+        """The photograph of coefficients, `(C, H, W)` in [0, 1], of the size of another."""
+        return (crop(self.transform(pyramid), (like.shape[-2], like.shape[-1]))[0] + 1).div(2).clamp(0, 1)
+
+    def edited(self, image: ImageInput, change: Callable[[Pyramid], Pyramid]) -> Tensor:
+        """A photograph with what a change of its coefficients adds to it; without a change it stays as it is."""
+        pixels = as_image(image)
+        before = self.encode(pixels)
+        added = self.transform(change(before)) - self.transform(before)
+        return (pixels + crop(added, (pixels.shape[-2], pixels.shape[-1]))[0] / 2).clamp(0, 1)
