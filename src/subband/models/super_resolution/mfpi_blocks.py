@@ -41,7 +41,6 @@ class FrequencyEnhancement(nn.Module):
             raise ValueError("a frequency enhancement needs a filter or a large kernel.")
         self.expand = nn.Conv2d(channels, channels, 1)
         self.filter = GlobalFilter2d(channels) if with_filter else None
-        # An instance norm, for one pixel as well.
         self.norm = nn.GroupNorm(channels, channels) if with_filter else None
         self.large_kernel = LargeKernelAttention(channels, channels) if with_large_kernel else None
         self.fuse = nn.Conv2d((with_filter + with_large_kernel) * channels, channels, 1)
@@ -51,10 +50,15 @@ class FrequencyEnhancement(nn.Module):
         x = F.gelu(self.expand(x))
         found = []
         if self.filter is not None and self.norm is not None:
-            found.append(self.norm(self.filter(x)))
+            found.append(self._normed(self.filter(x), self.norm))
         if self.large_kernel is not None:
             found.append(x * self.large_kernel(x))
         return self.fuse(torch.cat(found, 1))
+
+    @staticmethod
+    def _normed(x: Tensor, norm: nn.GroupNorm) -> Tensor:
+        """Every channel less its mean over its deviation; a single pixel has none, which PyTorch refuses."""
+        return norm(x) if x[0, 0].numel() > 1 else norm.bias[:, None, None].expand_as(x)
 
 
 class EnergyGate(nn.Module):
