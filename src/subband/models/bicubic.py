@@ -11,7 +11,7 @@ __all__ = ["Bicubic", "enlarged_bicubic"]
 
 
 class Bicubic(RestorationModel):
-    """Enlarges every frame by a cubic kernel, as MATLAB's `imresize` does; has no parameters.
+    """Enlarges every frame by a cubic kernel; has no parameters.
 
     Args:
         scale: S, at least 2.
@@ -43,6 +43,8 @@ class Bicubic(RestorationModel):
 
 def enlarged_bicubic(frames: Tensor, scale: int) -> Tensor:
     """Frames enlarged by Keys' cubic kernel with a = -0.5, which antialiased interpolation uses in PyTorch.
+
+    But for the border, which is not mirrored, it is `subband.imaging.imresize`, at a fraction of its cost.
 
     Args:
         frames: `(B, T, 3, H, W)`.
