@@ -75,10 +75,9 @@ def check_scale(model: RestorationModel, spec: PairSpec) -> None:
         ValueError: Saying both scales.
     """
     if spec.scale != model.scale:
-        raise ValueError(
-            f"{type(model).__name__} makes frames {model.scale} times as large, the data has sharp frames of scale "
-            f"{spec.scale}."
-        )
+        does = "keeps the size of frames" if model.scale == 1 else f"makes frames {model.scale} times as large"
+        name = type(model).__name__
+        raise ValueError(f"{name} {does}, but the data has scale {spec.scale}; it must be {model.scale}.")
 
 
 def frames_that_count(clips: Tensor, spec: PairSpec) -> Tensor:
