@@ -21,6 +21,8 @@ from subband.weight_files import read_checkpoint
 WRAPPERS = ("state_dict", "model_state_dict", "params", "model", "net", "network", "module")
 AVERAGES = ("params_ema", "state_dict_ema", "model_ema", "ema_state_dict", "ema")
 PREFIXES = ("module.", "_orig_mod.", "method.model.", "model.")
+# Training scripts of several networks keep all in one file; the average of the one that is used comes first.
+NETWORKS = ("generator_ema.", "generator.")
 # Beside the weights: of torch's AveragedModel, and what the profiler thop leaves in every module.
 COUNTERS = {"n_averaged", "total_ops", "total_params"}
 MOST_HINTS = 3  # sizes that fit a checkpoint of another one
@@ -31,7 +33,8 @@ def load_published(name: str, checkpoint: str | Path | Mapping[str, Tensor], **o
     """Load a checkpoint in the layout its authors published.
 
     Wrappers (`state_dict`, `model`, `params_ema`) and prefixes (`module.`, `model.`, `method.model.`) are removed; the
-    plain weights are taken, running averages of them only where there are no others. Plain data beside the weights (the
+    plain weights are taken, running averages of them only where there are no others; of a file with a `generator` that
+    one alone, its average first. Plain data beside the weights (the
     `argparse.Namespace` of a training script, NumPy scalars, an optimizer's state) is let through and not kept. Loading
     is strict: every key of the weights is used or knowingly ignored. Classifiers know how images were prepared for the
     published weights (`metadata["preprocessing"]`); with `in_chans` other than three, WSF-ViT and GFNet adapt their
@@ -142,6 +145,10 @@ def unwrap(checkpoint: Any, source: str) -> dict[str, Tensor]:
     if not state:
         held = ", ".join(map(str, list(checkpoint)[:LISTED])) or "nothing"
         raise ValueError(f"{source}: no weights found; the checkpoint holds {held}.")
+    for prefix in NETWORKS:
+        inner = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+        if inner:
+            return unwrap(inner, source)
     for prefix in PREFIXES:
         if all(key.startswith(prefix) for key in state):
             return unwrap({key.removeprefix(prefix): value for key, value in state.items()}, source)

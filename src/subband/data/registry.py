@@ -22,6 +22,7 @@ DATASETS: dict[str, str] = {
     "cifar10_images": "subband.data.images.cifar10_images:cifar10_images",
     "digit_images": "subband.data.images.digit_images:digit_images",
     "digits": "subband.data.labelled.digits:digits",
+    "downscaled_videos": "subband.data.restoration.downscaled_videos:downscaled_videos",
     "dvd": "subband.data.restoration.published_layouts:dvd",
     "gopro": "subband.data.restoration.published_layouts:gopro",
     "gray_folder": "subband.data.images.folder:gray_folder",

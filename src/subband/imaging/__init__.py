@@ -4,6 +4,7 @@ from subband.imaging.coder import RatePoint, decode_file, decode_image, encode_i
 from subband.imaging.decomposition import BandBox, BandEnergy, band_energies, coefficient_mosaic, mosaic_layout
 from subband.imaging.denoise import denoise_wavelet, estimate_sigma
 from subband.imaging.fusion import fuse
+from subband.imaging.resize import imresize
 
 __all__ = [
     "BandBox",
@@ -17,6 +18,7 @@ __all__ = [
     "encode_image",
     "estimate_sigma",
     "fuse",
+    "imresize",
     "mosaic_layout",
     "rate_distortion",
 ]

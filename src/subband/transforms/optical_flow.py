@@ -5,6 +5,8 @@ Image Registration Technique with an Application to Stereo Vision, IJCAI 1981, i
 today, smoothed between the steps. It treats all clips alike and is no match for learned flow.
 """
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -58,15 +60,16 @@ def optical_flow(first: Tensor, second: Tensor, *, num_steps: int = 5, finest_st
     return flow
 
 
-def move(frames: Tensor, flow: Tensor) -> Tensor:
+def move(frames: Tensor, flow: Tensor, outside: Literal["border", "zeros"] = "border") -> Tensor:
     """Frames fetched along a flow: the value of a pixel comes from where the flow leads from it.
 
     Args:
         frames: `(N, C, H, W)`.
         flow: `(N, 2, H, W)`: columns, then rows, in pixels.
+        outside: What counts beyond the border: the nearest pixel (`border`), or `zeros`.
 
     Returns:
-        `(N, C, H, W)`, bilinear; beyond the border the nearest pixel counts.
+        `(N, C, H, W)`, bilinear.
 
     Example:
         >>> move(torch.tensor([[[[1.0, 2.0, 3.0]]]]), torch.tensor([1.0, 0.0]).view(1, 2, 1, 1).expand(1, 2, 1, 3))
@@ -76,7 +79,7 @@ def move(frames: Tensor, flow: Tensor) -> Tensor:
     columns = torch.arange(width, device=flow.device) + 0.5
     rows = torch.arange(height, device=flow.device)[:, None] + 0.5
     grid = torch.stack(((flow[:, 0] + columns) * (2 / width) - 1, (flow[:, 1] + rows) * (2 / height) - 1), -1)
-    return F.grid_sample(frames, grid.to(frames), mode="bilinear", padding_mode="border", align_corners=False)
+    return F.grid_sample(frames, grid.to(frames), mode="bilinear", padding_mode=outside, align_corners=False)
 
 
 def _improved(flow: Tensor, before: Tensor, after: Tensor, num_steps: int) -> Tensor:

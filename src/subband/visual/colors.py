@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-BASELINES = ("persistence", "identity")
+BASELINES = ("persistence", "identity", "bicubic")
 """The rows that score tables have for comparison, of video prediction and of restoration; always drawn in gray."""
 PYRAMID_ROWS, REAL_ROWS = "pyramid:", "real:"
 """How the names of those of image generation begin: the wavelet transform alone, and real images."""

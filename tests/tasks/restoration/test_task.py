@@ -310,6 +310,10 @@ def test_lpips_is_printed_where_there_are_weights(tmp_path, capsys):
         ({"model": {"name": "identity", "args": {}}}, "identity has nothing to train"),
         ({"model": {"name": "wast", "args": {}}}, "model 'wast' is for video_prediction, the recipe for restoration"),
         ({"data": {"args": {"scale": 2}}}, "the data has scale 2; it must be 1"),
+        (
+            {"model": {"name": "mfpi", "args": {"channels": 4, "groups": 2}}, "data": {"args": {"scale": 2}}},
+            "MFPI makes frames 4 times as large, but the data has scale 2; it must be 4",
+        ),
         ({"model": {"name": "residual_unet", "args": {"frames": 7}}}, "needs clips of 7 frames, the data has 5"),
         (
             {"model": {"name": "vd_diff_stage3", "args": VD_DIFF}, "data": {"args": {"past_frames": 1}}},

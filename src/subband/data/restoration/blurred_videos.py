@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator, Sequence
-from itertools import islice, pairwise
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from subband.data.dataset_files import listed_problems
 from subband.data.restoration.draws import Draws
 from subband.data.restoration.moving_video import Passage, exposed, reach_of
-from subband.data.restoration.paired_files import CropBox
 from subband.data.restoration.pairs import ClipPairs, PairData, PairSource, PairSpec
 from subband.data.restoration.response import to_linear
 from subband.data.restoration.sensor import Sensor, Shutter
 from subband.data.restoration.settings import BlurSettings
-from subband.data.spec import DamagedFileError, check_index, image_size, reading_files
+from subband.data.restoration.video_parts import VideoParts
+from subband.data.spec import check_index, image_size, reading_files
 from subband.data.video.folder import Video, split_videos
-from subband.media.frames import Frame, working_size
-from subband.media.sources import open_clip
 
 _VAL_SEED, _TEST_SEED = 1, 2  # fixed, so that runs with different seeds are scored on the same clips
 _MARGIN = 24  # pixels around a crop, where things come from that enter it
@@ -65,12 +61,10 @@ class BlurredVideos(ClipPairs):
         assert spec.height
         assert spec.width
         self.spec, self.settings, self.seed = spec, settings, seed
-        self._num_frames, self._size = spec.frames, (spec.height, spec.width)
-        self._stride, self._interpolate, self._max_side, self._length = stride, interpolate, max_side, length
-        self.videos = _large_enough(videos, self._size, max_side)
-        self._stored: list[Tensor] | None = None
-        if in_memory:
-            self.videos, self._stored = self._decode_all()
+        self._num_frames, self._stride, self._interpolate, self._length = spec.frames, stride, interpolate, length
+        needed, size = frames_needed(spec.frames, stride), (spec.height, spec.width)
+        self._parts = VideoParts(videos, size, needed, margin=_MARGIN, max_side=max_side, in_memory=in_memory)
+        self.videos = self._parts.videos
 
     def __len__(self) -> int:
         """Samples of one epoch."""
@@ -83,11 +77,11 @@ class BlurredVideos(ClipPairs):
             DamagedFileError: If the video turns out to be damaged.
         """
         index, first, draws = self._chosen(key)
-        outer, inner = self._windows(draws, self.videos[index])
+        outer, inner = self._parts.place(draws, index)
         sensor = Sensor(draws, self.settings)
         shutter = Shutter(draws, self.settings)
         with reading_files():
-            stored = self._read(index, first, outer)
+            stored = self._parts.read(index, first, outer)
         light = list(sensor.light(to_linear(stored, self.settings.response)))
         passages = [Passage(*pair, self.settings.response) for pair in pairwise(light)]
         reach = reach_of(self._stride)
@@ -106,78 +100,12 @@ class BlurredVideos(ClipPairs):
 
     def _chosen(self, key: int) -> tuple[int, int, Draws]:
         draws = Draws(self.seed, check_index(key))
-        index = draws.below(len(self.videos))
-        needed = frames_needed(self._num_frames, self._stride)
-        return index, draws.below(self.videos[index].num_frames - needed + 1), draws
-
-    def _windows(self, draws: Draws, video: Video) -> tuple[CropBox, CropBox]:
-        """The part of the frames that is read, and the crop inside that part."""
-        crop, starts, lengths = [], [], []
-        sides = working_size(video.height, video.width, self._max_side)
-        for side, wanted in zip(sides, self._size, strict=True):
-            first = draws.below(side - wanted + 1)
-            start = max(first - _MARGIN, 0)
-            crop.append(first - start)
-            starts.append(start)
-            lengths.append(min(first + wanted + _MARGIN, side) - start)
-        return CropBox(starts[0], starts[1], lengths[0], lengths[1]), CropBox(crop[0], crop[1], *self._size)
-
-    def _read(self, index: int, first: int, window: CropBox) -> Tensor:
-        """Parts of the frames that a clip needs, `(N, 3, h, w)` uint8."""
-        count = frames_needed(self._num_frames, self._stride)
-        if self._stored is not None:
-            return window.of(self._stored[index][first : first + count])
-        video = self.videos[index]
-        size = working_size(video.height, video.width, self._max_side)
-        with open_clip(video.path) as reader:
-            parts = [window.of(frame) for frame in islice(_frames(reader.stream(first, size)), count)]
-        if len(parts) < count:
-            raise ValueError(f"{video.path} ends after {first + len(parts)} frames, {first + count} are needed")
-        return torch.stack(parts)
-
-    def _decode_all(self) -> tuple[list[Video], list[Tensor]]:
-        """The videos that can be decoded, and their frames."""
-        decoded, problems = [], []
-        for video in self.videos:
-            size = working_size(video.height, video.width, self._max_side)
-            try:
-                with reading_files(), open_clip(video.path) as reader:
-                    frames = torch.stack(list(_frames(reader.stream(None, size))))
-            except DamagedFileError as error:
-                problems.append(str(error))
-            else:
-                decoded.append((video._replace(num_frames=min(video.num_frames, len(frames))), frames))
-        if not decoded:
-            raise ValueError(f"no video can be decoded: {listed_problems(problems)}")
-        if problems:
-            warnings.warn(
-                f"left out {len(problems)} of {len(self.videos)} videos: {listed_problems(problems)}", stacklevel=3
-            )
-        return [video for video, _ in decoded], [frames for _, frames in decoded]
-
-
-def _frames(stream: Iterator[Frame]) -> Iterator[Tensor]:
-    """Frames `(3, H, W)` uint8 of a stream."""
-    return (torch.from_numpy(frame.pixels.copy()).movedim(-1, 0) for frame in stream)
+        return *self._parts.choose(draws), draws
 
 
 def frames_needed(num_frames: int, stride: int) -> int:
     """Frames of a video that a clip needs: from the beginning of its first exposure to the end of its last one."""
     return 2 * reach_of(stride) + (num_frames - 1) * stride + 1
-
-
-def _large_enough(videos: Sequence[Video], size: tuple[int, int], max_side: int | None) -> list[Video]:
-    small = [
-        video
-        for video in videos
-        if any(have < want for have, want in zip(working_size(video.height, video.width, max_side), size, strict=True))
-    ]
-    named = listed_problems([str(video.path) for video in small])
-    if len(small) == len(videos):
-        raise ValueError(f"frames of {size[1]} x {size[0]} pixels do not fit into any video: {named}")
-    if small:
-        warnings.warn(f"left out, smaller than {size[1]} x {size[0]} pixels: {named}", stacklevel=3)
-    return [video for video in videos if video not in small]
 
 
 def blurred_videos(

@@ -35,6 +35,10 @@ class CropBox(NamedTuple):
         """The same part of a frame that is so many times as large."""
         return CropBox(*(scale * value for value in self))
 
+    def shrunk(self, scale: int) -> CropBox:
+        """The same part of a frame that is so many times as small; its numbers divide by it."""
+        return CropBox(*(value // scale for value in self))
+
     def of(self, frames: Tensor) -> Tensor:
         """This part of frames `(..., H, W)`."""
         return frames[..., self.top : self.top + self.height, self.left : self.left + self.width]

@@ -37,9 +37,10 @@ class RestorationModel(nn.Module, ABC):
         supports_half: Whether it computes safely in bfloat16.
         settle_frames: Frames at each end of such a window whose results are worse, since a recurrence begins there.
         example_shape: `(T, H, W)` of the clip that is measured and exported where no other size is asked for.
+        scale: S, side of a frame that comes out over that of one that goes in.
 
     Shape:
-        frames `(B, T, 3, H, W)` with `T >= min_frames`; result `(B, T - past_frames - future_frames, 3, H, W)`, not
+        frames `(B, T, 3, H, W)` with `T >= min_frames`; result `(B, T - past_frames - future_frames, 3, S H, S W)`, not
         clipped.
     """
 
@@ -53,6 +54,7 @@ class RestorationModel(nn.Module, ABC):
     supports_half: ClassVar[bool] = True
     settle_frames: ClassVar[int] = 0
     example_shape: ClassVar[tuple[int, int, int]] = (5, 64, 64)
+    scale: int = 1
 
     def __init__(self, *, past_frames: int = 0, future_frames: int = 0) -> None:
         super().__init__()
@@ -77,13 +79,13 @@ class RestorationModel(nn.Module, ABC):
             frames: `(B, T, 3, H, W)` in `value_range` and `channel_order`.
 
         Returns:
-            `(B, T - past_frames - future_frames, 3, H, W)`, the same range and order, not clipped.
+            `(B, T - past_frames - future_frames, 3, S H, S W)`, the same range and order, not clipped.
 
         Raises:
             ValueError: If there are too few frames, or the shape is another one.
         """
-        padded, size = self.checked(frames)
-        return crop(self.forward_clip(padded), size)
+        padded, (height, width) = self.checked(frames)
+        return crop(self.forward_clip(padded), (self.scale * height, self.scale * width))
 
     def checked(self, frames: Tensor) -> tuple[Tensor, tuple[int, int]]:
         """Frames filled up to sides that divide, and their `(H, W)` before that.
@@ -106,7 +108,7 @@ class RestorationModel(nn.Module, ABC):
             options: What else the call of this network takes, such as `noise` of VD-Diff.
 
         Returns:
-            `(B, T, 3, H, W)`, RGB, about [0, 1], not clipped.
+            `(B, T, 3, S H, S W)`, RGB, about [0, 1], not clipped.
         """
         if frames.ndim != 5 or not frames.shape[1]:
             raise ValueError(f"frames must be (B, T, 3, H, W) with a frame at least, got {tuple(frames.shape)}.")
@@ -169,3 +171,7 @@ class RestorationModel(nn.Module, ABC):
     def checkpointed(self, block: Callable[..., Tensor], *args: Tensor) -> Tensor:
         """Run a block, under gradient checkpointing when that is on and gradients are wanted."""
         return checkpointed(self, block, *args)
+
+    def checkpointing(self, block: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        """A block that `checkpointed` runs."""
+        return lambda *args: self.checkpointed(block, *args)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from subband.config import RecipeConfig
 from subband.data.restoration.pairs import PairData
-from subband.tasks.restoration.networks import frames_that_count, restored, sees_the_target
+from subband.tasks.restoration.networks import check_scale, restored, sees_the_target, without_network
 from subband.training.evaluation import Evaluation, KeptSamples, evaluation_loader
 
 __all__ = ["clip_size", "evaluate", "gather", "in_parts"]
@@ -44,12 +44,11 @@ def evaluate(recipe: RecipeConfig, models: dict[str, Any], data: PairData, devic
     """Scores, per-frame curves, sub-band energies and restored samples of networks on the test set.
 
     Raises:
-        ValueError: If sharp frames are larger than degraded ones.
+        ValueError: If sharp frames are not as large as what a network makes.
     """
     spec, config = data.test.spec, recipe.evaluation
-    if spec.scale != 1:
-        raise ValueError(f"restoration keeps the size of frames, but the data has scale {spec.scale}; it must be 1.")
     for name, model in models.items():
+        check_scale(model, spec)
         if sees_the_target(model):
             warnings.warn(
                 f"{name} is given the sharp frames: these are scores of an ideal prior, not of a network to use.",
@@ -60,7 +59,7 @@ def evaluate(recipe: RecipeConfig, models: dict[str, Any], data: PairData, devic
     samples = KeptSamples(config.num_samples)
     for batch in loader:
         for degraded, sharp in in_parts(*batch):
-            seen = frames_that_count(degraded, spec)
+            seen = without_network(degraded, spec)
             frames = {name: restored(model, degraded, sharp, spec).float() for name, model in models.items()}
             for name, clip in frames.items():
                 rows[name].add(clip, sharp, seen)

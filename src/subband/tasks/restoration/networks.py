@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from subband.data.restoration.pairs import PairSpec
+from subband.models.bicubic import enlarged_bicubic
 from subband.models.protocols.restoration import RestorationModel
 from subband.models.vd_diff.stages import VDDiffStage1, VDDiffStage2, VDDiffStage3
 from subband.models.vd_diff.vd_diff import PriorRestorer, VDDiff
@@ -16,10 +17,12 @@ __all__ = [
     "Passed",
     "RestoredWith",
     "check_clips",
+    "check_scale",
     "frames_that_count",
     "restored",
     "sees_the_target",
     "training_pass",
+    "without_network",
 ]
 
 RestoredWith = Literal["diffused", "teacher"]
@@ -31,7 +34,7 @@ class Passed(NamedTuple):
     Attributes:
         frames: Restored frames `(B, T', 3, H, W)`, RGB in [0, 1] but not clipped; None in a stage that restores none.
         sharp: The true frames that belong to them.
-        degraded: The degraded frames that belong to them.
+        degraded: The degraded frames that belong to them, enlarged to their size.
         priors: That of the diffusion and that of the teacher, `(B * T, P)` each, where the network has both.
     """
 
@@ -54,8 +57,7 @@ def check_clips(model: nn.Module, spec: PairSpec) -> None:
     """
     if not isinstance(model, RestorationModel):
         raise ValueError(f"{type(model).__name__} is no network for restoration.")
-    if spec.scale != 1:
-        raise ValueError(f"restoration keeps the size of frames, but the data has scale {spec.scale}; it must be 1.")
+    check_scale(model, spec)
     context = spec.past_frames + spec.future_frames
     if isinstance(model, PriorRestorer) and context:
         raise ValueError(
@@ -66,9 +68,27 @@ def check_clips(model: nn.Module, spec: PairSpec) -> None:
         raise ValueError(f"the network needs clips of {shortest} frames, the data has {spec.frames}.")
 
 
+def check_scale(model: RestorationModel, spec: PairSpec) -> None:
+    """Refuse pairs whose sharp frames are not as large as what a network makes of the degraded ones.
+
+    Raises:
+        ValueError: Saying both scales.
+    """
+    if spec.scale != model.scale:
+        does = "keeps the size of frames" if model.scale == 1 else f"makes frames {model.scale} times as large"
+        name = type(model).__name__
+        raise ValueError(f"{name} {does}, but the data has scale {spec.scale}; it must be {model.scale}.")
+
+
 def frames_that_count(clips: Tensor, spec: PairSpec) -> Tensor:
     """Those of clips `(B, T, 3, H, W)` that the data has sharp ones of, `(B, T', 3, H, W)`."""
     return clips[:, spec.past_frames : clips.shape[1] - spec.future_frames]
+
+
+def without_network(clips: Tensor, spec: PairSpec) -> Tensor:
+    """The frames that count as they are, or enlarged bicubically to the size of the sharp ones."""
+    seen = frames_that_count(clips, spec)
+    return seen if spec.scale == 1 else enlarged_bicubic(seen, spec.scale)
 
 
 def training_pass(
@@ -90,7 +110,7 @@ def training_pass(
         restored_with: Whose prior restores in the last stage of VD-Diff.
         generator: Where the noise of a diffusion is drawn from; the global one by default.
     """
-    inputs, given = model.to_network(degraded), frames_that_count(degraded, spec)
+    inputs, given = model.to_network(degraded), without_network(degraded, spec)
     if isinstance(model, VDDiffStage1):
         frames, _ = model(inputs, target=sharp)
         return Passed(model.from_network(frames), sharp, given, None)
@@ -107,7 +127,7 @@ def training_pass(
     return Passed(
         frames[:, first - model.past_frames : end - model.past_frames],
         sharp[:, first - spec.past_frames : end - spec.past_frames],
-        degraded[:, first:end],
+        given[:, first - spec.past_frames : end - spec.past_frames],
         None,
     )
 
@@ -124,7 +144,7 @@ def restored(model: Any, degraded: Tensor, sharp: Tensor, spec: PairSpec) -> Ten
         spec: Says which frames count.
 
     Returns:
-        `(B, T', 3, H, W)`, RGB, not clipped.
+        `(B, T', 3, H, W)`, or as large as the sharp frames, RGB, not clipped.
     """
     if isinstance(model, VDDiffStage1):
         return model(degraded, target=sharp)[0]

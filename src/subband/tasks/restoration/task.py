@@ -20,7 +20,7 @@ from subband.models.vd_diff.stages import VDDiffStage2
 from subband.models.vd_diff.vd_diff import PriorRestorer
 from subband.tasks.restoration.evaluation import Clips, clip_size, evaluate, gather, in_parts
 from subband.tasks.restoration.losses import check_losses, loss_table
-from subband.tasks.restoration.networks import Passed, check_clips, frames_that_count, restored, training_pass
+from subband.tasks.restoration.networks import Passed, check_clips, restored, training_pass, without_network
 from subband.tasks.restoration.offsets import OffsetWatch
 from subband.training.evaluation import Evaluation
 from subband.training.task import Losses, Task, drop_path_argument
@@ -124,7 +124,9 @@ class RestorationTask(Task):
 
     @staticmethod
     def baselines(spec: PairSpec) -> dict[str, nn.Module]:
-        """The degraded frames as they are."""
+        """The degraded frames as they are, or enlarged bicubically."""
+        if spec.scale > 1:
+            return {"bicubic": create_model("bicubic", scale=spec.scale)}
         return {"identity": create_model("identity")}
 
     def parts(self) -> dict[str, nn.Module]:
@@ -147,7 +149,7 @@ class RestorationTask(Task):
         spec, values = self.spec, []
         for degraded, sharp in in_parts(*batch):
             frames = restored(self.model, degraded, sharp, spec).float()
-            given = frames_that_count(degraded, spec)
+            given = without_network(degraded, spec)
             passed = Passed(frames, sharp, given, None)
             if self._losses.prior is not None:
                 generator = torch.Generator(degraded.device).manual_seed(0)
