@@ -10,6 +10,7 @@ from torch import Tensor
 
 from subband.models.generation.distributions import best_scale_at_zero
 from subband.tasks.generation.experiments.experiment import (
+    DRAWN,
     Check,
     Experiment,
     Row,
@@ -129,8 +130,7 @@ TABLE1 = Experiment(
         "ssim": ("SSIM", 3),
         "rate": ("rate bpp", 2),
         "bits_per_dim": ("bits/dim", 3),
-        "fwd": ("FWD", 3),
-        "wsd": ("WSD", 1),
+        **DRAWN,
     },
     picture=lambda rows: Bars([(row["setting"], row["psnr"]) for row in rows if "psnr" in row], "PSNR, dB"),
     measure=scores,
@@ -230,6 +230,7 @@ S_ABLATION = Experiment(
         "gap": ("more with noise", 5),
         "psnr": ("PSNR dB", 2),
         "bits_per_dim": ("bits/dim", 3),
+        **DRAWN,
     },
     picture=lambda rows: Bars([(row["setting"], row["s_1"]) for row in rows if "s_1" in row], "s of the finest level"),
     measure=_noise_rows,
@@ -309,6 +310,7 @@ LAMBDA = Experiment(
         "mse": ("MSE [0, 1]", 6),
         "psnr": ("PSNR dB", 2),
         "ssim": ("SSIM", 3),
+        **DRAWN,
     },
     picture=_penalty_picture,
     measure=_penalty_rows,
