@@ -42,7 +42,7 @@ SHOWN = {
     "mri": ("Wavelet-VAE prior", "ssim"),
 }
 UNTRAINED = {"denoise": "BayesShrink, haar", "sr": "bicubic", "mri": "sparse wavelets, haar"}
-LONG = ("s_ablation", "wavelets")
+LONG = ("table1", "s_ablation", "wavelets", "mri")
 
 
 def test_the_command_knows_every_experiment():

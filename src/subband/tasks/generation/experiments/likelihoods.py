@@ -42,7 +42,7 @@ SHOWN = 64
 POSTERIORS = ("auto", "gauss", "laplace", "gauss_shared")
 SLACK = 0.01  # bits/dim that a choice may lose by chance
 TARGETS = (0.25, 0.5, 1.0, 2.0, 4.0)
-STEPS = (0.02, 0.04, 0.08, 0.16, 0.32, 0.64)  # of the coder beside them, in units of images in [-1, 1]
+STEPS = (0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56)  # of the coder beside them, in units of images in [-1, 1]
 
 
 # priors
