@@ -88,7 +88,9 @@ def gaussian_blur(images: Tensor, sigma: float) -> Tensor:
         True
     """
     radius = math.ceil(3 * sigma)
-    taps = torch.arange(-radius, radius + 1, device=images.device).div(sigma).square().mul(-0.5).exp()
+    taps = (
+        torch.arange(-radius, radius + 1, device=images.device, dtype=images.dtype).div(sigma).square().mul(-0.5).exp()
+    )
     taps = (taps / taps.sum()).expand(images.shape[1], 1, 1, -1)
     padded = F.pad(images, (radius,) * 4, mode="replicate")
     return F.conv2d(F.conv2d(padded, taps, groups=len(taps)), taps.mT, groups=len(taps))

@@ -26,9 +26,22 @@ from subband.training.loop import finished_scores
 from subband.training.trainer import pick_training_device
 from subband.visual.experiments import Picture
 
-__all__ = ["Check", "Experiment", "Result", "Trained", "baselines", "images_of", "kept", "mean_of", "run_experiment"]
+__all__ = [
+    "DRAWN",
+    "Check",
+    "Experiment",
+    "Result",
+    "Trained",
+    "baselines",
+    "images_of",
+    "kept",
+    "mean_of",
+    "run_experiment",
+]
 
 Row = dict[str, Any]
+# Distances of drawn images, for tables whose networks may draw; the two halves of the real ones have them as well.
+DRAWN = {"fwd": ("FWD of drawn images", 3), "wsd": ("WSD of drawn images", 1)}
 ROWS_FILE, REFERENCE_FILE = "rows.json", "reference.json"
 _AT_ONCE = 64
 

@@ -14,6 +14,7 @@ from subband.metrics.image import psnr
 from subband.models.generation.pyramid import PyramidTransform
 from subband.tasks.generation.evaluation import draw
 from subband.tasks.generation.experiments.experiment import (
+    DRAWN,
     Check,
     Experiment,
     Row,
@@ -41,7 +42,7 @@ SHOWN = 64
 POSTERIORS = ("auto", "gauss", "laplace", "gauss_shared")
 SLACK = 0.01  # bits/dim that a choice may lose by chance
 TARGETS = (0.25, 0.5, 1.0, 2.0, 4.0)
-STEPS = (0.02, 0.04, 0.08, 0.16, 0.32, 0.64)  # of the coder beside them, in units of images in [-1, 1]
+STEPS = (0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56)  # of the coder beside them, in units of images in [-1, 1]
 
 
 # priors
@@ -108,8 +109,7 @@ PRIORS = Experiment(
         "bits_per_dim": ("bits/dim", 3),
         "rate": ("rate bpp", 3),
         "psnr": ("PSNR dB", 2),
-        "fwd": ("FWD of drawn images", 3),
-        "wsd": ("WSD of drawn images", 1),
+        **DRAWN,
     },
     picture=lambda rows: Bars(
         [(row["setting"], row["bits_per_dim"]) for row in rows if "bits_per_dim" in row], "bits/dim"
@@ -159,6 +159,7 @@ POSTERIOR = Experiment(
         "rate_level_1": ("level 1 bpp", 3),
         "sigma_x": ("sigma_x", 4),
         "psnr": ("PSNR dB", 2),
+        **DRAWN,
     },
     picture=lambda rows: Bars(
         [(row["setting"], row["bits_per_dim"]) for row in rows if "bits_per_dim" in row], "bits/dim"
@@ -264,7 +265,7 @@ def _rate_picture(rows: Rows) -> Lines:
 RATE_DISTORTION = Experiment(
     title="Rate against distortion, beside a coder that keeps large coefficients",
     entries=_rate_entries,
-    columns={"rate": ("rate bpp", 3), "psnr": ("PSNR dB", 2), "ssim": ("SSIM", 3), "beta": ("beta", 3)},
+    columns={"rate": ("rate bpp", 3), "psnr": ("PSNR dB", 2), "ssim": ("SSIM", 3), "beta": ("beta", 3), **DRAWN},
     picture=_rate_picture,
     measure=_rate_rows,
     reference=_coder_rows,

@@ -17,7 +17,8 @@ RECIPES = {
     "elbo": ("generation/experiment_elbo", "generation/wavelet_vae_e_cifar10"),
     "conv": ("generation/experiment_conv", "generation/conv_vae_e_cifar10"),
 }
-_BUNDLED = ("photo_patches", "rectangle_images")  # whose numbers of images are free
+_COUNTED = ("photo_patches", "rectangle_images")  # data sets with as many images as one wants
+_BUNDLED = (*_COUNTED, "digit_images")  # and those that need no path
 _LEVELS = 3  # of a Wavelet-VAE whose size says nothing else
 _COARSEST = 2  # side of an approximation
 _LEAST = 8  # images of a validation or test set
@@ -121,8 +122,8 @@ class Plan:
         if self.path is not None:
             args["path"] = self.path
         if self.images is not None:
-            if name not in _BUNDLED:
-                raise ValueError(f"--images goes with photo_patches, not {name}, which has as many as it has.")
+            if name not in _COUNTED:
+                raise ValueError(f"--images goes with {' and '.join(_COUNTED)}, not with {name}.")
             few = max(self.images // 5, _LEAST)
             args |= {"num_train": self.images, "num_val": min(few, 128), "num_test": few}
         if name != below["name"]:

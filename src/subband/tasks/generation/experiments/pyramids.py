@@ -7,6 +7,7 @@ from torch import Tensor
 
 from subband.models.generation.pyramid import is_orthogonal
 from subband.tasks.generation.experiments.experiment import (
+    DRAWN,
     Check,
     Experiment,
     Row,
@@ -80,6 +81,7 @@ LEVELS = Experiment(
         "ssim": ("SSIM", 3),
         "rate": ("rate bpp", 3),
         "bits_per_dim": ("bits/dim", 3),
+        **DRAWN,
     },
     picture=lambda rows: Lines(
         {"": {"likelihood": [(row["levels"], row["rate"]) for row in rows if "levels" in row and "rate" in row]}},
@@ -158,6 +160,7 @@ WAVELETS = Experiment(
         "rate": ("rate bpp", 3),
         "bits_per_dim": ("bits/dim", 3),
         "blocks": ("steps at block borders / elsewhere", 2),
+        **DRAWN,
     },
     picture=lambda rows: Bars(
         [(row["wavelet"], row["rate"]) for row in rows if row.get("objective") == "elbo"], "rate, bits per pixel"
