@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from subband.models.generation.conv_vae import ConvVAE
+from subband.models.generation.video_vae import WaveletVideoVAE
 from subband.models.generation.wavelet_vae import WaveletVAE
 
 __all__ = ["as_images", "as_input", "bytes_with_noise", "can_draw", "coded_numbers", "has_likelihood", "image_sides"]
@@ -15,7 +16,7 @@ __all__ = ["as_images", "as_input", "bytes_with_noise", "can_draw", "coded_numbe
 
 def has_likelihood(model: Any) -> bool:
     """Whether a network bounds the likelihood of images."""
-    if isinstance(model, WaveletVAE):
+    if isinstance(model, WaveletVAE | WaveletVideoVAE):
         return model.mode == "elbo"
     return isinstance(model, ConvVAE) and model.noise is not None
 
@@ -37,7 +38,7 @@ def coded_numbers(model: Any) -> int | None:
         height, width = (side >> model.levels for side in model.img_size)
         kept = None if model.top_k is None else model.top_k + model.in_chans * height * width
         return model.num_latents if kept is None else min(kept, model.num_latents)
-    return getattr(model, "latent_dim", None)
+    return model.num_latents if isinstance(model, WaveletVideoVAE) else getattr(model, "latent_dim", None)
 
 
 def as_input(model: Any, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -45,7 +46,7 @@ def as_input(model: Any, images: Tensor, generator: torch.Generator | None = Non
 
     Args:
         model: The network.
-        images: `(B, C, H, W)` in [0, 1].
+        images: `(B, C, H, W)`, or clips `(B, T, C, H, W)`, in [0, 1].
         generator: Where noise is drawn from, on the device of the images; the global one by default.
     """
     return bytes_with_noise(images, generator) if has_likelihood(model) else 2 * images - 1
@@ -77,7 +78,7 @@ def as_images(model: Any, outputs: Tensor) -> Tensor:
 
     Args:
         model: The network.
-        outputs: `(B, C, H, W)`, about [-1, 1].
+        outputs: `(B, C, H, W)`, or clips, about [-1, 1].
     """
     if has_likelihood(model):  # half a byte is the mean of the noise
         return ((128 * (outputs.float() + 1) - 0.5) / 255).clamp(0, 1)
