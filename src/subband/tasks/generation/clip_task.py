@@ -42,7 +42,7 @@ class VideoGenerationTask(GenerationTask):
     metrics: ClassVar[tuple[MetricInfo, ...]] = VIDEO_GENERATION_METRICS
     data_type: ClassVar[type] = VideoData
     input_axes: ClassVar[str] = "B T C H W"
-    max_samples: ClassVar[int] = 4
+    max_samples: ClassVar[int] = 8
     samples: ClassVar[str] = "clips"
     most_looked_at: ClassVar[int] = 512
 
