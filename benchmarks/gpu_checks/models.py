@@ -73,6 +73,10 @@ SMALL: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "conv_vae": ("conv_vae_s", {"img_size": 16, "widths": (8, 16), "blocks": 1, "latent_dim": 4}),
     "wavelet_vae": ("wavelet_vae_s", {**WAVELET_VAE, "refine_width": 8, "refine_blocks": 1}),
+    "wavelet_vae_video": (
+        "wavelet_vae_video_s",
+        {"num_frames": 4, "img_size": 16, "levels": 2, "time_levels": 1, "widths": (8, 8, 16), "prior_width": 8},
+    ),
     "wavelet_vae_elbo": ("wavelet_vae_e", {**WAVELET_VAE, "refine_width": 8, "refine_blocks": 1}),
 }
 
@@ -169,8 +173,9 @@ def check_restorers(setting: Setting) -> Iterator[Check]:
 
 
 def check_generators(setting: Setting) -> Iterator[Check]:
-    """Networks that generate images."""
-    return checks_of("generation", setting)
+    """Networks that generate images or clips."""
+    yield from checks_of("generation", setting)
+    yield from checks_of("video_generation", setting)
 
 
 def check_classifiers(setting: Setting) -> Iterator[Check]:

@@ -29,6 +29,12 @@ RECIPES: dict[str, dict[str, Any]] = {
         "model": {"args": {"noise_init": 0.0, "noise_param": "raw"}},
         "data": {"batch_size": 4, "args": {"num_train": 4 * STEPS, "num_val": 4, "num_test": 4}},
     },
+    "video_generation/wavelet_vae_digits": {
+        "model": {"args": {"mode": "paper", "noise_init": 0.0, "noise_param": "raw"}},
+        "loss": [{"name": "objective"}],
+        "trainer": {"monitor": "val_loss"},
+        "data": {"batch_size": 4, "args": {"num_train": 4 * STEPS, "num_val": 4, "num_test": 4}},
+    },
     "restoration/estrnn_s": BLURRED,
     "restoration/vd_diff_s": BLURRED,
     "restoration/ftdeblur_s": BLURRED,
@@ -44,7 +50,14 @@ VARIANTS: dict[str, dict[str, Any]] = {"float32": {}, "bf16": {"precision": "bf1
 def recipe_of(name: str, device: str, trainer: dict[str, Any]) -> RecipeConfig:
     """A recipe for one epoch; of several stages the first, since later ones draw noise, which no two devices share."""
     fixed = {"log_every_steps": 1, "device": device, "tensorboard": False}
-    recipe = load_recipe(name, {**RECIPES[name], "optim": {"warmup_epochs": 0.0}, "trainer": {**fixed, **trainer}})
+    recipe = load_recipe(
+        name,
+        {
+            **RECIPES[name],
+            "optim": {"warmup_epochs": 0.0},
+            "trainer": {**RECIPES[name].get("trainer", {}), **fixed, **trainer},
+        },
+    )
     first = next(iter(stage_recipes(recipe).values()))
     return replace(first, trainer=replace(first.trainer, epochs=1))
 
@@ -85,7 +98,7 @@ def compare(name: str, variant: str, setting: Setting, expected: dict[str, list[
 
 
 def checks(setting: Setting) -> Iterator[Check]:
-    """Video prediction, classification and generation."""
+    """Video prediction, classification and generation of images and clips."""
     return checks_of([name for name in RECIPES if name not in RESTORERS], setting)
 
 

@@ -14,10 +14,10 @@ from subband.metrics.descriptors import (
     MetricInfo,
     describe_metrics,
 )
-from subband.metrics.generation_descriptors import GENERATION_METRICS
+from subband.metrics.generation_descriptors import GENERATION_METRICS, VIDEO_GENERATION_METRICS
 
 TABLES = {"video": VIDEO_METRICS, "classification": CLASSIFICATION_METRICS, "restoration": RESTORATION_METRICS}
-TABLES |= {"generation": GENERATION_METRICS}
+TABLES |= {"generation": GENERATION_METRICS, "video_generation": VIDEO_GENERATION_METRICS}
 
 
 def info(**changes: object) -> MetricInfo:
@@ -66,6 +66,7 @@ def test_logged_metrics() -> None:
         "classification": ["top1", "top5"],
         "restoration": ["psnr", "psnr_gain", "ssim"],
         "generation": ["psnr", "mse", "rate", "bits_per_dim"],
+        "video_generation": ["psnr", "mse", "rate", "bits_per_dim"],
     }
 
 

@@ -116,7 +116,7 @@ def check_names(recipe: RecipeConfig) -> None:
     assert set(recipe.model.args) <= set(builder.parameters)
     if recipe.task == "classification":
         loss_options(recipe.loss)
-    elif recipe.task == "generation":
+    elif recipe.task in ("generation", "video_generation"):
         for stage in stage_recipes(recipe).values():
             objective_options(stage.loss)
     elif recipe.task == "restoration":
@@ -132,7 +132,8 @@ def check_names(recipe: RecipeConfig) -> None:
 
 
 @pytest.mark.parametrize(
-    ("task", "count"), [("classification", 30), ("generation", 10), ("restoration", 6), ("video_prediction", 30)]
+    ("task", "count"),
+    [("classification", 30), ("generation", 10), ("restoration", 6), ("video_generation", 0), ("video_prediction", 30)],
 )
 def test_recipes_parse_and_name_what_exists(task, count):
     names = [name for name in RECIPES if name.startswith(f"{task}/")]
@@ -269,6 +270,14 @@ def small_predictor(recipe: RecipeConfig) -> None:
     recipe.drop_path.cutoff_epochs = 0
 
 
+def small_clip_generator(recipe: RecipeConfig) -> None:
+    """Shrink the network to a few channels, and train on four moving digits."""
+    recipe.model.args = {**recipe.model.args, "levels": 2, "time_levels": 2, "widths": [8, 8, 8], "prior_width": 8}
+    recipe.data.batch_size = 2
+    recipe.data.args = {"in_frames": 2, "out_frames": 2, "img_size": 16, "sprite_size": 8}
+    recipe.data.args |= {"num_train": 4, "num_val": 2, "num_test": 2}
+
+
 def small_restorer(recipe: RecipeConfig) -> None:
     """Shrink the network of every stage to a few channels, and train on four clips of five frames."""
     small = next(args for prefix, args in SMALL_RESTORERS.items() if recipe.model.name.startswith(prefix))
@@ -303,6 +312,7 @@ def test_one_recipe_of_each_signature_trains_two_steps(name, tmp_path, pictures)
         "classification": (functools.partial(small_classifier, pictures=pictures), "cross_entropy"),
         "generation": (small_generator, "fwd" if recipe.model.name == "wavelet_diffusion" else "mse"),
         "restoration": (small_restorer, "psnr"),
+        "video_generation": (small_clip_generator, "mse"),
         "video_prediction": (small_predictor, "mse"),
     }[recipe.task]
     shrink(recipe)

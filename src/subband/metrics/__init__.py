@@ -16,7 +16,7 @@ from subband.metrics.descriptors import (
     MetricInfo,
     describe_metrics,
 )
-from subband.metrics.generation_descriptors import GENERATION_METRICS
+from subband.metrics.generation_descriptors import GENERATION_METRICS, VIDEO_GENERATION_METRICS
 from subband.metrics.image import (
     combine_channels,
     denormalize,
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from subband.metrics.inception import InceptionDistances, InceptionFeatures, kernel_distance
     from subband.metrics.restoration import RestorationMetrics
     from subband.metrics.spectrum import SubbandEnergy, subband_energy
+    from subband.metrics.temporal import TemporalError
     from subband.metrics.video import (
         FrameLPIPS,
         FrameMAE,
@@ -86,7 +87,9 @@ __all__ = [
     "ReconstructionScores",
     "RestorationMetrics",
     "SubbandEnergy",
+    "TemporalError",
     "TopAccuracy",
+    "VIDEO_GENERATION_METRICS",
     "VIDEO_METRICS",
     "VideoPredictionMetrics",
     "WaveletStatisticsDistance",
@@ -124,6 +127,7 @@ _NEED_TORCHMETRICS = {
     "subband.metrics.inception": ("InceptionDistances", "InceptionFeatures", "kernel_distance"),
     "subband.metrics.restoration": ("RestorationMetrics",),
     "subband.metrics.spectrum": ("SubbandEnergy", "subband_energy"),
+    "subband.metrics.temporal": ("TemporalError",),
     "subband.metrics.video": (
         "FrameLPIPS",
         "FrameMAE",

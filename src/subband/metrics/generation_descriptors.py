@@ -1,11 +1,13 @@
 """What the scores of image generation mean."""
 
+from dataclasses import replace
+
 from subband.metrics.descriptors import LPIPS_NEEDS, MetricInfo
 
-__all__ = ["GENERATION_METRICS", "INCEPTION_METRICS"]
+__all__ = ["GENERATION_METRICS", "VIDEO_GENERATION_METRICS"]
 
 _INCEPTION_NEEDS = "evaluation.inception_weights and the package torch-fidelity"
-INCEPTION_METRICS = (
+_INCEPTION_METRICS = (
     MetricInfo(
         key="fid",
         heading="FID",
@@ -165,5 +167,52 @@ GENERATION_METRICS = (
         definition="learned perceptual distance with AlexNet features; needs weights that are not part of the package.",
         needs=LPIPS_NEEDS,
     ),
-    *INCEPTION_METRICS,
+    *_INCEPTION_METRICS,
+)
+
+_BY_KEY = {item.key: item for item in GENERATION_METRICS}
+VIDEO_GENERATION_METRICS = (
+    replace(
+        _BY_KEY["psnr"],
+        definition="10 log₁₀(1 / mean squared error) of every reconstructed frame in dB, clipped to [0, 1], averaged "
+        "over frames and clips.",
+    ),
+    replace(
+        _BY_KEY["ssim"],
+        definition="structural similarity of every reconstructed frame, 11 × 11 Gaussian window, data range 1, clipped "
+        "to [0, 1], averaged over frames, channels and clips; 1 is identity.",
+    ),
+    _BY_KEY["mse"],
+    MetricInfo(
+        key="mse_time",
+        heading="MSE in time",
+        title="Squared error of changes in time",
+        decimals=5,
+        higher_is_better=False,
+        definition="squared error of what a Haar transform along time tells of the changes between two frames, clipped "
+        "to [0, 1], averaged over pixels and pairs of frames; above MSE where a reconstruction flickers or blurs "
+        "motion.",
+    ),
+    *(_BY_KEY[key] for key in ("coded", "rate", "bits_per_dim")),
+    replace(
+        _BY_KEY["fwd"],
+        definition="Fréchet distance of the Haar packets of the frames of as many drawn clips as there are test clips, "
+        "averaged over packets; it does not see motion. To be read beside that of two halves of the test set, the row "
+        "“real”.",
+    ),
+    replace(
+        _BY_KEY["wsd"],
+        definition="Fréchet distance of log energies of Haar bands and of thumbnails of single frames, in standard "
+        "deviations of the test frames; no FID, and it does not see motion.",
+    ),
+    *(_BY_KEY[key] for key in ("mse_signed", "mse_noisy", "lpips")),
+    MetricInfo(
+        key="fvd",
+        heading="FVD",
+        title="Fréchet video distance",
+        decimals=1,
+        higher_is_better=False,
+        definition="Fréchet distance of I3D features of drawn clips.",
+        needs="an I3D network, which the package neither has nor reads",
+    ),
 )

@@ -59,6 +59,15 @@ SMALL: dict[str, dict[str, Any]] = {
     "Identity": {},
     "DCTMobileNetV2": {"img_size": 64, "num_classes": 3},
     "WaveletVAE": WAVELET_VAE,
+    "WaveletVideoVAE": {
+        "num_frames": 2,
+        "img_size": 8,
+        "levels": 1,
+        "time_levels": 1,
+        "widths": (8, 8),
+        "prior_width": 8,
+        "prior_blocks": 1,
+    },
     "WaveletDiffusion": {"img_size": 16, "base_dims": [32], "multipliers": [[1]], "attention": [[]]},
     # The two names differ in width and in what is minimized; both are tried with the likelihood.
     "ConvVAE": {"img_size": 16, "widths": (8, 16), "blocks": 1, "latent_dim": 4, "objective": "elbo"},

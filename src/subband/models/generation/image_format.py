@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from subband.models.generation.conv_vae import ConvVAE
+from subband.models.generation.video_vae import WaveletVideoVAE
 from subband.models.generation.wavelet_vae import WaveletVAE
 
 __all__ = ["as_images", "centered_input", "has_likelihood", "image_sides", "noise_in_network"]
@@ -14,7 +15,7 @@ __all__ = ["as_images", "centered_input", "has_likelihood", "image_sides", "nois
 
 def has_likelihood(model: Any) -> bool:
     """Whether a network bounds the likelihood of images."""
-    if isinstance(model, WaveletVAE):
+    if isinstance(model, WaveletVAE | WaveletVideoVAE):
         return model.mode == "elbo"
     return isinstance(model, ConvVAE) and model.noise is not None
 
@@ -40,7 +41,7 @@ def as_images(model: Any, outputs: Tensor) -> Tensor:
 
     Args:
         model: The network.
-        outputs: `(B, C, H, W)`, about [-1, 1].
+        outputs: `(B, C, H, W)`, or clips, about [-1, 1].
     """
     if has_likelihood(model):  # half a byte is the mean of the noise
         return ((128 * (outputs.float() + 1) - 0.5) / 255).clamp(0, 1)

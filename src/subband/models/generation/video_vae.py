@@ -275,18 +275,26 @@ class WaveletVideoVAE(nn.Module):
         Raises:
             ValueError: If the mode is `paper`, which counts in fixed units, or there are no clips.
         """
-        prior, device = self._prior(), self.units.approx.device
-        pyramids = [self.transform.analyze(clips.to(device)) for clips in loader]
-        if not pyramids:
+        prior, axes = self._prior(), (0, 2, 3, 4)
+        approximations, count = list[Tensor](), 0
+        moments: list[Any] = [0.0] * self.levels  # of every level: mean, mean square, mean magnitude
+        for clips in loader:
+            pyramid = self.transform.analyze(clips.to(self.units.approx.device))
+            approximations.append(pyramid.approx)
+            for place, band in enumerate(detail.double() for detail in pyramid.details):
+                found = torch.stack([values.mean(axes) for values in (band, band.square(), band.abs())])
+                moments[place] = moments[place] + len(clips) * found
+            count += len(clips)
+        if not count:
             raise ValueError("the loader gave no clips.")
-        approx, *details = (
-            torch.cat(bands).double() for bands in zip(*(pyramid.bands for pyramid in pyramids), strict=True)
-        )
-        axes = (0, 2, 3, 4)
-        spread = [band.std(axes, correction=0).clamp(min=SMALLEST_UNIT) for band in details]
+        approx = torch.cat(approximations).double()
+        means, squares, magnitudes = zip(*((total / count).unbind(0) for total in moments), strict=True)
+        spread = [
+            (square - mean.square()).clamp(min=SMALLEST_UNIT**2).sqrt()
+            for square, mean in zip(squares, means, strict=True)
+        ]
         for units in (self.units, prior.units):
             units.set(approx.std(axes, correction=0).clamp(min=SMALLEST_UNIT * self.transform.unit), spread)
-        magnitudes = [band.abs().mean(axes) for band in details]
         prior.fit(approx, magnitudes)
         assert isinstance(self.objective, BoundObjective)
         limit = LAPLACE_BELOW * self.objective.noise().item()

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from subband.models.generation.image_format import as_images, has_likelihood, image_sides
+from subband.models.generation.video_vae import WaveletVideoVAE
 from subband.models.generation.wavelet_vae import WaveletVAE
 
 __all__ = ["as_images", "as_input", "bytes_with_noise", "can_draw", "coded_numbers", "has_likelihood", "image_sides"]
@@ -26,7 +27,7 @@ def coded_numbers(model: Any) -> int | None:
         height, width = (side >> model.levels for side in model.img_size)
         kept = None if model.top_k is None else model.top_k + model.in_chans * height * width
         return model.num_latents if kept is None else min(kept, model.num_latents)
-    return getattr(model, "latent_dim", None)
+    return model.num_latents if isinstance(model, WaveletVideoVAE) else getattr(model, "latent_dim", None)
 
 
 def as_input(model: Any, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -34,7 +35,7 @@ def as_input(model: Any, images: Tensor, generator: torch.Generator | None = Non
 
     Args:
         model: The network.
-        images: `(B, C, H, W)` in [0, 1].
+        images: `(B, C, H, W)`, or clips `(B, T, C, H, W)`, in [0, 1].
         generator: Where noise is drawn from, on the device of the images; the global one by default.
     """
     return bytes_with_noise(images, generator) if has_likelihood(model) else 2 * images - 1

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from subband.data.images.unlabelled import UnlabelledSpec
 from subband.data.spec import ClipSpec
+from subband.metrics.descriptors import MetricInfo
 from subband.metrics.generation import FrechetWaveletDistance, ReconstructionScores, WaveletStatisticsDistance
 from subband.metrics.generation_descriptors import GENERATION_METRICS
 from subband.metrics.video import FrameLPIPS
@@ -50,6 +51,9 @@ class ReconstructionRow:
         newest: Reconstructions of the newest batch, None for a network that only draws.
     """
 
+    metrics: ClassVar[tuple[MetricInfo, ...]] = GENERATION_METRICS
+    """What `compute` gives."""
+
     def __init__(self, model: Any, spec: UnlabelledSpec, lpips_weights: str | None, device: torch.device) -> None:
         self.model, self.count = model, math.prod(spec.shape)
         self.is_trained = any(True for _ in model.parameters())
@@ -71,14 +75,18 @@ class ReconstructionRow:
             self._add_bound(images, generator)
         outputs = self.model.reconstruct(as_input(self.model, images, generator) if self.is_trained else images)
         self.newest = as_images(self.model, outputs) if self.is_trained else outputs.clamp(0, 1)
-        self._fit.update(self.newest, images)
+        self._score(self.newest, images)
+
+    def _score(self, recon: Tensor, images: Tensor) -> None:
+        """Compare reconstructed images `(B, C, H, W)` with the images themselves."""
+        self._fit.update(recon, images)
         if self._lpips is not None:
-            self._lpips.update(self.newest[:, None], images[:, None])
+            self._lpips.update(recon[:, None], images[:, None])
 
     def _add_bound(self, images: Tensor, generator: torch.Generator) -> None:
         """Add what the network says of its own loss: rate and bits, and the error of noisy reconstructions."""
         output = self.model(as_input(self.model, images, generator), generator=generator)
-        errors = (as_images(self.model, output.recon) - images).square().mean((1, 2, 3))
+        errors = (as_images(self.model, output.recon) - images).square().flatten(1).mean(1)
         self._add("mse_noisy", errors.double().sum().item())
         for name in ("rate", "bits_per_dim"):
             if name in output.parts:
@@ -96,7 +104,7 @@ class ReconstructionRow:
             found["coded"] = None if own is None else own / self.count
         if self._lpips is not None and self._images:
             found["lpips"] = self._lpips.compute().item()
-        return {item.key: found.get(item.key) for item in GENERATION_METRICS}
+        return {item.key: found.get(item.key) for item in self.metrics}
 
 
 class DrawnScores:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from subband.config import LossTerm, RecipeConfig
-from subband.data.images.unlabelled import UnlabelledData, UnlabelledSpec
+from subband.data.images.unlabelled import UnlabelledData
 from subband.data.loader import SampleLoader
 from subband.metrics.descriptors import MetricInfo
 from subband.metrics.generation_descriptors import GENERATION_METRICS
@@ -19,6 +19,7 @@ from subband.metrics.image import psnr
 from subband.models.arguments import Inputs
 from subband.models.checkpoint import load_model
 from subband.models.generation.objectives import BoundObjective
+from subband.models.generation.video_vae import WaveletVideoVAE
 from subband.models.generation.wavelet_diffusion import WaveletDiffusion
 from subband.models.generation.wavelet_vae import WaveletVAE
 from subband.models.registry import create_model, model_spec
@@ -31,7 +32,6 @@ from subband.visual.report.generation import REPORT
 from subband.visual.report.task_report import TaskReport
 
 _FIRST_WEIGHT = 0.01  # of the divergence where it is warmed up
-_MOST_LOOKED_AT = 4096  # training images by which coefficients are measured before the first step
 _AT_ONCE = 64
 
 
@@ -64,12 +64,16 @@ class GenerationTask(Task):
     data_type: ClassVar[type] = UnlabelledData
     input_axes: ClassVar[str] = "B C H W"
     max_samples: ClassVar[int] = 64
+    samples: ClassVar[str] = "images"
+    """What a network draws, in one word."""
+    most_looked_at: ClassVar[int] = 4096
+    """Training samples by which coefficients are measured before the first step."""
 
-    def __init__(self, recipe: RecipeConfig, model: nn.Module, spec: UnlabelledSpec) -> None:
+    def __init__(self, recipe: RecipeConfig, model: nn.Module, spec: Any) -> None:
         super().__init__(recipe, model, spec)
-        made_for = (model.in_chans, *image_sides(model))
-        if made_for != spec.shape:
-            raise ValueError(f"{recipe.model.name} is made for images {made_for}, the data has {spec.shape}.")
+        made_for, given = self.shapes(model, spec)
+        if made_for != given:
+            raise ValueError(f"{recipe.model.name} is made for {self.samples} {made_for}, the data has {given}.")
         self.is_second_stage = isinstance(model, WaveletVAE) and model.diffusion is not None
         if self.is_second_stage:  # so that processes that train together do not wait for other gradients
             model.requires_grad_(False)
@@ -83,12 +87,28 @@ class GenerationTask(Task):
             )
 
     @staticmethod
-    def collate(samples: Sequence[Any]) -> Tensor:
+    def shapes(model: Any, spec: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The shape of what a network is made for, and of what the data has."""
+        return (model.in_chans, *image_sides(model)), spec.shape
+
+    @staticmethod
+    def shape_args(spec: Any) -> dict[str, Any]:
+        """The arguments of a network that follow the data unless the recipe says."""
+        side = spec.height if spec.height == spec.width else (spec.height, spec.width)
+        return {"in_chans": spec.channels, "img_size": side}
+
+    @staticmethod
+    def seen(batch: Any) -> Tensor:
+        """What the network is given of a batch, in [0, 1]; here all of it."""
+        return batch
+
+    @staticmethod
+    def collate(samples: Sequence[Any]) -> Any:
         """Images `(B, C, H, W)`."""
         return torch.stack(list(samples))
 
     @staticmethod
-    def batch_size(batch: Tensor) -> int:
+    def batch_size(batch: Any) -> int:
         """Number of images in a batch."""
         return len(batch)
 
@@ -98,7 +118,7 @@ class GenerationTask(Task):
         return f"{facts['images']} images, {facts['width']} x {facts['height']} pixels"
 
     @classmethod
-    def build_model(cls, recipe: RecipeConfig, spec: UnlabelledSpec) -> nn.Module:
+    def build_model(cls, recipe: RecipeConfig, spec: Any) -> nn.Module:
         """Network named by the recipe; channels and size follow the data unless the recipe says.
 
         Raises:
@@ -108,9 +128,7 @@ class GenerationTask(Task):
         if model_spec(name).task != recipe.task:
             raise ValueError(f"model {name!r} is for {model_spec(name).task}, the recipe for {recipe.task}.")
         args = {key: tuple(value) if isinstance(value, list) else value for key, value in recipe.model.args.items()}
-        args.setdefault("in_chans", spec.channels)
-        args.setdefault("img_size", spec.height if spec.height == spec.width else (spec.height, spec.width))
-        return create_model(name, **args)
+        return create_model(name, **{**cls.shape_args(spec), **args})
 
     @staticmethod
     def start_stage(model: nn.Module, previous: nn.Module) -> None:
@@ -134,11 +152,11 @@ class GenerationTask(Task):
         return model.example_input(batch=batch, height=height, width=width)
 
     @staticmethod
-    def baselines(spec: UnlabelledSpec) -> dict[str, nn.Module]:
+    def baselines(spec: Any) -> dict[str, nn.Module]:
         """What the wavelet transform alone makes of a part of its coefficients."""
         return pyramid_baselines(spec.height, spec.width)
 
-    def prepare(self, data: UnlabelledData) -> None:
+    def prepare(self, data: Any) -> None:
         """Measure the coefficients of training images, and begin with a small weight of the divergence.
 
         Raises:
@@ -149,18 +167,18 @@ class GenerationTask(Task):
                 "prior='diffusion' is trained on what a trained autoencoder codes: name its run in model.weights, or "
                 "train it in a stage before."
             )
-        is_bound = isinstance(self.model, WaveletVAE) and has_likelihood(self.model)
+        is_bound = isinstance(self.model, WaveletVAE | WaveletVideoVAE) and has_likelihood(self.model)
         if not (is_bound or isinstance(self.model, WaveletDiffusion)):
             return
-        self.model.calibrate(_inputs(self.model, data, self.recipe))
+        self.model.calibrate(self._inputs(data))
         objective = self._steered()
         if self.options.warmup_steps and objective is not None:
             objective.beta.fill_(_FIRST_WEIGHT)
 
-    def prepare_trained(self, data: UnlabelledData) -> None:
+    def prepare_trained(self, data: Any) -> None:
         """Measure what a trained autoencoder codes of training images."""
         if self.is_second_stage:
-            self.model.calibrate_diffusion(_inputs(self.model, data, self.recipe))
+            self.model.calibrate_diffusion(self._inputs(data))
 
     def parts(self) -> dict[str, nn.Module]:
         """Everything, or in a second stage the diffusion."""
@@ -171,9 +189,9 @@ class GenerationTask(Task):
         for network in (self.model.encoder, self.model.diffusion) if self.is_second_stage else (self.model,):
             network.compile()
 
-    def losses(self, batch: Tensor, part: str) -> Losses:
+    def losses(self, batch: Any, part: str) -> Losses:
         """The network's own loss, and its parts for the log."""
-        inputs = as_input(self.model, batch)
+        inputs = as_input(self.model, self.seen(batch))
         output = self.model.diffuse(inputs) if self.is_second_stage else self.model(inputs)
         objective = self._steered()
         if objective is not None:
@@ -184,10 +202,11 @@ class GenerationTask(Task):
                 objective.beta.add_((1 - _FIRST_WEIGHT) / self.options.warmup_steps).clamp_(max=1)
         return Losses({"objective": self.options.weight * output.loss}, output.parts)
 
-    def validate(self, batch: Tensor) -> dict[str, Tensor]:
+    def validate(self, batch: Any) -> dict[str, Tensor]:
         """The loss, its rate and bits, and the error of reconstructions, always with the same noise."""
-        generator = torch.Generator(batch.device).manual_seed(0)
-        inputs = as_input(self.model, batch, generator)
+        true = self.seen(batch)
+        generator = torch.Generator(true.device).manual_seed(0)
+        inputs = as_input(self.model, true, generator)
         if self.is_second_stage:
             return {"loss": self.model.diffuse(inputs, generator=generator).loss}
         output = self.model(inputs, generator=generator)
@@ -195,8 +214,26 @@ class GenerationTask(Task):
             return {"loss": output.loss}
         images = as_images(self.model, self.model.reconstruct(inputs))
         said = {name: output.parts[name] for name in ("rate", "bits_per_dim") if name in output.parts}
-        errors = {"mse": (images - batch).square().mean(), "psnr": psnr(images, batch).mean()}
+        errors = {"mse": (images - true).square().mean(), "psnr": psnr(images, true).mean()}
         return {"loss": output.loss, **errors, **said}
+
+    def _inputs(self, data: Any) -> Iterator[Tensor]:
+        """Batches of training samples as the network sees them, the same in every process."""
+        count = min(_AT_ONCE, len(data.train))
+        loader = SampleLoader(
+            data.train,
+            count,
+            shuffle=True,
+            drop_last=True,
+            seed=self.recipe.seed,
+            num_workers=self.recipe.data.num_workers,
+            collate=self.collate,
+            rank=0,
+            world_size=1,
+        )
+        generator = torch.Generator().manual_seed(self.recipe.seed)
+        for batch in itertools.islice(loader, -(-self.most_looked_at // count)):
+            yield as_input(self.model, self.seen(batch), generator)
 
     def _steered(self) -> BoundObjective | None:
         """What holds the weight of the divergence, if it can change."""
@@ -205,9 +242,7 @@ class GenerationTask(Task):
 
     @staticmethod
     @torch.inference_mode()
-    def evaluate(
-        recipe: RecipeConfig, models: dict[str, Any], data: UnlabelledData, device: torch.device
-    ) -> Evaluation:
+    def evaluate(recipe: RecipeConfig, models: dict[str, Any], data: Any, device: torch.device) -> Evaluation:
         """Scores of networks and of the wavelet transform alone on the test set, with images to look at."""
         return evaluate(recipe, models, data, device)
 
@@ -262,22 +297,3 @@ def objective_options(terms: list[LossTerm]) -> ObjectiveOptions:
             f"warmup_steps of objective must be a whole number and not negative, got {options.warmup_steps}."
         )
     return options
-
-
-def _inputs(model: nn.Module, data: UnlabelledData, recipe: RecipeConfig) -> Iterator[Tensor]:
-    """Batches of training images as the network sees them, the same in every process."""
-    count = min(_AT_ONCE, len(data.train))
-    loader = SampleLoader(
-        data.train,
-        count,
-        shuffle=True,
-        drop_last=True,
-        seed=recipe.seed,
-        num_workers=recipe.data.num_workers,
-        collate=torch.stack,  # type: ignore[arg-type]
-        rank=0,
-        world_size=1,
-    )
-    generator = torch.Generator().manual_seed(recipe.seed)
-    for images in itertools.islice(loader, -(-_MOST_LOOKED_AT // count)):
-        yield as_input(model, images, generator)

@@ -19,15 +19,21 @@ from subband.visual.report.task_report import Styles, TaskReport, data_name
 _ALL = 0.999  # share of the numbers of an image from which on a code is no code
 
 
-def _verdict(runs: Sequence[Run], rows: Sequence[Row]) -> str:
-    """Every model's reconstructions beside those of the wavelet transform from no more numbers."""
+def reconstruction_verdict(runs: Sequence[Run], rows: Sequence[Row], what: str = "an image") -> str:
+    """Every model's reconstructions beside those of the wavelet transform from no more numbers.
+
+    Args:
+        runs: Make no difference here.
+        rows: Models and baselines.
+        what: What is reconstructed, for the message.
+    """
     found = []
     for row in rows:
         own, share = (row.facts["metrics"].get(key) for key in ("psnr", "coded"))
         if row.is_baseline or own is None or share is None:
             continue
         if share > _ALL:
-            found.append(f"{row.label} codes as many numbers as an image has, so its reconstructions say nothing")
+            found.append(f"{row.label} codes as many numbers as {what} has, so its reconstructions say nothing")
             continue
         bars = [
             other.facts["metrics"]["psnr"]
@@ -89,7 +95,7 @@ def _sections(runs: Sequence[Run], rows: Sequence[Row], styles: Styles) -> list[
 REPORT = TaskReport(
     name="image generation",
     lead="What networks draw, how well they reconstruct from how many numbers, and which coefficients they see.",
-    verdict=_verdict,
+    verdict=reconstruction_verdict,
     facts=_facts,
     sections=_sections,
 )

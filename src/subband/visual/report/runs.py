@@ -45,7 +45,7 @@ class Samples:
         targets: Clips `(N, T', C, H, W)`, uint8, or classes `(N,)`.
         predictions: By label: clips shaped as `targets`, or probabilities `(N, K)`.
         mistakes: By label: images that this model gets wrong, with its probabilities.
-        drawn: By label: images `(N, C, H, W)` that this model has drawn, uint8.
+        drawn: By label: images `(N, C, H, W)`, or clips, that this model has drawn, uint8.
         maps: By label: the coefficients of the first image as a picture, `(1, 3, H, W)` uint8.
     """
 
@@ -191,23 +191,25 @@ def _read_samples(path: Path, task: str, labels: dict[str, str]) -> Samples | No
             stored = {key: arrays[key][:most] for key in arrays}
         if not stored:  # evaluation.num_samples was 0
             return None
-        samples = _checked(task, stored["inputs"], stored["targets"], stored, "prediction/{}", labels)
+        inputs, targets = stored["inputs"], stored["targets"]
+        samples = _checked(task, inputs, targets, stored, "prediction/{}", labels)
         for name, label in labels.items():
             if f"mistakes/{name}/inputs" in stored:
-                inputs, targets = (stored[f"mistakes/{name}/{key}"] for key in ("inputs", "targets"))
+                wrong = [stored[f"mistakes/{name}/{key}"] for key in ("inputs", "targets")]
                 pattern = "mistakes/{}/prediction"
-                samples.mistakes[label] = _checked(task, inputs, targets, stored, pattern, {name: label})
-            for kind, shown in (("drawn", samples.drawn), ("maps", samples.maps)):
+                samples.mistakes[label] = _checked(task, *wrong, stored, pattern, {name: label})
+            for kind, shown, axes in (("drawn", samples.drawn, inputs.ndim), ("maps", samples.maps, 4)):
                 if (array := stored.get(f"{kind}/{name}")) is not None:
-                    shown[label] = _as_pictures(array)
+                    shown[label] = _as_pictures(array, axes)
     except (ValueError, LookupError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{path} cannot be read: {error}.") from error
     return samples
 
 
-def _as_pictures(array: np.ndarray) -> np.ndarray:
-    if array.ndim != 4 or array.shape[1] not in (1, 3) or array.dtype != np.uint8:
-        raise ValueError("drawn images must be (N, C, H, W) uint8 with C = 1 or 3")
+def _as_pictures(array: np.ndarray, axes: int) -> np.ndarray:
+    if array.ndim != axes or array.shape[-3] not in (1, 3) or array.dtype != np.uint8:
+        shape = "(N, C, H, W)" if axes == 4 else "(N, T, C, H, W)"
+        raise ValueError(f"drawn images must be {shape} uint8 with C = 1 or 3")
     return array
 
 
