@@ -39,10 +39,15 @@ def add_network_arguments(parser: ArgumentParser, *, default: str | None = None,
     parser.add_argument("--device", type=str, default="auto", help="auto, cpu, cuda or mps.")
 
 
-def add_coder_arguments(parser: ArgumentParser) -> None:
-    """Add the options that `open_coder` reads: `--model`, `--device`, `--wavelet` and `--levels`."""
+def add_coder_arguments(parser: ArgumentParser, wavelet: str = "haar") -> None:
+    """Add the options that `open_coder` reads: `--model`, `--device`, `--wavelet` and `--levels`.
+
+    Args:
+        parser: Gets the options.
+        wavelet: Default of the plain pyramid.
+    """
     add_network_arguments(parser, otherwise="the plain wavelet pyramid if not given")
-    parser.add_argument("--wavelet", type=str, default="haar", help="PyWavelets name, for the plain pyramid.")
+    parser.add_argument("--wavelet", type=str, default=wavelet, help="PyWavelets name, for the plain pyramid.")
     parser.add_argument("--levels", type=int, default=3, help="Levels of the plain pyramid.")
 
 

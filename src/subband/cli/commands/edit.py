@@ -49,7 +49,7 @@ OPTION_RULES = (
 def add_arguments(parser: ArgumentParser) -> None:
     """Options of the command."""
     parser.add_argument("photo", type=str, help="Photograph.")
-    add_coder_arguments(parser)
+    add_coder_arguments(parser, wavelet="sym4")  # smoother than Haar, whose blocks edits show
     parser.add_argument(
         "--smooth-background",
         type=str,

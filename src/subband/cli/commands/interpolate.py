@@ -68,12 +68,11 @@ def run(args: Namespace) -> None:
     rows |= _walks(coder, first, second, args.num)
     folder.mkdir(exist_ok=True)
     digits = max(len(str(args.num)), 2)
-    for way, images in rows.items():
-        for number, image in enumerate(images, 1):
+    for way, row in rows.items():
+        for number, image in enumerate(row, 1):
             write_image(folder / f"{way}_{number:0{digits}}.png", image, overwrite=True)
-    grid = image_grid(
-        (255 * torch.stack([image for row in rows.values() for image in row])).round().byte().numpy(), args.num
-    )
+    images = torch.stack([image for row in rows.values() for image in row])
+    grid = image_grid((255 * images).round().byte().numpy(), args.num)
     write_image(folder / "grid.png", torch.from_numpy(grid).movedim(-1, 0) / 255, overwrite=True)
     print(f"rows of the grid: {', '.join(rows)}; wrote {shown(Path(folder) / 'grid.png')} and each image alone")
 
