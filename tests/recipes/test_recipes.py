@@ -44,8 +44,10 @@ SMALL = {
     "wast": {"encoder_dim": 4, "block_list": [1, 1, 1], "large_kernel": [5, 3], "mlp_ratio": 1.0},
 }
 SMALL_RESTORERS = {
+    "basicvsr_pp": {"channels": 8, "blocks": 1, "groups": 2},
     "estrnn": {"n_features": 2, "n_blocks": 1},
     "ftdeblur": {"channels": 4, "n_feat": 1, "n_rec": 1, "groups": 2},
+    "mfpi": {"channels": 8, "blocks": 1, "rec_blocks": 1, "groups": 2},
     "motion_unet": {"dims": [4, 8], "depth": 1},
     "residual_unet": {"dims": [4, 8], "depth": 1},
     "vd_diff": {"num_feat": 4, "propagation_blocks": 1, "num_blocks": [1, 1], "heads": [1, 2], "prior_feat": 2},
@@ -278,7 +280,18 @@ def small_clip_generator(recipe: RecipeConfig) -> None:
     recipe.data.args |= {"num_train": 4, "num_val": 2, "num_test": 2}
 
 
-def small_restorer(recipe: RecipeConfig) -> None:
+@pytest.fixture(scope="module")
+def gray_videos(tmp_path_factory):
+    """Three folders of four gray frames."""
+    folder = tmp_path_factory.mktemp("videos")
+    for number in range(12):
+        place = folder / f"video{number // 4}"
+        place.mkdir(exist_ok=True)
+        write_image(place / f"{number}.png", torch.full((3, 32, 32), 0.5))
+    return folder
+
+
+def small_restorer(recipe: RecipeConfig, gray_videos: Path) -> None:
     """Shrink the network of every stage to a few channels, and train on four clips of five frames."""
     small = next(args for prefix, args in SMALL_RESTORERS.items() if recipe.model.name.startswith(prefix))
     for model in (recipe.model, *(stage.settings.get("model") for stage in recipe.stages)):
@@ -288,8 +301,11 @@ def small_restorer(recipe: RecipeConfig) -> None:
             model.args = {**model.args, **small}
     for stage in recipe.stages:
         stage.settings.setdefault("trainer", {})["epochs"] = 1
-    recipe.data.name, recipe.data.batch_size = "blurred_photos", 2
-    recipe.data.args = {"frames": 5, "img_size": 32, "num_train": 4, "num_val": 2, "num_test": 2}
+    recipe.data.batch_size, counts = 2, {"num_train": 4, "num_val": 2, "num_test": 2}
+    if recipe.data.name == "downscaled_videos":
+        recipe.data.args = {"path": str(gray_videos), "frames": 3, "img_size": 8, **counts}
+    else:
+        recipe.data.name, recipe.data.args = "blurred_photos", {"frames": 5, "img_size": 32, **counts}
     recipe.evaluation.batch_size = None
 
 
@@ -306,12 +322,12 @@ def small_generator(recipe: RecipeConfig) -> None:
 
 
 @pytest.mark.parametrize("name", TRAINED)
-def test_one_recipe_of_each_signature_trains_two_steps(name, tmp_path, pictures):
+def test_one_recipe_of_each_signature_trains_two_steps(name, tmp_path, pictures, gray_videos):
     recipe = load_recipe(name)
     shrink, metric = {
         "classification": (functools.partial(small_classifier, pictures=pictures), "cross_entropy"),
         "generation": (small_generator, "fwd" if recipe.model.name == "wavelet_diffusion" else "mse"),
-        "restoration": (small_restorer, "psnr"),
+        "restoration": (functools.partial(small_restorer, gray_videos=gray_videos), "psnr"),
         "video_generation": (small_clip_generator, "mse"),
         "video_prediction": (small_predictor, "mse"),
     }[recipe.task]

@@ -336,6 +336,8 @@ def test_lpips_is_printed_where_there_are_weights(tmp_path, capsys):
         ({"loss": [{"name": "prior", "args": {"esp": 1.0}}]}, "loss 'prior' has no argument 'esp'; it takes eps, rest"),
         ({"loss": [{"name": "harm", "args": {"eps": -1.0}}]}, "eps of loss 'harm' must be a positive number, got -1"),
         ({"loss": [{"name": "harm", "args": {"k": 2}}]}, "loss 'harm' has no argument 'k'; it takes eps"),
+        ({"loss": [{"name": "privilege"}]}, "loss 'privilege' is for MFPI with its teacher, not for ResidualUNet"),
+        ({"loss": [{"name": "privilege", "args": {"told": 2}}]}, "told must lie within 0 and 1 and states_weight not"),
         ({"loss": [{"name": "l1"}, {"name": "l1"}]}, "loss 'l1' is named twice"),
         ({"drop_path": {"rate": 0.1}}, "drop_path.rate is set, but model 'residual_unet' has no stochastic depth"),
     ],

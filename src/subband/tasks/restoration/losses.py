@@ -1,20 +1,25 @@
-"""The losses that a recipe of this task may name: those on frames, harm, and one on the priors of VD-Diff."""
+"""The losses that a recipe of this task may name: on frames, on harm, on VD-Diff's priors, on what MFPI is told."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple, get_args
 
+import torch
 from torch import Tensor, nn
 
 from subband.config import LossTerm
 from subband.losses import Loss, build_loss, charbonnier_loss, harm_loss
+from subband.models.super_resolution.mfpi import MFPI
 from subband.models.vd_diff.stages import VDDiffStage2, VDDiffStage3
-from subband.tasks.restoration.networks import Passed, RestoredWith
+from subband.tasks.restoration.networks import Passed, Privileged, RestoredWith
+from subband.transforms import rfft2
 
 __all__ = ["HARM", "PRIOR", "PriorTerm", "RestorationLosses", "loss_table"]
 
-HARM, PRIOR = "harm", "prior"
+HARM, PRIOR, PRIVILEGE = "harm", "prior", "privilege"
+_SMALL_AMPLITUDE = 1e-4  # counts as none; the gradient of a root grows as one over it
 _EPS = 1e-6  # VD-Diff, whose code adds 1e-12 inside of the root
 
 
@@ -45,6 +50,22 @@ class HarmTerm(NamedTuple):
     eps: float = 1e-8
 
 
+class PrivilegeTerm(NamedTuple):
+    """The term `privilege` of MFPI: how far it guesses what sharp frames say, and what it does with it.
+
+    Attributes:
+        weight: Factor of the mean error of the guess in the sum.
+        told: Share of the training clips that are restored with what their sharp frames say: 1 trains a teacher, 0 a
+            student, whose encoder of sharp frames stays as it is; between them both are trained at once.
+        states_weight: Factor, within the term, of the difference of the states' log-amplitudes from those of a pass
+            with what the sharp frames say; for students.
+    """
+
+    weight: float
+    told: float = 0.5
+    states_weight: float = 0.0
+
+
 class RestorationLosses(NamedTuple):
     """The terms of a recipe.
 
@@ -52,11 +73,13 @@ class RestorationLosses(NamedTuple):
         frames: Terms on restored and sharp frames.
         harm: The term on what became worse, None if the recipe has none.
         prior: The term on priors, None if the recipe has none.
+        privilege: The term on privileged information, None if the recipe has none.
     """
 
     frames: list[tuple[LossTerm, Loss]]
     harm: HarmTerm | None
     prior: PriorTerm | None
+    privilege: PrivilegeTerm | None
 
     def __call__(self, passed: Passed) -> dict[str, Tensor]:
         """Weighted values by name."""
@@ -68,6 +91,8 @@ class RestorationLosses(NamedTuple):
                 values[HARM] = self.harm.weight * harm
         if self.prior is not None and passed.priors is not None:
             values[PRIOR] = self.prior.weight * charbonnier_loss(*passed.priors, eps=self.prior.eps)
+        if self.privilege is not None and passed.privilege is not None:
+            values[PRIVILEGE] = self.privilege.weight * _privilege(passed.privilege, self.privilege)
         return values
 
 
@@ -82,10 +107,11 @@ def loss_table(terms: Sequence[LossTerm]) -> RestorationLosses:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(f"loss {twice[0]!r} is named twice; give it the sum of the weights.")
-    frames = [(term, build_loss(term.name, term.args)) for term in terms if term.name not in (HARM, PRIOR)]
+    frames = [(term, build_loss(term.name, term.args)) for term in terms if term.name not in (HARM, PRIOR, PRIVILEGE)]
     harm = next((HarmTerm(term.weight, **_arguments(term, HarmTerm)) for term in terms if term.name == HARM), None)
     prior = next((_prior(term) for term in terms if term.name == PRIOR), None)
-    return RestorationLosses(frames, harm, prior)
+    privilege = next((_privilege_term(term) for term in terms if term.name == PRIVILEGE), None)
+    return RestorationLosses(frames, harm, prior, privilege)
 
 
 def check_losses(losses: RestorationLosses, model: nn.Module) -> None:
@@ -97,6 +123,8 @@ def check_losses(losses: RestorationLosses, model: nn.Module) -> None:
     name = type(model).__name__
     if isinstance(model, VDDiffStage2) and (losses.frames or losses.harm or losses.prior is None):
         raise ValueError(f"{name} trains its diffusion alone and restores no frames: its only loss is 'prior'.")
+    if losses.privilege is not None and (not isinstance(model, MFPI) or model.encode is None):
+        raise ValueError(f"loss 'privilege' is for MFPI with its teacher, not for {name}.")
     if losses.prior is None:
         return
     if not isinstance(model, VDDiffStage2 | VDDiffStage3):
@@ -112,13 +140,46 @@ def _prior(term: LossTerm) -> PriorTerm:
     return found
 
 
+def _privilege_term(term: LossTerm) -> PrivilegeTerm:
+    found = PrivilegeTerm(term.weight, **_known_arguments(term, PrivilegeTerm))
+    if not 0 <= found.told <= 1 or found.states_weight < 0:
+        raise ValueError(
+            "of loss 'privilege' told must lie within 0 and 1 and states_weight not be negative, got "
+            f"{found.told} and {found.states_weight}."
+        )
+    return found
+
+
+def _privilege(passed: Privileged, term: PrivilegeTerm) -> Tensor:
+    """The value of the term without its weight."""
+    errors = [(guess - told.detach()).abs().mean() for guess, told in zip(passed.guessed, passed.told, strict=True)]
+    total = torch.stack(errors).mean()
+    if passed.states is not None and term.states_weight:
+        pairs = zip(*(itertools.chain.from_iterable(bank) for bank in passed.states), strict=True)
+        change = torch.stack([(_log_amplitude(own) - _log_amplitude(other)).abs().mean() for own, other in pairs])
+        num_frames = len(passed.told)
+        total = total + term.states_weight * change.sum() / num_frames  # a sum over passes, a mean over frames
+    return total
+
+
+def _log_amplitude(states: Tensor) -> Tensor:
+    spectrum = rfft2(states.float())
+    return (spectrum.real.square() + spectrum.imag.square() + _SMALL_AMPLITUDE**2).sqrt().log1p()
+
+
 def _arguments(term: LossTerm, kind: type[HarmTerm] | type[PriorTerm]) -> dict[str, Any]:
     """Arguments of a term that are those of its kind, its `eps` a positive number."""
+    args = _known_arguments(term, kind)
+    eps = args.get("eps", 1.0)
+    if not (isinstance(eps, float) and eps > 0):
+        raise ValueError(f"eps of loss {term.name!r} must be a positive number, got {eps!r}.")
+    return args
+
+
+def _known_arguments(term: LossTerm, kind: type[NamedTuple]) -> dict[str, Any]:
+    """Arguments of a term, all of which its kind has."""
     known = kind._fields[1:]
     for key in term.args:
         if key not in known:
             raise TypeError(f"loss {term.name!r} has no argument {key!r}; it takes {', '.join(known)}")
-    eps = term.args.get("eps", 1.0)
-    if not (isinstance(eps, float) and eps > 0):
-        raise ValueError(f"eps of loss {term.name!r} must be a positive number, got {eps!r}.")
     return dict(term.args)

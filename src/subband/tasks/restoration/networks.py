@@ -10,11 +10,13 @@ from torch import Tensor, nn
 from subband.data.restoration.pairs import PairSpec
 from subband.models.bicubic import enlarged_bicubic
 from subband.models.protocols.restoration import RestorationModel
+from subband.models.super_resolution.mfpi import MFPI
 from subband.models.vd_diff.stages import VDDiffStage1, VDDiffStage2, VDDiffStage3
 from subband.models.vd_diff.vd_diff import PriorRestorer, VDDiff
 
 __all__ = [
     "Passed",
+    "Privileged",
     "RestoredWith",
     "check_clips",
     "check_scale",
@@ -28,6 +30,21 @@ __all__ = [
 RestoredWith = Literal["diffused", "teacher"]
 
 
+class Privileged(NamedTuple):
+    """What a network with a teacher says of a training pass.
+
+    Attributes:
+        guessed: What the network guesses of the privileged information, `(B, P, H, W)` for every frame.
+        told: What the sharp frames say, likewise.
+        states: Of all passes over the clip, in a list for each, those that were trained and those of the teacher; None
+            where they are not compared.
+    """
+
+    guessed: list[Tensor]
+    told: list[Tensor]
+    states: tuple[list[list[Tensor]], list[list[Tensor]]] | None
+
+
 class Passed(NamedTuple):
     """What a training pass gives.
 
@@ -36,12 +53,14 @@ class Passed(NamedTuple):
         sharp: The true frames that belong to them.
         degraded: The degraded frames that belong to them, enlarged to their size.
         priors: That of the diffusion and that of the teacher, `(B * T, P)` each, where the network has both.
+        privilege: What a network with privileged information says of it, where it was asked.
     """
 
     frames: Tensor | None
     sharp: Tensor
     degraded: Tensor
     priors: tuple[Tensor, Tensor] | None
+    privilege: Privileged | None = None
 
 
 def sees_the_target(model: nn.Module) -> bool:
@@ -59,7 +78,7 @@ def check_clips(model: nn.Module, spec: PairSpec) -> None:
         raise ValueError(f"{type(model).__name__} is no network for restoration.")
     check_scale(model, spec)
     context = spec.past_frames + spec.future_frames
-    if isinstance(model, PriorRestorer) and context:
+    if isinstance(model, PriorRestorer | MFPI) and context:
         raise ValueError(
             f"{type(model).__name__} restores all frames of a clip: the data's past_frames and future_frames must be 0."
         )
@@ -98,6 +117,8 @@ def training_pass(
     spec: PairSpec,
     *,
     restored_with: RestoredWith = "diffused",
+    told_share: float | None = None,
+    compares_states: bool = False,
     generator: torch.Generator | None = None,
 ) -> Passed:
     """Call a network as it is trained: with its own context of frames, not with made-up ones.
@@ -108,6 +129,9 @@ def training_pass(
         sharp: `(B, T', 3, H, W)`, those frames that the data has sharp ones of.
         spec: Says which these are.
         restored_with: Whose prior restores in the last stage of VD-Diff.
+        told_share: Share of the clips that MFPI restores with the privileged information of their sharp frames; None
+            for what it does in use.
+        compares_states: Whether the states of MFPI are compared with those of a pass with that information.
         generator: Where the noise of a diffusion is drawn from; the global one by default.
     """
     inputs, given = model.to_network(degraded), without_network(degraded, spec)
@@ -120,6 +144,9 @@ def training_pass(
     if isinstance(model, VDDiffStage3):
         found = model(inputs, target=sharp, generator=generator, restored_with=restored_with)
         return Passed(model.from_network(found.frames), sharp, given, (found.steps[-1], found.teacher_prior))
+    if told_share is not None:
+        frames, privilege = _with_teacher(model, inputs, sharp, told_share, compares_states, generator)
+        return Passed(frames, sharp, given, None, privilege)
     options = {"generator": generator} if isinstance(model, VDDiff) and generator is not None else {}
     frames = model.from_network(model(inputs, **options))
     first, last = max(model.past_frames, spec.past_frames), max(model.future_frames, spec.future_frames)
@@ -130,6 +157,28 @@ def training_pass(
         given[:, first - spec.past_frames : end - spec.past_frames],
         None,
     )
+
+
+def _with_teacher(
+    model: MFPI,
+    degraded: Tensor,
+    sharp: Tensor,
+    told_share: float,
+    compares_states: bool,
+    generator: torch.Generator | None,
+) -> tuple[Tensor, Privileged]:
+    """Restored frames, some clips with what their sharp frames say; see `training_pass`."""
+    features = model.frame_features(degraded)
+    guessed, told = model.guessed(features), model.told(degraded, sharp, generator)
+    assert guessed is not None
+    numbers = torch.rand(len(degraded), 1, 1, 1, generator=generator, device=degraded.device)
+    used = [torch.where(numbers < told_share, *pair) for pair in zip(told, guessed, strict=True)]
+    found = model.enlarge(degraded, features, used)
+    states = None
+    if compares_states:
+        with torch.no_grad():
+            states = (found.bank[1:], model.enlarge(degraded, features, told).bank[1:])
+    return found.frames, Privileged(guessed, told, states)
 
 
 def restored(model: Any, degraded: Tensor, sharp: Tensor, spec: PairSpec) -> Tensor:

@@ -16,6 +16,7 @@ from subband.metrics.descriptors import RESTORATION_METRICS, MetricInfo
 from subband.models.arguments import Inputs
 from subband.models.checkpoint import load_model
 from subband.models.registry import create_model, model_spec
+from subband.models.super_resolution.mfpi import MFPI
 from subband.models.vd_diff.stages import VDDiffStage2
 from subband.models.vd_diff.vd_diff import PriorRestorer
 from subband.tasks.restoration.evaluation import Clips, clip_size, evaluate, gather, in_parts
@@ -39,6 +40,11 @@ class RestorationTask(Task):
     teacher, with the argument `eps`; only the diffusion is trained. In the third stage everything is, and `prior` may
     stand beside the losses on frames. There it also has `restored_with`: `diffused` (the code of the paper) or
     `teacher` (its later revision), the prior that restores in training.
+
+    MFPI has the loss `privilege`: the mean error of its guess of what the sharp frames say. Its argument `told` is the
+    share of the clips that are restored with what they say (1 trains a teacher, 0 a student), `states_weight` the
+    weight of the difference of a student's states from those of the teacher. Without this loss the encoder of sharp
+    frames is not trained, and the network learns without privileged information.
 
     Args:
         recipe: The whole recipe.
@@ -67,6 +73,9 @@ class RestorationTask(Task):
         if isinstance(model, VDDiffStage2):  # so that processes that train together do not wait for other gradients
             model.requires_grad_(False)
             model.diffusion.requires_grad_(True)
+        if isinstance(model, MFPI) and model.encode is not None:
+            privilege = self._losses.privilege
+            model.encode.requires_grad_(privilege is not None and privilege.told > 0)
         self._offsets = OffsetWatch(model)
         self._running = RestorationMetrics(names=("psnr", "ssim"))
 
@@ -135,10 +144,11 @@ class RestorationTask(Task):
 
     def losses(self, batch: tuple[Tensor, Tensor], part: str) -> Losses:
         """Weighted terms over the frames that the network restores, or over its priors."""
-        prior = self._losses.prior
-        restored_with = "diffused" if prior is None else prior.restored_with
-        terms = self._losses(training_pass(self.model, *batch, self.spec, restored_with=restored_with))
-        return Losses(terms, self._offsets.logged())
+        prior, privilege = self._losses.prior, self._losses.privilege
+        options: dict[str, Any] = {} if prior is None else {"restored_with": prior.restored_with}
+        if privilege is not None:
+            options |= {"told_share": privilege.told, "compares_states": privilege.states_weight > 0}
+        return Losses(self._losses(training_pass(self.model, *batch, self.spec, **options)), self._offsets.logged())
 
     def validate(self, batch: tuple[Clips, Clips]) -> dict[str, Tensor]:
         """The loss of restored clips; what they are worth is in `validation_scores`.
