@@ -20,6 +20,7 @@ TYPICAL_FUNCTION_LINES, LONG_FUNCTION_LINES = 15, 45
 CORE = {"transforms", "layers", "models"}
 READERS = {"weight_files", "file_kinds"}
 ROOT_MODULES = READERS | {
+    "box_operators",
     "config",
     "device",
     "environment",
@@ -38,7 +39,7 @@ ALLOWED = {
     "transforms": {"transforms"},
     "imaging": {"transforms", "imaging"},
     "layers": {"transforms", "layers"},
-    "models": CORE | READERS | {"files", "_torchvision", "_version"},
+    "models": CORE | READERS | {"box_operators", "files", "_version"},
     "convert": CORE | READERS | {"convert"},
     "losses": {"transforms", "losses"},
     "metrics": {"transforms", "metrics"} | READERS,

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from subband._torchvision import register_fallback_ops
+from subband.box_operators import nms
 
 __all__ = ["box_iou", "clip_boxes", "decode_boxes", "encode_boxes", "generalized_iou_loss", "grouped_nms"]
 
@@ -146,11 +146,10 @@ def grouped_nms(boxes: Tensor, scores: Tensor, groups: Tensor, threshold: float)
         >>> grouped_nms(boxes, torch.tensor([0.5, 0.6, 0.4]), torch.tensor([1, 1, 2]), 0.5)
         tensor([1, 2])
     """
-    register_fallback_ops()
     boxes, scores = boxes.detach(), scores.detach()
     kept = [groups.new_empty(0)]
     for group in groups.unique():
         members = (groups == group).nonzero()[:, 0]
-        kept.append(members[torch.ops.torchvision.nms(boxes[members], scores[members], threshold)])
+        kept.append(members[nms(boxes[members], scores[members], threshold)])
     indices = torch.cat(kept)
     return indices[scores[indices].argsort(descending=True, stable=True)]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from subband._torchvision import register_fallback_ops
+from subband.box_operators import roi_align
 
 __all__ = ["crop_masks", "pool_regions", "region_levels"]
 
@@ -39,16 +39,13 @@ def pool_regions(maps: Sequence[Tensor], boxes: Sequence[Tensor], strides: Seque
     Returns:
         `(N of all images, C, S, S)`.
     """
-    register_fallback_ops()
-    dtype, wide = maps[0].dtype, torch.promote_types(maps[0].dtype, torch.float32)  # places of samples need 24 bits
     corners = torch.cat([item.detach() for item in boxes])
     images = torch.cat([item.new_full((len(item), 1), index) for index, item in enumerate(boxes)])
     regions, levels = torch.cat([images, corners], dim=1), region_levels(corners, len(maps))
     parts, order = [], []
     for level, (features, stride) in enumerate(zip(maps, strides, strict=True)):
         members = (levels == level).nonzero()[:, 0]
-        align = (1 / stride, size, size, 0, True)
-        parts.append(torch.ops.torchvision.roi_align(features.to(wide), regions[members].to(wide), *align).to(dtype))
+        parts.append(roi_align(features, regions[members], 1 / stride, size))
         order.append(members)
     return torch.cat(parts)[torch.cat(order).argsort()]
 
@@ -65,7 +62,5 @@ def crop_masks(masks: Tensor, indices: Tensor, boxes: Tensor, size: int) -> Tens
     Returns:
         `(N, S, S)`, 1 where half of a pixel or more is the object's, else 0.
     """
-    register_fallback_ops()
     regions = torch.cat([indices[:, None].to(boxes), boxes.detach()], dim=1)
-    cropped = torch.ops.torchvision.roi_align(masks[:, None].to(boxes), regions, 1.0, size, size, 0, True)
-    return (cropped[:, 0] >= 0.5).to(boxes)
+    return (roi_align(masks[:, None].to(boxes), regions, 1.0, size)[:, 0] >= 0.5).to(boxes)
