@@ -22,7 +22,7 @@ from pathlib import Path
 
 import torch
 
-from gpu_checks import application, compiled, layers, models, scores, speed, suite, training, transforms
+from gpu_checks import application, compiled, detection, layers, models, scores, speed, suite, training, transforms
 from gpu_checks.check import Part, Setting
 from gpu_checks.runner import Row, supervise
 from records import Cell, Record, add_out_argument, measured, write_record
@@ -40,6 +40,7 @@ PARTS = (
     Part("restorers", 45, models.check_restorers),
     Part("classifiers", 45, models.check_classifiers),
     Part("generators", 30, models.check_generators),
+    Part("detectors", 30, detection.check_detectors),
     Part("application", 30, application.checks),
     Part("training", 45, training.checks),
     Part("training of restorers", 45, training.check_restorers),

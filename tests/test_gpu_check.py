@@ -13,6 +13,7 @@ import pytest
 import torch
 
 import gpu
+from gpu_checks import detection as detection_checks
 from gpu_checks import layers as layer_checks
 from gpu_checks import models as model_checks
 from gpu_checks import runner, suite, training
@@ -145,7 +146,8 @@ def test_nothing_is_forgotten():
     modules = {kind for kind in modules if issubclass(kind, torch.nn.Module)}
     built = [layer_checks.build(name)[0] for name in layer_checks.MODULES]
     assert modules - {type(part) for module in built for part in module.modules()} == set()
-    small = {catalog()[name].builder for name, _ in model_checks.SMALL.values()}
+    entries = [*model_checks.SMALL.values(), *detection_checks.SMALL.values()]
+    small = {catalog()[name].builder for name, _ in entries}
     assert {spec.builder for spec in catalog().values()} - small == set()
     functions = {name for name in layers.__all__ if inspect.isfunction(getattr(layers, name))} - NOT_CHECKED
     layer_source = inspect.getsource(layer_checks)

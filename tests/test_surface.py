@@ -47,6 +47,7 @@ EXCEPTIONS = {
         "subband.models.complexity",
     },
     "benchmarks/gpu_checks/compiled.py": {"subband.models.registry"},
+    "benchmarks/gpu_checks/detection.py": {"subband.models.detection.results"},
     "benchmarks/gpu_checks/layers.py": {"subband.layers.attention"},
     "benchmarks/gpu_checks/models.py": {"subband.models.arguments", "subband.models.registry", "subband.tasks"},
     "benchmarks/gpu_checks/training.py": {"subband.config", "subband.training.loop"},

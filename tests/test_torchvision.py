@@ -139,7 +139,9 @@ def naive_roi_align(
         sizes = [bottom - top, right - left]
         if not aligned:
             sizes = [max(size, 1.0) for size in sizes]
-        grid = [ratio if ratio > 0 else max(1, math.ceil(size / p)) for size, p in zip(sizes, pooled, strict=True)]
+        grid = [ratio if ratio > 0 else math.ceil(size / p) for size, p in zip(sizes, pooled, strict=True)]
+        if 0 in grid:
+            continue  # a box without area has no samples
         for i in range(pooled[0]):
             for j in range(pooled[1]):
                 rows = [top + (i + (s + 0.5) / grid[0]) * sizes[0] / pooled[0] for s in range(grid[0])]
@@ -155,6 +157,7 @@ ROIS = [
     [1, -6.0, -3.0, 5.0, 8.0],  # reaches beyond the map: far samples are zero, near ones read the border
     [0, 10.0, 9.0, 30.0, 13.0],
     [0, 4.2, 4.4, 4.6, 4.5],  # smaller than a pixel
+    [1, 3.0, 2.0, 3.0, 9.0],  # without width
 ]
 
 

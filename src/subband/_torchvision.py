@@ -135,7 +135,8 @@ def roi_align(
         spatial_scale: Feature pixels per pixel of the box coordinates.
         pooled_height: Bins per column of the result.
         pooled_width: Bins per row of the result.
-        sampling_ratio: Samples per bin and axis; `ceil(box size / bins)` when it is not positive.
+        sampling_ratio: Samples per bin and axis; `ceil(box size / bins)` when it is not positive, so that boxes without
+            area give zeros.
         aligned: Whether box coordinates count from pixel corners (shift by half a pixel). Otherwise boxes have at least
             one pixel per side.
 
@@ -150,7 +151,7 @@ def roi_align(
     if not aligned:
         sizes = sizes.clamp(min=1)
 
-    samples = (sizes / sizes.new_tensor(pooled)).ceil().clamp(min=1)
+    samples = (sizes / sizes.new_tensor(pooled)).ceil().clamp(min=0)
     if sampling_ratio > 0:
         samples = torch.full_like(sizes, sampling_ratio)
 
@@ -160,6 +161,9 @@ def roi_align(
 
     parts = [F.adaptive_avg_pool2d(x[:0], pooled)]  # without boxes the result still belongs to the graph of x
     for (image, rows, columns), members in groups.items():
+        if not rows * columns:
+            parts.append(x.new_zeros(len(members), x.shape[1], *pooled))
+            continue
         part = _pool_boxes(x[image].to(precise), starts[members], sizes[members], pooled, (rows, columns))
         parts.append(part.to(x.dtype))
     order = torch.tensor([index for members in groups.values() for index in members], dtype=torch.int64)

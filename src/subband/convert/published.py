@@ -26,6 +26,8 @@ NETWORKS = ("generator_ema.", "generator.")
 # Beside the weights: of torch's AveragedModel, and what the profiler thop leaves in every module.
 COUNTERS = {"n_averaged", "total_ops", "total_params"}
 MOST_HINTS = 3  # sizes that fit a checkpoint of another one
+# By task: which values have one row for each class, and how many rows more.
+CLASS_HEADS = {"classification": ("head.bias", 0), "detection": ("heads.box_heads.0.classify.bias", 1)}
 LISTED = 10  # keys of each kind that an error message shows
 
 
@@ -184,10 +186,10 @@ def _share_a_code_base(name: str, other: str) -> bool:
 
 
 def _num_classes(name: str, state: Mapping[str, Tensor]) -> int | None:
-    """Rows of a classifier's head in a published state dict."""
-    table = _key_map(name)
-    heads = [value for key, value in state.items() if table.to_own(key) == "head.bias" and value.ndim == 1]
-    return len(heads[0]) if heads and model_spec(name).task == "classification" else None
+    """Classes of a classifier or detector in a published state dict."""
+    table, (head, extra) = _key_map(name), CLASS_HEADS.get(model_spec(name).task, ("", 0))
+    heads = [value for key, value in state.items() if table.to_own(key) == head and value.ndim == 1]
+    return len(heads[0]) - extra if heads else None
 
 
 def _fits(name: str, state: Mapping[str, Tensor], overrides: dict[str, Any]) -> bool:

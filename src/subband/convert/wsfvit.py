@@ -30,12 +30,13 @@ from subband.convert.wsfvit_video import CHANNEL_NAMES, MBCONV_NAMES, SAME_NAMES
 from subband.models.registry import catalog, create_model, model_spec
 from subband.models.wsfvit.wsfvit import WSFViT, WSFViTPyramid, stage_windows
 
-__all__ = ["WSFVIT", "WSFVIT_PYRAMID", "export_pyramid", "load_pyramid"]
+__all__ = ["OLDER_TRUNK_RULES", "PYRAMID_NORMS", "WSFVIT", "WSFVIT_PYRAMID", "export_pyramid", "load_pyramid"]
 
 BLOCK = "stages.{s}.blocks.{b}"
 OWN_BLOCK = "trunk.levels.{s}.{b}"
 STEM_NAMES = {"norm1": "norm_in", "conv1": "conv1", "norm2": "norm1", "conv2": "conv2", "norm3": "norm2"}
 BANDS = 4
+CURRENT, OLDER = 0, 1  # columns of `ATTENTION_NAMES`
 DEFAULT_SIZE = 224
 OLDER_HEADS = (4, 8, 16, 32)
 INPUT_OPTIONS = {"img_size", "num_classes", "in_chans", "drop_rate", "drop_path_rate"}  # with which a file is published
@@ -48,11 +49,11 @@ ATTENTION_NAMES = (
 )
 
 
-def _block_rules() -> tuple[tuple[str, str], ...]:
-    """Current names first: export takes the first rule that fits."""
+def _block_rules(dialects: tuple[int, int]) -> tuple[tuple[str, str], ...]:
+    """Rules of a block, with the names that export writes first: it takes the first rule that fits."""
     rules = [(f"{BLOCK}.conv.{theirs}", f"{OWN_BLOCK}.mbconv.{ours}") for theirs, ours in MBCONV_NAMES.items()]
     rules.append((f"{BLOCK}.conv.shortcut.expand", f"{OWN_BLOCK}.mbconv.shortcut"))
-    for dialect in (0, 1):
+    for dialect in dialects:
         for names in ATTENTION_NAMES:
             theirs, ours = f"{BLOCK}.{names[dialect]}", f"{OWN_BLOCK}.{names[2]}"
             rules += [(f"{theirs}.{name}", f"{ours}.{name}") for name in SAME_NAMES]
@@ -144,10 +145,10 @@ def _table_size(name: str) -> tuple[int, int]:
     return 2 * window[0] - 1, 2 * window[1] - 1
 
 
-TRUNK_RULES = (
-    *((f"stem.{theirs}", f"trunk.stem.{ours}") for theirs, ours in STEM_NAMES.items()),
-    *_block_rules(),
-)
+STEM_RULES = tuple((f"stem.{theirs}", f"trunk.stem.{ours}") for theirs, ours in STEM_NAMES.items())
+TRUNK_RULES = (*STEM_RULES, *_block_rules((CURRENT, OLDER)))
+OLDER_TRUNK_RULES = (*STEM_RULES, *_block_rules((OLDER, CURRENT)))
+PYRAMID_NORMS = ("norm{s}.norm", "norms.{s}")
 
 WSFVIT = KeyMap(
     rules=(
@@ -162,7 +163,7 @@ WSFVIT = KeyMap(
 )
 
 # The backbone of a detector, without the prefix `backbone.`.
-WSFVIT_PYRAMID = KeyMap(rules=(*TRUNK_RULES, ("norm{s}.norm", "norms.{s}")), constants=haar_filters, fit=fit_input)
+WSFVIT_PYRAMID = KeyMap(rules=(*TRUNK_RULES, PYRAMID_NORMS), constants=haar_filters, fit=fit_input)
 
 
 def load_pyramid(name: str, checkpoint: str | Path | Mapping[str, Tensor], **overrides: Any) -> WSFViTPyramid:

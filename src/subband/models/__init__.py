@@ -3,6 +3,7 @@
 # Adding an architecture: write its file and, in `sizes`, its table, and name the table here.
 TABLES = (
     "subband.models.sizes.dct",
+    "subband.models.sizes.detection",
     "subband.models.sizes.generation",
     "subband.models.sizes.gfnet",
     "subband.models.sizes.persistence",

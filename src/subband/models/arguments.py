@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from torch import Tensor
 
@@ -26,8 +26,8 @@ def as_arguments(inputs: Inputs) -> tuple[Tensor, ...]:
     return (inputs,) if isinstance(inputs, Tensor) else inputs
 
 
-def first_output(output: Tensor | tuple[Tensor, ...]) -> Tensor:
-    """What a call is made for: its result, or the first where it gives several.
+def first_output(output: Any) -> Tensor:
+    """What a call is made for: its result, or the first where it gives several; of a detector the first image's boxes.
 
     Args:
         output: What a network returned.
@@ -37,4 +37,4 @@ def first_output(output: Tensor | tuple[Tensor, ...]) -> Tensor:
         >>> first_output((torch.zeros(2), torch.ones(3)))
         tensor([0., 0.])
     """
-    return output if isinstance(output, Tensor) else output[0]
+    return output if isinstance(output, Tensor) else first_output(output[0])

@@ -69,6 +69,19 @@ SMALL: dict[str, dict[str, Any]] = {
         "prior_blocks": 1,
     },
     "WaveletDiffusion": {"img_size": 16, "base_dims": [32], "multipliers": [[1]], "attention": [[]]},
+    "Detector": {
+        "backbone_args": {
+            "img_size": 64,
+            "dims": [8, 16, 24, 32],
+            "depths": [1, 1, 1, 1],
+            "num_heads": [2, 4, 4, 8],
+            "head_dim": 4,
+            "stem_dim": 8,
+        },
+        "dim": 8,
+        "hidden_dim": 8,
+        "num_classes": 3,
+    },
     # The two names differ in width and in what is minimized; both are tried with the likelihood.
     "ConvVAE": {"img_size": 16, "widths": (8, 16), "blocks": 1, "latent_dim": 4, "objective": "elbo"},
 }
@@ -135,14 +148,26 @@ def test_speed(capsys, case, monkeypatch):
             assert not error
 
 
+EXPORTED = [name for name in kinds() if catalog()[name].task not in ("video_prediction", "detection")]
+
+
 # In both formats: networks for clips by the tests of `subband export` itself, classifiers by those of all classifiers.
+# What a detector finds depends on the image, so no graph says it.
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", [name for name in kinds() if catalog()[name].task != "video_prediction"])
+@pytest.mark.parametrize("name", EXPORTED)
 def test_export(name, tmp_path, capsys):
     path = tmp_path / "net.pt2"
     assert main(["export", name, *words(name), "--out", str(path)]) == 0, capsys.readouterr().err
     assert path.is_file()
+
+
+def test_a_detector_is_not_exported(tmp_path, capsys):
+    name = "wsfvit_p0_fasterrcnn_s"
+    for ending in ("pt2", "onnx"):
+        assert main(["export", name, *words(name), "--out", str(tmp_path / f"net.{ending}")]) == 2
+        assert "a detector cannot be exported: how much it finds" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow

@@ -193,6 +193,8 @@ class DCTResNetPyramid(nn.Module):
         if [stage.reduction for stage in trunk.stages] != PYRAMID_REDUCTIONS or trunk.num_classes:
             raise ValueError("a pyramid needs a network with pipeline='detection', stage2_stride=2 and num_classes=0.")
         self.trunk = trunk
+        self.dims = tuple(EXPANSION * width for width in trunk.widths)
+        self.size_multiple = (PYRAMID_REDUCTIONS[-1], PYRAMID_REDUCTIONS[-1])
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Maps of what the network takes, finest first."""

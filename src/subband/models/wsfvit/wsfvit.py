@@ -34,7 +34,7 @@ from torch import Tensor, nn
 
 from subband.models.gradient_checkpointing import checkpointed
 from subband.models.protocols.classifier import Classifier, Stage
-from subband.models.wsfvit.parts import NUM_STAGES, WSFTrunk, stage_windows
+from subband.models.wsfvit.parts import NUM_STAGES, REDUCTION, WSFTrunk, stage_windows
 
 __all__ = ["WSFViT", "WSFViTPyramid", "stage_windows"]
 
@@ -154,6 +154,17 @@ class WSFViTPyramid(nn.Module):
         self.trunk = trunk
         self.norms = nn.ModuleList(nn.LayerNorm(dim, eps=PYRAMID_EPS) for dim in trunk.dims)
         self.grad_checkpointing = False
+
+    @property
+    def dims(self) -> tuple[int, ...]:
+        """Channels of the maps."""
+        return self.trunk.dims
+
+    @property
+    def size_multiple(self) -> tuple[int, int]:
+        """What H and W are filled up to multiples of, so that windows fit in all stages."""
+        height, width = self.trunk.windows[-1]
+        return REDUCTION * height, REDUCTION * width
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Maps of images `x`, `(B, in_chans, H, W)`."""

@@ -1,0 +1,1 @@
+"""Detectors: boxes, and masks, of objects in images, on the stages of any backbone."""
