@@ -160,6 +160,8 @@ class EvaluationConfig:
     """Test samples whose predictions are stored for the report; 0 stores none."""
     lpips_weights: str | None = None
     """Local file with the AlexNet weights LPIPS needs; without it LPIPS is reported as missing."""
+    bound_samples: int = 1
+    """Samples of every image by which its likelihood is bounded more tightly; 1 for the plain bound alone."""
 
 
 @dataclass(kw_only=True)

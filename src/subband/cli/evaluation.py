@@ -40,6 +40,12 @@ def add_recipe_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--evaluation.lpips_weights", type=str | None, default=None, help="torchvision's AlexNet weights, for LPIPS."
     )
+    parser.add_argument(
+        "--evaluation.bound_samples",
+        type=int | None,
+        default=None,
+        help="Samples of every image for a tighter bound on its likelihood (generation).",
+    )
 
 
 def evaluation_recipe(args: Namespace) -> RecipeConfig:

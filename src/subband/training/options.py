@@ -155,14 +155,19 @@ def check_evaluation(recipe: RecipeConfig, metrics: Iterable[MetricInfo]) -> Non
         raise ValueError(f"evaluation.num_samples must not be negative, got {config.num_samples}.")
     if config.batch_size is not None and config.batch_size < 1:
         raise ValueError(f"evaluation.batch_size must be at least 1, got {config.batch_size}.")
-    weights = config.lpips_weights
-    if weights is None:
-        return
-    if not Path(weights).is_file():
+    if config.bound_samples < 1:
+        raise ValueError(f"evaluation.bound_samples must be at least 1, got {config.bound_samples}.")
+    weights, known = config.lpips_weights, {item.key for item in metrics}
+    if weights is not None and not Path(weights).is_file():
         raise ValueError(f"evaluation.lpips_weights: no file {weights}.")
-    if "lpips" not in {item.key for item in metrics}:
+    if weights is not None and "lpips" not in known:
         warnings.warn(
             f"evaluation.lpips_weights has no effect for {recipe.task}, which has no LPIPS; leave it at null.",
+            stacklevel=2,
+        )
+    if config.bound_samples > 1 and "bits_tight" not in known:
+        warnings.warn(
+            f"evaluation.bound_samples has no effect for {recipe.task}, which bounds no likelihood; leave it at 1.",
             stacklevel=2,
         )
 

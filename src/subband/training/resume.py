@@ -38,7 +38,8 @@ __all__ = [
 
 # What may change between two parts of a run: lengths, where and how fast, what is written. With any other setting
 # of its own the rest of a run would not be the rest of that run.
-FREE = {"data.num_workers", "evaluation.batch_size", "evaluation.num_samples", "evaluation.lpips_weights"}
+FREE = {"data.num_workers"}
+FREE |= {f"evaluation.{name}" for name in ("batch_size", "num_samples", "lpips_weights", "bound_samples")}
 FREE |= {
     f"trainer.{name}"
     for name in (

@@ -23,6 +23,7 @@ from subband.models.generation.autoencoder import PyramidAutoencoder
 from subband.models.generation.band_diffusion import Sampler
 from subband.models.generation.distributions import normal_cost
 from subband.models.generation.objectives import BoundObjective, GenerationOutput
+from subband.models.generation.options import check_samples
 from subband.models.generation.priors import PriorKind, PyramidPrior
 from subband.models.generation.pyramid import BANDS, Pyramid, is_orthogonal
 from subband.models.generation.second_stage import maps_of, pyramid_of
@@ -174,10 +175,11 @@ class WaveletVAE(PyramidAutoencoder):
             generator: Where they are drawn from; the global one by default.
 
         Raises:
-            ValueError: If the mode is not `elbo`.
+            ValueError: If the mode is not `elbo`, or there is no sample.
         """
         if not isinstance(self.objective, BoundObjective):
             raise ValueError("importance_bound needs mode='elbo': nothing else has a likelihood.")
+        check_samples(num)
         posterior, weights = self.encode(images), []
         for _ in range(num):
             sample = posterior.sample(self._noise_like(posterior.mean, generator))
