@@ -58,10 +58,32 @@ REFUSED = [
     (("synthesize-blur", "x", "y", "--fps", "12"), "--fps", "goes with --format mkv"),
     (("deblur", "a.mp4", "b.mp4", "--reference", "c.mp4"), "--reference", "goes with --compare"),
     (("deblur", "a.mp4", "b.mp4", "--duration", "2", "--preview", "1"), "--duration", "and --preview exclude each"),
+    *(
+        ((*words, "--model", "x", option, value), option, "is for the plain pyramid; a network has its own")
+        for words in (("latent", "a.png"), ("edit", "a.png"), ("interpolate", "a.png", "b.png"))
+        for option, value in (("--wavelet", "db2"), ("--levels", "5"))
+    ),
+    (("edit", "a.png", "--mask", "m.png", "--smooth-background", "m.png"), "--mask", "is what --smooth-background has"),
+    (("edit", "a.png", "--gain", "level=1:0", "--copy-from", "b.png"), "--copy-from", "goes with --copy"),
+    *(
+        (("denoise", "a.png", "--model", "x", option, value), option, "is for wavelet shrinkage, not for --model")
+        for option, value in (
+            ("--method", "visu"),
+            ("--threshold", "hard"),
+            ("--wavelet", "haar"),
+            ("--mode", "zero"),
+            ("--level", "2"),
+            ("--cycle-spins", "1"),
+            ("--color", "rgb"),
+        )
+    ),
+    (("denoise", "a.png", "--steps", "3"), "--steps", "goes with --model"),
+    (("denoise", "a.png", "--seed", "3"), "--seed", "goes with --model"),
     (("fuse", "a.png", "b.png", "--rule", "exposure", "--window", "5"), "--window", "goes with --rule largest"),
 ]
 WARNED = [
     (("classify", "no.png", "--model", "gfnet_digits", "--overwrite"), "--overwrite", "goes with --out"),
+    (("denoise", "no.png", "--device", "cpu"), "--device", "goes with --model"),
     *(
         ((*TRAIN, "--print-config", *words), words[0], "has no effect with --print-config, which trains nothing")
         for words in (("--out", "x"), ("--overwrite",), ("--resume",), ("--quiet",))

@@ -31,6 +31,12 @@ COMMANDS = {
     "explain": ("subband.cli.commands.explain", "why a classifier decides as it does, as images and a page"),
     "deblur": ("subband.cli.commands.deblur", "make a blurred video or photograph sharp"),
     "denoise": ("subband.cli.commands.denoise", "remove noise from photographs"),
+    "generate": ("subband.cli.commands.generate", "draw images that never were there"),
+    "fit-prior": ("subband.cli.commands.fit_prior", "fit what `generate` needs to a Wavelet-VAE that has none"),
+    "reconstruct": ("subband.cli.commands.reconstruct", "code photographs by a network and decode them again"),
+    "latent": ("subband.cli.commands.latent", "heat maps of the wavelet coefficients of a photograph"),
+    "edit": ("subband.cli.commands.edit", "smooth, sharpen or copy detail of a photograph inside a mask"),
+    "interpolate": ("subband.cli.commands.interpolate", "ways from one photograph to another, side by side"),
     "decompose": ("subband.cli.commands.decompose", "wavelet subbands of photographs as an image and a table"),
     "fuse": ("subband.cli.commands.fuse", "several exposures or foci of a scene in one photograph"),
     "compress": (

@@ -109,6 +109,41 @@ def plan(
     return [Job(file, folder / name) for file, name in zip(files, result_names(files, suffix, reserved), strict=True)]
 
 
+def plan_several(sources: Sequence[str], out: str | None, ending: str, *, overwrite: bool = False) -> list[Job]:
+    """`plan` for any number of photographs and folders; results of several go into one folder.
+
+    Args:
+        sources: Photographs and folders.
+        out: As of `plan` for one source; for several a folder, by default one called like `ending`.
+        ending: What the results are, for example `reconstructed`.
+        overwrite: Whether results may exist.
+
+    Raises:
+        FileNotFoundError: If a source is not there.
+        FileExistsError: If there is a result and `overwrite` is not set.
+        ValueError: If a folder holds no photographs, or a result would replace a photograph.
+    """
+    from subband.media.images import list_images
+    from subband.media.picture_files import warn_animated
+
+    if len(sources) == 1:
+        return plan(sources[0], out, ending, overwrite=overwrite)
+    files: list[Path] = []
+    for path in map(Path, sources):
+        if not path.exists():
+            raise FileNotFoundError(f"{shown(path)} does not exist.")
+        if not path.is_dir():
+            warn_animated([path])
+        files += list_images(path) if path.is_dir() else [path]
+    folder = Path(out or ending)
+    if folder.is_file():
+        raise ValueError(f"--out {folder} is a file; the results of several photographs go into a folder.")
+    if folder.resolve() in {file.resolve().parent for file in files}:
+        raise ValueError(f"--out {folder} is a folder of the photographs; choose another name.")
+    refuse_existing(folder, overwrite)
+    return [Job(file, folder / name) for file, name in zip(files, result_names(files, ".png"), strict=True)]
+
+
 def result_names(files: Sequence[Path], suffix: str, reserved: Sequence[str] = ()) -> list[str]:
     """Names of results that differ for all files, also where upper and lower case are one.
 

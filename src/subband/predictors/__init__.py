@@ -1,6 +1,7 @@
 """What a user calls: a network with its pre- and postprocessing."""
 
 from subband.predictors.classification import ImageClassifier, read_preprocessing
+from subband.predictors.generation import ImageAutoencoder, PyramidCoder
 from subband.predictors.progress import Progress, show_progress
 from subband.predictors.read_ahead import FileResult
 from subband.predictors.restoration import VideoRestorer
@@ -11,9 +12,11 @@ __all__ = [
     "ClipNetwork",
     "Comparison",
     "FileResult",
+    "ImageAutoencoder",
     "ImageClassifier",
     "NetworkRunner",
     "Progress",
+    "PyramidCoder",
     "Span",
     "VideoPredictor",
     "VideoRestorer",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -10,11 +12,12 @@ from torch.nn import functional as F
 from subband.models.generation.pyramid import BANDS, Pyramid
 from subband.visual.colors import error_colors
 
-__all__ = ["ORIENTATIONS", "coefficient_map", "combined_map", "map_figure"]
+__all__ = ["BIT_STEP", "SIZE_STEP", "bit_figure", "bit_map", "coefficient_map", "colored", "combined_map", "map_figure"]
 
-ORIENTATIONS = ("lh", "hl", "hh")
-_STEP = 1 / 128  # a byte of images in [-1, 1]: where the logarithmic scale begins to bend
+SIZE_STEP = 1 / 128  # a byte of images in [-1, 1]: where the logarithmic scale of sizes begins to bend
+BIT_STEP = 0.1  # where that of bits does
 _GAP = 2
+_LARGEST = 640  # pixels of the longer side of a map in a figure
 
 
 def coefficient_map(detail: Tensor) -> Tensor:
@@ -63,11 +66,41 @@ def combined_map(pyramid: Pyramid) -> Tensor:
     return total[0, 0].sqrt()
 
 
+def bit_map(bits: Tensor) -> Tensor:
+    """What the details of one level cost.
+
+    Args:
+        bits: Of every coefficient, `(3C, h, w)`, as `subband.models.generation.inspection.detail_bits` gives them.
+
+    Returns:
+        Sum over the C colors, `(3, h, w)`, orientations as of `coefficient_map`.
+
+    Example:
+        >>> bit_map(torch.tensor([3.0, 1.0, 0.0, 4.0, 1.0, 0.0]).view(6, 1, 1)).flatten()
+        tensor([4., 4., 1.])
+    """
+    return bits.unflatten(0, (BANDS, -1)).sum(1)
+
+
+def colored(item: Tensor, largest: float, step: float = SIZE_STEP) -> np.ndarray:
+    """A map in logarithmic colors, from black (nothing) to pale yellow (the largest).
+
+    Args:
+        item: Not negative, `(h, w)`.
+        largest: What has the last color.
+        step: Where the scale begins to bend; below it is about linear.
+
+    Returns:
+        `(h, w, 3)` uint8.
+    """
+    return error_colors((torch.log1p(item / step) / np.log1p(largest / step)).numpy())
+
+
 def map_figure(pyramid: Pyramid, side: int = 128) -> np.ndarray:
     """All maps of one image in one picture: a row for every level, the coarsest first, a column for every orientation.
 
-    The first row has the approximation and the combined map. Maps are enlarged without interpolation; their colors are
-    logarithmic and the same for all of them, from black (nothing) to pale yellow (the largest coefficient).
+    The first row has the approximation and the combined map. Maps are enlarged without interpolation, or reduced by
+    means if they are larger than 640 pixels; their colors are logarithmic and the same for all of them.
 
     Args:
         pyramid: Coefficients of one image in [-1, 1], bands `(1, 3C, h, w)`.
@@ -79,21 +112,46 @@ def map_figure(pyramid: Pyramid, side: int = 128) -> np.ndarray:
     Raises:
         ValueError: If there are no details.
     """
-    whole = combined_map(pyramid)
     maps = [coefficient_map(detail[0].cpu()) for detail in pyramid.details]
+    return _figure(_as_picture(pyramid), combined_map(pyramid), maps, SIZE_STEP, side)
+
+
+def bit_figure(pyramid: Pyramid, bits: Sequence[Tensor], side: int = 128) -> np.ndarray:
+    """The same of what details cost; the combined map has the bits of a pixel, those of all levels.
+
+    Args:
+        pyramid: As for `map_figure`.
+        bits: Bits of every detail, `(1, 3C, h, w)` for every level of the pyramid, the coarsest first.
+        side: As for `map_figure`.
+
+    Raises:
+        ValueError: If there are no details.
+    """
+    if not bits:
+        raise ValueError("a pyramid without details has no map of them")
+    maps = [bit_map(item[0].cpu()) for item in bits]
+    size = list(maps[-1].shape[-2:])
+    total = torch.zeros(1, 1, *size)
+    for item in maps:
+        pixels = 4 * (size[0] // item.shape[-2]) * (size[1] // item.shape[-1])
+        total += F.interpolate(item.sum(0)[None, None], size, mode="nearest") / pixels
+    return _figure(_as_picture(pyramid), total[0, 0], maps, BIT_STEP, side)
+
+
+def _figure(picture: Tensor, whole: Tensor, maps: Sequence[Tensor], step: float, side: int) -> np.ndarray:
     height, width = whole.shape
-    factor = -(-side // max(height, width))
-    size = (height * factor, width * factor)
-    largest = max([whole.max().item(), *(item.max().item() for item in maps), _STEP])
+    longer = max(height, width)
+    factor = -(-side // longer) if longer <= _LARGEST else _LARGEST / longer
+    size = (max(round(height * factor), 1), max(round(width * factor), 1))
+    largest = max([whole.max().item(), *(item.max().item() for item in maps), step])
 
-    def colored(item: Tensor) -> np.ndarray:
-        scaled = torch.log1p(item / _STEP) / np.log1p(largest / _STEP)
-        return error_colors(_enlarged(scaled[None], size)[0].numpy())
+    def cell(item: Tensor) -> np.ndarray:
+        return colored(_sized(item[None], size)[0], largest, step)
 
-    approx = _enlarged(_as_picture(pyramid), size).movedim(0, -1).numpy()
-    first = [approx, colored(whole), np.full_like(approx, 255)]
-    rows = [first, *([colored(item[place]) for place in range(BANDS)] for item in maps)]
-    padded = [[np.pad(cell, ((0, _GAP), (0, _GAP), (0, 0)), constant_values=255) for cell in row] for row in rows]
+    approx = _sized(picture, size).movedim(0, -1).numpy()
+    first = [approx, cell(whole), np.full_like(approx, 255)]
+    rows = [first, *([cell(item[place]) for place in range(BANDS)] for item in maps)]
+    padded = [[np.pad(part, ((0, _GAP), (0, _GAP), (0, 0)), constant_values=255) for part in row] for row in rows]
     return np.concatenate([np.concatenate(row, 1) for row in padded])[:-_GAP, :-_GAP]
 
 
@@ -103,5 +161,7 @@ def _as_picture(pyramid: Pyramid) -> Tensor:
     return (255 * (mean + 1) / 2).round().clamp(0, 255).to(torch.uint8).expand(3, -1, -1)
 
 
-def _enlarged(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    return F.interpolate(maps[None].float(), size, mode="nearest")[0].to(maps.dtype)
+def _sized(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Maps `(K, h, w)` at another size; along an axis they only become larger or only smaller."""
+    mode = "area" if maps.shape[-1] > size[1] else "nearest"
+    return F.interpolate(maps[None].float(), size, mode=mode)[0].to(maps.dtype)

@@ -74,9 +74,20 @@ class Posterior(NamedTuple):
             prior_mean: Centres of the Laplace.
             prior_scale: Its scales.
         """
+        return self.divergence_map(level, prior_mean, prior_scale).flatten(1).sum(1)
+
+    def divergence_map(self, level: int, prior_mean: Tensor, prior_scale: Tensor) -> Tensor:
+        """The same of every coefficient, `(B, 3C, H, W)`.
+
+        Args:
+            level: Place in `mean.details`, 0 for the coarsest.
+            prior_mean: Centres of the Laplace.
+            prior_scale: Its scales.
+        """
         inputs = self.mean.details[level], self.scale.details[level], prior_mean, prior_scale
-        kl = _either(self.is_laplace[level], lambda: kl_laplace_laplace(*inputs), lambda: kl_gaussian_laplace(*inputs))
-        return kl.flatten(1).sum(1)
+        return _either(
+            self.is_laplace[level], lambda: kl_laplace_laplace(*inputs), lambda: kl_gaussian_laplace(*inputs)
+        )
 
     def log_prob(self, values: Pyramid) -> Tensor:
         """Log density of coefficients in nats, `(B,)`."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-__all__ = ["BandSchedule", "clean_of", "cosine_signal", "noise_of", "velocity_of"]
+__all__ = ["BandSchedule", "clean_of", "cosine_signal", "cosine_time", "noise_of", "velocity_of"]
 
 OFFSET = 0.008  # keeps the first step from being too small
 LOG_RATIO_LIMIT = 20.0
@@ -29,6 +29,20 @@ def cosine_signal(times: Tensor) -> Tensor:
     """
     start = math.cos(OFFSET / (1 + OFFSET) * math.pi / 2) ** 2
     return (torch.cos((times + OFFSET) / (1 + OFFSET) * (math.pi / 2)).square() / start).clamp(max=1)
+
+
+def cosine_time(signal: Tensor) -> Tensor:
+    """Inverse of `cosine_signal`.
+
+    Args:
+        signal: Shares in [0, 1], any shape.
+
+    Example:
+        >>> cosine_time(torch.tensor([1.0, 0.4938, 0.0241]))
+        tensor([0.0000, 0.5000, 0.9000])
+    """
+    start = math.cos(OFFSET / (1 + OFFSET) * math.pi / 2) ** 2
+    return ((signal * start).sqrt().acos() * (2 / math.pi) * (1 + OFFSET) - OFFSET).clamp(min=0)
 
 
 class BandSchedule(nn.Module):
@@ -78,6 +92,19 @@ class BandSchedule(nn.Module):
         log_ratio = signal.log() - torch.log1p(-signal)
         shifted = log_ratio[:, None] + 2 * self.gamma * spread.log() + self.shifts
         return torch.sigmoid(shifted.clamp(-LOG_RATIO_LIMIT, LOG_RATIO_LIMIT))[..., None, None]
+
+    def times_of(self, noise: Tensor, spread: Tensor) -> Tensor:
+        """When every channel is as noisy as given: the inverse of `forward` for one channel at a time.
+
+        Args:
+            noise: Standard deviation of the noise in units of the spread of its channel, positive, `(K,)`.
+            spread: Standard deviations of the coefficients of every channel, `(K,)`.
+
+        Returns:
+            Times in [0, 1], `(K,)`.
+        """
+        log_ratio = -2 * noise.log() - 2 * self.gamma * spread.log() - self.shifts
+        return cosine_time(torch.sigmoid(log_ratio))
 
 
 def velocity_of(clean: Tensor, noise: Tensor, signal: Tensor) -> Tensor:

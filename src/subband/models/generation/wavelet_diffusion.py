@@ -15,10 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from subband.models.generation.band_diffusion import BandDiffusion, Sampler, band_noise
+from subband.models.generation.diffusion_denoising import denoised
 from subband.models.generation.diffusion_unet import DiffusionUNet
 from subband.models.generation.objectives import GenerationOutput, output_of
 from subband.models.generation.options import example_images, one_of
-from subband.models.generation.pyramid import BANDS, Pyramid, PyramidTransform
+from subband.models.generation.pyramid import BANDS, Pyramid, PyramidTransform, is_orthogonal
 from subband.models.generation.schedules import BandSchedule
 
 __all__ = ["DiffusionLayout", "WaveletDiffusion"]
@@ -197,6 +198,37 @@ class WaveletDiffusion(nn.Module):
             noise = torch.randn(shape, generator=generator, device=like.device, dtype=like.dtype)
             drawn.append(self._part(place).sample(noise, known=self._known(drawn, place), **options))
         return self.images(drawn)
+
+    @torch.no_grad()
+    def denoise(
+        self, images: Tensor, sigma: float, *, steps: int = 20, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Remove white noise by the last part of the way on which images are drawn.
+
+        Every band joins where the schedule has as much noise as the images have in it.
+
+        Args:
+            images: `(B, C, H, W)`, about [-1, 1], with Gaussian noise, of `img_size`.
+            sigma: Standard deviation of the noise.
+            steps: Evaluations of every network: 1 gives the smallest error, more give sharper images.
+            generator: Where noise is drawn from that bands get until they join, on the device of the images; the
+                global one by default.
+
+        Returns:
+            `(B, C, H, W)`, about [-1, 1], not clipped.
+
+        Raises:
+            ValueError: If the wavelet is not orthogonal, or the noise or the number of steps is not positive.
+        """
+        if not is_orthogonal(self.transform.wavelet):
+            raise ValueError(f"denoise needs an orthogonal wavelet, got {self.transform.wavelet!r}.")
+        if not sigma > 0:
+            raise ValueError(f"sigma must be positive, got {sigma}.")
+        found: list[Tensor] = []
+        for place, observed in enumerate(self.coefficients(images)):
+            options: dict[str, Any] = {"known": self._known(found, place), "steps": steps, "generator": generator}
+            found.append(denoised(self._part(place), observed, sigma, **options))
+        return self.images(found)
 
     def coefficients(self, images: Tensor) -> list[Tensor]:
         """The coefficients of images `(B, C, H, W)` in the layout, one map a network."""

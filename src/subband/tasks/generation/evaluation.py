@@ -61,13 +61,24 @@ def evaluate(recipe: RecipeConfig, models: dict[str, Any], data: UnlabelledData,
 
 
 @torch.no_grad()
-def draw(model: Any, num: int, *, temperature: float = 1.0, seed: int = 0, batch_size: int = 64) -> Tensor:
+def draw(
+    model: Any,
+    num: int,
+    *,
+    temperature: float = 1.0,
+    steps: int | None = None,
+    sampler: str | None = None,
+    seed: int = 0,
+    batch_size: int = 64,
+) -> Tensor:
     """Images that a network draws, some at a time; the same for the same seed and batch size.
 
     Args:
         model: Network, on the device where it shall work.
         num: How many.
         temperature: Multiplies the scales of its prior.
+        steps: Evaluations of a diffusion; its default if not given.
+        sampler: Its sampler; likewise.
         seed: Chooses them.
         batch_size: How many at a time.
 
@@ -75,19 +86,21 @@ def draw(model: Any, num: int, *, temperature: float = 1.0, seed: int = 0, batch
         `(num, C, H, W)` in [0, 1], on the CPU.
 
     Raises:
-        ValueError: If a number is not positive, the network has no prior, or no scales that could be multiplied.
+        ValueError: If a number is not positive, the network has no prior, or an option is none of its.
     """
     if num < 1:
         raise ValueError(f"num must be positive, got {num}.")
-    options = {"temperature": temperature}
-    if "temperature" not in inspect.signature(model.sample).parameters:
-        if temperature != 1:
-            raise ValueError(f"{type(model).__name__} has no temperature; leave it at 1.")
-        options = {}
+    own = inspect.signature(model.sample).parameters
+    given: dict[str, Any] = {} if temperature == 1 else {"temperature": temperature}
+    given |= {name: value for name, value in (("steps", steps), ("sampler", sampler)) if value is not None}
+    for name in given:
+        if name not in own:
+            usual = "leave it at 1" if name == "temperature" else "leave it out"
+            raise ValueError(f"{type(model).__name__} has no {name}; {usual}.")
     device = next(model.parameters()).device
     generator = torch.Generator(device).manual_seed(seed)
     sizes = [min(batch_size, num - start) for start in range(0, num, batch_size)]
-    parts = [model.sample(size, generator=generator, **options) for size in sizes]
+    parts = [model.sample(size, generator=generator, **given) for size in sizes]
     return torch.cat([as_images(model, part).cpu() for part in parts])
 
 

@@ -7,17 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from subband.models.generation.conv_vae import ConvVAE
+from subband.models.generation.image_format import as_images, has_likelihood, image_sides
 from subband.models.generation.wavelet_vae import WaveletVAE
 
 __all__ = ["as_images", "as_input", "bytes_with_noise", "can_draw", "coded_numbers", "has_likelihood", "image_sides"]
-
-
-def has_likelihood(model: Any) -> bool:
-    """Whether a network bounds the likelihood of images."""
-    if isinstance(model, WaveletVAE):
-        return model.mode == "elbo"
-    return isinstance(model, ConvVAE) and model.noise is not None
 
 
 def can_draw(model: Any) -> bool:
@@ -25,12 +18,6 @@ def can_draw(model: Any) -> bool:
     if isinstance(model, WaveletVAE):
         return model.prior is not None or model.diffusion is not None
     return hasattr(model, "sample")
-
-
-def image_sides(model: Any) -> tuple[int, int]:
-    """Height and width of the images that a network draws."""
-    size = model.img_size
-    return (size, size) if isinstance(size, int) else tuple(size)
 
 
 def coded_numbers(model: Any) -> int | None:
@@ -72,15 +59,3 @@ def bytes_with_noise(images: Tensor, generator: torch.Generator | None = None) -
     """
     noise = torch.rand(images.shape, generator=generator, device=images.device, dtype=images.dtype)
     return ((255 * images).round() + noise) / 128 - 1
-
-
-def as_images(model: Any, outputs: Tensor) -> Tensor:
-    """What a network returns as images in [0, 1]: the inverse of `as_input`, without its noise.
-
-    Args:
-        model: The network.
-        outputs: `(B, C, H, W)`, about [-1, 1].
-    """
-    if has_likelihood(model):  # half a byte is the mean of the noise
-        return ((128 * (outputs.float() + 1) - 0.5) / 255).clamp(0, 1)
-    return ((outputs.float() + 1) / 2).clamp(0, 1)
