@@ -57,7 +57,7 @@ class WaveletVAE(PyramidAutoencoder):
         temperature: float = 1.0,
         generator: torch.Generator | None = None,
         steps: int | None = None,
-        sampler: Sampler | None = None,
+        sampler: Sampler | Any = None,
     ) -> Tensor:
         """Draw images.
 
@@ -66,7 +66,7 @@ class WaveletVAE(PyramidAutoencoder):
             temperature: Multiplies the scales of the prior; prior `diffusion` has none and takes 1 alone.
             generator: Where noise is drawn from, on the device of the weights; the global one by default.
             steps: Prior `diffusion`: evaluations of every network of it, 50 if not given.
-            sampler: Prior `diffusion`: `ddim` (the default) or `ddpm`.
+            sampler: Prior `diffusion`: `ddim` (the default), `ddpm` or a scheduler, see `WaveletDiffusion.sample`.
 
         Returns:
             `(num, C, H, W)`, about [-1, 1], not clipped: decoder means.
@@ -77,7 +77,10 @@ class WaveletVAE(PyramidAutoencoder):
         if self.diffusion is not None:
             if temperature != 1:
                 raise ValueError(f"prior='diffusion' has no temperature; leave it at 1, not {temperature}.")
-            options: dict[str, Any] = {"steps": 50 if steps is None else steps, "sampler": sampler or "ddim"}
+            options: dict[str, Any] = {
+                "steps": 50 if steps is None else steps,
+                "sampler": "ddim" if sampler is None else sampler,
+            }
             return self.decode(
                 pyramid_of(self.transform, self.diffusion.sample(num, generator=generator, **options), self.kept)
             )
