@@ -25,6 +25,7 @@ SNAPSHOT = Path(__file__).with_name("surface.txt")
 MODULES = (
     "subband",
     "subband.data",
+    "subband.diffusers",
     "subband.imaging",
     "subband.layers",
     "subband.losses",

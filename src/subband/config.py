@@ -167,6 +167,8 @@ class EvaluationConfig:
     """Local file with the AlexNet weights LPIPS needs; without it LPIPS is reported as missing."""
     inception_weights: str | None = None
     """Local file with the Inception weights FID and KID need; without it they are reported as missing."""
+    bound_samples: int = 1
+    """Samples of every image by which its likelihood is bounded more tightly; 1 for the plain bound alone."""
 
 
 @dataclass(kw_only=True)

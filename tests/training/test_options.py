@@ -214,6 +214,9 @@ def test_sizes_of_the_evaluation_out_of_range_are_refused(tiny):
     for changes, words in (
         ({"num_samples": -1}, r"evaluation.num_samples must not be negative, got -1"),
         ({"batch_size": 0}, r"evaluation.batch_size must be at least 1, got 0"),
+        ({"bound_samples": 0}, r"evaluation.bound_samples must be at least 1, got 0"),
     ):
         with pytest.raises(ValueError, match=words):
             check_evaluation(tiny(evaluation=changes), ())
+    with pytest.warns(UserWarning, match=r"^evaluation.bound_samples has no effect for video_prediction, which bounds"):
+        check_evaluation(tiny(evaluation={"bound_samples": 64}), ())

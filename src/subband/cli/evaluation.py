@@ -46,6 +46,12 @@ def add_recipe_arguments(parser: ArgumentParser) -> None:
         default=None,
         help="pt_inception-2015-12-05-6726825d.pth, for FID and KID.",
     )
+    parser.add_argument(
+        "--evaluation.bound_samples",
+        type=int | None,
+        default=None,
+        help="Samples of every image for a tighter bound on its likelihood (generation).",
+    )
 
 
 def evaluation_recipe(args: Namespace) -> RecipeConfig:

@@ -123,6 +123,17 @@ GENERATION_METRICS = (
         "uniform distribution has.",
     ),
     MetricInfo(
+        key="bits_tight",
+        heading="Bits/dim, tight",
+        title="Bound on the bits of a value by many samples",
+        decimals=3,
+        higher_is_better=False,
+        is_main=False,
+        definition="the bound of Bits/dim by many samples of every image, weighted by importance: the more, the nearer "
+        "it is to the likelihood.",
+        needs="evaluation.bound_samples above 1",
+    ),
+    MetricInfo(
         key="fwd",
         heading="FWD",
         title="Fréchet wavelet distance",

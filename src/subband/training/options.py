@@ -155,6 +155,8 @@ def check_evaluation(recipe: RecipeConfig, metrics: Iterable[MetricInfo]) -> Non
         raise ValueError(f"evaluation.num_samples must not be negative, got {config.num_samples}.")
     if config.batch_size is not None and config.batch_size < 1:
         raise ValueError(f"evaluation.batch_size must be at least 1, got {config.batch_size}.")
+    if config.bound_samples < 1:
+        raise ValueError(f"evaluation.bound_samples must be at least 1, got {config.bound_samples}.")
     known = {item.key for item in metrics}
     for option, key in (("lpips_weights", "lpips"), ("inception_weights", "fid")):
         weights = getattr(config, option)
@@ -167,6 +169,11 @@ def check_evaluation(recipe: RecipeConfig, metrics: Iterable[MetricInfo]) -> Non
                 f"evaluation.{option} has no effect for {recipe.task}, which has no {key.upper()}; leave it at null.",
                 stacklevel=2,
             )
+    if config.bound_samples > 1 and "bits_tight" not in known:
+        warnings.warn(
+            f"evaluation.bound_samples has no effect for {recipe.task}, which bounds no likelihood; leave it at 1.",
+            stacklevel=2,
+        )
 
 
 def check_changes(before: RecipeConfig, recipe: RecipeConfig, where: str) -> None:

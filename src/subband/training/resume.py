@@ -39,7 +39,8 @@ __all__ = [
 # What may change between two parts of a run: lengths, where and how fast, what is written. With any other setting
 # of its own the rest of a run would not be the rest of that run.
 FREE = {"data.num_workers"} | {
-    f"evaluation.{name}" for name in ("batch_size", "num_samples", "lpips_weights", "inception_weights")
+    f"evaluation.{name}"
+    for name in ("batch_size", "num_samples", "lpips_weights", "inception_weights", "bound_samples")
 }
 FREE |= {
     f"trainer.{name}"

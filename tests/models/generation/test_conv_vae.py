@@ -41,6 +41,27 @@ def test_losses():
         torch.testing.assert_close(model.reconstruct(images), model.decode(mean))
 
 
+@torch.no_grad()
+def test_many_samples_near_the_exact_likelihood(rng):
+    """A latent of one number can be integrated out on a grid."""
+    model = small(objective="elbo", img_size=2, widths=(8, 8), latent_dim=1, in_chans=1).double().eval()
+    images = 0.3 * torch.randn(2, 1, 2, 2, generator=rng, dtype=torch.float64)
+    grid = torch.linspace(-8, 8, 4001, dtype=torch.float64)[:, None]
+    normal = torch.distributions.Normal(0.0, 1.0)
+    fit = torch.distributions.Normal(model.decode(grid), model.noise()).log_prob(images[:, None]).flatten(2).sum(2)
+    exact = (fit + normal.log_prob(grid[:, 0])).logsumexp(1) + (grid[1, 0] - grid[0, 0]).log()
+    repeated = images.repeat_interleave(400, 0)
+    loose = model.importance_bound(repeated, 1, generator=rng).view(2, -1)
+    plain = -(model(repeated, generator=rng).parts["bits_per_dim"] - 7) * math.log(2) * 4
+    assert (loose.mean() - plain).abs() < 4 * 2 * loose.std() / math.sqrt(800)
+    tight = model.importance_bound(images, 2000, generator=rng)
+    torch.testing.assert_close(tight, exact, rtol=0, atol=0.05)
+    assert (loose.mean(1) < exact - 0.1).all()
+    for options, num, sentence in (({}, 2, "needs objective='elbo'"), ({"objective": "elbo"}, 0, "num must be posit")):
+        with pytest.raises(ValueError, match=sentence):
+            small(**options).importance_bound(images, num)
+
+
 def test_samples():
     model = small()
     one, two = (model.sample(3, generator=torch.Generator().manual_seed(1)) for _ in range(2))

@@ -567,6 +567,7 @@ def test_calls_of_the_other_mode(rng):
         (lambda: small().calibrate([images]), "calibrate needs mode='elbo'"),
         (lambda: small(mode="elbo").fit_expost_prior([images], "factorised"), "fit_expost_prior needs mode='paper'"),
         (lambda: small().importance_bound(images, 2), "importance_bound needs mode='elbo'"),
+        (lambda: small(mode="elbo").importance_bound(images, 0), "num must be positive, got 0"),
         (lambda: small().rate_bits(images), "rate_bits needs mode='elbo' or top_k"),
         (lambda: small(mode="elbo")(images_of(rng, size=24)), "the prior is one of images of 3x16x16, got 3x24x24"),
         (lambda: small(mode="elbo").calibrate([]), "the loader gave no images"),

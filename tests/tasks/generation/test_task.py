@@ -129,6 +129,20 @@ def test_every_network_trains_and_is_scored(network, tiny, tmp_path):
         assert ("maps/run" in samples) == (not network.startswith("conv"))
 
 
+@pytest.mark.parametrize("network", ["elbo", "conv_elbo", "paper"])
+def test_many_samples_bound_the_likelihood_more_tightly(network, tiny, tmp_path):
+    recipe = tiny(network, trainer={"epochs": 1}, evaluation={"bound_samples": 8})
+    found = train(recipe, tmp_path / "run", progress=False)["rows"][0]["metrics"]
+    if network == "paper":
+        assert found["bits_tight"] is None
+        return
+    assert 0 < found["bits_tight"] < found["bits_per_dim"]
+    model = load_model(tmp_path / "run")
+    images = torch.stack([rectangles().test[key] for key in range(6)])
+    bound = model.importance_bound(as_input(model, images, torch.Generator().manual_seed(5)), 8)
+    assert -bound.mean().item() / (768 * math.log(2)) + 7 == pytest.approx(found["bits_tight"], rel=0.05)
+
+
 def test_diffusion_trains_and_draws_but_reconstructs_nothing(tiny, tmp_path):
     scores = train(tiny("diffusion"), tmp_path / "run", progress=False)
     found = scores["rows"][0]["metrics"]

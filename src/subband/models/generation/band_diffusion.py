@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from subband.models.generation.blocks import in_single_precision
 from subband.models.generation.diffusion_unet import DiffusionUNet
+from subband.models.generation.foreign_scheduler import LARGEST, SMALLEST_NOISE_SHARE, by_scheduler
 from subband.models.generation.schedules import BandSchedule, clean_of, velocity_of
 
 __all__ = ["BandDiffusion", "Sampler", "band_noise", "sampling_times"]
 
 Sampler: TypeAlias = Literal["ddim", "ddpm"]
 SAMPLERS = ("ddim", "ddpm")
-SMALLEST_NOISE_SHARE = 1e-7  # in float32 a share of signal near 1 leaves none
-LARGEST = 8.0  # of clean coefficients, in standard deviations
 
 
 def sampling_times(steps: int) -> list[tuple[float, float]]:
@@ -112,7 +111,7 @@ class BandDiffusion(nn.Module):
         noise: Tensor,
         *,
         steps: int,
-        sampler: Sampler = "ddim",
+        sampler: Sampler | Any = "ddim",
         known: Tensor | None = None,
         clip: Callable[[Tensor], Tensor] | None = None,
         generator: torch.Generator | None = None,
@@ -122,23 +121,30 @@ class BandDiffusion(nn.Module):
         Args:
             noise: Standard normal numbers to begin with, `(B, K, H, W)`.
             steps: Evaluations of the network.
-            sampler: `ddim` adds no noise on the way, `ddpm` does.
+            sampler: `ddim` adds no noise on the way, `ddpm` does; or a scheduler of diffusers, see `by_scheduler`.
             known: Maps that are known, `(B, C, H, W)`.
             clip: From predicted clean coefficients, not normalized, to those that are possible; normalized ones are
                 kept within 8 standard deviations if not given.
             generator: Where `ddpm` draws its noise from; the global one by default.
 
         Raises:
-            ValueError: If the sampler is unknown or there is no step.
+            ValueError: If the sampler is unknown or does not fit, or there is no step.
         """
+        pairs = sampling_times(steps)
+
+        def possible(clean: Tensor) -> Tensor:
+            return clean.clamp(-LARGEST, LARGEST) if clip is None else self.normalized(clip(self.restored(clean)))
+
+        if not isinstance(sampler, str):
+            options: dict[str, Any] = {"steps": steps, "known": known, "generator": generator}
+            return self.restored(by_scheduler(self, noise, sampler, clip=possible, **options))
         if sampler not in SAMPLERS:
             raise ValueError(f"sampler must be one of {', '.join(SAMPLERS)}, got {sampler!r}.")
         noisy = noise
-        for time, following in sampling_times(steps):
+        for time, following in pairs:
             times = noise.new_full((len(noise),), time)
             now = self.schedule(times, self.spread)
-            clean = clean_of(noisy, self.velocity(noisy, times, known, None), now)
-            clean = clean.clamp(-LARGEST, LARGEST) if clip is None else self.normalized(clip(self.restored(clean)))
+            clean = possible(clean_of(noisy, self.velocity(noisy, times, known, None), now))
             if following == 0:
                 return self.restored(clean)
             after = self.schedule(torch.full_like(times, following), self.spread)

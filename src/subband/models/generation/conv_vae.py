@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from subband.models.generation.blocks import NormedBlock, check_widths, conv3, head, in_single_precision
-from subband.models.generation.distributions import LOG_2PI
+from subband.models.generation.distributions import LOG_2PI, normal_cost
 from subband.models.generation.objectives import BITS_OF_BYTES, GenerationOutput, PixelNoise, output_of
-from subband.models.generation.options import example_images, one_of
+from subband.models.generation.options import check_samples, example_images, one_of
 
 __all__ = ["ConvVAE"]
 
@@ -152,6 +152,31 @@ class ConvVAE(nn.Module):
         like = self.from_latent.weight
         latents = torch.randn(num, self.latent_dim, generator=generator, device=like.device, dtype=like.dtype)
         return self.decode(temperature * latents)
+
+    @torch.no_grad()
+    def importance_bound(self, images: Tensor, num: int, *, generator: torch.Generator | None = None) -> Tensor:
+        """A bound on the log density of images by several samples each, `(B,)` in nats: the tighter the more.
+
+        Source: Burda, Grosse and Salakhutdinov, Importance Weighted Autoencoders, ICLR 2016.
+
+        Args:
+            images: `(B, C, H, W)` in [-1, 1].
+            num: Samples of every image.
+            generator: Where they are drawn from; the global one by default.
+
+        Raises:
+            ValueError: If the objective is not `elbo`, or there is no sample.
+        """
+        if self.noise is None:
+            raise ValueError("importance_bound needs objective='elbo': nothing else has a likelihood.")
+        check_samples(num)
+        (mean, log_variance), weights, sigma = self.encode(images), [], self.noise()
+        for _ in range(num):
+            noise = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
+            latents = mean + (0.5 * log_variance).exp() * noise
+            ratio = 0.5 * (noise.square() - latents.square() + log_variance).sum(1)
+            weights.append(ratio - normal_cost(images - self.decode(latents), sigma))
+        return torch.stack(weights).logsumexp(0) - math.log(num)
 
     def example_input(
         self, *, batch: int = 1, height: int | None = None, width: int | None = None

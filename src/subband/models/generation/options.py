@@ -13,7 +13,16 @@ from subband.models.generation.posteriors import FIRST_NOISE, NoiseScale
 from subband.models.generation.priors import ORDERS, PRIORS
 from subband.models.generation.pyramid import is_orthogonal
 
-__all__ = ["OPTIONS", "check_options", "example_images", "noise_scale", "objective_of", "one_of", "options_of"]
+__all__ = [
+    "OPTIONS",
+    "check_options",
+    "check_samples",
+    "example_images",
+    "noise_scale",
+    "objective_of",
+    "one_of",
+    "options_of",
+]
 
 CHOICES = {
     "encoder": ("net", "residual", "analytic"),
@@ -49,6 +58,16 @@ def one_of(name: str, value: Any, known: Sequence[str]) -> None:
     """
     if value not in known:
         raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}.")
+
+
+def check_samples(num: int) -> None:
+    """Refuse a number of samples that is not positive.
+
+    Raises:
+        ValueError: If it is not.
+    """
+    if num < 1:
+        raise ValueError(f"num must be positive, got {num}.")
 
 
 def options_of(mode: str, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -164,7 +164,7 @@ class WaveletDiffusion(nn.Module):
         num: int,
         *,
         steps: int = 50,
-        sampler: Sampler = "ddim",
+        sampler: Sampler | Any = "ddim",
         clip: Literal["value", "image"] = "value",
         generator: torch.Generator | None = None,
     ) -> Tensor:
@@ -173,7 +173,8 @@ class WaveletDiffusion(nn.Module):
         Args:
             num: Number of images.
             steps: Evaluations of every network.
-            sampler: `ddim` or `ddpm`.
+            sampler: `ddim` or `ddpm`; where `gamma` and `shift` are 0 also a scheduler of diffusers, made without
+                limits on samples.
             clip: `value` keeps predicted coefficients within 8 standard deviations; `image` keeps the predicted image
                 within [-1, 1], not for `cascade`.
             generator: Where noise is drawn from, on the device of the weights; the global one by default.

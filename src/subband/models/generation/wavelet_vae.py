@@ -23,6 +23,7 @@ from subband.models.generation.autoencoder import PyramidAutoencoder
 from subband.models.generation.band_diffusion import Sampler
 from subband.models.generation.distributions import normal_cost
 from subband.models.generation.objectives import BoundObjective, GenerationOutput
+from subband.models.generation.options import check_samples
 from subband.models.generation.priors import PriorKind, PyramidPrior
 from subband.models.generation.pyramid import BANDS, Pyramid, is_orthogonal
 from subband.models.generation.second_stage import maps_of, pyramid_of
@@ -56,7 +57,7 @@ class WaveletVAE(PyramidAutoencoder):
         temperature: float = 1.0,
         generator: torch.Generator | None = None,
         steps: int | None = None,
-        sampler: Sampler | None = None,
+        sampler: Sampler | Any = None,
     ) -> Tensor:
         """Draw images.
 
@@ -65,7 +66,7 @@ class WaveletVAE(PyramidAutoencoder):
             temperature: Multiplies the scales of the prior; prior `diffusion` has none and takes 1 alone.
             generator: Where noise is drawn from, on the device of the weights; the global one by default.
             steps: Prior `diffusion`: evaluations of every network of it, 50 if not given.
-            sampler: Prior `diffusion`: `ddim` (the default) or `ddpm`.
+            sampler: Prior `diffusion`: `ddim` (the default), `ddpm` or a scheduler, see `WaveletDiffusion.sample`.
 
         Returns:
             `(num, C, H, W)`, about [-1, 1], not clipped: decoder means.
@@ -76,7 +77,10 @@ class WaveletVAE(PyramidAutoencoder):
         if self.diffusion is not None:
             if temperature != 1:
                 raise ValueError(f"prior='diffusion' has no temperature; leave it at 1, not {temperature}.")
-            options: dict[str, Any] = {"steps": 50 if steps is None else steps, "sampler": sampler or "ddim"}
+            options: dict[str, Any] = {
+                "steps": 50 if steps is None else steps,
+                "sampler": "ddim" if sampler is None else sampler,
+            }
             return self.decode(
                 pyramid_of(self.transform, self.diffusion.sample(num, generator=generator, **options), self.kept)
             )
@@ -174,10 +178,11 @@ class WaveletVAE(PyramidAutoencoder):
             generator: Where they are drawn from; the global one by default.
 
         Raises:
-            ValueError: If the mode is not `elbo`.
+            ValueError: If the mode is not `elbo`, or there is no sample.
         """
         if not isinstance(self.objective, BoundObjective):
             raise ValueError("importance_bound needs mode='elbo': nothing else has a likelihood.")
+        check_samples(num)
         posterior, weights = self.encode(images), []
         for _ in range(num):
             sample = posterior.sample(self._noise_like(posterior.mean, generator))

@@ -30,7 +30,10 @@ def evaluate(recipe: RecipeConfig, models: dict[str, Any], data: UnlabelledData,
     """Scores of reconstructions, likelihoods and drawn images against the test set; some of them to look at."""
     spec, config = data.test.spec, recipe.evaluation
     loader = evaluation_loader(recipe, data.test, device, torch.stack)
-    rows = {name: ReconstructionRow(model, spec, config.lpips_weights, device) for name, model in models.items()}
+    options: dict[str, Any] = {"bound_samples": config.bound_samples}
+    rows = {
+        name: ReconstructionRow(model, spec, config.lpips_weights, device, **options) for name, model in models.items()
+    }
     distances = {name: DrawnScores(spec, device) for name, model in models.items() if can_draw(model)}
     inception = InceptionScores(config.inception_weights, models, device)
     halves, samples = DrawnScores(spec, device), KeptSamples(config.num_samples)

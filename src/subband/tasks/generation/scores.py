@@ -15,7 +15,8 @@ from subband.metrics.descriptors import MetricInfo
 from subband.metrics.generation import FrechetWaveletDistance, ReconstructionScores, WaveletStatisticsDistance
 from subband.metrics.generation_descriptors import GENERATION_METRICS
 from subband.metrics.video import FrameLPIPS
-from subband.tasks.generation.networks import as_images, as_input, coded_numbers
+from subband.models.generation.objectives import BITS_OF_BYTES
+from subband.tasks.generation.networks import as_images, as_input, coded_numbers, has_likelihood
 
 __all__ = ["DrawnScores", "ReconstructionRow", "packet_levels"]
 
@@ -46,6 +47,7 @@ class ReconstructionRow:
         spec: Shape of the images.
         lpips_weights: File with AlexNet's weights, or None.
         device: Where images are.
+        bound_samples: Samples of every image for the tight bound on its likelihood; 1 leaves it out.
 
     Attributes:
         newest: Reconstructions of the newest batch, None for a network that only draws.
@@ -54,7 +56,16 @@ class ReconstructionRow:
     metrics: ClassVar[tuple[MetricInfo, ...]] = GENERATION_METRICS
     """What `compute` gives."""
 
-    def __init__(self, model: Any, spec: UnlabelledSpec, lpips_weights: str | None, device: torch.device) -> None:
+    def __init__(
+        self,
+        model: Any,
+        spec: UnlabelledSpec,
+        lpips_weights: str | None,
+        device: torch.device,
+        *,
+        bound_samples: int = 1,
+    ) -> None:
+        self.bound_samples = bound_samples if has_likelihood(model) else 1
         self.model, self.count = model, math.prod(spec.shape)
         self.is_trained = any(True for _ in model.parameters())
         self.has_code = hasattr(model, "reconstruct")
@@ -85,12 +96,16 @@ class ReconstructionRow:
 
     def _add_bound(self, images: Tensor, generator: torch.Generator) -> None:
         """Add what the network says of its own loss: rate and bits, and the error of noisy reconstructions."""
-        output = self.model(as_input(self.model, images, generator), generator=generator)
+        inputs = as_input(self.model, images, generator)
+        output = self.model(inputs, generator=generator)
         errors = (as_images(self.model, output.recon) - images).square().flatten(1).mean(1)
         self._add("mse_noisy", errors.double().sum().item())
         for name in ("rate", "bits_per_dim"):
             if name in output.parts:
                 self._add(name, len(images) * output.parts[name].item())
+        if self.bound_samples > 1:
+            nats = -self.model.importance_bound(inputs, self.bound_samples, generator=generator).double().sum()
+            self._add("bits_tight", nats.item() / (self.count * math.log(2)) + len(images) * BITS_OF_BYTES)
 
     def _add(self, name: str, total: float) -> None:
         self._sums[name] = self._sums.get(name, 0.0) + total
