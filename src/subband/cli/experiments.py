@@ -12,8 +12,10 @@ if TYPE_CHECKING:
 __all__ = ["EXPERIMENTS", "GRIDS", "run_and_show"]
 
 # The keys of `subband.tasks.generation.experiments.catalogue.EXPERIMENTS`, which takes seconds to import.
-EXPERIMENTS = ("table1", "s_ablation", "lambda", "levels", "wavelets", "priors", "posterior", "rate_distortion")
-EXPERIMENTS += ("denoise", "sr", "mri")
+EXPERIMENTS: tuple[str, ...] = (
+    *("table1", "s_ablation", "lambda", "levels", "wavelets", "priors", "posterior", "rate_distortion"),
+    *("denoise", "sr", "mri"),
+)
 GRIDS = ("lambda", "levels", "rate_distortion", "denoise", "sr", "mri")  # those that --values go with
 
 

@@ -21,6 +21,7 @@ from subband.tasks.generation.experiments.experiment import (
     Rows,
     Trained,
     images_of,
+    kept,
     mean_of,
 )
 from subband.tasks.generation.experiments.plan import Plan
@@ -28,7 +29,7 @@ from subband.tasks.generation.experiments.shrinkage import model_args
 from subband.training.comparison import Entry
 from subband.visual.experiments import Lines
 
-__all__ = ["DENOISE", "SR", "gaussian_blur", "restored_rows"]
+__all__ = ["COLUMNS", "DENOISE", "SR", "curves", "gaussian_blur", "prior_entry", "scores_of"]
 
 NOISES = (0.05, 0.1, 0.2)  # standard deviations, images in [0, 1]
 FACTORS = (2, 4)
@@ -58,13 +59,14 @@ def restored_rows(methods: dict[str, Method], damaged: Tensor, clean: Tensor, **
         clean: What they should find, `(B, C, H, W)` in [0, 1].
         facts: More keys of every row.
     """
-    rows = []
-    for name, method in methods.items():
-        scores = ReconstructionScores()
-        scores.update(method(damaged), clean)
-        found = {key: value for key, value in scores.compute().items() if value is not None}
-        rows.append({"setting": name, **facts, **found})
-    return rows
+    return [{"setting": name, **facts, **scores_of(method(damaged), clean)} for name, method in methods.items()]
+
+
+def scores_of(found: Tensor, clean: Tensor) -> dict[str, float]:
+    """PSNR and SSIM of images `(B, C, H, W)` in [0, 1]."""
+    scores = ReconstructionScores()
+    scores.update(found, clean)
+    return kept(scores.compute())
 
 
 def curves(rows: Rows, key: str) -> dict[str, list[tuple[float, float]]]:
@@ -119,8 +121,9 @@ def _denoise_rows(trained: Trained) -> list[Row]:
     label = f"Wavelet-VAE, {'conditional' if trained.model.prior.is_conditional else 'factorised'} prior"
     rows = []
     for sigma in _noises(trained.plan):
-        methods: dict[str, Method] = {label: lambda x, own=sigma: (trained.model.denoise(2 * x - 1, 2 * own) + 1) / 2}
-        rows += restored_rows(methods, *_noisy(trained, sigma), sigma=sigma)
+        noisy, clean = _noisy(trained, sigma)
+        found = (trained.model.denoise(2 * noisy - 1, 2 * sigma) + 1) / 2
+        rows.append({"setting": label, "sigma": sigma, **scores_of(found, clean)})
     return rows
 
 
@@ -207,8 +210,8 @@ def _sr_rows(trained: Trained) -> list[Row]:
             options: dict[str, Any] = {"temperature": temperature, "generator": generator}
             large = (trained.model.super_resolve(2 * small - 1, int(math.log2(factor)), **options) + 1) / 2
             error = (F.avg_pool2d(large, int(factor)) - small).abs().max().item()
-            (row,) = restored_rows({name: lambda x, large=large: large}, small, clean, factor=int(factor))
-            rows.append({**row, "inconsistency": error})
+            facts = {"setting": name, "factor": int(factor), "inconsistency": error}
+            rows.append({**facts, **scores_of(large, clean)})
     return rows
 
 
@@ -217,8 +220,8 @@ def _sr_reference(trained: Trained) -> list[Row]:
     for factor in _factors(trained.plan):
         size = int(factor)
         methods: dict[str, Method] = {
-            "bicubic": lambda x, size=size: F.interpolate(x, scale_factor=size, mode="bicubic", align_corners=False),
-            "pyramid: no details": lambda x, size=size: F.interpolate(x, scale_factor=size),
+            "bicubic": functools.partial(F.interpolate, scale_factor=size, mode="bicubic", align_corners=False),
+            "pyramid: no details": functools.partial(F.interpolate, scale_factor=size),
         }
         rows += restored_rows(methods, *_small(trained, factor), factor=size)
     return rows

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from subband.data.images.unlabelled import resized
 from subband.models.generation.pyramid import Pyramid, PyramidTransform
-from subband.tasks.generation.experiments.applications import COLUMNS, curves, prior_entry, restored_rows
+from subband.tasks.generation.experiments.applications import COLUMNS, curves, prior_entry, scores_of
 from subband.tasks.generation.experiments.experiment import Check, Experiment, Row, Rows, Trained, images_of, mean_of
 from subband.tasks.generation.experiments.plan import Plan
 from subband.training.comparison import Entry
@@ -144,16 +144,16 @@ def plug_in_prior(
     """
     images = zero_filled(measured)
     for step, sigma in enumerate(np.geomspace(FIRST_NOISE, last_noise, PLUG_IN_STEPS)):
-        likely = _shifted(lambda x, own=float(sigma): denoise(x, own), images, step, levels)
+        likely = _shifted(denoise, images, step, levels, float(sigma))
         images = consistent(likely, measured, mask)
     return images
 
 
-def _shifted(function: Callable[[Tensor], Tensor], images: Tensor, step: int, levels: int) -> Tensor:
+def _shifted(function: Callable[..., Tensor], images: Tensor, step: int, levels: int, *args: float) -> Tensor:
     """What a function makes of shifted images, shifted back; every step has another shift."""
     period = 2**levels
     shift = step % period, step * _STRIDE % period
-    return function(images.roll(shift, (-2, -1))).roll((-shift[0], -shift[1]), (-2, -1))
+    return function(images.roll(shift, (-2, -1)), *args).roll((-shift[0], -shift[1]), (-2, -1))
 
 
 def _entries(plan: Plan) -> list[Entry]:
@@ -196,9 +196,10 @@ def _rows(trained: Trained, methods: Callable[[Tensor], Methods]) -> list[Row]:
             for name, images in _images(trained).items():
                 clean = images.to(trained.device)
                 measured = sampled(2 * clean - 1, mask)
-                as_images = {key: lambda x, own=own: (own(x) + 1) / 2 for key, own in named.items()}
-                facts = {"images": name, "mask": kind, "acceleration": acceleration}
-                rows += restored_rows(as_images, measured, clean, **facts)
+                for label, method in named.items():
+                    found = scores_of((method(measured) + 1) / 2, clean)
+                    facts = {"images": name, "mask": kind, "acceleration": acceleration}
+                    rows.append({"setting": label, **facts, **found})
     return rows
 
 

@@ -23,7 +23,7 @@ from subband.tasks.generation.experiments.plan import Plan
 from subband.training.comparison import Entry
 from subband.visual.experiments import Bars, Lines
 
-__all__ = ["LAMBDA", "S_ABLATION", "TABLE1", "derived_threshold", "noise_gap"]
+__all__ = ["FAST", "LAMBDA", "LEARNED", "S_ABLATION", "TABLE1", "derived_threshold", "model_args", "noise_gap"]
 
 TWICE = ", twice the steps"
 NOISE = 0.1  # the fixed scale that the paper compares a learned one with
