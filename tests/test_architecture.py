@@ -57,6 +57,8 @@ ALLOWED = {
 # The models as timm's, its augmentations, its list of ImageNet's class names, its networks as backbones.
 TIMM_USERS = {"timm.py", "data/labelled/augmentation.py", "data/labelled/imagenet_names.py"}
 TIMM_USERS |= {"models/detection/timm_stages.py"}
+# The stand-ins for its operators; its Inception, whose weights give distances of another name than FID.
+TORCHVISION_USERS = {"_torchvision.py", "metrics/inception.py"}
 NETWORK_IMPORTS = {"torch", "einops", "subband"}  # of layers and of every public model file
 # Packages that take long to import, or that come with an extra: a function imports them where it needs them.
 HEAVY = {"PIL", "av", "hickle", "jpeglib", "jsonargparse", "lightning", "lpips", "matplotlib", "netCDF4", "onnx"}
@@ -251,8 +253,7 @@ def test_third_party_imports_stay_in_their_places():
     for path in FILES:
         package, packages = package_of(path), {name.split(".")[0] for name in imported(path)}
         forbidden = set() if name_of(path) in TIMM_USERS else {"timm"}
-        if path.name != "_torchvision.py":
-            forbidden.add("torchvision")
+        forbidden |= set() if name_of(path) in TORCHVISION_USERS else {"torchvision"}
         if package not in ("training", "tasks", "cli"):
             forbidden |= {"lightning", "pytorch_lightning"}
         if package == "layers" or (package == "models" and path.name != "checkpoint.py"):

@@ -23,7 +23,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchmetrics import Metric
 
-from subband.files import shown
 from subband.metrics.generation import IMAGES_PER_FEATURE, frechet_distance
 from subband.weight_files import read_checkpoint
 
@@ -77,12 +76,12 @@ class InceptionFeatures(nn.Module):
         super().__init__()
         path = Path(weights)
         if not path.is_file():
-            raise FileNotFoundError(f"inception_weights: no file {shown(path)}")
+            raise FileNotFoundError(f"inception_weights: no file {path}")
         digest = _digest(path)
         known = next((prefix for prefix in _NETWORKS if digest.startswith(prefix)), None)
         if known is None:
             raise ValueError(
-                f"inception_weights: {shown(path)} is neither pt_inception-2015-12-05-6726825d.pth nor torchvision's "
+                f"inception_weights: {path} is neither pt_inception-2015-12-05-6726825d.pth nor torchvision's "
                 f"inception_v3_google-0cc3c7bd.pth; its SHA-256 sum begins with {digest[:8]}"
             )
         build, self.suffix = _NETWORKS[known]

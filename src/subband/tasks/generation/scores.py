@@ -65,7 +65,7 @@ class ReconstructionRow:
         *,
         bound_samples: int = 1,
     ) -> None:
-        self.bound_samples = bound_samples if has_likelihood(model) else 1
+        self.bound_samples = bound_samples if has_likelihood(model) and hasattr(model, "importance_bound") else 1
         self.model, self.count = model, math.prod(spec.shape)
         self.is_trained = any(True for _ in model.parameters())
         self.has_code = hasattr(model, "reconstruct")
