@@ -40,9 +40,9 @@ class BoxHead(nn.Module):
         self.classify = nn.Linear(hidden_dim, num_classes + 1)
         self.regress = nn.Linear(hidden_dim, 4 * num_classes)
         for conv in self.convs:
-            nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
+            nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")  # type: ignore[arg-type]
         for linear in self.linears:
-            nn.init.xavier_uniform_(linear.weight)
+            nn.init.xavier_uniform_(linear.weight)  # type: ignore[arg-type]
         nn.init.normal_(self.classify.weight, std=CLASS_STD)
         nn.init.normal_(self.regress.weight, std=DELTA_STD)
         for linear in (*self.linears, self.classify, self.regress):

@@ -82,7 +82,8 @@ class RoIHeads(nn.Module):
         chosen = deltas[torch.arange(len(labels), device=labels.device), labels]
         parts = chosen.split([len(item) for item in boxes])
         stds = self.stages[stage].stds
-        return [decode_boxes(*pair, stds, size) for *pair, size in zip(boxes, parts, image_sizes, strict=True)]
+        triples = zip(boxes, parts, image_sizes, strict=True)
+        return [decode_boxes(item, part, stds, size) for item, part, size in triples]
 
     def forward(self, maps: Sequence[Tensor], proposals: Sequence[Tensor], image_sizes: Sizes) -> list[Detections]:
         """Detections of every image.
