@@ -177,3 +177,44 @@ def test_the_benchmark_of_media_runs(tmp_path):
     rows = table(run_script("media.py", "--frames", "12", "--repeats", "1", folder=tmp_path))
     assert [row[1] for row in rows] == ["12", "12", "12", "12", "5", "12"]
     assert all(float(row[2]) > 0 for row in rows)
+
+
+@pytest.mark.slow
+def test_the_benchmarks_of_generation_run(scripts, tmp_path):
+    from records import read_record
+
+    small = ("--models", "wavelet_vae_xs", "--rounds=1")
+    run_script("generation.py", "training", *small, "--batch=1", "--out=a.json", folder=tmp_path)
+    (row,) = read_record(tmp_path / "a.json").rows
+    assert row[:4] == ["wavelet_vae_xs", 1_384_322, 1, "float32"]
+    assert float(row[5]) == 1
+    run_script("generation.py", "reconstruct", *small, "--sizes", "64x48", "--out=b.json", folder=tmp_path)
+    (row,) = read_record(tmp_path / "b.json").rows
+    assert row[:2] == ["wavelet_vae_xs", "64 x 48"]
+    run_script(
+        "generation.py", "sampling", "--models", "conv_vae_e", "--num=1", "--rounds=1", "--out=c.json", folder=tmp_path
+    )
+    (row,) = read_record(tmp_path / "c.json").rows
+    assert row[:4] == ["conv_vae_e, 128 pixels", 1, 1, "float32"]
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_denoising_knows_bayesshrink(scripts, tmp_path):
+    import torch
+
+    from records import read_record
+    from subband import create_model
+    from subband.media import write_image
+    from subband.models.checkpoint import save_model
+
+    (tmp_path / "photos").mkdir()
+    ramp = torch.linspace(0.2, 0.8, 40).expand(3, 40, 40)
+    write_image(tmp_path / "photos" / "ramp.png", ramp)
+    sizes = {"base_dims": (32,), "multipliers": ((1,),), "attention": ((),)}
+    save_model(create_model("wavelet_diffusion", img_size=16, **sizes), tmp_path / "diffusion")
+    words = ("photos", "--models", "diffusion", "--crop=32", "--sigmas", "0.1", "--steps", "1", "2", "--out=a.json")
+    run_script("generation_denoising.py", *words, folder=tmp_path)
+    rows = read_record(tmp_path / "a.json").rows
+    assert [row[0] for row in rows] == ["none", "BayesShrink", "diffusion, 1 steps", "diffusion, 2 steps"]
+    assert float(rows[0][2]) == pytest.approx(20, abs=0.5)
+    assert float(rows[1][2]) > 26

@@ -80,3 +80,9 @@ def test_the_script_draws_what_the_page_shows():
     drawn = set(re.findall(r'^    "(\w+)": \w+,$', script.split("PICTURES: ")[1], re.MULTILINE))
     shown = set(re.findall(r"\(images/transforms/(\w+)\.png\)", (DOCS / "transforms.md").read_text(encoding="utf-8")))
     assert drawn == shown == {path.stem for path in (DOCS / "images" / "transforms").glob("*.png")}
+
+
+def test_the_page_on_generation_runs():
+    blocks = python_blocks("generation.md")
+    assert len(blocks) == 1
+    run(blocks, "generation.md")

@@ -1,5 +1,6 @@
 """What a user calls: a network with its pre- and postprocessing."""
 
+from subband.models.generation.editing import edit, latent_walk
 from subband.predictors.classification import ImageClassifier, read_preprocessing
 from subband.predictors.generation import ImageAutoencoder, PyramidCoder
 from subband.predictors.progress import Progress, show_progress
@@ -21,7 +22,9 @@ __all__ = [
     "VideoPredictor",
     "VideoRestorer",
     "View",
+    "edit",
     "frame_noise",
+    "latent_walk",
     "read_preprocessing",
     "show_progress",
     "stream_clip",

@@ -57,13 +57,7 @@ def combined_map(pyramid: Pyramid) -> Tensor:
     """
     if not pyramid.details:
         raise ValueError("a pyramid without details has no map of them")
-    size = [side * 2 for side in pyramid.details[-1].shape[-2:]]
-    total = torch.zeros(1, 1, *size)
-    for detail in pyramid.details:
-        energy = coefficient_map(detail[0].cpu()).square().sum(0)[None, None]
-        pixels = (size[0] // energy.shape[-2]) * (size[1] // energy.shape[-1])
-        total += F.interpolate(energy, size, mode="nearest") / pixels
-    return total[0, 0].sqrt()
+    return _spread([coefficient_map(detail[0].cpu()).square().sum(0) for detail in pyramid.details]).sqrt()
 
 
 def bit_map(bits: Tensor) -> Tensor:
@@ -130,12 +124,7 @@ def bit_figure(pyramid: Pyramid, bits: Sequence[Tensor], side: int = 128) -> np.
     if not bits:
         raise ValueError("a pyramid without details has no map of them")
     maps = [bit_map(item[0].cpu()) for item in bits]
-    size = list(maps[-1].shape[-2:])
-    total = torch.zeros(1, 1, *size)
-    for item in maps:
-        pixels = 4 * (size[0] // item.shape[-2]) * (size[1] // item.shape[-1])
-        total += F.interpolate(item.sum(0)[None, None], size, mode="nearest") / pixels
-    return _figure(_as_picture(pyramid), total[0, 0], maps, BIT_STEP, side)
+    return _figure(_as_picture(pyramid), _spread([item.sum(0) for item in maps]), maps, BIT_STEP, side)
 
 
 def _figure(picture: Tensor, whole: Tensor, maps: Sequence[Tensor], step: float, side: int) -> np.ndarray:
@@ -153,6 +142,16 @@ def _figure(picture: Tensor, whole: Tensor, maps: Sequence[Tensor], step: float,
     rows = [first, *([cell(item[place]) for place in range(BANDS)] for item in maps)]
     padded = [[np.pad(part, ((0, _GAP), (0, _GAP), (0, 0)), constant_values=255) for part in row] for row in rows]
     return np.concatenate([np.concatenate(row, 1) for row in padded])[:-_GAP, :-_GAP]
+
+
+def _spread(levels: Sequence[Tensor]) -> Tensor:
+    """The sum over levels `(h, w)`, every number spread over the pixels it stands for, `(H, W)`."""
+    size = [2 * side for side in levels[-1].shape]
+    total = torch.zeros(size)
+    for item in levels:
+        pixels = (size[0] // item.shape[0]) * (size[1] // item.shape[1])
+        total += F.interpolate(item[None, None], size, mode="nearest")[0, 0] / pixels
+    return total
 
 
 def _as_picture(pyramid: Pyramid) -> Tensor:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from subband.cli.generation import check_wavelet_vae, open_network
 from subband.config import build_recipe, read_recipe, stage_recipes
 from subband.files import folder_lock, shown
+from subband.tasks import task_class
 from subband.training.paths import find_paths
 from subband.training.run_files import CONFIG_FILE, MODEL_FOLDER
 
@@ -54,7 +55,6 @@ def run(args: Namespace) -> None:
     import torch
 
     from subband.models.checkpoint import save_model
-    from subband.tasks import task_class
 
     folder = Path(args.run)
     _check(args, folder)
