@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor, nn
 
@@ -72,7 +72,8 @@ def build_backbone(name: str, args: Mapping[str, Any]) -> nn.Module:
         raise ValueError(f"backbone must be a classifier, or timm:NAME, got {name!r}.")
     built = model_spec(name).builder
     if built is DCTResNet:
-        return DCTResNetPyramid(create_model(name, pipeline="detection", stage2_stride=2, num_classes=0, **args))
+        resnet = create_model(name, pipeline="detection", stage2_stride=2, num_classes=0, **args)
+        return DCTResNetPyramid(cast(DCTResNet, resnet))
     network = create_model(name, num_classes=0, **args)
     if isinstance(network, WSFViT):
         return WSFViTPyramid(network.trunk)

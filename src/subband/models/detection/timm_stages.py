@@ -47,10 +47,11 @@ def timm_stages(name: str, args: Mapping[str, Any], reductions: Sequence[int]) -
         raise ImportError("backbones of timm need the package timm; pip install 'subband[timm]'.") from error
     if name not in timm.list_models():
         raise ValueError(f"backbone: timm has no model {name!r}.")
-    found = timm.create_model(name, features_only=True, **args).feature_info.reduction()
+    whole: Any = timm.create_model(name, features_only=True, **args)
+    found = whole.feature_info.reduction()
     if not set(reductions) <= set(found):
         raise ValueError(f"backbone 'timm:{name}' has maps {found} times smaller than images, not {list(reductions)}.")
     indices = tuple(len(found) - 1 - found[::-1].index(reduction) for reduction in reductions)
-    network = timm.create_model(name, features_only=True, out_indices=indices, **args)
+    network: Any = timm.create_model(name, features_only=True, out_indices=indices, **args)
     is_last = str(getattr(network, "output_fmt", "")).endswith("NHWC")
     return ChannelsFirst(network) if is_last else network, network.feature_info.channels()

@@ -195,9 +195,9 @@ def _read_samples(path: Path, task: str, labels: dict[str, str]) -> Samples | No
         samples = _checked(task, inputs, targets, stored, "prediction/{}", labels)
         for name, label in labels.items():
             if f"mistakes/{name}/inputs" in stored:
-                wrong = [stored[f"mistakes/{name}/{key}"] for key in ("inputs", "targets")]
+                shown_inputs, true = (stored[f"mistakes/{name}/{key}"] for key in ("inputs", "targets"))
                 pattern = "mistakes/{}/prediction"
-                samples.mistakes[label] = _checked(task, *wrong, stored, pattern, {name: label})
+                samples.mistakes[label] = _checked(task, shown_inputs, true, stored, pattern, {name: label})
             for kind, shown, axes in (("drawn", samples.drawn, inputs.ndim), ("maps", samples.maps, 4)):
                 if (array := stored.get(f"{kind}/{name}")) is not None:
                     shown[label] = _as_pictures(array, axes)
