@@ -12,6 +12,9 @@ from subband.predictors.restoration import VideoRestorer
 from subband.tasks.video_prediction import VideoPredictionTask
 
 
+LARGEST = {"wavelet_vae_cells": 6_000_000}  # an autoencoder and a diffusion
+
+
 def test_there_is_a_default_model_of_the_predict_command():
     assert "wast_photos" in bundled_models()
 
@@ -23,7 +26,7 @@ def test_bundled_weights_are_not_hidden_by_a_model_of_their_name():
 @pytest.mark.parametrize("name", bundled_models())
 def test_bundled_weights_are_small_and_documented(name):
     size = sum(path.stat().st_size for path in (BUNDLED_FOLDER / name).iterdir())
-    assert size < 4 * 2**20
+    assert size < LARGEST.get(name, 4 * 2**20)
     metadata = subband.load_model(name).metadata
     assert {"recipe", "training", "scores", "environment"} <= set(metadata)
     assert {"seed", "steps", "train_seconds"} <= set(metadata["training"])
