@@ -67,6 +67,10 @@ SMALL: dict[str, tuple[str, dict[str, Any]]] = {
     "vd_diff_stage3": ("vd_diff_stage3", VD_DIFF),
     "vd_diff_no_prior": ("vd_diff_no_prior", VD_DIFF),
     "identity": ("identity", {}),
+    "bicubic": ("bicubic", {}),
+    "basicvsr_pp": ("basicvsr_pp", {"channels": 4, "blocks": 1, "groups": 2}),
+    "basicvsr_pp_deblur": ("basicvsr_pp_deblur", {"channels": 4, "blocks": 1, "groups": 2}),
+    "mfpi": ("mfpi", {"channels": 4, "blocks": 1, "head_blocks": 1, "rec_blocks": 1, "groups": 2}),
     "wavelet_diffusion": (
         "wavelet_diffusion",
         {"img_size": 16, "base_dims": (32,), "multipliers": ((1,),), "attention": ((8,),), "dropout": 0.0},

@@ -11,7 +11,6 @@ from subband.predictors.classification import ImageClassifier
 from subband.predictors.restoration import VideoRestorer
 from subband.tasks.video_prediction import VideoPredictionTask
 
-
 LARGEST = {"wavelet_vae_cells": 6_000_000}  # an autoencoder and a diffusion
 
 

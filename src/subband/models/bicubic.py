@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from subband.models.protocols.restoration import RestorationModel
+from subband.transforms.arguments import in_float32
 
 __all__ = ["Bicubic", "enlarged_bicubic"]
 
@@ -53,6 +54,10 @@ def enlarged_bicubic(frames: Tensor, scale: int) -> Tensor:
     Returns:
         `(B, T, 3, S H, S W)`, not clipped.
     """
-    size = tuple(scale * side for side in frames.shape[-2:])
-    flat = F.interpolate(frames.flatten(0, 1), size, mode="bicubic", antialias=True, align_corners=False)
+    size = [scale * side for side in frames.shape[-2:]]
+    flat: Tensor = in_float32(_interpolated, frames.flatten(0, 1), size=size)
     return flat.unflatten(0, frames.shape[:2])
+
+
+def _interpolated(images: Tensor, *, size: list[int]) -> Tensor:
+    return F.interpolate(images, size, mode="bicubic", antialias=True, align_corners=False)

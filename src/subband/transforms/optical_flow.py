@@ -79,7 +79,11 @@ def move(frames: Tensor, flow: Tensor, outside: Literal["border", "zeros"] = "bo
     columns = torch.arange(width, device=flow.device) + 0.5
     rows = torch.arange(height, device=flow.device)[:, None] + 0.5
     grid = torch.stack(((flow[:, 0] + columns) * (2 / width) - 1, (flow[:, 1] + rows) * (2 / height) - 1), -1)
-    return F.grid_sample(frames, grid.to(frames), mode="bilinear", padding_mode=outside, align_corners=False)
+    precise = torch.promote_types(frames.dtype, torch.float32)  # positions in half precision are too coarse
+    moved = F.grid_sample(
+        frames.to(precise), grid.to(precise), mode="bilinear", padding_mode=outside, align_corners=False
+    )
+    return moved.to(frames.dtype)
 
 
 def _improved(flow: Tensor, before: Tensor, after: Tensor, num_steps: int) -> Tensor:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from subband.models.fresh_weights import zero_weights
 from subband.transforms.optical_flow import move
 
 __all__ = ["SPyNet"]
@@ -42,6 +43,8 @@ class SPyNet(nn.Module):
             nn.ModuleList(nn.Conv2d(w, v, 7, padding=3) for w, v in itertools.pairwise(WIDTHS))
             for _ in range(NUM_LEVELS)
         )
+        for layers in self.levels:
+            zero_weights(layers[-1])  # type: ignore[index]  # no motion, until it is trained
         for name, values in {"mean": IMAGENET_MEAN, "std": IMAGENET_STD}.items():
             self.register_buffer(name, torch.tensor(values)[:, None, None], persistent=False)
 
@@ -71,7 +74,8 @@ class SPyNet(nn.Module):
             `(B, 2, H, W)`, at least float32: positions in half precision are too coarse.
         """
         precise = torch.promote_types(reference[0].dtype, torch.float32)
-        flow = reference[0].new_zeros(len(reference[0]), 2, *reference[0].shape[-2:], dtype=precise)
+        shape = reference[0].shape
+        flow = reference[0].new_zeros(shape[0], 2, *shape[-2:], dtype=precise)
         for place, (own, far, layers) in enumerate(zip(reference, other, self.levels, strict=True)):
             if place:
                 flow = 2 * F.interpolate(flow, scale_factor=2, mode="bilinear", align_corners=True)
