@@ -70,7 +70,7 @@ def test_what_needs_an_extra_names_it_and_all_else_works(tmp_path):
 def test_the_table_of_extras_is_that_of_the_project():
     file = Path(__file__).parents[2] / "pyproject.toml"
     text = file.read_text("utf-8")
-    names = {"sklearn": "scikit-learn", "skimage": "scikit-image"}
+    names = {"sklearn": "scikit-learn", "skimage": "scikit-image", "torch_fidelity": "torch-fidelity"}
     for package, extra in EXTRAS.items():
         (listed,) = re.findall(rf"^{extra} = \[(.*?)\n?\]$", text, re.MULTILINE | re.DOTALL)
         assert f'"{names.get(package, package)}' in listed, package

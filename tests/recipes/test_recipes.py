@@ -349,4 +349,4 @@ def test_trainings_reach_every_network_loss_and_schedule():
         return builders, losses, {(recipe.optim.name, recipe.optim.schedule) for recipe in recipes}
 
     assert named(TRAINED) == named(RECIPES)
-    assert len(TRAINED) < len(RECIPES) / 3
+    assert len(TRAINED) < 0.4 * len(RECIPES)

@@ -72,7 +72,7 @@ def test_states_are_compared_with_those_of_the_teacher(network, pair):
         for own, other in zip(amplitudes[:half], amplitudes[half:], strict=True)
     )
     assert wanted > 1e-5
-    assert with_states - alone == pytest.approx(2 * wanted.item(), rel=1e-3)
+    torch.testing.assert_close(with_states - alone, 2 * wanted, rtol=1e-3, atol=1e-6)
 
 
 def test_evaluation_does_not_read_the_sharp_frames(network, pair):

@@ -16,9 +16,9 @@ __all__ = ["as_images", "as_input", "bytes_with_noise", "can_draw", "coded_numbe
 
 def can_draw(model: Any) -> bool:
     """Whether a network knows which images are likely: a Wavelet-VAE of mode `paper` only once a prior was fitted."""
-    if isinstance(model, WaveletVAE):
-        return model.prior is not None or model.diffusion is not None
-    return hasattr(model, "sample")
+    if isinstance(model, WaveletVAE) and model.diffusion is not None:
+        return True
+    return getattr(model, "prior", True) is not None and hasattr(model, "sample")
 
 
 def coded_numbers(model: Any) -> int | None:
