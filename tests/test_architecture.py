@@ -44,7 +44,7 @@ ALLOWED = {
     "losses": {"transforms", "losses"},
     "metrics": {"transforms", "metrics"} | READERS,
     "media": {"transforms", "files", "media"},
-    "data": {"transforms", "files", "signals", "media", "data"},
+    "data": {"transforms", "files", "signals", "imaging", "media", "data"},
     "predictors": CORE | {"metrics", "device", "files", "media", "data", "predictors"},
     "explain": CORE | {"data", "explain"},
     "export": CORE | {"media", "data", "predictors", "export", "_version"},

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-__all__ = ["ResidualBlock"]
+__all__ = ["SpatialResidualBlock"]
 
 
-class ResidualBlock(nn.Module):
+class SpatialResidualBlock(nn.Module):
     """`x + conv(act(conv(x)))` with 3x3 convolutions.
 
     Args:

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from subband.layers.exporting import is_exporting
 from subband.layers.frequency_block import FrequencySpatialBlock
 from subband.layers.memory_format import channels_last_on_cpu, channels_last_weights
-from subband.layers.residual_block import ResidualBlock
+from subband.layers.residual_block import SpatialResidualBlock
 from subband.layers.spectral_alignment import PyramidAlignment, conv_act
 from subband.layers.temporal_energy import EnergyMode, TemporalEnergyAggregation
 from subband.models.fresh_weights import he_weights, zero_weights
@@ -109,7 +109,11 @@ class FTDeblur(RestorationModel):
         )
 
         def block(is_spectral: bool) -> nn.Module:
-            return FrequencySpatialBlock(channels, remove_mean=remove_mean) if is_spectral else ResidualBlock(channels)
+            return (
+                FrequencySpatialBlock(channels, remove_mean=remove_mean)
+                if is_spectral
+                else SpatialResidualBlock(channels)
+            )
 
         self.extraction = nn.ModuleList(block(extraction == "frequency") for _ in range(n_feat))
         self.alignment = PyramidAlignment(
@@ -120,7 +124,7 @@ class FTDeblur(RestorationModel):
         self.upsampling = nn.ModuleList(nn.Conv2d(channels, 4 * channels, 3, padding=1) for _ in range(2))
         self.tail = nn.Sequential(*conv_act(channels, channels), nn.Conv2d(channels, COLORS, 3, padding=1))
         zero_weights(self.tail[-1])
-        he_weights(self, (part.conv2 for part in self.modules() if isinstance(part, ResidualBlock)), slope=SLOPE)
+        he_weights(self, (part.conv2 for part in self.modules() if isinstance(part, SpatialResidualBlock)), slope=SLOPE)
         channels_last_weights(self)
 
     def forward_clip(self, frames: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from subband.layers.memory_format import channels_last_on_cpu, channels_last_weights
-from subband.layers.residual_block import ResidualBlock
+from subband.layers.residual_block import SpatialResidualBlock
 from subband.models.fresh_weights import he_weights
 from subband.models.protocols.restoration import RestorationModel
 from subband.models.super_resolution.alignment import SLOPE, StateAlignment
@@ -83,7 +83,7 @@ class BasicVSRPP(RestorationModel):
         )
         self.reconstruction = residual_trunk((1 + len(PASSES)) * channels, channels, HEAD_BLOCKS)
         self.upsampling = Upsampler(channels, FLOW_SHRINKAGE if scale == 1 else scale)
-        ends = (part.conv2 for part in self.modules() if isinstance(part, ResidualBlock))
+        ends = (part.conv2 for part in self.modules() if isinstance(part, SpatialResidualBlock))
         he_weights(self, ends, slope=SLOPE)
         channels_last_weights(self)
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from subband.layers.memory_format import channels_last_on_cpu, channels_last_weights
-from subband.layers.residual_block import ResidualBlock
+from subband.layers.residual_block import SpatialResidualBlock
 from subband.models.fresh_weights import he_weights, zero_weights
 from subband.models.protocols.restoration import RestorationModel
 from subband.models.super_resolution.alignment import SLOPE, StateAlignment
@@ -194,6 +194,6 @@ class MFPI(RestorationModel):
 
     def _initialize(self) -> None:
         """He's weights; the layers that give nothing at first stay so."""
-        ends = [part.conv2 for part in self.modules() if isinstance(part, ResidualBlock)]
+        ends = [part.conv2 for part in self.modules() if isinstance(part, SpatialResidualBlock)]
         he_weights(self, ends, slope=SLOPE)
         channels_last_weights(self)

@@ -7,7 +7,7 @@ import itertools
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from subband.layers.residual_block import ResidualBlock
+from subband.layers.residual_block import SpatialResidualBlock
 from subband.models.fresh_weights import zero_weights
 from subband.models.super_resolution.alignment import SLOPE
 
@@ -20,7 +20,9 @@ FULL_CHANNELS = 64  # at full resolution, whatever the width of the network
 def residual_trunk(in_chans: int, channels: int, blocks: int) -> nn.Sequential:
     """A convolution, a leaky ReLU and residual blocks."""
     first = nn.Conv2d(in_chans, channels, 3, padding=1)
-    return nn.Sequential(first, nn.LeakyReLU(SLOPE), nn.Sequential(*(ResidualBlock(channels) for _ in range(blocks))))
+    return nn.Sequential(
+        first, nn.LeakyReLU(SLOPE), nn.Sequential(*(SpatialResidualBlock(channels) for _ in range(blocks)))
+    )
 
 
 def enlarged(frame: Tensor, scale: int) -> Tensor:
