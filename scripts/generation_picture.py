@@ -1,6 +1,6 @@
 """Draw the README's picture of `subband generate` and `subband latent`: images that never were, and where details are.
 
-usage: python scripts/generation_picture.py PHOTOGRAPH [docs/images/generation.png]
+usage: python scripts/generation_picture.py PHOTOGRAPH [docs/images/generation.jpg]
 
 The photograph is a blood smear of BCCD that was not used in training, 640 x 480 pixels.
 """
@@ -11,11 +11,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
 
 from subband.imaging import imresize
-from subband.media.images import read_image
+from subband.media.images import on_white, read_image
 from subband.models.checkpoint import load_model
 from subband.predictors import ImageAutoencoder
 from subband.tasks.generation.evaluation import draw
@@ -37,15 +36,14 @@ def main(photograph: Path, path: Path) -> None:
     model = load_model(NETWORK)
     drawn = draw(model, ROWS * COLUMNS, seed=0)
     grid = image_grid((255 * drawn).round().byte().numpy(), COLUMNS)
-    photo = imresize(read_image(photograph), scale=TRAINING_SCALE).clamp(0, 1)
+    photo = imresize(on_white(read_image(photograph)), scale=TRAINING_SCALE).clamp(0, 1)
     maps = map_figure(ImageAutoencoder(model, "cpu").encode(photo))
     height = 2 * len(grid)
     parts = [enlarged(grid, height), np.full((height, GAP, 3), 255, np.uint8), enlarged(maps, height)]
-    picture = torch.from_numpy(np.concatenate(parts, 1))
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(picture.numpy()).quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+    Image.fromarray(np.concatenate(parts, 1)).save(path, quality=90)
     print(f"wrote {path}")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2] if len(sys.argv) > 2 else "docs/images/generation.png"))
+    main(Path(sys.argv[1]), Path(sys.argv[2] if len(sys.argv) > 2 else "docs/images/generation.jpg"))
