@@ -81,7 +81,7 @@ def test_an_experiment_runs_and_writes_rows_a_table_and_a_plot(name, tmp_path, c
         assert "\nholds: x2: averages over blocks are the pixels given" in table
     if name == "priors":
         assert sorted(path.name for path in (tmp_path / "paper_seed0").glob("samples_*.png")) == [
-            f"samples_{kind}.png" for kind in ("conditional", "factorised", "mixture")
+            f"samples_{kind}.png" for kind in ("conditional", "diffusion", "factorised", "mixture")
         ]
 
 

@@ -60,7 +60,7 @@ def decode_boxes(
     Example:
         >>> box, delta = torch.tensor([10.0, 20.0, 110.0, 220.0]), torch.tensor([3.0, -2.0, 5.5, -2.5])
         >>> decode_boxes(box, delta, (0.1, 0.1, 0.2, 0.2))
-        tensor([-60.2083, -41.3061, 240.2083, 201.3061])
+        tensor([-60.2083,  19.3469, 240.2083, 140.6531])
     """
     deltas = deltas.to(boxes.dtype) * boxes.new_tensor(stds)
     sizes = boxes[..., 2:] - boxes[..., :2]
@@ -112,7 +112,7 @@ def generalized_iou_loss(boxes: Tensor, targets: Tensor) -> Tensor:
     Example:
         >>> box = torch.tensor([[0.0, 0.0, 10.0, 10.0]])
         >>> generalized_iou_loss(box, box + 5)
-        tensor([1.1389])
+        tensor([1.0794])
     """
     shared, union, hull = _areas(boxes, targets)
     return 1 - shared / union + (hull - union) / hull

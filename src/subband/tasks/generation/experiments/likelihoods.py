@@ -35,7 +35,9 @@ from subband.visual.grids import image_grid
 
 __all__ = ["POSTERIOR", "PRIORS", "RATE_DISTORTION", "threshold_coder"]
 
-EXPOST = ("factorised", "mixture", "conditional")  # priors of a network of the paper, fitted after training
+# Priors of a network of the paper, fitted after training.
+EXPOST: dict[str, dict[str, Any]] = {"factorised": {}, "mixture": {}, "conditional": {}}
+EXPOST["diffusion"] = {"diffusion": {"base_dims": (32,), "multipliers": ((1, 2),), "attention": ((),), "dropout": 0.0}}
 TOY = "rectangle_images"
 WORTH = 0.2  # bits/dim that a conditional prior is worth on images of rectangles
 SHOWN = 64
@@ -74,7 +76,7 @@ def _expost_row(trained: Trained, kind: str) -> Row:
     model = trained.model
     batches = [as_input(model, images) for images in images_of(trained.data.train, 2048)]
     generator = torch.Generator().manual_seed(trained.recipe.seed)
-    model.fit_expost_prior(batches, kind, epochs=trained.recipe.trainer.epochs, generator=generator)
+    model.fit_expost_prior(batches, kind, epochs=trained.recipe.trainer.epochs, generator=generator, **EXPOST[kind])
     drawn = draw(model, max(len(trained.data.test), SHOWN))
     _draw_grid(trained, f"samples_{kind}", drawn[:SHOWN])
     scores = DrawnScores(trained.data.spec, torch.device("cpu"))
