@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import sys
+import traceback
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -111,8 +112,21 @@ def attempt(what: str) -> Iterator[None]:
     except (ValueError, TypeError, OSError, ImportError):
         raise
     except Exception as error:
+        if (refusal := _own_refusal(error)) is not None:
+            raise refusal from error
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise ValueError(f"{what}: {lines[0].rstrip('.')}.") from error
+
+
+def _own_refusal(error: BaseException) -> ValueError | None:
+    """What this package itself has refused, where an exporter has hidden it behind an error of its own."""
+    cause = error.__cause__ or error.__context__
+    while cause is not None:
+        files = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(cause.__traceback__)]
+        if isinstance(cause, ValueError) and files and Path(files[-1]).is_relative_to(Path(__file__).parents[1]):
+            return cause
+        cause = cause.__cause__ or cause.__context__
+    return None
 
 
 def parse_overrides(pairs: Sequence[str]) -> dict[str, Any]:

@@ -21,14 +21,16 @@ def boxes_of(generator, count, side=100.0):
 
 @pytest.mark.parametrize(
     ("stds", "wanted"),
-    zip(
-        STDS,
-        [
-            (0.6962, 25.5163, 125.3038, 206.4837),
-            (5.6861, 22.8771, 117.3139, 213.1230),
-            (7.1658, 21.9745, 114.8142, 215.3855),
-        ],
-        strict=True,
+    list(
+        zip(
+            STDS,
+            [
+                (0.6962, 25.5163, 125.3038, 206.4837),
+                (5.6861, 22.8771, 117.3139, 213.1230),
+                (7.1658, 21.9745, 114.8142, 215.3855),
+            ],
+            strict=True,
+        )
     ),
 )
 def test_decoded_boxes_are_the_published_ones(stds, wanted):
