@@ -621,3 +621,13 @@ def test_a_conditional_prior_is_worth_bits(rng):
         assert 0.5 < (drawn.std() / test.std()).item() < 2
     assert bits["conditional"] < bits["factorised"] - 0.2
     assert bits["factorised"] < 7.5
+
+
+def test_noise_is_removed_from_coefficients_without_what_refines_codes(rng):
+    sizes = {"img_size": 16, "levels": 2, "widths": (8, 8, 8), "blocks": 1, "refine_width": 8, "refine_blocks": 1}
+    model = WaveletVAE(mode="elbo", prior="factorised", decoder="hybrid", **sizes).eval()
+    noisy = torch.rand(2, 3, 16, 16, generator=rng) * 2 - 1
+    before = model.denoise(noisy, 0.1)
+    for value in model.refine.parameters():
+        torch.nn.init.normal_(value, generator=rng)
+    assert torch.equal(model.denoise(noisy, 0.1), before)

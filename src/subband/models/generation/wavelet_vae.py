@@ -152,7 +152,9 @@ class WaveletVAE(PyramidAutoencoder):
             sigma: Standard deviation of the noise.
 
         Returns:
-            `(B, C, H, W)`. With prior `factorised` and a pure decoder it is the exact mean of what is likely.
+            `(B, C, H, W)`. With prior `factorised` and a pure decoder it is the exact mean of what is likely. The
+            refinement of a hybrid decoder is left out: it is one of what the network codes, and behind encoder `net`
+            that need not be the coefficients of the image, of which the prior says little then.
 
         Raises:
             ValueError: If no prior was fitted or it is a mixture, the wavelet is not orthogonal, the noise is not
@@ -164,7 +166,7 @@ class WaveletVAE(PyramidAutoencoder):
         if not sigma > 0:
             raise ValueError(f"sigma must be positive, got {sigma}.")
         observed = self.transform.analyze(images)
-        return self.decode(prior.posterior_mean(observed, images.new_tensor(sigma)))
+        return self.transform(prior.posterior_mean(observed, images.new_tensor(sigma)))
 
     @torch.no_grad()
     def importance_bound(self, images: Tensor, num: int, *, generator: torch.Generator | None = None) -> Tensor:
