@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 __all__ = ["timm_stages"]
@@ -47,7 +48,8 @@ def timm_stages(name: str, args: Mapping[str, Any], reductions: Sequence[int]) -
         raise ImportError("backbones of timm need the package timm; pip install 'subband[timm]'.") from error
     if name not in timm.list_models():
         raise ValueError(f"backbone: timm has no model {name!r}.")
-    whole: Any = timm.create_model(name, features_only=True, **args)
+    with torch.device("meta"):  # a look at its maps alone
+        whole: Any = timm.create_model(name, features_only=True, **{**args, "pretrained": False})
     found = whole.feature_info.reduction()
     if not set(reductions) <= set(found):
         raise ValueError(f"backbone 'timm:{name}' has maps {found} times smaller than images, not {list(reductions)}.")

@@ -21,16 +21,14 @@ from subband.layers.residual_block import SpatialResidualBlock
 from subband.models.fresh_weights import he_weights
 from subband.models.protocols.restoration import RestorationModel
 from subband.models.super_resolution.alignment import SLOPE, StateAlignment
-from subband.models.super_resolution.recurrence import Direction, FrameFlows, run_pass
+from subband.models.super_resolution.recurrence import PASSES, Direction, FrameFlows, run_pass
 from subband.models.super_resolution.spynet import SPyNet
-from subband.models.super_resolution.upsampling import Upsampler, enlarged, residual_trunk
+from subband.models.super_resolution.upsampling import COLORS, Upsampler, enlarged, residual_trunk
 from subband.transforms.optical_flow import optical_flow
 
 __all__ = ["BasicVSRPP"]
 
-COLORS = 3
 FlowKind = Literal["learned", "classical"]
-PASSES: tuple[Direction, ...] = ("backward", "forward", "backward", "forward")
 HEAD_BLOCKS = 5  # of the features of a frame, and of its reconstruction
 FLOW_SHRINKAGE = 4  # of frames that come out as large as they went in, before their flow is found
 SCALES = (1, 2, 4)

@@ -23,13 +23,11 @@ from subband.models.fresh_weights import he_weights, zero_weights
 from subband.models.protocols.restoration import RestorationModel
 from subband.models.super_resolution.alignment import SLOPE, StateAlignment
 from subband.models.super_resolution.mfpi_blocks import MultiFrequencyBlock
-from subband.models.super_resolution.recurrence import Direction, run_pass
-from subband.models.super_resolution.upsampling import Upsampler, enlarged, residual_trunk
+from subband.models.super_resolution.recurrence import PASSES, Direction, run_pass
+from subband.models.super_resolution.upsampling import COLORS, Upsampler, enlarged, residual_trunk
 
 __all__ = ["MFPI", "Enlarged"]
 
-COLORS = 3
-PASSES: tuple[Direction, ...] = ("backward", "forward", "backward", "forward")
 ENCODER_BLOCKS = 2
 PRIVILEGE_NOISE = 0.1  # on what the teacher is told, in training
 

@@ -12,9 +12,10 @@ from subband.layers.memory_format import channels_last_on_cpu
 from subband.models.super_resolution.alignment import StateAlignment
 from subband.transforms.optical_flow import move
 
-__all__ = ["Direction", "FrameFlows", "run_pass"]
+__all__ = ["PASSES", "Direction", "FrameFlows", "run_pass"]
 
 Direction: TypeAlias = Literal["backward", "forward"]
+PASSES: tuple[Direction, ...] = ("backward", "forward", "backward", "forward")  # of BasicVSR++
 # From a frame to the one before it in a pass, by the number of the frame.
 FrameFlows: TypeAlias = Callable[[int], Tensor]
 

@@ -11,7 +11,7 @@ from subband.layers.residual_block import SpatialResidualBlock
 from subband.models.fresh_weights import zero_weights
 from subband.models.super_resolution.alignment import SLOPE
 
-__all__ = ["Upsampler", "enlarged", "residual_trunk"]
+__all__ = ["COLORS", "Upsampler", "enlarged", "residual_trunk"]
 
 COLORS = 3
 FULL_CHANNELS = 64  # at full resolution, whatever the width of the network
