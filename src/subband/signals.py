@@ -7,12 +7,12 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType, TracebackType
 from typing import Any, NoReturn
 
-__all__ = ["STOP_SIGNALS", "SignalHandlers", "Stopped", "end_now", "exit_code", "say"]
+__all__ = ["STOP_SIGNALS", "SignalHandlers", "Stopped", "delayed_signals", "end_now", "exit_code", "say"]
 
 STOP_SIGNALS = tuple(signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
@@ -72,6 +72,22 @@ class SignalHandlers:
             if self._at_once is not None:
                 self._at_once()
             end_now(number)
+
+
+@contextmanager
+def delayed_signals() -> Iterator[None]:
+    """Inside a `with` block no signal of `STOP_SIGNALS` reaches this thread; it gets them afterwards.
+
+    Processes that are started inside never get one. Without effect on Windows, which has no masks of signals.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def exit_code(number: int) -> int:

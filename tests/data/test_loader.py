@@ -1,7 +1,10 @@
+import os
+import signal
 import warnings
 
 import pytest
 import torch
+from torch.utils.data._utils import worker
 
 from subband.data import BatchedClips, Clips, ClipSpec, SampleLoader
 
@@ -192,3 +195,18 @@ def test_first_batch_is_checked_for_its_range_once():
 def test_impossible_arguments(changes, message):
     with pytest.raises(ValueError, match=message):
         loader(**changes)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_a_process_that_reads_as_it_begins_changes_nothing(number, monkeypatch):
+    """A launcher signals a whole group; a process that has just been started does not ignore signals yet."""
+
+    def set_and_be_hit():
+        begin()
+        os.kill(os.getpid(), number)
+
+    begin = worker.signal_handling._set_worker_signal_handlers
+    monkeypatch.setattr(worker.signal_handling, "_set_worker_signal_handlers", set_and_be_hit)
+    batches = flat(loader(7, 2, num_workers=2, shuffle=False))
+    assert batches == list(range(7))
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == set()

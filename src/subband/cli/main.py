@@ -17,6 +17,7 @@ from typing import Any
 
 from subband._version import __version__
 from subband.cli.data_paths import put_back, take_paths, without_paths
+from subband.cli.nested_options import put_nested, take_nested
 from subband.cli.option_rules import check_given
 from subband.files import described, shown
 from subband.signals import SignalHandlers, Stopped, exit_code, say
@@ -210,9 +211,10 @@ def _parse(command: str, module: ModuleType, words: list[str]) -> Any:
         if hasattr(module, "defaults"):  # a command whose defaults come from a file named on its command line
             stored = module.defaults(words)
             parser.set_defaults(without_paths(stored))
+        options = [option for action in parser._actions for option in action.option_strings]
+        words, nested = take_nested(words, options)
         args = parser.parse_args(words)
     except ArgumentError as error:
-        options = [option for action in parser._actions for option in action.option_strings]
         raise ValueError(_with_hint(str(error), words, options)) from None
     except SystemExit as end:  # --help and --print_config have printed what was asked for
         if end.code:
@@ -220,6 +222,7 @@ def _parse(command: str, module: ModuleType, words: list[str]) -> Any:
         return None
     check_given(args, parser.get_defaults(), getattr(module, "OPTION_RULES", ()))
     put_back(args, stored, paths)
+    put_nested(args, nested)
     return args
 
 

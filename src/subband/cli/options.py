@@ -152,17 +152,30 @@ def parse_overrides(pairs: Sequence[str]) -> dict[str, Any]:
             raise ValueError(f"--set takes key=value with a name before the equals sign, not {pair!r}.")
         if key in overrides:
             raise ValueError(f"--set {key} was given twice.")
-        overrides[key] = _parse_value(key, text.strip())
+        overrides[key] = parse_value(f"--set {key}", text.strip())
     return overrides
 
 
-def _parse_value(key: str, text: str) -> Any:
+def parse_value(option: str, text: str) -> Any:
+    """A value typed by YAML, by `(1, 2)` a tuple and by `3e-4` a float.
+
+    Args:
+        option: Where it stands, for the message.
+        text: The value.
+
+    Raises:
+        ValueError: If it is not YAML.
+
+    Example:
+        >>> parse_value("--lr", "3e-4")
+        0.0003
+    """
     if text.startswith("(") and text.endswith(")"):
-        return tuple(_parse_value(key, f"[{text[1:-1]}]"))
+        return tuple(parse_value(option, f"[{text[1:-1]}]"))
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ValueError(f"--set {key}: {text!r} is not a YAML value.") from error
+        raise ValueError(f"{option}: {text!r} is not a YAML value.") from error
     return _scientific(value)
 
 

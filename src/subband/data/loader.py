@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 from subband.data.dataset_files import listed_problems
 from subband.data.random import permutation, uniform
 from subband.data.spec import DamagedFileError, SampleSource, SupportsBatch, SupportsCheck
-from subband.signals import STOP_SIGNALS
+from subband.signals import STOP_SIGNALS, delayed_signals
 
 _BAD_FILE = (DamagedFileError, FileNotFoundError, PermissionError, IsADirectoryError)
 _KINDS = (*_BAD_FILE, OSError, ImportError, TypeError, ValueError)  # what the user is told in one sentence
@@ -297,7 +297,9 @@ def _reason(error: Exception) -> str:
 def _of_workers(workers: DataLoader[Any]) -> Iterator[Any]:
     """What worker processes return; one that was killed is an error in a sentence."""
     try:
-        yield from workers
+        with delayed_signals():  # a worker process would die of one that comes before it ignores them
+            batches = iter(workers)
+        yield from batches
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):
             raise

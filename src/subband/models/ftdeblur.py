@@ -8,6 +8,7 @@ space.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar, Literal
 
 import torch
@@ -124,7 +125,7 @@ class FTDeblur(RestorationModel):
         self.upsampling = nn.ModuleList(nn.Conv2d(channels, 4 * channels, 3, padding=1) for _ in range(2))
         self.tail = nn.Sequential(*conv_act(channels, channels), nn.Conv2d(channels, COLORS, 3, padding=1))
         zero_weights(self.tail[-1])
-        he_weights(self, (part.conv2 for part in self.modules() if isinstance(part, SpatialResidualBlock)), slope=SLOPE)
+        he_weights(self, _branch_ends(self), slope=SLOPE)
         channels_last_weights(self)
 
     def forward_clip(self, frames: Tensor) -> Tensor:
@@ -176,6 +177,15 @@ class FTDeblur(RestorationModel):
         aligned = self.alignment.align(*([level.flatten(0, 2) for level in levels] for levels in (references, windows)))
         corrections = self._reconstruct(aligned.unflatten(0, (-1, size)))
         return frames[:, middles] + corrections.unflatten(0, (-1, num_frames - size + 1))
+
+
+def _branch_ends(network: nn.Module) -> Iterator[nn.Conv2d]:
+    """Last convolutions of the residual blocks."""
+    for part in network.modules():
+        if isinstance(part, SpatialResidualBlock):
+            yield part.conv2
+        elif isinstance(part, FrequencySpatialBlock):
+            yield part.fuse
 
 
 def _aggregation(agg: str, channels: int, frames: int, max_freq: float | None) -> nn.Module:
