@@ -335,7 +335,9 @@ def test_the_transform_alone():
 
 def test_drawing_is_a_function_of_the_seed():
     model = ConvVAE(img_size=16, widths=(8, 8), blocks=1, latent_dim=4).eval()
-    first, again, other = (draw(model, 5, seed=seed, batch_size=2) for seed in (0, 0, 1))
+    counts = []
+    first, again, other = (draw(model, 5, seed=seed, batch_size=2, progress=counts.append) for seed in (0, 0, 1))
+    assert counts == 3 * [2, 2, 1]
     assert first.shape == (5, 3, 16, 16)
     assert torch.equal(first, again)
     assert not torch.equal(first, other)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
 
 BUNDLED = "wavelet_vae_cells"
+_AT_ONCE = 16  # few, so that the bar moves
 
 EXAMPLES = """examples:
   subband generate
@@ -45,6 +46,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> None:
     """Draw, write."""
     import torch
+    from rich.console import Console
+    from rich.progress import Progress
 
     from subband.media.images import write_image
     from subband.tasks.generation.evaluation import draw
@@ -65,7 +68,12 @@ def run(args: Namespace) -> None:
     check_prior(model, args.model)
     began = time.perf_counter()
     options = {name: args[name] for name in ("temperature", "steps", "sampler", "seed")}
-    images = draw(model, args.num, **options)
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("images", total=args.num)
+        images = draw(
+            model, args.num, **options, batch_size=_AT_ONCE, progress=lambda count: bar.update(task, advance=count)
+        )
     seconds = time.perf_counter() - began
     folder.mkdir(exist_ok=True)
     digits = max(len(str(args.num)), 3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -78,6 +79,7 @@ def draw(
     sampler: str | None = None,
     seed: int = 0,
     batch_size: int = 64,
+    progress: Callable[[int], None] | None = None,
 ) -> Tensor:
     """Images that a network draws, some at a time; the same for the same seed and batch size.
 
@@ -89,6 +91,7 @@ def draw(
         sampler: Its sampler; likewise.
         seed: Chooses them.
         batch_size: How many at a time.
+        progress: Called with the number of images that were drawn at a time.
 
     Returns:
         `(num, C, H, W)` in [0, 1], on the CPU.
@@ -107,9 +110,13 @@ def draw(
             raise ValueError(f"{type(model).__name__} has no {name}; {usual}.")
     device = next(model.parameters()).device
     generator = torch.Generator(device).manual_seed(seed)
-    sizes = [min(batch_size, num - start) for start in range(0, num, batch_size)]
-    parts = [model.sample(size, generator=generator, **given) for size in sizes]
-    return torch.cat([as_images(model, part).cpu() for part in parts])
+    parts = []
+    for start in range(0, num, batch_size):
+        size = min(batch_size, num - start)
+        parts.append(as_images(model, model.sample(size, generator=generator, **given)).cpu())
+        if progress is not None:
+            progress(size)
+    return torch.cat(parts)
 
 
 def _scores(distances: DrawnScores | None) -> dict[str, float | None]:
