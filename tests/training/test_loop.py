@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,8 +17,9 @@ from subband.config import build_recipe, recipe_text
 from subband.data import build_data
 from subband.data.spec import DamagedFileError
 from subband.tasks.video_prediction import VideoPredictionTask
+from subband.training import loop
 from subband.training.checkpoints import DivergenceError
-from subband.training.loop import evaluate, train
+from subband.training.loop import evaluate, finished_scores, train
 from subband.training.trainer import check_machine
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
@@ -328,3 +330,12 @@ def test_stages_that_do_not_fit_are_refused(tmp_path, tiny, stages, words):
     with pytest.raises(ValueError, match=words):
         train(tiny(stages=stages), tmp_path / "run", progress=False)
     assert not (tmp_path / "run").exists()
+
+
+def test_seconds_of_a_run_are_those_of_all_its_stages(tmp_path, tiny, monkeypatch):
+    clock = itertools.count(step=10)
+    monkeypatch.setattr(loop, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    stages = [{"name": name, "settings": {"trainer": {"epochs": 1}}} for name in ("first", "second", "third")]
+    scores = train(tiny(stages=stages), tmp_path / "run", progress=False)
+    first = finished_scores(tmp_path / "run" / "stages" / "first")
+    assert (first["rows"][0]["train_seconds"], scores["rows"][0]["train_seconds"]) == (10, 30)

@@ -205,7 +205,8 @@ def _train_stages(
             _wait_for(own.folder / MODEL_FOLDER / MODEL_CARD)
             prepare = None
         previous = load_model(own.folder)
-    run = _Run(stages[last], files, progress, resume_command, recipe)
+    before = tuple(files.stage(name) for name in earlier)
+    run = _Run(stages[last], files, progress, resume_command, recipe, earlier=before)
     return run.fit(previous, prepare=prepare, resume=resume and files.last.is_file())
 
 
@@ -235,6 +236,7 @@ class _Run(NamedTuple):
     resume_command: str
     config: RecipeConfig  # what `config.yaml` holds: of the last stage the recipe with all of them
     whole: tuple[RecipeConfig, RunFiles] | None = None  # of an earlier stage the recipe with all of them, and its run
+    earlier: tuple[RunFiles, ...] = ()  # of the last stage those before it
 
     def fit(
         self, previous: nn.Module | None, *, prepare: Callable[[], None] | None, resume: bool
@@ -291,8 +293,19 @@ class _Run(NamedTuple):
         if not is_first:
             return None
         _load_best(module, files)
-        facts = {"train_seconds": round(seconds, 1) if state is None else None, "steps": steps, "seed": recipe.seed}
+        known = self._seconds(seconds) if state is None else None
+        facts = {"train_seconds": known, "steps": steps, "seed": recipe.seed}
         return self._finish(task, data, facts)
+
+    def _seconds(self, own: float) -> float | None:
+        """Seconds of training with those of the stages before; None if one of them was interrupted."""
+        for files in self.earlier:
+            scores = finished_scores(files.folder)
+            before = None if scores is None else scores["rows"][0]["train_seconds"]
+            if before is None:
+                return None
+            own += before
+        return round(own, 1)
 
     def _note(self, state: RunState | None) -> None:
         """Write down the settings of this part of the run, and say what a new length means."""
