@@ -223,7 +223,7 @@ def test_frames_of_several_sizes_are_no_clip(photos, tmp_path, capsys):
         (["pan", "pairs", "--response", "raw"], "--response must be srgb or a gamma such as 2.2, got raw."),
         (["pan", "pairs", "--response", "9"], "--response must be 'srgb' or a gamma between 0.5 and 4"),
         (["pan", "pairs", "--format", "avi"], "--format must be png or mkv, got avi."),
-        (["pan", "pairs", "--format", "mkv", "--fps", "0"], "cannot have 0 frames per second"),
+        (["pan", "pairs", "--format", "mkv", "--fps", "0"], "--fps must be between 1/3600 and 1000, got 0"),
         (["pan", "pairs", "--device", "abacus"], "abacus"),
     ],
 )
