@@ -66,6 +66,7 @@ EXTRAS = {
     "onnx": "export",
     "onnxruntime": "export",
     "onnxscript": "export",
+    "pycocotools": "detection",
     "pydicom": "dicom",
     "skimage": "digits",
     "sklearn": "digits",
