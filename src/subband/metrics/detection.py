@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 from torchmetrics.detection import MeanAveragePrecision
 
-__all__ = ["AveragePrecision", "FoundObjects", "TrueObjects"]
+__all__ = ["AveragePrecision", "ImageDetections", "TrueObjects"]
 
 _KEYS = {
     "ap": "map",
@@ -22,7 +22,7 @@ _KEYS = {
 }
 
 
-class FoundObjects(NamedTuple):
+class ImageDetections(NamedTuple):
     """What a detector found in one image, in pixels of its file.
 
     Attributes:
@@ -74,7 +74,7 @@ class AveragePrecision(MeanAveragePrecision):
         self.with_masks = with_masks
         self.warn_on_many_detections = False  # a detector gives 100 at most
 
-    def update(self, found: Sequence[FoundObjects], truth: Sequence[TrueObjects]) -> None:  # type: ignore[override]
+    def update(self, found: Sequence[ImageDetections], truth: Sequence[TrueObjects]) -> None:  # type: ignore[override]
         """Add images.
 
         Args:
@@ -86,7 +86,7 @@ class AveragePrecision(MeanAveragePrecision):
             [self._entry(one, area=one.areas, iscrowd=one.is_crowd.int()) for one in truth],
         )
 
-    def _entry(self, one: FoundObjects | TrueObjects, **more: Tensor) -> dict[str, Tensor]:
+    def _entry(self, one: ImageDetections | TrueObjects, **more: Tensor) -> dict[str, Tensor]:
         entry = {"boxes": one.boxes, "labels": one.labels, **more}
         if self.with_masks:
             assert one.masks is not None

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from subband.data.detection.preprocessing import DetectionPreprocessing
 from subband.data.random import uniform
 
-__all__ = ["AugmentName", "Objects", "View", "augment", "changed"]
+__all__ = ["AugmentName", "Objects", "ObjectView", "augment", "changed"]
 
 AugmentName = Literal["none", "flip", "multi_scale", "crop"]
 
@@ -41,7 +41,7 @@ class Objects(NamedTuple):
     masks: Tensor | None
 
 
-class View(NamedTuple):
+class ObjectView(NamedTuple):
     """An image `(3, H, W)` in [0, 1], and its objects."""
 
     image: Tensor
@@ -58,7 +58,7 @@ def check_augment(name: str) -> None:
         raise ValueError(f"augment must be {' or '.join(map(repr, get_args(AugmentName)))}, got {name!r}.")
 
 
-def augment(view: View, prepare: DetectionPreprocessing, name: AugmentName, *, seed: int, key: int) -> View:
+def augment(view: ObjectView, prepare: DetectionPreprocessing, name: AugmentName, *, seed: int, key: int) -> ObjectView:
     """One training image at the size of an input.
 
     Args:
@@ -80,7 +80,7 @@ def augment(view: View, prepare: DetectionPreprocessing, name: AugmentName, *, s
     return changed(view, prepare)
 
 
-def changed(view: View, prepare: DetectionPreprocessing) -> View:
+def changed(view: ObjectView, prepare: DetectionPreprocessing) -> ObjectView:
     """An image that just fits, with its objects."""
     before = view.image.shape[-2:]
     size = prepare.size(*before)
@@ -92,7 +92,7 @@ def changed(view: View, prepare: DetectionPreprocessing) -> View:
             if len(masks)
             else (masks.new_zeros(0, *size))
         )
-    return View(prepare.resize(view.image, size), Objects(view.objects.boxes * scale, view.objects.labels, masks))
+    return ObjectView(prepare.resize(view.image, size), Objects(view.objects.boxes * scale, view.objects.labels, masks))
 
 
 def _smaller(prepare: DetectionPreprocessing, shares: Sequence[float], draw: float) -> DetectionPreprocessing:
@@ -100,14 +100,14 @@ def _smaller(prepare: DetectionPreprocessing, shares: Sequence[float], draw: flo
     return replace(prepare, short_side=max(1, round(share * prepare.short_side)))
 
 
-def _mirrored(view: View) -> View:
+def _mirrored(view: ObjectView) -> ObjectView:
     boxes, labels, masks = view.objects
     width = view.image.shape[-1]
     boxes = torch.stack([width - boxes[:, 2], boxes[:, 1], width - boxes[:, 0], boxes[:, 3]], dim=1)
-    return View(view.image.flip(-1), Objects(boxes, labels, None if masks is None else masks.flip(-1)))
+    return ObjectView(view.image.flip(-1), Objects(boxes, labels, None if masks is None else masks.flip(-1)))
 
 
-def _part(view: View, short_side: int, draws: Sequence[float]) -> View:
+def _part(view: ObjectView, short_side: int, draws: Sequence[float]) -> ObjectView:
     """A part of random size and place; objects outside it are gone, none may be left."""
     sides, starts = [], []
     for full, size_draw, place_draw in zip(view.image.shape[-2:], draws[:2], draws[2:], strict=True):
@@ -121,4 +121,4 @@ def _part(view: View, short_side: int, draws: Sequence[float]) -> View:
     stays = (boxes[:, 2:] > boxes[:, :2]).all(1)
     place = (..., slice(top, top + height), slice(left, left + width))
     kept = None if masks is None else masks[stays][place]
-    return View(view.image[place], Objects(boxes[stays], labels[stays], kept))
+    return ObjectView(view.image[place], Objects(boxes[stays], labels[stays], kept))

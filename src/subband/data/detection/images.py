@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from subband.data.detection.annotations import AnnotatedImage, Annotation, usable_objects
-from subband.data.detection.augmentation import AugmentName, Objects, View, augment, changed, check_augment
+from subband.data.detection.augmentation import AugmentName, Objects, ObjectView, augment, changed, check_augment
 from subband.data.detection.outlines import outline_masks
 from subband.data.detection.preprocessing import DetectionPreprocessing
 from subband.data.spec import DamagedFileError, check_index, reading_files
@@ -114,7 +114,7 @@ class DetectionImages:
         height, width = picture.shape[-2:]
         _check_size(item, height, width)
         found = usable_objects(item, height, width)
-        view = View(picture, self._objects([one for one in found if not one.is_crowd], height, width, item))
+        view = ObjectView(picture, self._objects([one for one in found if not one.is_crowd], height, width, item))
         prepare = self.spec.preprocessing
         if self._augmentation is not None:
             view = augment(view, prepare, self._augmentation, seed=self.seed, key=key)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from subband.data.detection.images import DetectionSample, Truth
-from subband.metrics.detection import FoundObjects, TrueObjects
+from subband.metrics.detection import ImageDetections, TrueObjects
 from subband.models.detection.detector import Detector
 from subband.models.detection.paste import paste_masks
 from subband.models.detection.results import Targets
@@ -42,7 +42,7 @@ def collate(samples: Sequence[DetectionSample]) -> DetectionBatch:
     return DetectionBatch(images, targets, sizes, [sample.truth for sample in samples])
 
 
-def detect(model: Detector, batch: DetectionBatch, *, with_masks: bool) -> list[FoundObjects]:
+def detect(model: Detector, batch: DetectionBatch, *, with_masks: bool) -> list[ImageDetections]:
     """Objects in pixels of the files.
 
     One image after another, as what an image is filled up with changes what is found in it.
@@ -59,7 +59,7 @@ def detect(model: Detector, batch: DetectionBatch, *, with_masks: bool) -> list[
         scale = one.boxes.new_tensor([truth.size[1] / width, truth.size[0] / height]).repeat(2)
         boxes = one.boxes.float() * scale
         masks = paste_masks(one.mask_probs.float(), boxes, truth.size) if with_masks else None
-        found.append(FoundObjects(boxes, one.scores.float(), one.labels, masks))
+        found.append(ImageDetections(boxes, one.scores.float(), one.labels, masks))
     return found
 
 

@@ -16,6 +16,7 @@ from subband.metrics.detection_descriptors import DETECTION_METRICS
 from subband.models.detection.detector import Detector
 from subband.models.registry import create_model, model_spec
 from subband.tasks.detection.evaluation import check_stored_samples, evaluate, stored_preprocessing
+from subband.tasks.detection.start import start_detector
 from subband.training.evaluation import Evaluation
 from subband.training.task import Losses, Task
 from subband.visual.report.detection import REPORT
@@ -101,8 +102,6 @@ class DetectionTask(Task):
     @staticmethod
     def start_weights(model: nn.Module, source: str) -> None:
         """Take the weights of a detector, of other classes too, or those of a classifier for the backbone."""
-        from subband.tasks.detection.start import start_detector
-
         assert isinstance(model, Detector)
         start_detector(model, source)
 
