@@ -205,6 +205,15 @@ def test_numbers_of_categories_may_have_gaps_or_be_texts(tmp_path):
     assert data.test[0].objects.labels.tolist() == [1, 0]
 
 
+def test_classes_are_chosen_and_put_in_order(tmp_path):
+    picture(tmp_path / "a.png")
+    voc(tmp_path / "a.xml", "", [("cat", (1, 2, 11, 22)), ("dog", (30, 2, 50, 12)), ("dog", (30, 20, 50, 32))])
+    with pytest.warns(UserWarning, match="1 of 3 objects are of other classes"):
+        data = only(tmp_path, classes="zebra, dog")
+    assert (data.spec.classes, data.spec.category_ids) == (("zebra", "dog"), (3, 2))
+    assert data.test[0].objects.labels.tolist() == [1, 1]
+
+
 def test_boxes_are_clipped_and_useless_ones_left_out_with_a_warning(tmp_path):
     picture(tmp_path / "a.png")
     boxes = [[-5, -5, 20, 20], [50, 30, 100, 100], [70, 5, 10, 10], [5, 5, 0.5, 10], [5, 5, 0, 0], [8, 8, 1, 1]]

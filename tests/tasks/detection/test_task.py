@@ -84,6 +84,20 @@ def test_a_run_is_scored_and_keeps_what_a_predictor_needs(run):
     assert again["rows"][0]["metrics"] == row["metrics"]
 
 
+def test_weights_are_scored_on_a_folder_that_lacks_a_class(run, tmp_path, capsys):
+    folder, _, _ = run
+    blue = draw(tmp_path / "other", 3, True, {4: "blue"})
+    command = ["evaluate", str(folder / "run" / "model"), "--data.args.path", str(blue), "--device", "cpu"]
+    assert main([*command, "--data.num_workers", "0", "--out", str(tmp_path / "scores")]) == 0
+    assert "other, test set: 3 images, 3 objects, 2 classes" in " ".join(capsys.readouterr().out.split())
+    scores = json.loads((tmp_path / "scores" / "scores.json").read_text())
+    assert scores["data"]["classes"] == ["red", "blue"]
+    assert set(scores["rows"][0]["per_class"]) == {"blue"}
+    green = draw(tmp_path / "strange", 3, True, {4: "green"})
+    assert main([*command[:2], "--data.args.path", str(green), "--out", str(tmp_path / "none")]) == 2
+    assert "has none of the classes red, blue; it has green" in " ".join(capsys.readouterr().err.split())
+
+
 def test_boxes_come_back_in_pixels_of_the_file(run):
     folder, recipe, _ = run
     args = {**recipe["data"]["args"], "short_side": 36, "long_side": 48}

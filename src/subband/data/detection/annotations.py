@@ -10,7 +10,15 @@ from typing import Any, NamedTuple
 
 from subband.files import shown
 
-__all__ = ["AnnotatedFiles", "AnnotatedImage", "Annotation", "check_names", "usable_objects"]
+__all__ = [
+    "AnnotatedFiles",
+    "AnnotatedImage",
+    "Annotation",
+    "check_names",
+    "only_classes",
+    "usable_objects",
+    "warn_of_objects",
+]
 
 MIN_SIDE = 1.0  # pixels of a box that can be learnt from, as published
 
@@ -80,6 +88,43 @@ def check_names(classes: Sequence[str], source: Path) -> tuple[str, ...]:
                 f"{shown(source)}: every class needs a name of its own, got {name!r} {names.count(name)}x."
             )
     return names
+
+
+def only_classes(files: AnnotatedFiles, wanted: Sequence[str], source: Path) -> AnnotatedFiles:
+    """The same images with the objects of some classes, in another order of labels; a warning counts the others.
+
+    Args:
+        files: With all classes.
+        wanted: Names; some may be missing in the files.
+        source: For messages.
+
+    Raises:
+        ValueError: If none of them is in the files, or one is named twice.
+    """
+    names = check_names(wanted, source)
+    if not set(names) & set(files.classes):
+        raise ValueError(
+            f"{shown(source)} has none of the classes {', '.join(names)}; it has {', '.join(files.classes) or 'none'}."
+        )
+    known = dict(zip(files.classes, files.category_ids, strict=True))
+    fresh = iter(range(max(files.category_ids) + 1, max(files.category_ids) + 1 + len(names)))
+    numbers = tuple(known[name] if name in known else next(fresh) for name in names)
+    labels = {label: names.index(name) for label, name in enumerate(files.classes) if name in names}
+    splits = {
+        split: [
+            image._replace(
+                objects=tuple(one._replace(label=labels[one.label]) for one in image.objects if one.label in labels)
+            )
+            for image in images
+        ]
+        for split, images in files.splits.items()
+    }
+    before, after = (
+        sum(len(image.objects) for images in group.values() for image in images) for group in (files.splits, splits)
+    )
+    if after < before:
+        warnings.warn(f"{shown(source)}: {before - after} of {before} objects are of other classes.", stacklevel=2)
+    return AnnotatedFiles(splits, names, numbers)
 
 
 def usable_objects(image: AnnotatedImage, height: int, width: int) -> list[Annotation]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from subband.data.dataset_files import existing
-from subband.data.detection.annotations import AnnotatedFiles, AnnotatedImage, warn_of_objects
+from subband.data.detection.annotations import AnnotatedFiles, AnnotatedImage, only_classes, warn_of_objects
 from subband.data.detection.augmentation import AugmentName
 from subband.data.detection.images import DetectionData, DetectionImages, DetectionSpec, NoImages
 from subband.data.detection.layouts import find_layout, read_layout
@@ -33,6 +33,7 @@ def detection_folder(
     mean: tuple[float, float, float] = IMAGENET_MEAN,
     std: tuple[float, float, float] = IMAGENET_STD,
     augment: AugmentName = "flip",
+    classes: str = "",
     val_fraction: float = 0.1,
     test_fraction: float = 0.2,
     seed: int = 0,
@@ -58,6 +59,8 @@ def detection_folder(
         std: Divides red, green and blue.
         augment: How training images are changed: not at all; half of them mirrored; also of three sizes; also parts of
             them, as the published detectors were trained.
+        classes: Names of the classes that count, with commas between them, in the order of their labels; by default all
+            in the files, in ascending order of their numbers. Objects of others are left out, with a warning.
         val_fraction: Share of the training images held out for validation, where no split is for it.
         test_fraction: Share of all images held out for the test; 1 is for evaluation and leaves nothing to train on.
             With a `val` or `test` split it has no effect but this one.
@@ -73,6 +76,8 @@ def detection_folder(
     root = existing(Path(path), "data for detection")
     found = find_layout(root) if layout == "auto" else layout
     files = read_layout(root, found)
+    if classes:
+        files = only_classes(files, [name.strip() for name in classes.split(",")], root)
     images = [image for split in files.splits.values() for image in split]
     objects = [item for image in images for item in image.objects]
     if not objects:

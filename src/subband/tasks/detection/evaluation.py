@@ -15,7 +15,7 @@ from subband.files import shown
 from subband.models.model_folder import find_model_folder, read_card
 from subband.training.evaluation import Evaluation, as_bytes, evaluation_loader
 
-__all__ = ["check_stored_samples", "evaluate", "stored_preprocessing"]
+__all__ = ["check_stored_samples", "evaluate", "stored_arguments"]
 
 _SIDE = 320  # of a stored sample
 _MIN_SCORE = 0.3  # of objects in one
@@ -65,9 +65,15 @@ def evaluate(recipe: RecipeConfig, models: dict[str, Any], data: DetectionData, 
     return Evaluation(facts, rows, samples.arrays(list(models)))
 
 
-def stored_preprocessing(source: str) -> dict[str, Any]:
-    """Arguments of a data set that prepare images as stored weights want them; nothing where they do not say."""
-    return dict(read_card(find_model_folder(source)).get("metadata", {}).get("preprocessing", {}))
+def stored_arguments(source: str) -> dict[str, Any]:
+    """Arguments of a data set that prepare images as stored weights want them, with their classes in their order.
+
+    What they do not say is left out.
+    """
+    facts = read_card(find_model_folder(source))["metadata"]
+    names = ",".join(facts.get("classes", ()))
+    named = {"classes": names} if names and names.count(",") + 1 == len(facts["classes"]) else {}
+    return {**facts.get("preprocessing", {}), **named}
 
 
 def check_stored_samples(inputs: np.ndarray, targets: np.ndarray, predictions: dict[str, np.ndarray]) -> bool:

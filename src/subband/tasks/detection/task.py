@@ -15,7 +15,7 @@ from subband.metrics.descriptors import MetricInfo
 from subband.metrics.detection_descriptors import DETECTION_METRICS
 from subband.models.detection.detector import Detector
 from subband.models.registry import create_model, model_spec
-from subband.tasks.detection.evaluation import check_stored_samples, evaluate, stored_preprocessing
+from subband.tasks.detection.evaluation import check_stored_samples, evaluate, stored_arguments
 from subband.tasks.detection.start import start_detector
 from subband.training.evaluation import Evaluation
 from subband.training.task import Losses, Task
@@ -148,8 +148,8 @@ class DetectionTask(Task):
 
     @staticmethod
     def folder_args(source: str, *, only_test: bool) -> dict[str, Any]:
-        """Size and normalization stored beside the weights."""
-        return {**stored_preprocessing(source), **({"test_fraction": 1.0} if only_test else {})}
+        """Classes, size and normalization stored beside the weights."""
+        return {**stored_arguments(source), **({"test_fraction": 1.0} if only_test else {})}
 
     @staticmethod
     @torch.inference_mode()
