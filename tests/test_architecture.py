@@ -65,6 +65,7 @@ HEAVY = {"PIL", "av", "hickle", "jpeglib", "jsonargparse", "lightning", "lpips",
 HEAVY |= {
     "onnxruntime",
     "onnxscript",
+    "pycocotools",
     "pydicom",
     "rich",
     "skimage",

@@ -80,7 +80,7 @@ class OptimConfig:
     betas: tuple[float, float] = (0.9, 0.999)
     """Decay of the running averages; the first is the momentum of sgd."""
     weight_decay: float = 0.0
-    """Weight decay; never applied to biases and other vectors."""
+    """Weight decay; not applied to biases and other vectors, but of detectors, which were published so."""
     schedule: Literal["onecycle", "cosine", "steps", "constant"] = "onecycle"
     """Learning rate: one cycle, or cosine or falling in steps after a linear warm-up, or constant."""
     warmup_epochs: float = 0.0
@@ -89,8 +89,8 @@ class OptimConfig:
     """Where the warm-up starts."""
     min_lr: float = 1e-6
     """Where the cosine ends."""
-    step_epochs: float = 30.0
-    """With steps: epochs between two falls of the rate."""
+    step_epochs: float | list[float] = 30.0
+    """With steps: epochs between two falls of the rate, or a list of the epochs after which it falls."""
     step_factor: float = 0.1
     """With steps: what the rate is multiplied by."""
     per_epoch: bool = False

@@ -6,7 +6,7 @@ from timm.scheduler import CosineLRScheduler, StepLRScheduler
 from torch import nn
 
 from subband.config import DropPathConfig, OptimConfig
-from subband.training.schedule import build_optimizer, build_schedule, drop_path_rate
+from subband.training.schedule import build_optimizer, build_schedule, drop_path_rate, rate_at
 
 
 def rates(config, num_steps, steps_per_epoch=1.0):
@@ -91,6 +91,12 @@ def test_vectors_are_not_decayed():
 )
 def test_stochastic_depth_schedule(config, epoch, expected):
     assert drop_path_rate(config, epoch) == (None if expected is None else pytest.approx(expected))
+
+
+def test_the_rate_falls_where_a_list_says_so():
+    config = OptimConfig(lr=1.0, schedule="steps", step_epochs=[27, 33], step_factor=0.1)
+    rates = [rate_at(config, epoch, 36) for epoch in (0, 26.9, 27, 32.9, 33, 36)]
+    assert rates == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
 
 
 def test_what_a_model_exempts_does_not_decay():

@@ -30,7 +30,7 @@ def add_recipe_arguments(parser: ArgumentParser) -> None:
         "--data.args",
         type=dict[str, Any],
         default={},
-        help="Arguments of the data set; --data.args.path FOLDER alone scores a classifier on a folder of images.",
+        help="Arguments of the data set; --data.args.path FOLDER alone scores a classifier or detector on your images.",
     )
     parser.add_argument("--data.batch_size", type=int | None, default=None, help="Samples at a time.")
     parser.add_argument("--data.num_workers", type=int | None, default=None, help="Processes that decode files.")

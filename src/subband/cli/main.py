@@ -67,6 +67,7 @@ EXTRAS = {
     "onnx": "export",
     "onnxruntime": "export",
     "onnxscript": "export",
+    "pycocotools": "detection",
     "pydicom": "dicom",
     "skimage": "digits",
     "sklearn": "digits",

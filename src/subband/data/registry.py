@@ -20,6 +20,7 @@ DATASETS: dict[str, str] = {
     "cifar10": "subband.data.labelled.cifar:cifar10",
     "cifar100": "subband.data.labelled.cifar:cifar100",
     "cifar10_images": "subband.data.images.cifar10_images:cifar10_images",
+    "detection_folder": "subband.data.detection.folder:detection_folder",
     "digit_images": "subband.data.images.digit_images:digit_images",
     "digits": "subband.data.labelled.digits:digits",
     "downscaled_videos": "subband.data.restoration.downscaled_videos:downscaled_videos",
@@ -58,7 +59,8 @@ def build_data(name: str, args: Mapping[str, Any], seed: int) -> Any:
 
     Returns:
         Object with `train`, `val`, `test` and `spec`: `VideoData` for clips, `PairData` for degraded and sharp ones,
-        `ImageData` for labelled images, `UnlabelledData` for images without labels.
+        `ImageData` for labelled images, `DetectionData` for images with objects, `UnlabelledData` for images without
+        labels.
 
     Raises:
         ValueError: If the name is unknown (the closest one is given), or an argument has an impossible value.

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 # Adding a task: write its file, name it here.
 TASKS = {
     "classification": "subband.tasks.classification.task:ClassificationTask",
+    "detection": "subband.tasks.detection.task:DetectionTask",
     "generation": "subband.tasks.generation.task:GenerationTask",
     "restoration": "subband.tasks.restoration.task:RestorationTask",
     "video_generation": "subband.tasks.generation.clip_task:VideoGenerationTask",

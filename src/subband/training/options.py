@@ -126,7 +126,8 @@ def check_options(recipe: RecipeConfig) -> None:
         value = getattr(recipe.trainer, name)
         if value is not None and value < 1:
             raise ValueError(f"trainer.{name} must be at least 1, got {value}.")
-    if optim.step_epochs <= 0 or optim.step_factor <= 0:
+    steps = optim.step_epochs if isinstance(optim.step_epochs, list) else [optim.step_epochs]
+    if min(steps, default=0) <= 0 or optim.step_factor <= 0:
         raise ValueError(
             f"optim.step_epochs and step_factor must be positive, got {optim.step_epochs} and {optim.step_factor}."
         )
@@ -253,8 +254,9 @@ def _beyond_the_end(recipe: RecipeConfig) -> Iterator[str]:
     end = f"the run has trainer.epochs {trainer.epochs}"
     if optim.schedule in ("cosine", "steps") and optim.warmup_epochs >= trainer.epochs:
         yield f"optim.warmup_epochs is {optim.warmup_epochs:g} and {end}: all of it is warm-up."
-    if optim.schedule == "steps" and optim.step_epochs >= trainer.epochs:
-        yield f"optim.step_epochs is {optim.step_epochs:g} and {end}: the rate never falls."
+    first = min(optim.step_epochs) if isinstance(optim.step_epochs, list) else optim.step_epochs
+    if optim.schedule == "steps" and first >= trainer.epochs:
+        yield f"optim.step_epochs is {first:g} and {end}: the rate never falls."
     if drop_path.mode != "standard" and drop_path.cutoff_epochs >= trainer.epochs:
         yield f"drop_path.cutoff_epochs is {drop_path.cutoff_epochs} and {end}: mode {drop_path.mode} never switches."
     if trainer.early_stop is not None and trainer.early_stop >= trainer.epochs // trainer.val_every_epochs:

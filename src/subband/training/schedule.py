@@ -17,10 +17,13 @@ from subband.config import DropPathConfig, OptimConfig
 def build_optimizer(model: nn.Module, config: OptimConfig) -> Optimizer:
     """Adam, AdamW or SGD; vectors (biases, norms) and what a model's `no_weight_decay` names never decay.
 
+    Of the vectors, those decay that a model's `decayed_vectors` names, where it was published so.
+
     Raises:
         ValueError: If a factor of the rate is negative or for nothing that is trained.
     """
     exempt: set[str] = model.no_weight_decay() if hasattr(model, "no_weight_decay") else set()  # type: ignore[operator]
+    decayed: set[str] = model.decayed_vectors() if hasattr(model, "decayed_vectors") else set()  # type: ignore[operator]
     trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     for start, factor in config.lr_factors.items():
         if factor < 0:
@@ -31,7 +34,8 @@ def build_optimizer(model: nn.Module, config: OptimConfig) -> Optimizer:
     for name, parameter in trained.items():
         # A group of those that decay and one of the others for every factor, whatever the decay: the state of a run
         # that is resumed has them in this order.
-        key = _lr_factor(name, config.lr_factors), parameter.ndim > 1 and name not in exempt
+        decays = (parameter.ndim > 1 or name in decayed) and name not in exempt
+        key = _lr_factor(name, config.lr_factors), decays
         groups.setdefault(key, []).append(parameter)
     ordered = sorted(groups.items(), key=lambda item: (-item[0][0], not item[0][1]))
     settings = [
@@ -55,8 +59,8 @@ def build_schedule(optimizer: Optimizer, config: OptimConfig, num_steps: int, st
 
     `onecycle` is PyTorch's with its defaults (from lr/25 up over 30 % of the steps, down to lr/250000; beta1 cycles
     0.95 to 0.85), which is what the published video-prediction code uses. `cosine` runs over the whole run, `steps`
-    falls after every `step_epochs`; the linear warm-up replaces the beginning of both. With `per_epoch` they have the
-    rate of an epoch's beginning throughout it, as timm's training script.
+    falls after every `step_epochs` or after each of them; the linear warm-up replaces the beginning of both. With
+    `per_epoch` they have the rate of an epoch's beginning throughout it, as timm's training script.
 
     Args:
         optimizer: Optimizer whose rate is set.
@@ -105,9 +109,16 @@ def rate_at(config: OptimConfig, epoch: float, num_epochs: float) -> float:
     if epoch < config.warmup_epochs:
         return config.warmup_lr + (config.lr - config.warmup_lr) * epoch / config.warmup_epochs
     if config.schedule == "steps":
-        return config.lr * config.step_factor ** math.floor(epoch / config.step_epochs)
+        return config.lr * config.step_factor ** _falls(config.step_epochs, epoch)
     cosine = 0.5 * (1 + math.cos(math.pi * min(epoch / num_epochs, 1.0)))
     return config.min_lr + (config.lr - config.min_lr) * cosine
+
+
+def _falls(step_epochs: float | list[float], epoch: float) -> int:
+    """How often the rate has fallen."""
+    if isinstance(step_epochs, list):
+        return sum(epoch >= end for end in step_epochs)
+    return math.floor(epoch / step_epochs)
 
 
 def drop_path_rate(config: DropPathConfig, epoch: float) -> float | None:

@@ -7,8 +7,13 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 import subband
+from subband.config import OptimConfig
+from subband.convert.detection import CASCADE_RCNN, MASK_RCNN
 from subband.models.complexity import count_parameters
+from subband.models.detection.boxes import box_iou
+from subband.models.detection.paste import paste_masks
 from subband.models.detection.results import Targets
+from subband.training.schedule import build_optimizer
 
 WSFVIT = {
     "img_size": 64,
@@ -255,3 +260,39 @@ def test_saved_and_loaded_again(rng, tmp_path):
 def test_small_presets_fit_a_small_file():
     with torch.device("meta"):
         assert 2 * count_parameters(subband.create_model("wsfvit_p0_fasterrcnn_s")) < 10e6
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_weights_decay_as_published(family):
+    model = tiny(family=family)
+    groups = build_optimizer(model, OptimConfig(name="adamw", weight_decay=0.05)).param_groups
+    decayed = {id(parameter) for group in groups if group["weight_decay"] for parameter in group["params"]}
+    layout = CASCADE_RCNN if family == "cascade" else MASK_RCNN
+    names = {ours: layout.to_published(ours) for ours, _ in model.named_parameters()}
+    free = {ours for ours, theirs in names.items() if "norm" in theirs or "relative_position_bias_table" in theirs}
+    assert {name for name, parameter in model.named_parameters() if id(parameter) not in decayed} == free
+    assert any("norms" in name for name in free)
+    assert "rpn.conv.bias" not in free
+
+
+def test_two_objects_are_learnt(rng):
+    """Losses, targets and gradients lead from fresh weights to boxes, classes and masks."""
+    model = tiny(freeze_norms=True)
+    model.rules = dataclasses.replace(model.rules, rpn_samples=64, region_samples=64, proposals=64)
+    images, targets = example(rng, 1)
+    optimizer = torch.optim.AdamW(model.parameters())
+    for step in range(60):
+        optimizer.param_groups[0]["lr"] = 5e-3 * min(1, (step + 1) / 10)
+        losses = model.losses(images, targets, generator=torch.Generator().manual_seed(step))
+        optimizer.zero_grad()
+        sum(losses.values()).backward()
+        optimizer.step()
+    with torch.no_grad():
+        (found,) = model.eval()(images)
+    best = [int((found.labels == label).int().argmax()) for label in targets[0].labels]
+    assert found.labels[best].tolist() == targets[0].labels.tolist()
+    assert found.scores[best].min() > 0.6
+    assert box_iou(targets[0].boxes, found.boxes[best]).diagonal().min() > 0.6
+    pasted = paste_masks(found.mask_probs[best], found.boxes[best], (64, 64))
+    shared = (pasted & targets[0].masks).sum((1, 2)) / (pasted | targets[0].masks).sum((1, 2))
+    assert shared.min() > 0.5

@@ -256,9 +256,9 @@ def test_losses_and_gradients(stored, learner):
     for row, key in enumerate(stored.manifest["train"]["gradients"]):
         gradient = gradients[key].flatten()
         is_rough = "cascade" in stored.name and (("convs" in key and "mask" not in key) or "backbone" in key)
-        bound = (5e-2 if is_rough else 2e-3) * float(gradient.abs().max())
+        bound = (5e-2 if is_rough else 1e-3) * float(gradient.abs().max())
         entries = gradient[:: max(1, len(gradient) // 12)][:12]
         assert float((entries - slices[row, : len(entries)]).abs().max()) <= bound, key
-        assert float(gradient.norm()) == pytest.approx(float(norms[row]), rel=5e-2 if is_rough else 2e-3), key
+        assert float(gradient.double().norm()) == pytest.approx(float(norms[row]), rel=5e-2 if is_rough else 1e-3), key
     for stage, head in enumerate(learner.heads.box_heads if "cascade" in stored.name else ()):
-        close(stored, head.norms[0].running_mean, f"train_running_mean_s{stage}", 1e-3)
+        close(stored, head.norms[0].running_mean, f"train_running_mean_s{stage}", 1e-4)

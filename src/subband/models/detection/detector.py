@@ -114,6 +114,18 @@ class Detector(nn.Module):
                 module.train(mode and not self.freeze_norms)
         return self
 
+    def no_weight_decay(self) -> set[str]:
+        """What the backbone's attention knows of positions."""
+        return {name for name, _ in self.named_parameters() if name.endswith("position_bias")}
+
+    def decayed_vectors(self) -> set[str]:
+        """Biases, and the norms of box heads, as published; the norms of the backbone never decay."""
+        norms = tuple(
+            f"{name}." for name, part in self.backbone.named_modules(prefix="backbone") if "Norm" in type(part).__name__
+        )
+        vectors = (name for name, parameter in self.named_parameters() if parameter.ndim == 1)
+        return {name for name in vectors if not name.startswith(norms)}
+
     def features(self, x: Tensor) -> list[Tensor]:
         """Feature pyramid of images `x`, `(B, 3, H, W)`: five maps, 4 to 64 times smaller than the padded images.
 

@@ -85,7 +85,8 @@ def rpn_losses(
         generator: As of `sample_matches`.
 
     Returns:
-        `objectness` and `proposal_box`, sums over the samples of the batch divided by their number.
+        `objectness` and `proposal_box`, sums over the samples of the batch divided by their number; an image without
+        positive or without negative samples counts as if it had one.
     """
     anchors = torch.cat(scores.anchors)
     logits, deltas = torch.cat(scores.logits, dim=1), torch.cat(scores.deltas, dim=1)
@@ -99,8 +100,8 @@ def rpn_losses(
         wanted = encode_boxes(anchors[sample.positives], target.boxes[sample.objects], ANCHOR_STDS)
         moved = deltas[index, sample.positives]
         boxes = boxes + F.smooth_l1_loss(moved, wanted, beta=family.rpn_beta, reduction="sum")
-        count += len(found)
-    return {"objectness": objectness / max(count, 1), "proposal_box": boxes / max(count, 1)}
+        count += max(len(sample.positives), 1) + max(len(sample.negatives), 1)
+    return {"objectness": objectness / count, "proposal_box": boxes / count}
 
 
 def sample_regions(

@@ -1,0 +1,113 @@
+"""Average precision of detectors, as COCO's own tools compute it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import Any, NamedTuple
+
+from torch import Tensor
+from torchmetrics.detection import MeanAveragePrecision
+
+__all__ = ["AveragePrecision", "ImageDetections", "TrueObjects"]
+
+_KEYS = {
+    "ap": "map",
+    "ap50": "map_50",
+    "ap75": "map_75",
+    "ap_small": "map_small",
+    "ap_medium": "map_medium",
+    "ap_large": "map_large",
+}
+
+
+class ImageDetections(NamedTuple):
+    """What a detector found in one image, in pixels of its file.
+
+    Attributes:
+        boxes: Corners x1, y1, x2, y2, `(N, 4)`.
+        scores: `(N,)`.
+        labels: `(N,)`.
+        masks: Bool, `(N, H, W)`; None of a detector without masks.
+    """
+
+    boxes: Tensor
+    scores: Tensor
+    labels: Tensor
+    masks: Tensor | None
+
+
+class TrueObjects(NamedTuple):
+    """What the image shows, in pixels of its file.
+
+    Attributes:
+        boxes: `(G, 4)`.
+        labels: `(G,)`.
+        areas: By which objects are small, medium or large, `(G,)`.
+        is_crowd: Not looked for, but no mistake if found, `(G,)`.
+        masks: Bool, `(G, H, W)`; None where they do not count.
+    """
+
+    boxes: Tensor
+    labels: Tensor
+    areas: Tensor
+    is_crowd: Tensor
+    masks: Tensor | None
+
+
+class AveragePrecision(MeanAveragePrecision):
+    """Average precision of boxes, and of masks if wanted, with COCO's own tools.
+
+    Args:
+        with_masks: Whether masks are scored, too.
+
+    Raises:
+        ImportError: If pycocotools is not installed.
+    """
+
+    def __init__(self, *, with_masks: bool) -> None:
+        if find_spec("pycocotools") is None:
+            raise ImportError("scores of detectors need pycocotools: pip install 'subband[detection]'.")
+        kinds: Any = ("bbox", "segm") if with_masks else "bbox"
+        super().__init__(iou_type=kinds, class_metrics=True, backend="pycocotools")
+        self.with_masks = with_masks
+        self.warn_on_many_detections = False  # a detector gives 100 at most
+
+    def update(self, found: Sequence[ImageDetections], truth: Sequence[TrueObjects]) -> None:  # type: ignore[override]
+        """Add images.
+
+        Args:
+            found: What was found in each.
+            truth: What each shows.
+        """
+        super().update(
+            [self._entry(one, scores=one.scores) for one in found],
+            [self._entry(one, area=one.areas, iscrowd=one.is_crowd.int()) for one in truth],
+        )
+
+    def _entry(self, one: ImageDetections | TrueObjects, **more: Tensor) -> dict[str, Tensor]:
+        entry = {"boxes": one.boxes, "labels": one.labels, **more}
+        if self.with_masks:
+            assert one.masks is not None
+            entry["masks"] = one.masks
+        return entry
+
+    def compute(self) -> dict[str, Any]:
+        """Keys of `DETECTION_METRICS` and their values in [0, 1], None where there is no such object.
+
+        Under `per_class` the average precision of the boxes of every class that occurs, by its number.
+        """
+        found, box = super().compute(), "bbox_" if self.with_masks else ""
+        values: dict[str, Any] = {key: _share(found[f"{box}{name}"]) for key, name in _KEYS.items()}
+        if self.with_masks:
+            values |= {f"mask_{key}": _share(found[f"segm_{name}"]) for key, name in _KEYS.items()}
+        pairs = zip(found["classes"].reshape(-1).tolist(), found[f"{box}map_per_class"].reshape(-1), strict=True)
+        shares = {number: _share(value) for number, value in pairs}
+        return {**values, "per_class": {number: share for number, share in shares.items() if share is not None}}
+
+
+def _share(value: Tensor) -> float | None:
+    """A value in [0, 1]; COCO's tools say -1 where there is nothing to be found."""
+    share = float(value)
+    return None if share < 0 or math.isnan(share) else share

@@ -1,0 +1,1 @@
+"""Detection: where in an image are which objects, and which pixels are theirs."""
