@@ -1,0 +1,8 @@
+"""Objects in images and videos: boxes, masks and names, in pixels of what was given."""
+
+from subband.predictors.detection.coco_results import coco_results
+from subband.predictors.detection.found import FoundObjects
+from subband.predictors.detection.predictor import DetectionPredictor, FileDetections
+from subband.predictors.detection.preprocessing import DetectionPreprocessing
+
+__all__ = ["DetectionPredictor", "DetectionPreprocessing", "FileDetections", "FoundObjects", "coco_results"]
