@@ -1,10 +1,10 @@
 """Objects in images and videos: boxes, masks and names, in pixels of what was given."""
 
+from subband.data.detection.preprocessing import DetectionPreprocessing
 from subband.predictors.detection.clip import FrameResults, detect_clip
 from subband.predictors.detection.coco_results import coco_results
 from subband.predictors.detection.found import FoundObjects
 from subband.predictors.detection.predictor import DetectionPredictor, FileDetections
-from subband.predictors.detection.preprocessing import DetectionPreprocessing
 
 __all__ = [
     "DetectionPredictor",

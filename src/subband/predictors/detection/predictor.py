@@ -14,13 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from subband.data.coco_names import COCO_CLASSES
+from subband.data.detection.preprocessing import DetectionPreprocessing
 from subband.device import pick_device
 from subband.models.checkpoint import load_model
 from subband.models.detection.detector import Detector
 from subband.models.detection.results import Detections
 from subband.models.detection.roi_heads import MIN_SCORE
 from subband.predictors.detection.found import FoundObjects
-from subband.predictors.detection.preprocessing import DetectionPreprocessing
 from subband.predictors.detection.views import SMALLEST_TILE, merge_views, plan_views, without_cut
 from subband.predictors.inputs import ImageInput, as_image
 from subband.predictors.read_ahead import read_ahead

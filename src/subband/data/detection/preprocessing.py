@@ -68,11 +68,23 @@ class DetectionPreprocessing:
         Returns:
             `(3, *self.size(H, W))`, normalized.
         """
-        size = self.size(image.shape[-2], image.shape[-1])
+        return self.normalize(self.resize(image, self.size(image.shape[-2], image.shape[-1])))
+
+    @staticmethod
+    def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
+        """An image of another size, of 8 bits.
+
+        Args:
+            image: `(3, H, W)` in [0, 1].
+            size: Height and width of the result.
+        """
         levels = (image.float() * WHITE).round()
         if size != tuple(image.shape[-2:]):
             levels = F.interpolate(levels[None], size, mode="bilinear", align_corners=False)[0].round()
-        pixels = levels.clamp(0, WHITE) / WHITE
+        return levels.clamp(0, WHITE) / WHITE
+
+    def normalize(self, pixels: Tensor) -> Tensor:
+        """What the network sees of `pixels`, `(3, H, W)` in [0, 1]."""
         return (pixels - pixels.new_tensor(self.mean)[:, None, None]) / pixels.new_tensor(self.std)[:, None, None]
 
     def to_dict(self) -> dict[str, Any]:
