@@ -54,3 +54,11 @@ def test_a_missing_name_is_an_error(lost):
     del state[lost]
     with pytest.raises(ValueError, match=f"1 missing .{lost}"):
         subband.load_published(NAMES[0], state, **SMALL)
+
+
+def test_names_of_classes_come_with_the_file(tmp_path):
+    state = written(NAMES[0])
+    for stored, wanted in ((("a", "b", "c"), ["a", "b", "c"]), (("a",), None), (None, None)):
+        torch.save({"state_dict": state, "meta": {"CLASSES": stored}}, tmp_path / "file.pth")
+        model = subband.load_published(NAMES[0], tmp_path / "file.pth", **SMALL)
+        assert model.metadata.get("classes") == wanted

@@ -29,6 +29,7 @@ COMMANDS = {
     "predict": ("subband.cli.commands.predict", "predict the next frames of a clip"),
     "report": ("subband.cli.commands.report", "one HTML page about one or more runs"),
     "classify": ("subband.cli.commands.classify", "say what photographs show"),
+    "detect": ("subband.cli.commands.detect", "find objects in photographs or a video"),
     "explain": ("subband.cli.commands.explain", "why a classifier decides as it does, as images and a page"),
     "deblur": ("subband.cli.commands.deblur", "make a blurred video or photograph sharp"),
     "denoise": ("subband.cli.commands.denoise", "remove noise from photographs"),

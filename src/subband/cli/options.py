@@ -248,3 +248,15 @@ def show_table(table: Table) -> None:
     width = shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else _UNBROKEN
     # Names may hold what would be markup or the code of an emoji.
     Console(file=sys.stdout, width=width, highlight=False, markup=False, emoji=False).print(table)
+
+
+def cell(name: Path | str) -> str:
+    """A name for a CSV file, on one line, that no spreadsheet takes for a formula: `./=1` is the same file as `=1`.
+
+    Args:
+        name: A path, or any other text.
+    """
+    text = shown(name)
+    if not text.startswith(("=", "+", "-", "@")):
+        return text
+    return f"./{text}" if isinstance(name, Path) else f"'{text}"

@@ -25,6 +25,14 @@ Result = TypeVar("Result")
 _MAX_NAME_BYTES = 250  # of 255, so that a table beside a result has room for its own suffix
 
 
+class Timing(NamedTuple):
+    """Seconds in all, in the network, and waited for photographs to be read."""
+
+    total: float
+    network: float
+    reading: float
+
+
 class Job(NamedTuple):
     """One photograph and where its result goes."""
 
@@ -257,6 +265,36 @@ def report_failures(failed: Sequence[str], num_jobs: int) -> None:
     sys.stdout.flush()
     if failed:
         raise ValueError(f"{len(failed)} of {num_jobs} photographs could not be done: {', '.join(failed)}.")
+
+
+def show_timing(count: int, timing: Timing, device: str) -> None:
+    """Print how long photographs took a network.
+
+    Args:
+        count: How many there were.
+        timing: What was measured.
+        device: Where the network is.
+    """
+    print(
+        f"{count} photograph{'s' if count > 1 else ''} in {timing.total:.1f} s "
+        f"({speed_text(count, timing.total, device)}): "
+        f"{timing.network:.1f} s in the network, {timing.reading:.1f} s waiting for files"
+    )
+
+
+def speed_text(count: int, seconds: float, device: str) -> str:
+    """How many a second, and where, for example `2.4 a second on cpu, 2 threads`.
+
+    Args:
+        count: What was done.
+        seconds: How long it took.
+        device: Where the network is.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    where = f"cpu, {threads} thread{'s' if threads > 1 else ''}" if device == "cpu" else device
+    return f"{count / seconds:.1f} a second on {where}"
 
 
 def check_options(dry_run: Callable[[], object]) -> None:

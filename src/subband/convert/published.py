@@ -39,8 +39,8 @@ def load_published(name: str, checkpoint: str | Path | Mapping[str, Tensor], **o
     one alone, its average first. Plain data beside the weights (the
     `argparse.Namespace` of a training script, NumPy scalars, an optimizer's state) is let through and not kept. Loading
     is strict: every key of the weights is used or knowingly ignored. Classifiers know how images were prepared for the
-    published weights (`metadata["preprocessing"]`); with `in_chans` other than three, WSF-ViT and GFNet adapt their
-    first layer.
+    published weights (`metadata["preprocessing"]`), detectors the names of classes that are stored beside the weights
+    (`metadata["classes"]`); with `in_chans` other than three, WSF-ViT and GFNet adapt their first layer.
 
     Args:
         name: One of `list_models()` that has a published layout.
@@ -56,7 +56,8 @@ def load_published(name: str, checkpoint: str | Path | Mapping[str, Tensor], **o
         FileNotFoundError: If there is no such file.
     """
     table = _key_map(name)
-    state, source = read_state(checkpoint)
+    content, source = _read(checkpoint)
+    state = unwrap(content, source)
     model = create_model(name, **overrides)
     try:
         own = rename_state(state, table, model, source)
@@ -67,7 +68,9 @@ def load_published(name: str, checkpoint: str | Path | Mapping[str, Tensor], **o
     model.load_state_dict(own)
     warn_of_nan(model, source)
     prepare = published_preprocessing(model)
-    known = {} if prepare is None else {"preprocessing": prepare}
+    known: dict[str, Any] = {} if prepare is None else {"preprocessing": prepare}
+    if (names := _stored_classes(content, model)) is not None:
+        known["classes"] = names
     model.metadata = {"source": "published layout", **known}  # type: ignore[assignment]
     return model.eval()
 
@@ -120,9 +123,24 @@ def export_state(model: nn.Module, table: KeyMap) -> dict[str, Tensor]:
 
 def read_state(checkpoint: str | Path | Mapping[str, Any]) -> tuple[dict[str, Tensor], str]:
     """The state dict of a file, or of what a file would hold, and what error messages call it."""
+    content, source = _read(checkpoint)
+    return unwrap(content, source), source
+
+
+def _read(checkpoint: str | Path | Mapping[str, Any]) -> tuple[Any, str]:
+    """All that a file holds, or would hold, and what error messages call it."""
     if isinstance(checkpoint, Mapping):
-        return unwrap(checkpoint, "the state dict"), "the state dict"
-    return unwrap(read_checkpoint(checkpoint), str(checkpoint)), str(checkpoint)
+        return checkpoint, "the state dict"
+    return read_checkpoint(checkpoint), str(checkpoint)
+
+
+def _stored_classes(content: Any, model: nn.Module) -> list[str] | None:
+    """Names of a detector's classes as MMDetection keeps them beside the weights, if there are as many as classes."""
+    about = content.get("meta") if isinstance(content, Mapping) else None
+    names = about.get("CLASSES") if isinstance(about, Mapping) else None
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        return None
+    return list(names) if len(names) == getattr(model, "num_classes", None) else None
 
 
 def unwrap(checkpoint: Any, source: str) -> dict[str, Tensor]:

@@ -2,6 +2,7 @@
 
 from subband.models.generation.editing import edit, latent_walk
 from subband.predictors.classification import ImageClassifier, read_preprocessing
+from subband.predictors.detection import DetectionPredictor, DetectionPreprocessing, FoundObjects
 from subband.predictors.generation import ImageAutoencoder, PyramidCoder
 from subband.predictors.progress import Progress, show_progress
 from subband.predictors.read_ahead import FileResult
@@ -12,7 +13,10 @@ from subband.predictors.video_prediction import Comparison, VideoPredictor
 __all__ = [
     "ClipNetwork",
     "Comparison",
+    "DetectionPredictor",
+    "DetectionPreprocessing",
     "FileResult",
+    "FoundObjects",
     "ImageAutoencoder",
     "ImageClassifier",
     "NetworkRunner",

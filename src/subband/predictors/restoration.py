@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from subband.device import pick_device
 from subband.media.video import read_clip
@@ -17,6 +16,7 @@ from subband.models.checkpoint import load_model
 from subband.models.protocols.restoration import RestorationModel
 from subband.models.vd_diff.stages import VDDiffStage1
 from subband.models.vd_diff.vd_diff import VDDiff
+from subband.predictors.fingerprint import fingerprint
 from subband.predictors.inputs import FrameInput, as_frames
 from subband.predictors.streaming import (
     ClipNetwork,
@@ -99,7 +99,7 @@ class VideoRestorer:
                 device=self.device,
                 facts={
                     "model": str(config["name"]),
-                    "weights": _fingerprint(self.model),
+                    "weights": fingerprint(self.model),
                     "seed": seed,
                     "half": self.half,
                 },
@@ -170,12 +170,3 @@ class VideoRestorer:
 
     def _precision(self) -> AbstractContextManager[Any]:
         return torch.autocast(self.device.type, torch.bfloat16) if self.half else nullcontext()
-
-
-def _fingerprint(model: nn.Module) -> str:
-    """Tells weights apart, so that no job goes on with those of another training."""
-    digest = hashlib.sha256()
-    for name, tensor in model.state_dict().items():
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-    return digest.hexdigest()[:16]

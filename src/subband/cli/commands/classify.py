@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from subband.cli.classifier import add_classifier_arguments, open_classifier
 from subband.cli.option_rules import Needs
-from subband.cli.options import open_table, refuse_existing, show_table
-from subband.cli.photographs import add_photo_arguments, report_failures
+from subband.cli.options import cell, open_table, refuse_existing, show_table
+from subband.cli.photographs import Timing, add_photo_arguments, report_failures, show_timing
 from subband.files import new_path, shown
 from subband.signals import Stopped, exit_code
 
@@ -53,14 +53,6 @@ class Guess(NamedTuple):
     probability: float
 
 
-class Timing(NamedTuple):
-    """Seconds in all, in the network, and waited for photographs to be read."""
-
-    total: float
-    network: float
-    reading: float
-
-
 def add_arguments(parser: ArgumentParser) -> None:
     """Options of the command."""
     add_photo_arguments(parser, "File for the classes of every photograph, .csv or .json.")
@@ -83,7 +75,7 @@ def run(args: Namespace) -> None:
             _show_folder(results, args.model)
         else:
             _show_photograph(*results[0], args.model)
-        _show_timing(len(results), timing, classifier)
+        show_timing(len(results), timing, next(classifier.model.parameters()).device.type)
     if results and out is not None:
         _write(out, results, args)
         print(f"wrote {shown(out)}")
@@ -185,19 +177,6 @@ def _percent(guess: Guess) -> str:
     return f"{100 * guess.probability:.1f} %"
 
 
-def _show_timing(count: int, timing: Timing, classifier: ImageClassifier) -> None:
-    import torch
-
-    device = next(classifier.model.parameters()).device.type
-    threads = torch.get_num_threads()
-    where = f"cpu, {threads} thread{'s' if threads > 1 else ''}" if device == "cpu" else device
-    speed = f"{count / timing.total:.1f} a second on {where}"
-    print(
-        f"{count} photograph{'s' if count > 1 else ''} in {timing.total:.1f} s ({speed}): "
-        f"{timing.network:.1f} s in the network, {timing.reading:.1f} s waiting for files"
-    )
-
-
 def _write(path: Path, results: list[tuple[Path, list[Guess]]], args: Namespace) -> None:
     with new_path(path, overwrite=args.overwrite) as temporary:
         text = _as_csv(results) if path.suffix.lower() == ".csv" else _as_json(results, args)
@@ -211,16 +190,8 @@ def _as_csv(results: list[tuple[Path, list[Guess]]]) -> str:
     writer.writerow(_COLUMNS)
     for file, guesses in results:
         for rank, name, label, probability in guesses:
-            writer.writerow((_cell(file), rank, _cell(name), label, probability))
+            writer.writerow((cell(file), rank, cell(name), label, probability))
     return text.getvalue()
-
-
-def _cell(name: Path | str) -> str:
-    """A name on one line that no spreadsheet takes for a formula: `./=1` is the same file as `=1`."""
-    text = shown(name)
-    if not text.startswith(("=", "+", "-", "@")):
-        return text
-    return f"./{text}" if isinstance(name, Path) else f"'{text}"
 
 
 def _as_json(results: list[tuple[Path, list[Guess]]], args: Namespace) -> str:
