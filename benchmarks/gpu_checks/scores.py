@@ -51,6 +51,8 @@ FRAME_SCORES: dict[str, Callable[[Tensor, Tensor], Any]] = {
     "psnr_estrnn": metrics.psnr_estrnn,
     "ssim_estrnn": metrics.ssim_estrnn,
     "ssim_gaussian": metrics.ssim_gaussian,
+    "psnr_y": metrics.psnr_y,
+    "ssim_y": metrics.ssim_y,
     "wavelet_statistics": lambda pred, target: metrics.wavelet_statistics(pred[0], 2),
     "flow_error": metrics.flow_error,
     "error_sums": metrics.error_sums,

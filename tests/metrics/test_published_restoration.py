@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 from fill import make_input
+from skimage.color import rgb2ycbcr
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from subband.metrics import psnr, psnr_estrnn, psnr_vddiff, ssim_estrnn, ssim_vddiff
+from subband.metrics import psnr, psnr_estrnn, psnr_vddiff, psnr_y, ssim_estrnn, ssim_vddiff, ssim_y
 
 
 @pytest.fixture
@@ -45,6 +46,20 @@ def test_estrnn_cuts_off_where_vd_diff_rounds(pair):
     np.testing.assert_allclose(ssim_estrnn(pred, target), wanted, atol=1e-5)
 
 
+def test_luma_is_that_of_television(pair):
+    pred, target = ((255 * frames.clamp(0, 1)).round() / 255 for frames in pair)
+    lumas = [
+        [rgb2ycbcr(frame.movedim(0, -1).double().numpy())[..., 0] for frame in frames] for frames in (target, pred)
+    ]
+    wanted = [peak_signal_noise_ratio(a, b, data_range=255) for a, b in zip(*lumas, strict=True)]
+    np.testing.assert_allclose(psnr_y(pred, target), wanted, rtol=1e-5)
+    options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255}
+    wanted = [structural_similarity(a, b, **options) for a, b in zip(*lumas, strict=True)]
+    np.testing.assert_allclose(ssim_y(pred, target), wanted, atol=1e-5)
+    with pytest.raises(ValueError, match="pred must be RGB frames"):
+        psnr_y(pred[:, :1], target[:, :1])
+
+
 def test_bytes_survive_the_cut():
     """Every byte divided by 255 is that byte again, in single precision too."""
     frames = torch.arange(256, dtype=torch.float32).view(1, 16, 16) / 255
@@ -54,7 +69,7 @@ def test_bytes_survive_the_cut():
 
 def test_values_outside_of_the_range_are_clipped(pair):
     pred, target = 3 * pair[0] - 1, pair[1]
-    for score in (psnr_estrnn, psnr_vddiff, ssim_estrnn, ssim_vddiff):
+    for score in (psnr_estrnn, psnr_vddiff, psnr_y, ssim_estrnn, ssim_vddiff, ssim_y):
         assert torch.equal(score(pred, target), score(pred.clamp(0, 1), target))
 
 

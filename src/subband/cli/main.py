@@ -32,6 +32,7 @@ COMMANDS = {
     "detect": ("subband.cli.commands.detect", "find objects in photographs or a video"),
     "explain": ("subband.cli.commands.explain", "why a classifier decides as it does, as images and a page"),
     "deblur": ("subband.cli.commands.deblur", "make a blurred video or photograph sharp"),
+    "upscale": ("subband.cli.commands.upscale", "make a small video or photograph larger"),
     "denoise": ("subband.cli.commands.denoise", "remove noise from photographs"),
     "generate": ("subband.cli.commands.generate", "draw images that never were there"),
     "fit-prior": ("subband.cli.commands.fit_prior", "fit what `generate` needs to a Wavelet-VAE that has none"),

@@ -114,6 +114,7 @@ class ClipDetails:
         colors: How the colors are meant.
         bit_depth: Bits of a stored value; frames come with 8.
         has_alpha: Whether the file stores transparency (a video), or its first picture is transparent in places.
+        is_interlaced: Whether the rows of its first picture are of two moments.
         streams: Streams beside the images.
         chapters: Named parts.
     """
@@ -126,6 +127,7 @@ class ClipDetails:
     colors: ColorTags = field(default_factory=ColorTags)
     bit_depth: int = 8
     has_alpha: bool = False
+    is_interlaced: bool = False
     streams: tuple[StreamInfo, ...] = ()
     chapters: tuple[Chapter, ...] = ()
 

@@ -52,6 +52,7 @@ def clip_details(container: Any, stream: Any, first: Any, rate: Fraction | None,
         # WebM stores transparency beside the pixels, where the decoder does not look.
         has_alpha=any(component.is_alpha for component in first.format.components)
         or stream.metadata.get("alpha_mode") == "1",
+        is_interlaced=bool(first.interlaced_frame),
         streams=tuple(
             _stream_info(other)
             for other in container.streams

@@ -30,9 +30,11 @@ from subband.metrics.optical_flow import flow_error
 from subband.metrics.published_restoration import (
     psnr_estrnn,
     psnr_vddiff,
+    psnr_y,
     ssim_estrnn,
     ssim_gaussian,
     ssim_vddiff,
+    ssim_y,
 )
 
 if TYPE_CHECKING:
@@ -105,11 +107,13 @@ __all__ = [
     "psnr_estrnn",
     "psnr_legacy_uint8",
     "psnr_vddiff",
+    "psnr_y",
     "snr",
     "ssim",
     "ssim_estrnn",
     "ssim_gaussian",
     "ssim_vddiff",
+    "ssim_y",
     "subband_energy",
     "wavelet_statistics",
 ]

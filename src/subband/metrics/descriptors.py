@@ -328,6 +328,28 @@ RESTORATION_METRICS = (
         protocol="ESTRNN",
         definition="SSIM after cutting off to 8 bits with an 11 × 11 Gaussian window, averaged over frames.",
     ),
+    MetricInfo(
+        key="psnr_y",
+        heading="PSNR (Y)",
+        title="Signal to noise of luma",
+        unit="dB",
+        decimals=2,
+        higher_is_better=True,
+        is_main=False,
+        protocol="BasicVSR++ (Y of BT.601, no border cropped, all frames)",
+        definition="PSNR of the luma (BT.601, 16 to 235, peak 255) of frames in 8 bits, without cropping a border, "
+        "averaged over all frames.",
+    ),
+    MetricInfo(
+        key="ssim_y",
+        heading="SSIM (Y)",
+        title="Structural similarity of luma",
+        decimals=4,
+        higher_is_better=True,
+        is_main=False,
+        protocol="BasicVSR++ (Y of BT.601, no border cropped, all frames)",
+        definition="SSIM of that luma with an 11 × 11 Gaussian window, averaged over all frames.",
+    ),
 )
 
 _ERRORS = ("mse", "mae", "rmse")

@@ -4,7 +4,8 @@ All take frames `(..., C, H, W)` in [0, 1], which those in 8 bits clip, and retu
 
 VD-Diff (Rao et al., ECCV 2024) rounds to 8 bits, and takes an SSIM whose window also spans the colors. ESTRNN (Zhong et
 al., ECCV 2020) cuts the rest off instead, which darkens a frame by half a step on average, and takes scikit-image's
-SSIM with a Gaussian window. `ssim_gaussian` is the latter without rounding.
+SSIM with a Gaussian window. `ssim_gaussian` is the latter without rounding. Super-resolution on Vid4, Vimeo-90K and
+UDM10 is scored on luma, by BasicVSR++ (Chan et al., CVPR 2022) and its followers without cropping a border.
 """
 
 import math
@@ -15,10 +16,11 @@ from torch import Tensor
 from subband.metrics.image import psnr
 from subband.transforms.arguments import check_real
 
-__all__ = ["psnr_estrnn", "psnr_vddiff", "ssim_estrnn", "ssim_gaussian", "ssim_vddiff"]
+__all__ = ["psnr_estrnn", "psnr_vddiff", "psnr_y", "ssim_estrnn", "ssim_gaussian", "ssim_vddiff", "ssim_y"]
 
 _WINDOW, _SIGMA = 11, 1.5
 _LEVELS = 255.0
+_LUMA, _BLACK = (65.481 / 255, 128.553 / 255, 24.966 / 255), 16.0  # ITU-R BT.601, of levels: from 16 to 235
 
 
 def psnr_vddiff(pred: Tensor, target: Tensor) -> Tensor:
@@ -128,6 +130,59 @@ def ssim_gaussian(pred: Tensor, target: Tensor) -> Tensor:
     check_real(target, "target")
     dtype = torch.promote_types(pred.dtype, torch.float32)
     return _ssim_inside(_LEVELS * pred.to(dtype), _LEVELS * target.to(dtype))
+
+
+def psnr_y(pred: Tensor, target: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio of the luma of every frame, the peak being 255.
+
+    Frames are rounded to 8 bits, their luma (BT.601, from 16 to 235) is not. Every pixel counts, those at the border,
+    too.
+
+    Args:
+        pred: Frames, RGB, `(..., 3, H, W)` in [0, 1].
+        target: True frames of the same shape.
+
+    Returns:
+        dB, `(...)`; infinite for frames that are equal in 8 bits.
+
+    Raises:
+        ValueError: If there are not three colors.
+
+    Example:
+        >>> psnr_y(torch.ones(3, 4, 4), torch.zeros(3, 4, 4))
+        tensor(1.3219)
+    """
+    return psnr(_luma(pred, "pred"), _luma(target, "target"), _LEVELS)
+
+
+def ssim_y(pred: Tensor, target: Tensor) -> Tensor:
+    """Structural similarity of the luma of every frame with a Gaussian window, see `psnr_y` and `ssim_gaussian`.
+
+    Args:
+        pred: Frames, RGB, `(..., 3, H, W)` in [0, 1], both sides at least 11.
+        target: True frames of the same shape.
+
+    Returns:
+        At most 1, `(...)`.
+
+    Raises:
+        ValueError: If there are not three colors, or a side is shorter than the window.
+
+    Example:
+        >>> frames = torch.zeros(2, 3, 16, 16)
+        >>> ssim_y(frames, frames)
+        tensor([1., 1.])
+    """
+    return _ssim_inside(_luma(pred, "pred"), _luma(target, "target"))
+
+
+def _luma(frames: Tensor, name: str) -> Tensor:
+    """Luma `(..., 1, H, W)` of frames that are rounded to 8 bits."""
+    if frames.ndim < 3 or frames.shape[-3] != len(_LUMA):
+        raise ValueError(f"{name} must be RGB frames (..., 3, H, W), got {tuple(frames.shape)}")
+    levels = _rounded(frames, name)
+    weights = levels.new_tensor(_LUMA)[:, None, None]
+    return (weights * levels).sum(-3, keepdim=True) + _BLACK
 
 
 def _rounded(frames: Tensor, name: str) -> Tensor:

@@ -16,7 +16,14 @@ from torchmetrics import Metric
 from subband.metrics._lpips import load_lpips
 from subband.metrics.image import psnr, ssim
 from subband.metrics.optical_flow import flow_error
-from subband.metrics.published_restoration import psnr_estrnn, psnr_vddiff, ssim_estrnn, ssim_vddiff
+from subband.metrics.published_restoration import (
+    psnr_estrnn,
+    psnr_vddiff,
+    psnr_y,
+    ssim_estrnn,
+    ssim_vddiff,
+    ssim_y,
+)
 from subband.metrics.spectrum import BANDS, subband_energy
 
 __all__ = ["RestorationMetrics"]
@@ -31,6 +38,8 @@ _FRAME_SCORES: dict[str, tuple[FrameScore, int]] = {
     "ssim_vddiff": (ssim_vddiff, 1),
     "psnr_estrnn": (psnr_estrnn, 1),
     "ssim_estrnn": (ssim_estrnn, 11),
+    "psnr_y": (psnr_y, 1),
+    "ssim_y": (ssim_y, 11),
 }
 _CLIP_MEANS = ("psnr_vddiff", "ssim_vddiff")  # averaged over the frames of a clip, then over clips
 _CURVES = ("psnr", "ssim")
@@ -49,13 +58,15 @@ class RestorationMetrics(Metric):
       in the wrong places, the share that is right again: 1 is all of it, 0 none; below 0 more is wrong than before.
     * `psnr_vddiff`, `ssim_vddiff`: rounded to bytes, averaged over the frames of each clip, then over clips.
     * `psnr_estrnn`, `ssim_estrnn`: cut off to bytes, averaged over all frames.
+    * `psnr_y`, `ssim_y`: of luma, rounded to bytes, averaged over all frames.
     * `lpips`: learned perceptual distance, averaged over all frames.
 
     What a clip is too small or too short for, it does not count for; what no clip had is None.
 
     Args:
-        names: Which of `psnr, ssim, psnr_vddiff, ssim_vddiff, psnr_estrnn, ssim_estrnn, tof, lpips` are computed; all
-            by default. `psnr_gain` and the bands cost little and are always there, but for the gain without `psnr`.
+        names: Which of `psnr, ssim, psnr_vddiff, ssim_vddiff, psnr_estrnn, ssim_estrnn, psnr_y, ssim_y, tof, lpips`
+            are computed; all by default. `psnr_gain` and the bands cost little and are always there, but for the gain
+            without `psnr`.
         lpips_weights: File with torchvision's AlexNet weights. Without it `lpips` is None; also, with a warning,
             without the package `lpips`.
 

@@ -1,4 +1,4 @@
-"""Sharp clips and photographs from degraded ones, of any length and size, by any network for restoration."""
+"""Sharp or larger clips and photographs from degraded ones, of any length and size, by any network for restoration."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 from subband.device import pick_device
+from subband.media.images import check_image_path, read_image, write_image
 from subband.media.video import read_clip
+from subband.models.bicubic import enlarged_bicubic
 from subband.models.checkpoint import load_model
 from subband.models.protocols.restoration import RestorationModel
 from subband.models.vd_diff.stages import VDDiffStage1
@@ -96,6 +98,7 @@ class VideoRestorer:
                 window=model.window_frames,
                 settle=model.settle_frames,
                 size_multiple=model.size_multiple,
+                scale=model.scale,
                 device=self.device,
                 facts={
                     "model": str(config["name"]),
@@ -135,12 +138,34 @@ class VideoRestorer:
             scene_cuts: `auto` looks for cuts.
 
         Returns:
-            `(T, C, H, W)` in `[0, 1]`, on the CPU.
+            `(T, C, S H, S W)` in `[0, 1]`, on the CPU, S being the scale of the network.
         """
         clip = read_clip(frames) if isinstance(frames, str | Path) else as_frames(frames)
         is_gray = clip.shape[1] == 1
         restored = self.runner.run(clip.expand(-1, 3, -1, -1) if is_gray else clip, scene_cuts=scene_cuts).clamp(0, 1)
         return restored.mean(1, keepdim=True) if is_gray else restored
+
+    def restore_photo(self, source: str | Path, target: str | Path, *, overwrite: bool = False) -> None:
+        """Restore a photograph from file to file; depth, color profile, opacity and gray stay what they are.
+
+        Args:
+            source: What `read_image` reads.
+            target: What to write, an image.
+            overwrite: Replaces an existing file.
+
+        Raises:
+            FileExistsError: If there is a file and `overwrite` is False.
+            FileNotFoundError: If there is no photograph.
+            ValueError: If it cannot be read, or `target` cannot hold the result.
+        """
+        image = read_image(source)
+        depth, alpha = image.info.bit_depth, image.alpha
+        check_image_path(target, bit_depth=depth, with_alpha=alpha is not None)
+        pixels = self.restore(image.pixels[None])[0]
+        if alpha is not None and self.model.scale > 1:
+            alpha = enlarged_bicubic(alpha[None, None], self.model.scale)[0, 0].clamp(0, 1)
+        profile = image.info.icc_profile
+        write_image(target, pixels, alpha=alpha, bit_depth=depth, icc_profile=profile, overwrite=overwrite)
 
     def restore_clip(self, source: str | Path, target: str | Path, **options: Any) -> int:
         """Restore a clip from file to file, in bounded memory; a job that was stopped goes on.

@@ -133,26 +133,23 @@ def compare_clips(
         return found._replace(pixel_aspect=readers[1].details.pixel_aspect)
 
 
-def check_reference(before: Path | str, reference: Path | str) -> None:
+def check_reference(before: Path | str, reference: Path | str, *, scale: int = 1) -> None:
     """Refuses early a reference that no result of a clip can be compared with, for work that takes long.
 
     Args:
         before: The clip that is to be processed.
         reference: What the result should be.
+        scale: How many times as large as the clip the result will be.
 
     Raises:
-        ValueError: If it cannot be read, its size is neither that of the clip nor a multiple of it, or names of frames
-            contradict their order.
+        ValueError: If it cannot be read, its size is not that of the result, or names of frames contradict their order.
     """
     with open_clip(before) as clip, open_clip(reference) as other:
-        scale = max(other.height // clip.height, 1)
-        if any(
-            have - scale * want not in (0, scale * want % 2)
-            for have, want in zip(_size(other), _size(clip), strict=True)
-        ):
+        wanted = [scale * side for side in _size(clip)]
+        if any(have - want not in (0, want % 2) for have, want in zip(_size(other), wanted, strict=True)):
             raise ValueError(
-                f"{other.path} has frames of {other.width} x {other.height} pixels, but {clip.path} of "
-                f"{clip.width} x {clip.height}; a reference must have the size of the result."
+                f"{other.path} has frames of {other.width} x {other.height} pixels, but what is made of {clip.path} "
+                f"{wanted[1]} x {wanted[0]}; a reference must have the size of the result."
             )
         if isinstance(clip, FolderReader) and isinstance(other, FolderReader) and clip.count == other.count:
             mismatch = find_mismatch(clip.files, other.files)

@@ -23,7 +23,15 @@ from subband.models.protocols.restoration import RestorationModel
 from subband.models.super_resolution.alignment import SLOPE, StateAlignment
 from subband.models.super_resolution.recurrence import PASSES, Direction, FrameFlows, run_pass
 from subband.models.super_resolution.spynet import SPyNet
-from subband.models.super_resolution.upsampling import COLORS, Upsampler, enlarged, residual_trunk
+from subband.models.super_resolution.upsampling import (
+    COLORS,
+    FULL_CHANNELS,
+    Base,
+    Upsampler,
+    check_base,
+    enlarged,
+    residual_trunk,
+)
 from subband.transforms.optical_flow import optical_flow
 
 __all__ = ["BasicVSRPP"]
@@ -35,7 +43,7 @@ SCALES = (1, 2, 4)
 
 
 class BasicVSRPP(RestorationModel):
-    """Features of every frame, four passes over the clip, reconstruction; a fresh network enlarges bilinearly.
+    """Features of every frame, four passes over the clip, reconstruction; a fresh network only enlarges.
 
     Args:
         channels: Channels C.
@@ -45,6 +53,8 @@ class BasicVSRPP(RestorationModel):
         groups: Offset groups of each state in the alignment; they divide C.
         flow: Optical flow by SPyNet, which is `learned` along (1.4 million parameters), or by least squares
             (`classical`), for small networks.
+        full_channels: Channels at full size, 64 in all published networks; fewer make small networks faster.
+        base: How frames are enlarged that the network adds to: bilinearly, as published, or bicubically.
 
     Shape:
         frames `(B, T, 3, H, W)` in [0, 1], RGB, any T; result `(B, T, 3, S H, S W)`, not clipped.
@@ -63,14 +73,26 @@ class BasicVSRPP(RestorationModel):
     example_shape: ClassVar[tuple[int, int, int]] = (3, 32, 32)
 
     def __init__(
-        self, *, channels: int = 64, blocks: int = 7, scale: int = 4, groups: int = 8, flow: FlowKind = "learned"
+        self,
+        *,
+        channels: int = 64,
+        blocks: int = 7,
+        scale: int = 4,
+        groups: int = 8,
+        flow: FlowKind = "learned",
+        full_channels: int = FULL_CHANNELS,
+        base: Base = "bilinear",
     ) -> None:
         super().__init__()
-        if scale not in SCALES or blocks < 1:
-            raise ValueError(f"scale must be 1, 2 or 4 and blocks positive, got {scale} and {blocks}.")
+        if scale not in SCALES or min(blocks, full_channels) < 1:
+            raise ValueError(
+                "scale must be 1, 2 or 4, blocks and full_channels positive, "
+                f"got {scale}, {blocks} and {full_channels}."
+            )
+        check_base(base)
         if flow not in ("learned", "classical"):
             raise ValueError(f"flow must be 'learned' or 'classical', got {flow!r}.")
-        self.scale = scale
+        self.scale, self.base = scale, base
         self.flow = SPyNet() if flow == "learned" else None
         shrink = [nn.Conv2d(w, channels, 3, stride=2, padding=1) for w in (COLORS, channels)] if scale == 1 else []
         self.shrink = nn.ModuleList(shrink)
@@ -80,7 +102,7 @@ class BasicVSRPP(RestorationModel):
             residual_trunk((2 + place) * channels, channels, blocks) for place in range(len(PASSES))
         )
         self.reconstruction = residual_trunk((1 + len(PASSES)) * channels, channels, HEAD_BLOCKS)
-        self.upsampling = Upsampler(channels, FLOW_SHRINKAGE if scale == 1 else scale)
+        self.upsampling = Upsampler(channels, FLOW_SHRINKAGE if scale == 1 else scale, full_channels)
         ends = (part.conv2 for part in self.modules() if isinstance(part, SpatialResidualBlock))
         he_weights(self, ends, slope=SLOPE)
         channels_last_weights(self)
@@ -107,7 +129,7 @@ class BasicVSRPP(RestorationModel):
             x = self.checkpointed(self.reconstruction, torch.cat([branch[place] for branch in bank], 1))
             for branch in bank:
                 branch[place] = x  # what is done with can be freed
-            restored.append(self.upsampling(x) + (frame if self.scale == 1 else enlarged(frame, self.scale)))
+            restored.append(self.upsampling(x) + (frame if self.scale == 1 else enlarged(frame, self.scale, self.base)))
         return torch.stack(restored, 1)
 
     def flows(self, frames: Tensor) -> tuple[list[Tensor], list[Tensor]]:

@@ -24,7 +24,15 @@ from subband.models.protocols.restoration import RestorationModel
 from subband.models.super_resolution.alignment import SLOPE, StateAlignment
 from subband.models.super_resolution.mfpi_blocks import MultiFrequencyBlock
 from subband.models.super_resolution.recurrence import PASSES, Direction, run_pass
-from subband.models.super_resolution.upsampling import COLORS, Upsampler, enlarged, residual_trunk
+from subband.models.super_resolution.upsampling import (
+    COLORS,
+    FULL_CHANNELS,
+    Base,
+    Upsampler,
+    check_base,
+    enlarged,
+    residual_trunk,
+)
 
 __all__ = ["MFPI", "Enlarged"]
 
@@ -45,7 +53,7 @@ class Enlarged(NamedTuple):
 
 
 class MFPI(RestorationModel):
-    """Features with privileged information, passes over the clip, reconstruction; a fresh network enlarges bilinearly.
+    """Features with privileged information, passes over the clip, reconstruction; a fresh network only enlarges.
 
     Args:
         channels: Channels C, a multiple of 4.
@@ -60,6 +68,8 @@ class MFPI(RestorationModel):
         with_filter: With the global filter in every block.
         with_large_kernel: With the large kernel.
         with_energy: With the gate from energies.
+        full_channels: Channels at full size.
+        base: How frames are enlarged that the network adds to, `bilinear` or `bicubic`.
 
     Shape:
         frames `(B, T, 3, H, W)` in [0, 1], RGB, any T; result `(B, T, 3, S H, S W)`, not clipped.
@@ -92,17 +102,22 @@ class MFPI(RestorationModel):
         with_filter: bool = True,
         with_large_kernel: bool = True,
         with_energy: bool = True,
+        full_channels: int = FULL_CHANNELS,
+        base: Base = "bilinear",
     ) -> None:
         super().__init__()
-        if scale not in (2, 4) or channels % 4 or min(channels, blocks, head_blocks, rec_blocks) < 1 or privilege < 0:
+        least = min(channels, blocks, head_blocks, rec_blocks, full_channels)
+        if scale not in (2, 4) or channels % 4 or least < 1 or privilege < 0:
             raise ValueError(
-                "scale must be 2 or 4, channels a multiple of 4, all numbers of blocks positive and privilege not "
-                f"negative, got {scale}, {channels}, {(blocks, head_blocks, rec_blocks)} and {privilege}."
+                "scale must be 2 or 4, channels a multiple of 4, full_channels and all numbers of blocks positive and "
+                f"privilege not negative, got {scale}, {channels}, {full_channels}, "
+                f"{(blocks, head_blocks, rec_blocks)} and {privilege}."
             )
+        check_base(base)
         unknown = sorted(set(passes) - {"backward", "forward"})
         if unknown or not passes:
             raise ValueError(f"passes must be some of 'backward' and 'forward', got {tuple(passes)}.")
-        self.scale, self.passes = scale, tuple(passes)
+        self.scale, self.base, self.passes = scale, base, tuple(passes)
         options: dict[str, Any] = {"with_filter": with_filter, "with_energy": with_energy}
         options["with_large_kernel"] = with_large_kernel
 
@@ -126,7 +141,7 @@ class MFPI(RestorationModel):
         self.alignments = nn.ModuleList(StateAlignment(channels, groups=groups, with_flow=False) for _ in passes)
         self.trunks = nn.ModuleList(trunk((2 + place) * channels, blocks) for place in range(len(passes)))
         self.reconstruction = trunk((1 + len(passes)) * channels, rec_blocks)
-        self.upsampling = Upsampler(channels, scale)
+        self.upsampling = Upsampler(channels, scale, full_channels)
         self._initialize()
 
     def forward_clip(self, frames: Tensor) -> Tensor:
@@ -187,7 +202,7 @@ class MFPI(RestorationModel):
         restored = []
         for place, frame in enumerate(frames.unbind(1)):
             x = self.checkpointed(self.reconstruction, torch.cat([branch[place] for branch in bank], 1))
-            restored.append(self.upsampling(x) + enlarged(frame, self.scale))
+            restored.append(self.upsampling(x) + enlarged(frame, self.scale, self.base))
         return Enlarged(torch.stack(restored, 1), bank)
 
     def _initialize(self) -> None:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import itertools
+from typing import Literal, TypeAlias, get_args
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from subband.layers.residual_block import SpatialResidualBlock
+from subband.models.bicubic import enlarged_bicubic
 from subband.models.fresh_weights import zero_weights
 from subband.models.super_resolution.alignment import SLOPE
 
-__all__ = ["COLORS", "Upsampler", "enlarged", "residual_trunk"]
+__all__ = ["COLORS", "FULL_CHANNELS", "Base", "Upsampler", "check_base", "enlarged", "residual_trunk"]
 
+Base: TypeAlias = Literal["bilinear", "bicubic"]
 COLORS = 3
-FULL_CHANNELS = 64  # at full resolution, whatever the width of the network
+FULL_CHANNELS = 64  # at full resolution, of the published networks of every width
 
 
 def residual_trunk(in_chans: int, channels: int, blocks: int) -> nn.Sequential:
@@ -25,9 +28,21 @@ def residual_trunk(in_chans: int, channels: int, blocks: int) -> nn.Sequential:
     )
 
 
-def enlarged(frame: Tensor, scale: int) -> Tensor:
-    """Frames `(B, 3, H, W)` enlarged bilinearly, `(B, 3, S H, S W)`."""
+def enlarged(frame: Tensor, scale: int, base: Base = "bilinear") -> Tensor:
+    """Frames `(B, 3, H, W)` enlarged without a network, `(B, 3, S H, S W)`; see `enlarged_bicubic` for `bicubic`."""
+    if base == "bicubic":
+        return enlarged_bicubic(frame[:, None], scale)[:, 0]
     return F.interpolate(frame, scale_factor=float(scale), mode="bilinear", align_corners=False)
+
+
+def check_base(base: str) -> None:
+    """Refuse names that there are not.
+
+    Raises:
+        ValueError: Naming those that there are.
+    """
+    if base not in get_args(Base):
+        raise ValueError(f"base must be 'bilinear' or 'bicubic', got {base!r}.")
 
 
 class Upsampler(nn.Module):
@@ -36,17 +51,18 @@ class Upsampler(nn.Module):
     Args:
         channels: Channels C of the features.
         factor: F, 2 or 4.
+        full_channels: Channels at full size, where a channel costs most.
 
     Shape:
         `(B, C, H, W)` to `(B, 3, F H, F W)`; zeros until it is trained.
     """
 
-    def __init__(self, channels: int, factor: int) -> None:
+    def __init__(self, channels: int, factor: int, full_channels: int = FULL_CHANNELS) -> None:
         super().__init__()
-        widths = (*[channels] * (factor // 2), FULL_CHANNELS)
+        widths = (*[channels] * (factor // 2), full_channels)
         self.steps = nn.ModuleList(nn.Conv2d(w, 4 * v, 3, padding=1) for w, v in itertools.pairwise(widths))
-        self.full = nn.Conv2d(FULL_CHANNELS, FULL_CHANNELS, 3, padding=1)
-        self.last = nn.Conv2d(FULL_CHANNELS, COLORS, 3, padding=1)
+        self.full = nn.Conv2d(full_channels, full_channels, 3, padding=1)
+        self.last = nn.Conv2d(full_channels, COLORS, 3, padding=1)
         zero_weights(self.last)
 
     def forward(self, x: Tensor) -> Tensor:

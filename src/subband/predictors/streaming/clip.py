@@ -270,6 +270,9 @@ def _warn_of_losses(reader: ClipReader) -> None:
         kind = f"{details.bit_depth} bits per value" + (f" and the HDR curve {curve}" if curve else "")
         kept = "; the result has 8, and keeps the curve with its tags." if curve else "; the result has 8."
         warnings.warn(f"{reader.path} has {kind}{kept}", stacklevel=3)
+    if details.is_interlaced:
+        words = "every frame shows two moments in turns of rows, which is taken for detail; deinterlace it before."
+        warnings.warn(f"{reader.path} is interlaced: {words}", stacklevel=3)
     if details.has_alpha:
         ground = "leaves transparency out" if details.codec else "shows transparent parts on white"
         warnings.warn(f"{reader.path} is transparent in places; the result {ground}.", stacklevel=3)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -18,6 +18,11 @@ __all__ = ["clip_size", "evaluate", "gather", "in_parts"]
 
 _MOST_PIXELS = 2**22  # that a network restores at once: more where a single clip has more
 _SAMPLE_SIDE, _SAMPLE_FRAMES = 160, 12  # of a stored sample; a page shows it pixel by pixel
+
+# What is published of networks that keep the size of frames, and of those that enlarge.
+_COMMON = ("psnr", "ssim", "tof", "lpips")
+_SAME_SIZE = (*_COMMON, "psnr_vddiff", "ssim_vddiff", "psnr_estrnn", "ssim_estrnn")
+_ENLARGED = (*_COMMON, "psnr_y", "ssim_y")
 
 Clips = Tensor | list[Tensor]
 
@@ -55,7 +60,8 @@ def evaluate(recipe: RecipeConfig, models: dict[str, Any], data: PairData, devic
                 stacklevel=2,
             )
     loader = evaluation_loader(recipe, data.test, device, gather)
-    rows = {name: _Row(config.lpips_weights, device) for name in models}
+    scores = _SAME_SIZE if spec.scale == 1 else _ENLARGED
+    rows = {name: _Row(scores, config.lpips_weights, device) for name in models}
     samples = KeptSamples(config.num_samples)
     for batch in loader:
         for degraded, sharp in in_parts(*batch):
@@ -81,15 +87,16 @@ class _Row:
     """What is measured of one network.
 
     Args:
-        lpips_weights: See `RestorationMetrics`.
+        names: See `RestorationMetrics`.
+        lpips_weights: Likewise.
         device: Where frames are.
     """
 
-    def __init__(self, lpips_weights: str | None, device: torch.device) -> None:
+    def __init__(self, names: Sequence[str], lpips_weights: str | None, device: torch.device) -> None:
         from subband.metrics.restoration import RestorationMetrics
         from subband.metrics.spectrum import SubbandEnergy
 
-        self.metrics = RestorationMetrics(lpips_weights=lpips_weights).to(device)
+        self.metrics = RestorationMetrics(names, lpips_weights).to(device)
         self.energies: SubbandEnergy | None = SubbandEnergy().to(device)
 
     def add(self, frames: Tensor, sharp: Tensor, degraded: Tensor) -> None:
@@ -103,7 +110,9 @@ class _Row:
     def compute(self) -> dict[str, Any]:
         """The row as `scores.json` holds it."""
         energies = {} if self.energies is None else self.energies.compute()
-        return {"metrics": self.metrics.compute(), "per_frame": self.metrics.per_frame(), **energies}
+        left_out = {*_SAME_SIZE, *_ENLARGED} - {*self.metrics.names}
+        scores = {name: value for name, value in self.metrics.compute().items() if name not in left_out}
+        return {"metrics": scores, "per_frame": self.metrics.per_frame(), **energies}
 
 
 def _middle(clips: Tensor) -> Tensor:
