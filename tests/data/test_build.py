@@ -3,7 +3,7 @@ import inspect
 
 import pytest
 
-from subband.data import DATASETS, ImageData, PairData, UnlabelledData, VideoData, build_data
+from subband.data import DATASETS, DetectionData, ImageData, PairData, UnlabelledData, VideoData, build_data
 
 
 @pytest.mark.parametrize("name", DATASETS)
@@ -13,6 +13,7 @@ def test_every_data_set_has_a_function_with_typed_keyword_arguments(name):
     assert signature.return_annotation in (
         *(VideoData, "VideoData"),
         *(PairData, "PairData"),
+        *(DetectionData, "DetectionData"),
         *(ImageData, "ImageData"),
         *(UnlabelledData, "UnlabelledData"),
     )

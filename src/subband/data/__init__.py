@@ -1,5 +1,6 @@
 """Data sets of all tasks by name, and the loader that feeds them."""
 
+from subband.data.detection.images import DetectionData, DetectionImages, DetectionSpec
 from subband.data.images.unlabelled import UnlabelledData, UnlabelledImages, UnlabelledSpec
 from subband.data.labelled.images import ImageData, ImageSpec, LabelledImages
 from subband.data.labelled.preprocessing import Preprocessing
@@ -17,6 +18,9 @@ __all__ = [
     "ClipSource",
     "ClipSpec",
     "Clips",
+    "DetectionData",
+    "DetectionImages",
+    "DetectionSpec",
     "ImageData",
     "ImageSpec",
     "LabelledImages",

@@ -16,6 +16,7 @@ from subband.metrics.descriptors import (
     MetricInfo,
     describe_metrics,
 )
+from subband.metrics.detection_descriptors import DETECTION_METRICS
 from subband.metrics.generation_descriptors import GENERATION_METRICS, VIDEO_GENERATION_METRICS
 from subband.metrics.image import (
     combine_channels,
@@ -39,6 +40,7 @@ from subband.metrics.published_restoration import (
 
 if TYPE_CHECKING:
     from subband.metrics.classification import CrossEntropy, PerClassAccuracy, TopAccuracy, classification_metrics
+    from subband.metrics.detection import AveragePrecision, ImageDetections, TrueObjects
     from subband.metrics.generation import (
         FrechetWaveletDistance,
         Rate,
@@ -66,8 +68,10 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "AveragePrecision",
     "CLASSIFICATION_METRICS",
     "CrossEntropy",
+    "DETECTION_METRICS",
     "FrameLPIPS",
     "FrameMAE",
     "FrameMSE",
@@ -80,6 +84,7 @@ __all__ = [
     "FrameSpec",
     "FrechetWaveletDistance",
     "GENERATION_METRICS",
+    "ImageDetections",
     "InceptionDistances",
     "InceptionFeatures",
     "MetricInfo",
@@ -91,6 +96,7 @@ __all__ = [
     "SubbandEnergy",
     "TemporalError",
     "TopAccuracy",
+    "TrueObjects",
     "VIDEO_GENERATION_METRICS",
     "VIDEO_METRICS",
     "VideoPredictionMetrics",
@@ -120,6 +126,7 @@ __all__ = [
 
 _NEED_TORCHMETRICS = {
     "subband.metrics.classification": ("CrossEntropy", "PerClassAccuracy", "TopAccuracy", "classification_metrics"),
+    "subband.metrics.detection": ("AveragePrecision", "ImageDetections", "TrueObjects"),
     "subband.metrics.generation": (
         "FrechetWaveletDistance",
         "Rate",

@@ -64,6 +64,15 @@ class AveragePrecision(MeanAveragePrecision):
 
     Raises:
         ImportError: If pycocotools is not installed.
+
+    Example:
+        >>> import torch
+        >>> metric = AveragePrecision(with_masks=False)
+        >>> boxes, labels = torch.tensor([[0.0, 0.0, 10.0, 10.0], [20.0, 0.0, 60.0, 40.0]]), torch.tensor([0, 0])
+        >>> truth = TrueObjects(boxes, labels, torch.tensor([100.0, 1600.0]), torch.tensor([False, False]), None)
+        >>> metric.update([ImageDetections(boxes[:1], torch.tensor([0.9]), labels[:1], None)], [truth])
+        >>> round(metric.compute()["ap"], 3)  # one of two, read at 101 places
+        0.505
     """
 
     def __init__(self, *, with_masks: bool) -> None:

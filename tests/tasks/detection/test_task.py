@@ -31,8 +31,8 @@ def draw(folder, count=8, with_masks=True, classes=CLASSES):
     for index in range(count):
         image = 0.2 * torch.rand(3, 48, 64, generator=generator)
         for place, number in enumerate(classes):
-            side = 18 + index
-            left, top = 2 + 62 // len(classes) * place, 3 + index
+            side = 18 + index % 8
+            left, top = 2 + 62 // len(classes) * place, 3 + index % 8
             image[-place, top : top + side, left : left + side] = 1
             corners = [left, top, left + side, top, left + side, top + side, left, top + side]
             item = {"image_id": index, "category_id": number, "bbox": [left, top, side, side], "iscrowd": 0}
@@ -204,6 +204,10 @@ def test_masks_follow_the_data(tmp_path):
     without["model"]["args"]["with_masks"] = True
     with pytest.raises(ValueError, match="with_masks is set, but no object of the data has an outline"):
         DetectionTask.build_model(build_recipe(without), spec)
+    del without["model"]["args"]["with_masks"]
+    without["trainer"]["monitor"] = "val_mask_ap"
+    with pytest.raises(ValueError, match="val_mask_ap needs masks, which this detector has not; use val_ap"):
+        train(build_recipe(without), tmp_path / "run", progress=False)
     with pytest.raises(ValueError, match="loss must be detection, got mse"):
         loss_weight([LossTerm(name="mse")])
 
@@ -214,3 +218,5 @@ def test_the_page_shows_scores_and_classes(run, tmp_path):
     page = (tmp_path / "page.html").read_text()
     assert "Average precision of boxes" in page
     assert "AP50" in page
+    assert "From left to right: the true boxes, then those of run." in page
+    assert page.count("a test image with boxes") == 2

@@ -35,7 +35,7 @@ class DetectionTask(Task):
         spec: Classes and preprocessing of the data.
 
     Raises:
-        ValueError: If the recipe names another loss, or the detector has masks and the data no outlines.
+        ValueError: If the recipe names another loss, or chooses weights by masks that the detector has not.
         ImportError: If pycocotools is not installed.
     """
 
@@ -51,6 +51,10 @@ class DetectionTask(Task):
 
         super().__init__(recipe, model, spec)
         assert isinstance(model, Detector)
+        if recipe.trainer.monitor.startswith("val_mask_") and not model.with_masks:
+            raise ValueError(
+                f"trainer.monitor {recipe.trainer.monitor} needs masks, which this detector has not; use val_ap."
+            )
         self._weight = loss_weight(recipe.loss)
         self._running = AveragePrecision(with_masks=model.with_masks)
 
@@ -164,7 +168,7 @@ class DetectionTask(Task):
 
     @classmethod
     def report(cls) -> TaskReport:
-        """Scores, classes and training curves."""
+        """Scores, classes, test images with boxes, and training curves."""
         return REPORT
 
 

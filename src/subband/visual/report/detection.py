@@ -9,8 +9,10 @@ from markupsafe import Markup
 from subband.metrics.detection_descriptors import DETECTION_METRICS
 from subband.visual.html import section
 from subband.visual.report.classification_scores import class_bars
+from subband.visual.report.detection_images import object_figures
 from subband.visual.report.figures import logged_columns, training_plots
 from subband.visual.report.runs import Row, Run
+from subband.visual.report.samples import merge_samples
 from subband.visual.report.scores import score_table
 from subband.visual.report.task_report import Styles, TaskReport, data_name
 
@@ -46,6 +48,12 @@ def _sections(runs: Sequence[Run], rows: Sequence[Row], styles: Styles) -> list[
         ),
         section(
             "Classes", "Average precision of the boxes of each class, the hardest first.", class_bars(rows, styles)
+        ),
+        section(
+            "Test images",
+            "Boxes with a score of 0.3 or more, those with most mistakes first: objects that no box of their class "
+            "overlaps by half, and boxes that stand for none.",
+            *(object_figures(samples, runs[0].data["classes"], styles) for samples in merge_samples(runs)),
         ),
         section(
             "Training",
