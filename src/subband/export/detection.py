@@ -106,7 +106,7 @@ def _difference(wanted: Detections, found: Sequence[Tensor], side: int) -> float
         values = values.maximum((parts[3] - wanted.mask_probs[nearest]).abs().amax((1, 2)))
     if len(values) == MAX_DETECTIONS:
         values = values[parts[1] > wanted.scores[-1] + TIED]
-    return values.max().item() if len(values) else 0.0
+    return torch.cat([values, (parts[1] - wanted.scores).abs()]).max().item()
 
 
 class _Graph(nn.Module):
