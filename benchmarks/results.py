@@ -36,6 +36,7 @@ ORDER = (
     "classification_batch_32",
     "classification_compiled",
     "classifiers_cifar10",
+    "detection",
     "scenes",
     "digits_robustness",
     "quantization",

@@ -142,6 +142,18 @@ def test_the_benchmark_of_the_classifiers_runs(tmp_path):
         assert ratio == pytest.approx(published / ours, abs=0.1)
 
 
+def test_objects_of_two_detectors_are_compared(scripts):
+    import torch
+
+    from detection import agreement
+
+    boxes = torch.tensor([[0.0, 0, 10, 10], [20, 20, 40, 40], [5, 5, 9, 9]])
+    scores, labels = torch.tensor([0.9, 0.8, 0.7]), torch.tensor([1, 2, 1])
+    moved = boxes + torch.tensor([[0.25], [0.0], [3.0]])
+    assert agreement([boxes, scores, labels], [moved, scores, labels]) == (2, 0.25)
+    assert agreement([boxes[:1], scores[:1], labels[:1]], [moved, scores, labels + 1])[0] == 0
+
+
 @pytest.mark.slow
 def test_the_benchmark_of_restoration_runs(scripts, tmp_path):
     from records import read_record

@@ -81,7 +81,6 @@ def write_onnx(model: nn.Module, inputs: Inputs, path: Path, *, dynamic_batch: b
         ImportError: If onnx, onnxscript or onnxruntime is missing.
     """
     require_onnx()
-    size = sum(tensor.nbytes for tensor in model.state_dict().values())
     name, result = tensor_names(model)
     arguments = as_arguments(inputs)
     names = [name, *(f"{name}_{number}" for number in range(1, len(arguments)))]
@@ -96,10 +95,23 @@ def write_onnx(model: nn.Module, inputs: Inputs, path: Path, *, dynamic_batch: b
             dynamic_shapes=({0: torch.export.Dim("batch")},) * len(arguments) if dynamic_batch else None,
             verbose=False,
         )
+    save_program(program, model, arguments[0], path)
+
+
+def save_program(program: torch.onnx.ONNXProgram | None, model: nn.Module, inputs: Tensor, path: Path) -> None:
+    """Write what the exporter has made, with the facts about the network and without traces of this machine.
+
+    Args:
+        program: Result of `torch.onnx.export`.
+        model: The network.
+        inputs: The first of what it was exported with.
+        path: File to write.
+    """
     assert program is not None  # without dynamo there would be none
     for node in program.model.graph:
         node.metadata_props.pop(STACK_TRACE, None)
-    program.model.metadata_props.update(stored_facts(model, arguments[0]))
+    program.model.metadata_props.update(stored_facts(model, inputs))
+    size = sum(tensor.nbytes for tensor in model.state_dict().values())
     program.save(path, external_data=size > 0.9 * PROTOBUF_LIMIT)
 
 
@@ -142,6 +154,10 @@ class OnnxFile:
 
     def __call__(self, *inputs: Tensor) -> Tensor:
         """The first output for a batch of every input, in their order."""
+        return self.all_results(*inputs)[0]
+
+    def all_results(self, *inputs: Tensor) -> list[Tensor]:
+        """All outputs for a batch of every input, in their order."""
         names = [node.name for node in self._session.get_inputs()]
-        (result, *_) = self._session.run(None, {name: t.numpy() for name, t in zip(names, inputs, strict=True)})
-        return torch.from_numpy(result)
+        results = self._session.run(None, {name: t.numpy() for name, t in zip(names, inputs, strict=True)})
+        return [torch.from_numpy(result) for result in results]

@@ -155,7 +155,7 @@ EXPORTED = [name for name in kinds() if catalog()[name].task not in ("video_pred
 
 
 # In both formats: networks for clips by the tests of `subband export` itself, classifiers by those of all classifiers.
-# What a detector finds depends on the image, so no graph says it.
+# How much a detector finds depends on the image: as ONNX file it gives a fixed number of rows (`tests/export`).
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", EXPORTED)
@@ -165,11 +165,10 @@ def test_export(name, tmp_path, capsys):
     assert path.is_file()
 
 
-def test_a_detector_is_not_exported(tmp_path, capsys):
+def test_a_detector_is_no_program(tmp_path, capsys):
     name = "wsfvit_p0_fasterrcnn_s"
-    for ending in ("pt2", "onnx"):
-        assert main(["export", name, *words(name), "--out", str(tmp_path / f"net.{ending}")]) == 2
-        assert "a detector cannot be exported: how much it finds" in capsys.readouterr().err
+    assert main(["export", name, *words(name), "--out", str(tmp_path / "net.pt2")]) == 2
+    assert "a detector cannot be exported: how much it finds" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 

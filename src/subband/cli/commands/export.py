@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from subband.files import naming, shown, utf8_path
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
-    from torch import Tensor
+    from torch import Tensor, nn
 
 EXAMPLES = """examples:
   subband export runs/wast --out wast.onnx
@@ -65,8 +66,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> None:
     """Export, reload, compare, and only then put the file in its place."""
     from subband.export.int8 import calibration_inputs, export_int8
-    from subband.export.onnx import export_onnx
-    from subband.export.program import export_program
 
     path = _checked_path(args)
     model = open_model(args.model, args.set)
@@ -82,7 +81,7 @@ def run(args: Namespace) -> None:
         naming(path, folder),
     ):
         result = folder / (path.name if shown(path.name) == path.name else f"model{path.suffix}")
-        export = export_onnx if path.suffix == ONNX else export_program
+        export = _exporter(path, model)
         with attempt(f"{args.model} cannot be written as {path.suffix}"):
             difference = export(model, inputs, result, dynamic_batch=args.dynamic_batch)
         if not difference <= args.tolerance:  # also true for nan
@@ -101,6 +100,21 @@ def run(args: Namespace) -> None:
         for file in sorted(result.parent.iterdir(), reverse=True):  # weights kept apart first, then what refers to them
             file.replace(path if file.name == result.name else path.parent / file.name)
     print(f"{shown(path)}: input {shape}, {outcome}.")
+
+
+def _exporter(path: Path, model: nn.Module) -> Callable[..., float]:
+    """What writes a file of this suffix and says how far it is from the network."""
+    from subband.export.onnx import export_onnx
+    from subband.export.program import export_program
+    from subband.models.detection.detector import Detector
+
+    if path.suffix != ONNX:
+        return export_program
+    if not isinstance(model, Detector):
+        return export_onnx
+    from subband.export.detection import export_detector  # needs PyTorch 2.8
+
+    return export_detector
 
 
 def _shape_of(tensor: Tensor, dynamic_batch: bool) -> str:
