@@ -27,6 +27,7 @@ ORDER = (
     "restoration_command",
     "deblurring",
     "deblurring_bundled",
+    "super_resolution_bundled",
     "ablation_deblurring",
     "generation_training",
     "generation_sampling",

@@ -22,18 +22,18 @@ REFUSED = [
     (
         (*SPEED, "--seeds", "1"),
         "--seeds",
-        f"goes with the benchmarks ablation-wast, ablation-deblurring, classifiers, {GENERATION} only",
+        f"goes with the benchmarks ablation-wast, ablation-deblurring, ablation-mfpi, classifiers, {GENERATION} only",
     ),
     (
         (*SPEED, "--epochs", "5"),
         "--epochs",
-        f"goes with the benchmarks ablation-wast, ablation-deblurring, classifiers, {GENERATION} only",
+        f"goes with the benchmarks ablation-wast, ablation-deblurring, ablation-mfpi, classifiers, {GENERATION} only",
     ),
     ((*SPEED, "--data", "nonsense"), "--data", f"goes with the benchmarks classifiers, {GENERATION} only"),
     (
         (*SPEED, "--path", "x"),
         "--path",
-        f"goes with the benchmarks classifiers, ablation-deblurring, {GENERATION} only",
+        f"goes with the benchmarks classifiers, ablation-deblurring, ablation-mfpi, {GENERATION} only",
     ),
     ((*ABLATION, "--size", "8"), "--size", f"goes with the benchmarks {GENERATION} only"),
     ((*COMPARISON, "--images", "8"), "--images", f"goes with the benchmarks {GENERATION} only"),
@@ -45,7 +45,7 @@ REFUSED = [
     (
         (*SPEED, "--out", "x"),
         "--out",
-        f"goes with the benchmarks ablation-wast, ablation-deblurring, classifiers, {GENERATION} only",
+        f"goes with the benchmarks ablation-wast, ablation-deblurring, ablation-mfpi, classifiers, {GENERATION} only",
     ),
     ((*ABLATION, "wast"), "models", "go with the benchmarks speed, ablation-deblurring and classifiers only"),
     ((*ABLATION, "--batch-size", "2"), "--batch-size", "goes with the benchmark speed only"),
@@ -75,6 +75,8 @@ REFUSED = [
     (("synthesize-blur", "x", "y", "--fps", "12"), "--fps", "goes with --format mkv"),
     (("deblur", "a.mp4", "b.mp4", "--reference", "c.mp4"), "--reference", "goes with --compare"),
     (("deblur", "a.mp4", "b.mp4", "--duration", "2", "--preview", "1"), "--duration", "and --preview exclude each"),
+    (("upscale", "a.mp4", "b.mp4", "--reference", "c.mp4"), "--reference", "goes with --compare"),
+    (("upscale", "a.mp4", "b.mp4", "--duration", "2", "--preview", "1"), "--duration", "and --preview exclude each"),
     *(
         ((*words, "--model", "x", option, value), option, "is for the plain pyramid; a network has its own")
         for words in (("latent", "a.png"), ("edit", "a.png"), ("interpolate", "a.png", "b.png"))
@@ -151,6 +153,6 @@ def test_listing_the_recipes_stands_alone(words, capsys):
 def test_an_unknown_benchmark_is_named_whatever_else_is_given(capsys):
     assert main(["benchmark", "sped", "--epochs", "5"]) == 2
     assert (
-        "unknown benchmark 'sped'; known: speed, ablation-wast, ablation-deblurring, classifiers, table1, s_ablation, "
+        "unknown benchmark 'sped'; known: speed, ablation-wast, ablation-deblurring, ablation-mfpi, classifiers, "
         in capsys.readouterr().err
     )

@@ -6,6 +6,7 @@ import torch
 import subband
 from subband.config import build_recipe
 from subband.data import build_data
+from subband.imaging import imresize
 from subband.models.model_folder import BUNDLED_FOLDER, bundled_models
 from subband.predictors.classification import ImageClassifier
 from subband.predictors.restoration import VideoRestorer
@@ -87,3 +88,18 @@ def test_the_network_for_deblurring_leaves_alone_what_is_sharp(speed):
     blur = {"exposure": [0.02, 0.02], "jpeg_share": 1, "jpeg_quality": [80, 95], "speed": speed, "roll": 0}
     before, after = psnr_before_and_after(blur)
     assert after > before - 0.1
+
+
+def test_the_network_for_super_resolution_beats_bicubic_frames():
+    args = {"frames": 3, "img_size": 96, "drawn_share": 0.0, "blur": {**CAMERA, "exposure": [0.02, 0.02]}}
+    clips = build_data("blurred_photos", args, 0).test
+    sharp = [clips[key][1] for key in range(6)]
+    small = [torch.stack([imresize(frame, scale=1 / 4) for frame in clip]).clamp(0, 1) for clip in sharp]
+    networks = VideoRestorer.load("basicvsr_pp_clips", device="cpu"), VideoRestorer(subband.create_model("bicubic"))
+    errors = [
+        torch.stack([(network.restore(clip) - true).square().mean() for clip, true in zip(small, sharp, strict=True)])
+        for network in networks
+    ]
+    gains = -10 * (errors[0] / errors[1]).log10()
+    assert gains.min() > 0
+    assert gains.mean() > 0.8

@@ -24,7 +24,7 @@ OPTION_RULES = (
 )
 
 
-class Job(NamedTuple):
+class ClipJob(NamedTuple):
     """What is restored, and where it goes.
 
     Attributes:
@@ -82,7 +82,7 @@ def add_clip_arguments(parser: ArgumentParser, *, default: str, or_file: str = "
     parser.add_argument("--overwrite", action="store_true", help="Replace existing results.")
 
 
-def plan_job(args: Namespace) -> Job:
+def plan_job(args: Namespace) -> ClipJob:
     """Check the clip, the result and the options as far as they do not depend on a network.
 
     Raises:
@@ -98,7 +98,7 @@ def plan_job(args: Namespace) -> Job:
     _check_options(args)
     for path in (target, *(_compared(target) if args.compare else ())):
         refuse_existing(path, args.overwrite)
-    job = Job(source, target, _is_photo(source))
+    job = ClipJob(source, target, _is_photo(source))
     _check_target(job)
     if job.is_photo:
         _refuse_options_of_clips(args)
@@ -138,7 +138,7 @@ def open_restorer(
     )
 
 
-def restore(restorer: VideoRestorer, job: Job, args: Namespace, *, doing: str) -> None:
+def restore(restorer: VideoRestorer, job: ClipJob, args: Namespace, *, doing: str) -> None:
     """Restore, write, compare.
 
     Args:
@@ -190,7 +190,7 @@ def _is_photo(source: Path) -> bool:
     return source.is_file() and picture_format(source) is not None and not is_animated(source)
 
 
-def _check_target(job: Job) -> None:
+def _check_target(job: ClipJob) -> None:
     from subband.media.images import check_image_path, read_image
     from subband.media.writers import check_clip_path
 
@@ -211,7 +211,7 @@ def _refuse_options_of_clips(args: Namespace) -> None:
             raise ValueError(f"--{option.replace('_', '-')} is for clips; {shown(args.clip)} is a photograph.")
 
 
-def _check_rate(args: Namespace, job: Job) -> None:
+def _check_rate(args: Namespace, job: ClipJob) -> None:
     """Refuses a rate that nothing depends on, or that cannot be written."""
     from subband.media.sources import open_clip
     from subband.media.writers import check_clip_rate
@@ -230,7 +230,7 @@ def _check_rate(args: Namespace, job: Job) -> None:
         raise ValueError(f"--fps has no effect: neither {shown(source.name)} nor {shown(target.name)} has times.")
 
 
-def _restore_clip(restorer: VideoRestorer, job: Job, args: Namespace, doing: str) -> None:
+def _restore_clip(restorer: VideoRestorer, job: ClipJob, args: Namespace, doing: str) -> None:
     from subband.predictors.progress import show_progress
 
     with show_progress(doing) as progress:
@@ -252,7 +252,7 @@ def _compared(target: Path) -> tuple[Path, Path]:
     return target.with_name(f"{target.stem}_compare{suffix}"), target.with_name(f"{target.stem}_compare.html")
 
 
-def _compare(job: Job, args: Namespace) -> None:
+def _compare(job: ClipJob, args: Namespace) -> None:
     from subband.predictors.streaming import Span
     from subband.visual.comparison import compare_clips
     from subband.visual.comparison_page import comparison_page

@@ -42,9 +42,13 @@ DATASETS: dict[str, str] = {
     "photo_patches": "subband.data.images.photo_patches:photo_patches",
     "realblur": "subband.data.restoration.published_layouts:realblur",
     "rectangle_images": "subband.data.images.rectangle_images:rectangle_images",
+    "reds": "subband.data.restoration.published_enlargements:reds",
     "taxibj": "subband.data.video.taxibj:taxibj",
+    "udm10": "subband.data.restoration.published_enlargements:udm10",
     "unlabelled_folder": "subband.data.images.folder:unlabelled_folder",
+    "vid4": "subband.data.restoration.published_enlargements:vid4",
     "video_folder": "subband.data.video.folder:video_folder",
+    "vimeo90k": "subband.data.restoration.published_enlargements:vimeo90k",
     "weather": "subband.data.video.weather:weather",
 }
 

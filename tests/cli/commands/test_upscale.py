@@ -94,6 +94,15 @@ def test_the_page_compares_with_bicubic_frames(tmp_path, capsys):
     assert "bicubic is on the left of it, enlarged on the right" in page
 
 
+def test_the_package_has_a_network(tmp_path, capsys):
+    write_image(tmp_path / "photo.png", torch.rand(3, 6, 5))
+    assert call(tmp_path / "photo.png", tmp_path / "large.png", "--compare") == 0
+    assert read_image(tmp_path / "large.png").pixels.shape == (3, 24, 20)
+    assert "basicvsr_pp_clips" in (tmp_path / "large_compare.html").read_text("utf-8")
+    assert call(tmp_path / "photo.png", tmp_path / "two.png", "--scale", "2") == 2
+    assert "basicvsr_pp_clips makes frames 4 times as large, but --scale is 2" in capsys.readouterr().err
+
+
 def test_interlaced_and_transparent_clips_are_named(tmp_path, capsys):
     with av.open(str(tmp_path / "tv.mkv"), "w") as container:
         stream = container.add_stream("mpeg2video", rate=25, options={"flags": "+ildct+ilme"})

@@ -32,8 +32,11 @@ def test_impossible_shapes(values, message):
 def test_splits_have_one_scale_and_one_context():
     same = PairSpec(frames=5, height=8, width=8)
     other = PairSpec(frames=None, height=None, width=None, past_frames=1)
+    with pytest.raises(ValueError, match="pairs of the val split are"):
+        PairData(NoPairs(same), NoPairs(other), NoPairs(same), same)
     with pytest.raises(ValueError, match="pairs of the test split are"):
-        PairData(NoPairs(same), NoPairs(same), NoPairs(other), same)
+        PairData(NoPairs(other), NoPairs(other), NoPairs(same), other)
+    PairData(NoPairs(same), NoPairs(same), NoPairs(other), same)  # of a test clip fewer frames may count
 
 
 def test_values_beyond_the_range_are_warned_about():

@@ -53,3 +53,18 @@ def test_forms_of_ftdeblur():
         assert [term.name for term in networks(entries[label])[1].loss] == ["charbonnier"]
     sizes = {label: sum(p.numel() for p in networks(entry)[0][0].parameters()) for label, entry in entries.items()}
     assert len(set(sizes.values())) == 5  # the loss changes nothing, and each of the others something of its own
+
+
+def test_forms_of_mfpi():
+    entries = {entry.label: entry for entry in ablation_entries("mfpi", None, {})}
+    models, recipe = networks(entries["no privilege"])
+    assert [model.guess for model in models] == [None]
+    assert [term.name for term in recipe.loss] == ["psnr"]
+    for label in ("no Fourier branch", "no large kernel", "no energy branch"):
+        teacher, student = (model.trunks[0][2] for model in networks(entries[label])[0])
+        for block in (teacher, student):
+            assert (block.enhance.filter is None) == (label == "no Fourier branch")
+            assert (block.enhance.large_kernel is None) == (label == "no large kernel")
+            assert (block.energy is None) == (label == "no energy branch")
+    with pytest.raises(ValueError, match="--epochs must be at least 2 for teacher and student of MFPI"):
+        ablation_entries("mfpi", 1, {})

@@ -27,6 +27,7 @@ EXAMPLES = """examples:
   subband benchmark ablation-wast --seeds 0 1 2 --out runs/ablation
   subband benchmark ablation-wast --full --device cuda        (a GPU's work; data/ must hold Moving MNIST)
   subband benchmark ablation-deblurring vd_diff --seeds 0 1 2
+  subband benchmark ablation-mfpi --path my_videos
   subband benchmark classifiers --path cifar-10-batches-py
   subband benchmark classifiers vit gfnet --data image_folder --path my_images --epochs 30 --seeds 0
   subband benchmark table1 --seeds 0                     (image generation: rows, a table and a plot in runs/table1)
@@ -45,7 +46,8 @@ RESTORED = (("PSNR dB", "psnr", 2), ("gain dB", "psnr_gain", 2), ("SSIM", "ssim"
 DEBLURRING = {"vd_diff": "VD-Diff", "ftdeblur": "FTDeblur"}
 CLASSIFIERS = {"wsfvit": "WSF-ViT", "gfnet": "GFNet", "dct_resnet": "DCT ResNet", "vit": "ViT"}
 SPEED, ABLATION_WAST, ABLATION_DEBLURRING, COMPARISON = "speed", "ablation-wast", "ablation-deblurring", "classifiers"
-TRAINED = (ABLATION_WAST, ABLATION_DEBLURRING, COMPARISON, *EXPERIMENTS)
+ABLATION_MFPI = "ablation-mfpi"
+TRAINED = (ABLATION_WAST, ABLATION_DEBLURRING, ABLATION_MFPI, COMPARISON, *EXPERIMENTS)
 KINDS = {
     "models": (SPEED, ABLATION_DEBLURRING, COMPARISON),
     "--batch-size": (SPEED,),
@@ -56,7 +58,7 @@ KINDS = {
     "--full": (ABLATION_WAST, *EXPERIMENTS),
     "--epochs": TRAINED,
     "--data": (COMPARISON, *EXPERIMENTS),
-    "--path": (COMPARISON, ABLATION_DEBLURRING, *EXPERIMENTS),
+    "--path": (COMPARISON, ABLATION_DEBLURRING, ABLATION_MFPI, *EXPERIMENTS),
     "--out": TRAINED,
     "--size": EXPERIMENTS,
     "--images": EXPERIMENTS,
@@ -80,8 +82,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "what",
         type=str,
-        help="speed, ablation-wast, ablation-deblurring, classifiers, or an experiment of image generation: "
-        f"{', '.join(EXPERIMENTS)}.",
+        help="speed, ablation-wast, ablation-deblurring, ablation-mfpi, classifiers, or an experiment of image "
+        f"generation: {', '.join(EXPERIMENTS)}.",
     )
     parser.add_argument(
         "models",
@@ -109,7 +111,10 @@ def add_arguments(parser: ArgumentParser) -> None:
         "unlabelled_folder, for experiments, those of their recipes by default.",
     )
     parser.add_argument(
-        "--path", type=str, default=None, help="Where the data lies, or photographs for deblurring and experiments."
+        "--path",
+        type=str,
+        default=None,
+        help="Where the data lies; videos for ablation-mfpi, photographs for deblurring.",
     )
     parser.add_argument("--size", type=int, default=None, help="Side of the images of an experiment.")
     parser.add_argument("--images", type=int, default=None, help="Training images per epoch of an experiment.")
@@ -132,6 +137,7 @@ def run(args: Namespace) -> None:
         SPEED: _speed,
         ABLATION_WAST: _ablation_wast,
         ABLATION_DEBLURRING: _ablation_deblurring,
+        ABLATION_MFPI: _ablation_mfpi,
         COMPARISON: _classifiers,
         **dict.fromkeys(EXPERIMENTS, run_and_show),
     }
@@ -234,18 +240,33 @@ def _ablation_wast(args: Namespace) -> None:
 
 
 def _ablation_deblurring(args: Namespace) -> None:
+    _ablate(args, {family: DEBLURRING[family] for family in _chosen(args, DEBLURRING)}, "runs/ablation_deblurring")
+
+
+def _ablation_mfpi(args: Namespace) -> None:
+    if args.path is None:
+        raise ValueError("ablation-mfpi needs --path, a folder of videos.")
+    _ablate(args, {"mfpi": "MFPI"}, "runs/ablation_mfpi")
+
+
+def _ablate(args: Namespace, families: dict[str, str], default_out: str) -> None:
+    """Train networks for restoration without each of their parts.
+
+    Args:
+        args: Values of the options.
+        families: Keys of `subband.tasks.restoration.ablation.FAMILIES`, and what they are called.
+        default_out: Folder of the runs.
+    """
     from subband.tasks.restoration.ablation import ablation_entries
 
-    families = _chosen(args, DEBLURRING)
     data = {} if args.path is None else {"data": {"args": {"path": args.path}}}
     changes = {"trainer": {"device": args.device}, **data}
     entries = {family: ablation_entries(family, args.epochs, changes) for family in families}
-    out = Path(args.out or "runs/ablation_deblurring")
     # All of them at once, so that a mistake in the last one shows before the first training.
-    rows = _train([entry for some in entries.values() for entry in some], args.seeds, out)
+    rows = _train([entry for some in entries.values() for entry in some], args.seeds, Path(args.out or default_out))
     columns = [Column(heading, _metric(key), digits) for heading, key, digits in RESTORED]
     for family, some in entries.items():
-        print(f"\n{DEBLURRING[family]}:")
+        print(f"\n{families[family]}:")
         show_comparison(
             {entry.label: rows[entry.label] for entry in some}, [*columns, Column("train s", _train_seconds, 0)]
         )

@@ -14,7 +14,7 @@ from subband.files import shown
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
 
-    from subband.cli.clips import Job
+    from subband.cli.clips import ClipJob
 
 __all__ = ["EXAMPLES", "OPTION_RULES", "add_arguments", "run"]
 
@@ -44,7 +44,7 @@ def run(args: Namespace) -> None:
     restore(restorer, job, args, doing="enlarging")
 
 
-def _check_size(job: Job, scale: int) -> None:
+def _check_size(job: ClipJob, scale: int) -> None:
     """Refuses before the work what would be larger than any clip that can be read again."""
     from subband.media.frames import MAX_FRAME_PIXELS
     from subband.media.sources import open_clip

@@ -115,6 +115,35 @@ def find_pairs(
     return pairs
 
 
+def pair_folders(degraded: Path, sharp: Path, *, scale: int) -> list[PairedClip]:
+    """Pairs of the clips of two folders, by their names; all must be there in both.
+
+    Args:
+        degraded: Folder of clips, each a folder of frames or a video.
+        sharp: Likewise.
+        scale: Side of a sharp frame over that of a degraded one.
+
+    Raises:
+        FileNotFoundError: If a folder is missing.
+        ValueError: If a clip has no partner, or one that does not fit.
+    """
+    for folder in (degraded, sharp):
+        if not folder.is_dir():
+            raise FileNotFoundError(f"folder of clips not found: {folder}")
+    ours, theirs = _clips(degraded, ""), _clips(sharp, "")
+    alone = sorted({*ours} ^ {*theirs})
+    if alone or not ours:
+        what = f"{alone[0]} has no partner" if alone else "there are no clips"
+        raise ValueError(f"{shown(degraded)} and {shown(sharp)} do not hold the same clips: {what}")
+    pairs = []
+    for name in sorted(ours):
+        try:
+            pairs.append(_pair(name, ours[name], theirs[name], scale))
+        except ValueError as error:
+            raise ValueError(f"{shown(sharp)}, clip {name}: {error}") from None
+    return pairs
+
+
 def read_frames(
     clip: Path,
     first: int,

@@ -1,4 +1,4 @@
-"""VD-Diff and FTDeblur without each of their parts, as recipes that are trained against each other."""
+"""VD-Diff, FTDeblur and MFPI without each of their parts, as recipes that are trained against each other."""
 
 from __future__ import annotations
 
@@ -16,6 +16,12 @@ _FTDEBLUR: dict[str, dict[str, Any]] = {
     "aggregation in space": {"agg": "space"},
     "aligned by differences": {"align_input": "differences"},
 }
+_MFPI: dict[str, tuple[str, dict[str, Any]]] = {
+    "MFPI": ("mfpi", {}),
+    "no Fourier branch": ("mfpi_no_filter", {"with_filter": False}),
+    "no large kernel": ("mfpi_no_large_kernel", {"with_large_kernel": False}),
+    "no energy branch": ("mfpi_no_energy", {"with_energy": False}),
+}
 _ALL_IN_SPACE = {"extraction": "space", "alignment": "space", "agg": "space"}
 
 
@@ -28,7 +34,7 @@ def ablation_entries(family: str, epochs: int | None, changes: dict[str, Any]) -
         changes: Settings of all of them.
 
     Raises:
-        ValueError: If there are too few epochs for the stages of VD-Diff.
+        ValueError: If there are too few epochs for the stages of VD-Diff or MFPI.
     """
     return FAMILIES[family](epochs, changes)
 
@@ -91,9 +97,35 @@ def _ftdeblur(epochs: int | None, changes: dict[str, Any]) -> list[Entry]:
     ]
 
 
+def _mfpi(epochs: int | None, changes: dict[str, Any]) -> list[Entry]:
+    """A teacher and a student, without each branch of their blocks, and one network that is told nothing."""
+    recipe = "restoration/ablation_mfpi"
+    whole = read_recipe(recipe)
+    first = whole["stages"][0]["settings"]["trainer"]["epochs"]
+    total = first + whole["trainer"]["epochs"]
+    if epochs is not None:
+        if epochs < 2:
+            raise ValueError("--epochs must be at least 2 for teacher and student of MFPI.")
+        first, total = epochs // 2, epochs
+    teacher = merge(whole["stages"][0], {"settings": {"trainer": {"epochs": first}}})
+    staged = {"trainer": {"epochs": total - first}, "stages": [teacher, *whole["stages"][1:]]}
+    untold = {
+        "model": {"args": {"privilege": 0}},
+        "loss": whole["loss"][:1],  # without the one that compares what is guessed
+        "trainer": {"epochs": total},
+        "stages": [],
+    }
+    settings = {label: (name, {"model": {"args": args}, **staged}) for label, (name, args) in _MFPI.items()}
+    settings["no privilege"] = ("mfpi_no_privilege", untold)
+    return [
+        Entry(label=label, name=name, recipe=recipe, changes=merge(own, changes))
+        for label, (name, own) in settings.items()
+    ]
+
+
 def _folder_name(label: str) -> str:
     """A name for the runs of an entry; that of the whole network comes first in the alphabet."""
     return "ftdeblur" if label == "FTDeblur" else f"ftdeblur_{label.replace(' ', '_')}"
 
 
-FAMILIES = {"vd_diff": _vd_diff, "ftdeblur": _ftdeblur}
+FAMILIES = {"vd_diff": _vd_diff, "ftdeblur": _ftdeblur, "mfpi": _mfpi}
