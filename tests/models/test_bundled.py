@@ -7,12 +7,17 @@ import subband
 from subband.config import build_recipe
 from subband.data import build_data
 from subband.imaging import imresize
+from subband.models.detection.boxes import box_iou
 from subband.models.model_folder import BUNDLED_FOLDER, bundled_models
 from subband.predictors.classification import ImageClassifier
+from subband.predictors.detection import DetectionPredictor
 from subband.predictors.restoration import VideoRestorer
 from subband.tasks.video_prediction import VideoPredictionTask
 
-LARGEST = {"wavelet_vae_cells": 6_000_000}  # an autoencoder and a diffusion
+LARGEST = {
+    "wavelet_vae_cells": 6_000_000,  # an autoencoder and a diffusion
+    "wsfvit_p0_fasterrcnn_bccd": 10_000_000,  # most of it two linear layers of its heads
+}
 
 
 def test_there_is_a_default_model_of_the_predict_command():
@@ -103,3 +108,29 @@ def test_the_network_for_super_resolution_beats_bicubic_frames():
     gains = -10 * (errors[0] / errors[1]).log10()
     assert gains.min() > 0
     assert gains.mean() > 0.8
+
+
+def smear():
+    """Twelve pink discs, paler inside, on a light ground, and their boxes."""
+    generator = torch.Generator().manual_seed(0)
+    rows, columns = torch.meshgrid(torch.arange(480.0), torch.arange(640.0), indexing="ij")
+    image = torch.tensor([0.86, 0.87, 0.84])[:, None, None].expand(3, 480, 640)
+    boxes = []
+    for top in (90, 240, 390):
+        for left in (90, 245, 400, 555):
+            shift_y, shift_x, growth = torch.rand(3, generator=generator).tolist()
+            y, x, radius = top + 20 * shift_y, left + 20 * shift_x, 46 + 8 * growth
+            distance = ((rows - y) ** 2 + (columns - x) ** 2).sqrt() / radius
+            inside, pale = ((1.03 - distance) * radius / 3).clamp(0, 1), (1 - 2 * distance).clamp(0, 1) / 2
+            color = torch.tensor([0.75, 0.55, 0.58])[:, None, None] * (1 - pale) + 0.85 * pale
+            image = image * (1 - inside) + color * inside
+            boxes.append([x - radius, y - radius, x + radius, y + radius])
+    return image, torch.tensor(boxes)
+
+
+def test_the_detector_finds_every_cell_of_a_drawn_smear():
+    image, boxes = smear()
+    found = DetectionPredictor.load("wsfvit_p0_fasterrcnn_bccd", min_score=0.5, device="cpu").detect([image])[0]
+    assert set(found.names) == {"RBC"}
+    assert len(boxes) <= len(found) <= len(boxes) + 4
+    assert box_iou(boxes, found.boxes).amax(1).min() > 0.6
