@@ -29,6 +29,7 @@ ORDER = (
     "deblurring_bundled",
     "super_resolution_bundled",
     "ablation_deblurring",
+    "ablation_ftdeblur",
     "generation_training",
     "generation_sampling",
     "generation_reconstruct",
