@@ -153,7 +153,8 @@ def test_nothing_is_forgotten():
     layer_source = inspect.getsource(layer_checks)
     assert {name for name in functions if f"layers.{name}" not in layer_source} == set()
     assert {f"loss {name}" for name in losses.LOSSES} - set(gpu.scores.LOSS_FUNCTIONS) == set()
-    assert {name.split("/")[0] for name in training.RECIPES} == set(TASKS)
+    # Detection has no data inside a package; `detection_checks` looks at its losses and gradients.
+    assert {name.split("/")[0] for name in training.RECIPES} == set(TASKS) - {"detection"}
     small = {name for name in list_recipes() if name.startswith("restoration/") and name.endswith("_s")}
     without_files = {name for name in small if "path" not in read_recipe(name)["data"]["args"]}
     assert without_files <= set(training.RECIPES)

@@ -56,8 +56,13 @@ def test_luma_is_that_of_television(pair):
     options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255}
     wanted = [structural_similarity(a, b, **options) for a, b in zip(*lumas, strict=True)]
     np.testing.assert_allclose(ssim_y(pred, target), wanted, atol=1e-5)
-    with pytest.raises(ValueError, match="pred must be RGB frames"):
-        psnr_y(pred[:, :1], target[:, :1])
+    gray, colored = (
+        (pred[:, :1], target[:, :1]),
+        (pred[:, :1].expand(-1, 3, -1, -1), target[:, :1].expand(-1, 3, -1, -1)),
+    )
+    assert torch.allclose(psnr_y(*gray), psnr_y(*colored))
+    with pytest.raises(ValueError, match="pred must be gray or RGB frames"):
+        psnr_y(pred[:, :2], target[:, :2])
 
 
 def test_bytes_survive_the_cut():

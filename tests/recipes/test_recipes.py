@@ -314,7 +314,8 @@ def small_restorer(recipe: RecipeConfig, gray_videos: Path) -> None:
     for stage in recipe.stages:
         stage.settings.setdefault("trainer", {})["epochs"] = 1
     recipe.data.batch_size, counts = 2, {"num_train": 4, "num_val": 2, "num_test": 2}
-    if recipe.data.name == "downscaled_videos":
+    if recipe.data.name in ("downscaled_videos", "reds"):
+        recipe.data.name = "downscaled_videos"
         recipe.data.args = {"path": str(gray_videos), "frames": 3, "img_size": 8, **counts}
     else:
         recipe.data.name, recipe.data.args = "blurred_photos", {"frames": 5, "img_size": 32, **counts}

@@ -139,14 +139,14 @@ def psnr_y(pred: Tensor, target: Tensor) -> Tensor:
     too.
 
     Args:
-        pred: Frames, RGB, `(..., 3, H, W)` in [0, 1].
+        pred: Frames, RGB or gray, `(..., C, H, W)` in [0, 1]; gray ones count as three equal colors.
         target: True frames of the same shape.
 
     Returns:
         dB, `(...)`; infinite for frames that are equal in 8 bits.
 
     Raises:
-        ValueError: If there are not three colors.
+        ValueError: If there are neither three colors nor one.
 
     Example:
         >>> psnr_y(torch.ones(3, 4, 4), torch.zeros(3, 4, 4))
@@ -159,14 +159,14 @@ def ssim_y(pred: Tensor, target: Tensor) -> Tensor:
     """Structural similarity of the luma of every frame with a Gaussian window, see `psnr_y` and `ssim_gaussian`.
 
     Args:
-        pred: Frames, RGB, `(..., 3, H, W)` in [0, 1], both sides at least 11.
+        pred: Frames, RGB or gray, `(..., C, H, W)` in [0, 1], both sides at least 11.
         target: True frames of the same shape.
 
     Returns:
         At most 1, `(...)`.
 
     Raises:
-        ValueError: If there are not three colors, or a side is shorter than the window.
+        ValueError: If there are neither three colors nor one, or a side is shorter than the window.
 
     Example:
         >>> frames = torch.zeros(2, 3, 16, 16)
@@ -178,8 +178,8 @@ def ssim_y(pred: Tensor, target: Tensor) -> Tensor:
 
 def _luma(frames: Tensor, name: str) -> Tensor:
     """Luma `(..., 1, H, W)` of frames that are rounded to 8 bits."""
-    if frames.ndim < 3 or frames.shape[-3] != len(_LUMA):
-        raise ValueError(f"{name} must be RGB frames (..., 3, H, W), got {tuple(frames.shape)}")
+    if frames.ndim < 3 or frames.shape[-3] not in (1, len(_LUMA)):
+        raise ValueError(f"{name} must be gray or RGB frames (..., C, H, W), got {tuple(frames.shape)}")
     levels = _rounded(frames, name)
     weights = levels.new_tensor(_LUMA)[:, None, None]
     return (weights * levels).sum(-3, keepdim=True) + _BLACK

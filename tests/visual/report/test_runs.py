@@ -72,7 +72,7 @@ def test_other_tasks_are_refused(make_run: MakeRun) -> None:
     folder = make_run("wast")
     scores = json.loads((folder / "scores.json").read_text()) | {"task": "pose"}
     (folder / "scores.json").write_text(json.dumps(scores))
-    with pytest.raises(ValueError, match="is about pose; reports are for classification and generation and"):
+    with pytest.raises(ValueError, match="is about pose; reports are for classification and detection and"):
         read_runs([folder])
 
 
