@@ -15,20 +15,15 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
-import torch
-from torch import Tensor
 
 from subband.data import build_data
+from subband.metrics import psnr
 from subband.predictors import VideoRestorer
 
 CLIPS = (2, 5, 7)
 SIZE = (150, 200)  # of the frames
 BLUR = {"exposure": [0.7, 0.7], "speed": 8, "max_objects": 0, "highlights": 0, "brightness": [1, 1]}
 BLUR |= {"noise_share": 0, "jpeg_share": 0}
-
-
-def psnr(x: Tensor, reference: Tensor) -> float:
-    return float(-10 * torch.log10((x - reference).square().mean()))
 
 
 def main(path: Path) -> None:

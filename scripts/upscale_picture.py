@@ -15,22 +15,17 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
-import torch
-from torch import Tensor
 
 from subband import create_model
 from subband.data import build_data
 from subband.imaging import imresize
+from subband.metrics import psnr
 from subband.predictors import VideoRestorer
 
 CLIPS = (2, 7)
 SIZE = (160, 208)  # of the frames
 STILL = {"exposure": [0.01, 0.01], "speed": 4, "max_objects": 0, "highlights": 0, "brightness": [1, 1]}
 STILL |= {"noise_share": 0, "jpeg_share": 0}
-
-
-def psnr(x: Tensor, reference: Tensor) -> float:
-    return float(-10 * torch.log10((x - reference).square().mean()))
 
 
 def main(path: Path) -> None:
