@@ -13,9 +13,7 @@ train/, val/ and test/ inside; scikit-image's by default. Runs that are finished
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,42 +21,20 @@ import torch
 from torch import Tensor
 
 from records import Cell, add_out_argument, line, measured, rounded, write_record
-from subband.cli.main import main as subband_command
 from subband.media import list_images, read_image
 from subband.metrics import RestorationMetrics
 from subband.predictors import VideoRestorer
-from trained import spread
+from trained import cpu_minutes, spread, train_recipe
 
 NETWORKS = ("residual_unet_s", "motion_unet_s", "estrnn_s", "ftdeblur_s", "vd_diff_s")
-CPU_SECONDS = "cpu_seconds.json"
 
 
 def train_all(seeds: Sequence[int], runs: Path, photos: Path | None) -> None:
-    """Train what is missing; the processor time of a run that was stopped counts from its beginning."""
+    """Train what is missing."""
     data = [] if photos is None else ["--data.args.path", str(photos), "--data.args.in_memory", "true"]
     for seed in seeds:
         for name in NETWORKS:
-            folder, started = runs / f"{name}_seed{seed}", time.process_time()
-            if (folder / "scores.json").is_file():
-                continue
-            was_begun = folder.exists()
-            words = [
-                "train",
-                f"restoration/{name}",
-                "--out",
-                str(folder),
-                "--seed",
-                str(seed),
-                "--trainer.device",
-                "cpu",
-            ]
-            code = subband_command([*words, *data, *(["--resume"] if was_begun else [])])
-            record = folder / CPU_SECONDS
-            before = json.loads(record.read_text()) if record.is_file() else 0.0
-            if folder.is_dir():
-                record.write_text(json.dumps(before + time.process_time() - started))
-            if code:
-                raise SystemExit(code)
+            train_recipe(f"restoration/{name}", runs / f"{name}_seed{seed}", seed, data)
 
 
 def scores_of(restorer: VideoRestorer | None, pairs: Path, clips: Sequence[str]) -> list[tuple[float, float]]:
@@ -82,12 +58,6 @@ def frames_of(folder: Path) -> Tensor:
 def as_bytes(frames: Tensor) -> Tensor:
     """What is left when frames are stored."""
     return (255 * frames.clamp(0, 1)).round() / 255
-
-
-def cpu_minutes(folders: Sequence[Path]) -> str | None:
-    """Processor time of the trainings, None where it is not known."""
-    files = [folder / CPU_SECONDS for folder in folders]
-    return spread([json.loads(file.read_text()) / 60 for file in files], 1) if all(map(Path.is_file, files)) else None
 
 
 def row_of(name: str, folders: Sequence[Path], pairs: Path, before: list[tuple[float, float]]) -> list[Cell]:

@@ -45,6 +45,11 @@ def frames_of(path: Path) -> Tensor:
     return frames[..., :height, :width]
 
 
+def small_frames(sharp: Tensor) -> Tensor:
+    """Frames made small by BI, as bytes."""
+    return torch.stack([as_bytes(imresize(frame, scale=1 / SCALE)) for frame in sharp])
+
+
 def scores(frames: Tensor, sharp: Tensor) -> list[float]:
     """PSNR, SSIM and the PSNR of luma."""
     metrics = RestorationMetrics(names=("psnr", "ssim", "psnr_y"))
@@ -69,7 +74,7 @@ def main() -> None:
     figures = []
     for clip in options.clips:
         sharp = frames_of(clip)
-        small = torch.stack([as_bytes(imresize(frame, scale=1 / SCALE)) for frame in sharp])
+        small = small_frames(sharp)
         base, ours = (as_bytes(way.restore(small)) for way in (bicubic, restorer))
         pairs = zip(scores(base, sharp), scores(ours, sharp), strict=True)
         figures.append([value for before, after in pairs for value in (before, after - before)])

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,15 +21,18 @@ from typing import Any
 from records import Cell, add_out_argument, measured, write_record
 from subband.cli.main import main as subband_command
 
+CPU_SECONDS = "cpu_seconds.json"
 TITLES = {
     "ablation-wast": "Ablation of WaST",
     "ablation-deblurring": "Ablation of VD-Diff and FTDeblur",
+    "ablation-mfpi": "Ablation of MFPI",
     "classifiers": "Classifiers at one budget",
 }
 # Heading, key, factor, digits after the point.
 COLUMNS = {
     "ablation-wast": [("MSE", "mse", 1, 2), ("MAE", "mae", 1, 2), ("PSNR dB", "psnr", 1, 2), ("SSIM", "ssim", 1, 4)],
     "ablation-deblurring": [("PSNR dB", "psnr", 1, 2), ("gain dB", "psnr_gain", 1, 2), ("SSIM", "ssim", 1, 4)],
+    "ablation-mfpi": [("PSNR dB", "psnr", 1, 2), ("gain dB", "psnr_gain", 1, 3), ("SSIM", "ssim", 1, 4)],
     "classifiers": [("top-1 %", "top1", 100, 2), ("cross-entropy", "cross_entropy", 1, 3)],
 }
 
@@ -45,6 +49,27 @@ def rows_of(what: str, runs: Path, seeds: Sequence[int]) -> list[list[Cell]]:
         ]
         table.append([name, scores[0]["parameters"], *cells, spread([row["train_seconds"] for row in scores], 0)])
     return table
+
+
+def train_recipe(recipe: str, folder: Path, seed: int, options: Sequence[str]) -> None:
+    """Train a recipe on the CPU unless that is finished; the processor time of a run that was stopped counts on."""
+    if (folder / "scores.json").is_file():
+        return
+    started = time.process_time()
+    words = ["train", recipe, "--out", str(folder), "--seed", str(seed), "--trainer.device", "cpu", *options]
+    code = subband_command([*words, *(["--resume"] if folder.exists() else [])])
+    record = folder / CPU_SECONDS
+    before = json.loads(record.read_text()) if record.is_file() else 0.0
+    if folder.is_dir():
+        record.write_text(json.dumps(before + time.process_time() - started))
+    if code:
+        raise SystemExit(code)
+
+
+def cpu_minutes(folders: Sequence[Path]) -> str | None:
+    """Processor time of the trainings, None where it is not known."""
+    files = [folder / CPU_SECONDS for folder in folders]
+    return spread([json.loads(file.read_text()) / 60 for file in files], 1) if all(map(Path.is_file, files)) else None
 
 
 def spread(values: list[float], digits: int) -> str:
