@@ -197,6 +197,19 @@ def test_a_classifier_gives_its_backbone(run, tmp_path):
         DetectionTask.start_weights(model, str(tmp_path / "other"))
 
 
+def test_a_frozen_backbone_stays_as_it_is(run, tmp_path):
+    folder, recipe, _ = run
+    frozen = {**recipe, "trainer": {**recipe["trainer"], "monitor": "val_loss"}}
+    frozen["model"] = {**recipe["model"], "weights": str(folder / "run")}
+    frozen["model"]["args"] = {**recipe["model"]["args"], "freeze_norms": True}
+    frozen["optim"] = {"name": "adamw", "lr": 1e-2, "schedule": "cosine", "warmup_epochs": 0.5, "min_lr": 1e-3}
+    frozen["optim"]["lr_factors"] = {"backbone.": 0.0}
+    train(build_recipe(frozen), tmp_path / "run", progress=False)
+    before, after = (subband.load_model(place / "run").state_dict() for place in (folder, tmp_path))
+    changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"fpn", "rpn", "heads"}
+
+
 def test_masks_follow_the_data(tmp_path):
     without = settings(draw(tmp_path / "boxes", 4, False))
     spec = DetectionTask.build_data(build_recipe(without)).spec
