@@ -7,7 +7,7 @@ import sys
 import zlib
 from pathlib import Path
 
-import subband  # noqa: F401  isort: skip
+import subband  # isort: skip
 import csv
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -181,6 +181,28 @@ def tiny():
 
     def build(**changes) -> RecipeConfig:
         return build_recipe(merge(TINY, changes))
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def detector_sizes() -> dict[str, Any]:
+    """Arguments of a detector of three classes that is built and runs in an instant."""
+    backbone = {"img_size": 64, "window": (2, 2), "dims": (8,) * 4, "depths": (1,) * 4, "num_heads": (2,) * 4}
+    return {"num_classes": 3, "dim": 8, "hidden_dim": 16, "backbone_args": {**backbone, "head_dim": 4, "stem_dim": 8}}
+
+
+@pytest.fixture(scope="session")
+def tiny_detector(detector_sizes) -> Callable[..., Any]:
+    """Builds such a detector, in evaluation, that is sure of many things; keyword arguments replace settings."""
+
+    def build(**options: Any) -> Any:
+        torch.manual_seed(3)
+        model: Any = subband.create_model("wsfvit_p0_maskrcnn", **{**detector_sizes, **options})
+        for head in model.heads.box_heads:
+            nn.init.normal_(head.classify.weight, std=0.5)
+            nn.init.normal_(head.regress.weight, std=0.05)
+        return model.eval()
 
     return build
 

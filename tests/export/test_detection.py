@@ -1,6 +1,7 @@
 """Detectors as ONNX files: the objects of the network at two sizes, in a fixed number of rows."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,29 +12,21 @@ from subband.cli.main import main
 from subband.export.detection import export_detector
 from subband.export.onnx import OnnxFile
 
-WSFVIT = {
-    "img_size": 64,
-    "window": (2, 2),
-    "dims": (8, 8, 8, 8),
-    "depths": (1, 1, 1, 1),
-    "num_heads": (2, 2, 2, 2),
-    "head_dim": 4,
-    "stem_dim": 8,
-}
 GFNET = {"dims": (8, 8, 8, 8), "depths": (1, 1, 1, 1), "img_size": 64}
 
 
-def network(**options: Any) -> Any:
-    torch.manual_seed(3)
-    model: Any = subband.create_model(
-        "wsfvit_p0_maskrcnn", num_classes=3, dim=8, hidden_dim=16, **{"backbone_args": WSFVIT, **options}
-    )
-    for head in model.heads.box_heads:
-        torch.nn.init.normal_(head.classify.weight, std=0.5)
-        torch.nn.init.constant_(head.classify.bias[3:], 3.0)  # nothing at places without pixels
-        torch.nn.init.normal_(head.regress.weight, std=0.05)
-    model.metadata = {"classes": ["a", "b", "c"]}
-    return model.eval()
+@pytest.fixture
+def network(tiny_detector) -> Callable[..., Any]:
+    """Builds a detector that finds nothing at places without pixels."""
+
+    def build(**options: Any) -> Any:
+        model = tiny_detector(**options)
+        for head in model.heads.box_heads:
+            torch.nn.init.constant_(head.classify.bias[3:], 3.0)
+        model.metadata = {"classes": ["a", "b", "c"]}
+        return model
+
+    return build
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -44,7 +37,7 @@ def network(**options: Any) -> Any:
         ({"family": "cascade", "with_masks": False, "backbone": "gfnet_h_ti", "backbone_args": GFNET}, (64, 64)),
     ],
 )
-def test_objects_of_the_file_are_those_of_the_network(tmp_path, rng, options, size):
+def test_objects_of_the_file_are_those_of_the_network(network, tmp_path, rng, options, size):
     model = network(**options)
     subband.save_model(model, tmp_path / "model", metadata=model.metadata)
     words = ["export", tmp_path / "model", "--height", size[0], "--width", size[1], "--out", tmp_path / "net.onnx"]
@@ -65,7 +58,7 @@ def test_objects_of_the_file_are_those_of_the_network(tmp_path, rng, options, si
         torch.testing.assert_close(results[3][:count], wanted.mask_probs, rtol=0, atol=5e-3)
 
 
-def test_one_image_at_a_time(tmp_path):
+def test_one_image_at_a_time(network, tmp_path):
     for images, is_dynamic in ((torch.zeros(2, 3, 64, 64), False), (torch.zeros(1, 3, 64, 64), True)):
         with pytest.raises(ValueError, match="one image at a time; leave out --batch and --dynamic-batch"):
             export_detector(network(), images, tmp_path / "net.onnx", dynamic_batch=is_dynamic)

@@ -25,7 +25,9 @@ def test_every_object_counts_in_its_class_and_size():
     assert values["per_class"] == {0: pytest.approx(51 / 101), 1: pytest.approx(1.0)}
     assert values["ap"] == pytest.approx((51 / 101 + 1) / 2)
     assert (values["ap_small"], values["ap_medium"], values["ap_large"]) == (1, 0, 1)
-    assert set(values) - {"per_class"} == {item.key for item in DETECTION_METRICS if not item.key.startswith("mask_")}
+    assert set(values) - {"per_class", "curves"} == {
+        item.key for item in DETECTION_METRICS if not item.key.startswith("mask_")
+    }
 
 
 def test_overlap_decides_from_threshold_to_threshold():
@@ -42,6 +44,20 @@ def test_crowds_are_neither_missed_nor_mistakes():
     assert score(found, truth((1, 0, 1), (False, False, True)))["ap"] == pytest.approx(0.25)  # half of class 0
 
 
+def test_curves_are_those_of_the_scores():
+    found = torch.cat([BOXES[[0]], BOXES[[0]] + 200, BOXES[[1]] + torch.tensor([0.0, 0, 8, 8]), BOXES[[2]]])
+    labels = torch.tensor([0, 0, 0, 1])
+    values = score(ImageDetections(found, torch.tensor([0.9, 0.8, 0.7, 0.6]), labels, None), truth())
+    # Of class 0 the first box is right, the second is not, the third, of overlap 1600 / 48 ** 2, is at 0.5 alone.
+    assert values["curves"][0]["0.50"] == pytest.approx([1.0] * 51 + [2 / 3] * 50)
+    assert values["curves"][0]["0.75"] == pytest.approx([1.0] * 51 + [0.0] * 50)
+    assert [values["curves"][1][key] for key in ("0.50", "0.75")] == [pytest.approx([1.0] * 101)] * 2
+    means = [sum(sum(curve[key]) for curve in values["curves"].values()) / 202 for key in ("0.50", "0.75")]
+    assert means == pytest.approx([values["ap50"], values["ap75"]])
+    strange = ImageDetections(BOXES, torch.tensor([0.9, 0.8, 0.7]), torch.tensor([0, 0, 3]), None)
+    assert set(score(strange, truth())["curves"]) == {0, 1}  # of class 3 there is nothing to be found
+
+
 def test_masks_are_scored_beside_boxes():
     masks = torch.zeros(3, 160, 110, dtype=torch.bool)
     for mask, (left, top, right, bottom) in zip(masks, BOXES.int().tolist(), strict=True):
@@ -53,6 +69,7 @@ def test_masks_are_scored_beside_boxes():
     assert values["ap"] == 1
     assert values["mask_ap50"] == 1
     assert values["mask_ap75"] == pytest.approx(67 / 101)
+    assert values["curves"][0]["0.75"] == pytest.approx([1.0] * 101)  # those of boxes
 
 
 def test_nothing_to_find_has_no_score():
@@ -62,4 +79,5 @@ def test_nothing_to_find_has_no_score():
         ImageDetections(nothing, none, none.long(), None), TrueObjects(nothing, none.long(), none, none.bool(), None)
     )
     assert values["ap"] is None
+    assert values["curves"] == {}
     assert values["per_class"] == {}

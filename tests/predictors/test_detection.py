@@ -1,6 +1,8 @@
 """DetectionPredictor: images of any kind in, boxes and masks in their pixels out."""
 
 import json
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +10,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-import subband
 from subband.data.coco_names import COCO_CLASSES
 from subband.media.images import write_image
 from subband.models.detection.results import Detections
@@ -18,31 +19,23 @@ from subband.predictors.detection.views import merge_views, plan_views, without_
 from subband.predictors.streaming.tiling import Tile
 
 SMALL = DetectionPreprocessing(short_side=48, long_side=64)
-WSFVIT = {
-    "img_size": 64,
-    "window": (2, 2),
-    "dims": (8, 8, 8, 8),
-    "depths": (1, 1, 1, 1),
-    "num_heads": (2, 2, 2, 2),
-    "head_dim": 4,
-    "stem_dim": 8,
-}
-
-
-def network(**options):
-    """A detector that is sure of many things."""
-    torch.manual_seed(3)
-    options = {"num_classes": 3, "dim": 8, "hidden_dim": 16, "backbone_args": WSFVIT, **options}
-    model = subband.create_model("wsfvit_p0_maskrcnn", **options).eval()
-    torch.nn.init.normal_(model.heads.box_heads[0].classify.weight, std=0.5)
-    torch.nn.init.normal_(model.heads.box_heads[0].regress.weight, std=0.05)
-    for head in model.heads.mask_heads:
-        torch.nn.init.ones_(head.classify.bias)
-    return model
 
 
 @pytest.fixture(scope="module")
-def predictor() -> DetectionPredictor:
+def network(tiny_detector) -> Callable[..., Any]:
+    """Builds a detector whose objects have large masks."""
+
+    def build(**options: Any) -> Any:
+        model = tiny_detector(**options)
+        for head in model.heads.mask_heads:
+            torch.nn.init.ones_(head.classify.bias)
+        return model
+
+    return build
+
+
+@pytest.fixture(scope="module")
+def predictor(network) -> DetectionPredictor:
     return DetectionPredictor(network(), classes=("cat", "dog", "cow"), preprocessing=SMALL, min_score=0.05)
 
 
@@ -143,7 +136,7 @@ def test_every_kind_of_image(predictor, rng, tmp_path):
             assert result.image.shape == (3, 40, 30)
 
 
-def test_scores_and_classes_are_chosen(rng):
+def test_scores_and_classes_are_chosen(network, rng):
     model, image = network(with_masks=False), torch.rand(3, 40, 60, generator=rng)
     options = {"classes": ("cat", "dog", "cow"), "preprocessing": SMALL}
     (everything,) = DetectionPredictor(model, min_score=0.05, **options).detect(image)
@@ -169,7 +162,7 @@ def test_half_precision_is_close(predictor, rng):
     assert float(found.scores[0]) == pytest.approx(float(wanted.scores[0]), rel=0.1)
 
 
-def test_what_names_and_numbers_classes_have():
+def test_what_names_and_numbers_classes_have(network):
     model = network()
     assert DetectionPredictor(model).classes == ("class 0", "class 1", "class 2")
     assert DetectionPredictor(model).category_ids == (1, 2, 3)
@@ -209,7 +202,7 @@ def test_other_networks_are_refused(tmp_path):
         DetectionPreprocessing(short_side=9, long_side=8)
 
 
-def test_tiles_see_what_the_whole_image_is_too_coarse_for(rng):
+def test_tiles_see_what_the_whole_image_is_too_coarse_for(network, rng):
     """A detector of bright squares of 8 pixels, in inputs of 64: in an image of 128 they are too small for it."""
 
     class Squares(torch.nn.Module):

@@ -12,6 +12,8 @@ from torchmetrics.detection import MeanAveragePrecision
 
 __all__ = ["AveragePrecision", "ImageDetections", "TrueObjects"]
 
+CURVES = {"0.50": 0, "0.75": 5}  # overlaps of which curves are given, and their places among COCO's
+
 _KEYS = {
     "ap": "map",
     "ap50": "map_50",
@@ -79,7 +81,7 @@ class AveragePrecision(MeanAveragePrecision):
         if find_spec("pycocotools") is None:
             raise ImportError("scores of detectors need pycocotools: pip install 'subband[detection]'.")
         kinds: Any = ("bbox", "segm") if with_masks else "bbox"
-        super().__init__(iou_type=kinds, class_metrics=True, backend="pycocotools")
+        super().__init__(iou_type=kinds, extended_summary=True, backend="pycocotools")
         self.with_masks = with_masks
         self.warn_on_many_detections = False  # a detector gives 100 at most
 
@@ -105,15 +107,24 @@ class AveragePrecision(MeanAveragePrecision):
     def compute(self) -> dict[str, Any]:
         """Keys of `DETECTION_METRICS` and their values in [0, 1], None where there is no such object.
 
-        Under `per_class` the average precision of the boxes of every class that occurs, by its number.
+        Of the boxes of every class that occurs there are also, by its number, under `per_class` the average precision
+        and under `curves` the precision at recalls of 0, 0.01, ..., 1 for overlaps of `0.50` and `0.75`; it is the best
+        one at this recall or a larger one, 0 where that is not reached.
         """
         found, box = super().compute(), "bbox_" if self.with_masks else ""
         values: dict[str, Any] = {key: _share(found[f"{box}{name}"]) for key, name in _KEYS.items()}
         if self.with_masks:
             values |= {f"mask_{key}": _share(found[f"segm_{name}"]) for key, name in _KEYS.items()}
-        pairs = zip(found["classes"].reshape(-1).tolist(), found[f"{box}map_per_class"].reshape(-1), strict=True)
-        shares = {number: _share(value) for number, value in pairs}
-        return {**values, "per_class": {number: share for number, share in shares.items() if share is not None}}
+        numbers = found["classes"].reshape(-1).tolist()
+        # Overlaps, recalls, classes; of objects of any size, 100 boxes of an image at most.
+        precision = found[f"{box}precision"][..., 0, -1] if numbers else None
+        values["per_class"], values["curves"] = {}, {}
+        for place, number in enumerate(numbers):
+            own = precision[..., place]
+            if own.max() >= 0:  # COCO's tools say -1 where there is nothing to be found
+                values["per_class"][number] = float(own.mean())
+                values["curves"][number] = {name: own[row].tolist() for name, row in CURVES.items()}
+        return values
 
 
 def _share(value: Tensor) -> float | None:

@@ -20,32 +20,18 @@ from subband.models import model_folder
 from subband.predictors.detection import DetectionPredictor
 from subband.predictors.segments import work_path
 
-WSFVIT = {
-    "img_size": 64,
-    "window": (2, 2),
-    "dims": (8, 8, 8, 8),
-    "depths": (1, 1, 1, 1),
-    "num_heads": (2, 2, 2, 2),
-    "head_dim": 4,
-    "stem_dim": 8,
-}
-SMALL = {"num_classes": 3, "dim": 8, "hidden_dim": 16, "backbone_args": WSFVIT}
 CLASSES = ("cat", "dog, small", "=cow")
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory) -> Path:
+def model(tiny_detector, tmp_path_factory) -> Path:
     """The folder of a detector that is sure of many things."""
-    torch.manual_seed(3)
-    network: Any = subband.create_model("wsfvit_p0_maskrcnn", **SMALL)
-    torch.nn.init.normal_(network.heads.box_heads[0].classify.weight, std=0.5)
-    torch.nn.init.normal_(network.heads.box_heads[0].regress.weight, std=0.05)
     facts = {
         "classes": list(CLASSES),
         "category_ids": [4, 9, 2],
         "preprocessing": {"short_side": 48, "long_side": 64},
     }
-    return subband.save_model(network, tmp_path_factory.mktemp("detector") / "model", metadata=facts)
+    return subband.save_model(tiny_detector(), tmp_path_factory.mktemp("detector") / "model", metadata=facts)
 
 
 @pytest.fixture
@@ -221,13 +207,14 @@ def test_the_network_of_the_package_is_the_default_once_there_is_one(model, phot
     assert "the network in the package, knows class 0, class 1, class 2" in capsys.readouterr().out
 
 
-def test_published_files(photos, tmp_path, capsys):
+def test_published_files(detector_sizes, photos, tmp_path, capsys):
     torch.manual_seed(0)
-    network = subband.create_model("wsfvit_t_maskrcnn", **SMALL)
+    network = subband.create_model("wsfvit_t_maskrcnn", **detector_sizes)
     state = subband.export_published(network)
     torch.save({"meta": {"CLASSES": CLASSES}, "state_dict": state}, tmp_path / "mmdet.pth")
     words = ["--checkpoint", tmp_path / "mmdet.pth", "--out", tmp_path / "found"]
-    backbone = ", ".join(f"{key}: {list(v) if isinstance(v, tuple) else v}" for key, v in WSFVIT.items())
+    numbers = detector_sizes["backbone_args"].items()
+    backbone = ", ".join(f"{key}: {list(v) if isinstance(v, tuple) else v}" for key, v in numbers)
     pairs = ("num_classes=3", "dim=8", "hidden_dim=16", f"backbone_args={{{backbone}}}")
     sizes = [word for pair in pairs for word in ("--set", pair)]
     assert call(photos / "e.png", "wsfvit_t_maskrcnn", *words, *sizes) == 0, capsys.readouterr().err

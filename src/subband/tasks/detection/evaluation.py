@@ -12,19 +12,25 @@ from torch import Tensor
 from subband.config import RecipeConfig
 from subband.data.detection.images import DetectionData, DetectionSpec
 from subband.files import shown
+from subband.metrics.detection_counts import DetectionCounts
 from subband.models.model_folder import find_model_folder, read_card
-from subband.training.evaluation import Evaluation, as_bytes, evaluation_loader
+from subband.tasks.detection.samples import DetectionSamples
+from subband.training.evaluation import Evaluation, evaluation_loader
 
 __all__ = ["check_stored_samples", "evaluate", "stored_arguments"]
 
-_SIDE = 320  # of a stored sample
-_MIN_SCORE = 0.3  # of objects in one
+_OF_CLASSES = ("per_class", "curves")
+_MAX_CONFUSION = 100  # classes
 
 
 def evaluate(recipe: RecipeConfig, models: dict[str, Any], data: DetectionData, device: torch.device) -> Evaluation:
-    """Average precision of networks on the test images, as `DETECTION_METRICS` says, and of every class.
+    """Scores of networks on the test images.
 
-    Masks are scored where the data has outlines and the network makes masks.
+    A row holds `metrics`, average precision as `DETECTION_METRICS` says, of masks too where the data has outlines and
+    the network makes masks; `per_class`, that of the boxes of every class; `curves`, precision by recall as
+    `AveragePrecision` gives it; `choice`, the least score with the largest F1 at an overlap of 0.5 (the lowest of
+    equals), its hits and mistakes, and the F1 of every least score; and `confusion`, what objects are taken for at that
+    score, where there are at most 100 classes.
 
     Raises:
         ValueError: If a network knows other classes than the data.
@@ -36,33 +42,57 @@ def evaluate(recipe: RecipeConfig, models: dict[str, Any], data: DetectionData, 
     for name, model in models.items():
         _check_classes(name, model, spec)
     scorers = {name: AveragePrecision(with_masks=model.with_masks and spec.has_masks) for name, model in models.items()}
+    counts = {name: DetectionCounts(len(spec.classes)) for name in models}
+    boxes: dict[str, list[Tensor]] = {name: [] for name in models}
     loader = evaluation_loader(recipe, data.test, device, collate)
-    samples = _Samples(recipe.evaluation.num_samples, spec)
-    count = 0
+    objects = 0
     for batch in loader:
-        count += sum(len(target.labels) for target in batch.targets)
-        found = {}
+        objects += sum(len(target.labels) for target in batch.targets)
         for name, model in models.items():
             with_masks = scorers[name].with_masks
-            found[name] = detect(model, batch, with_masks=with_masks)
-            scorers[name].update(found[name], true_objects(batch, with_masks=with_masks))
-        samples.add(batch, found)
-    rows: dict[str, dict[str, Any]] = {}
-    for name, scorer in scorers.items():
-        values = scorer.compute()
-        per_class = {spec.classes[number]: share for number, share in values.pop("per_class").items()}
-        rows[name] = {"metrics": values, "per_class": per_class}
+            found, truth = detect(model, batch, with_masks=with_masks), true_objects(batch, with_masks=with_masks)
+            scorers[name].update(found, truth)
+            counts[name].update(found, truth)
+            columns = [[one.labels[:, None], one.boxes, one.scores[:, None]] for one in found]
+            boxes[name] += [torch.cat(parts, dim=1).cpu() for parts in columns]
+    rows = {name: _row(scorers[name].compute(), counts[name], spec) for name in models}
     facts = {
         "name": recipe.data.name,
         "split": "test",
         "images": len(data.test) - len(loader.left_out),
-        "objects": count,
+        "objects": objects,
         "classes": list(spec.classes),
         "short_side": spec.preprocessing.short_side,
         "long_side": spec.preprocessing.long_side,
         "folder": shown(Path(recipe.data.args["path"]).resolve().name),
     }
-    return Evaluation(facts, rows, samples.arrays(list(models)))
+    least = {name: row["choice"]["min_score"] for name, row in rows.items()}
+    places = [place for place in range(len(data.test)) if place not in loader.left_out]
+    pictures = DetectionSamples(data.test, places, boxes, least)
+    return Evaluation(facts, rows, pictures.arrays(counts, recipe.evaluation.num_samples))
+
+
+def _row(values: dict[str, Any], counts: DetectionCounts, spec: DetectionSpec) -> dict[str, Any]:
+    """What is stored of one network."""
+    per_class, curves = ({spec.classes[key]: one for key, one in values.pop(name).items()} for name in _OF_CLASSES)
+    by_score = counts.f1_by_score()
+    least = max(by_score, key=by_score.__getitem__)
+    row: dict[str, Any] = {
+        "metrics": values,
+        "per_class": per_class,
+        "curves": {
+            name: {overlap: [round(value, 4) for value in curve] for overlap, curve in both.items()}
+            for name, both in curves.items()
+        },
+        "choice": {
+            "min_score": least,
+            **counts.total(least)._asdict(),
+            "f1": {f"{score:g}": round(value, 4) for score, value in by_score.items()},
+        },
+    }
+    if len(spec.classes) <= _MAX_CONFUSION:
+        row["confusion"] = counts.confusion(least)
+    return row
 
 
 def stored_arguments(source: str) -> dict[str, Any]:
@@ -80,61 +110,6 @@ def check_stored_samples(inputs: np.ndarray, targets: np.ndarray, predictions: d
     """Whether images `(N, 3, S, S)`, true objects `(N, M, 5)` and found ones `(N, M, 6)` belong together."""
     fits = all(one.ndim == 3 and one.shape[2] == 6 and len(one) == len(inputs) for one in predictions.values())
     return fits and inputs.ndim == 4 and targets.ndim == 3 and targets.shape[2] == 5
-
-
-class _Samples:
-    """Some test images with their objects and what was found, all in squares of one size.
-
-    Args:
-        wanted: Number of images.
-        spec: Says how they were normalized.
-    """
-
-    def __init__(self, wanted: int, spec: DetectionSpec) -> None:
-        self.wanted, self.spec = wanted, spec
-        self._images: list[Tensor] = []
-        self._true: list[Tensor] = []
-        self._found: list[dict[str, Tensor]] = []
-
-    def add(self, batch: Any, found: dict[str, Any]) -> None:
-        """Keep images as long as there are too few."""
-        prepare = self.spec.preprocessing
-        for index, (image, (height, width)) in enumerate(zip(batch.images, batch.sizes, strict=True)):
-            if len(self._images) >= self.wanted:
-                return
-            mean, std = (image.new_tensor(value)[:, None, None] for value in (prepare.mean, prepare.std))
-            scale = _SIDE / max(height, width)
-            size = (max(1, round(height * scale)), max(1, round(width * scale)))
-            square = image.new_ones(3, _SIDE, _SIDE)
-            square[:, : size[0], : size[1]] = prepare.resize(image[:, :height, :width] * std + mean, size)
-            self._images.append(square.cpu())
-            target = batch.targets[index]
-            self._true.append(torch.cat([target.labels[:, None], target.boxes * scale], dim=1).cpu())
-            original = max(batch.truths[index].size)
-            rows = {}
-            for name, images in found.items():
-                one = images[index]
-                kept = one.scores >= _MIN_SCORE
-                columns = [one.labels[:, None], one.boxes * (_SIDE / original), one.scores[:, None]]
-                rows[name] = torch.cat(columns, dim=1)[kept].cpu()
-            self._found.append(rows)
-
-    def arrays(self, names: list[str]) -> dict[str, np.ndarray]:
-        """`inputs` `(N, 3, S, S)`; `targets` `(N, M, 5)`, label and corners; `prediction/NAME` with the score, too.
-
-        Rows that are no objects have the label -1.
-        """
-        if not self._images:
-            return {}
-        arrays = {"inputs": as_bytes(torch.stack(self._images)), "targets": _filled(self._true)}
-        return arrays | {f"prediction/{name}": _filled([one[name] for one in self._found]) for name in names}
-
-
-def _filled(rows: list[Tensor]) -> np.ndarray:
-    filled = torch.full((len(rows), max(map(len, rows)), rows[0].shape[1]), -1.0)
-    for place, one in zip(filled, rows, strict=True):
-        place[: len(one)] = one
-    return filled.numpy()
 
 
 def _check_classes(name: str, model: Any, spec: DetectionSpec) -> None:

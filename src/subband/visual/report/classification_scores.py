@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from markupsafe import Markup
@@ -12,9 +12,11 @@ from subband.visual.html import details, emphasis, findings, heading, legend, no
 from subband.visual.report.runs import Row, Run
 from subband.visual.report.task_report import Styles
 
+MAX_TABLE = 30
+"""Classes of a confusion matrix that a page has room for."""
+
 _MANY = 40  # with more classes than this, only the worst and the best are shown
 _ENDS = 20  # so many of either
-_MAX_TABLE = 30  # classes of a confusion matrix that a page has room for
 _MISTAKES = 3
 _NAME_WIDTH = 18  # characters; longer names are broken
 _Z = 1.96  # 95 % of a normal distribution
@@ -99,17 +101,32 @@ def confusion_findings(rows: Sequence[Row], classes: Sequence[str]) -> Markup:
 
 def confusion_tables(rows: Sequence[Row], classes: Sequence[str]) -> Markup:
     """A table of counts per model: what images show, and what they were taken for; nothing without room."""
-    if len(classes) > _MAX_TABLE:
+    if len(classes) > MAX_TABLE:
         return Markup()
-    tables = {row.label: _confusion(row.facts["confusion"], classes) for row in rows if row.facts.get("confusion")}
+    explanation = "Rows: what the images show. Columns: what they were taken for. Counts of test images."
+    found = {row.label: row.facts["confusion"] for row in rows if row.facts.get("confusion")}
+    return count_tables(found, classes, classes, explanation)
+
+
+def count_tables(
+    counts: Mapping[str, Sequence[Sequence[int]]], rows: Sequence[str], columns: Sequence[str], explanation: str
+) -> Markup:
+    """A table of counts per model, of several models in parts that fold away; nothing without counts.
+
+    Args:
+        counts: By the name of the model, a line for each row. What is right lies on the diagonal.
+        rows: Names of the rows.
+        columns: Names of the columns.
+        explanation: What rows and columns are.
+    """
+    tables = {label: _confusion(lines, rows, columns) for label, lines in counts.items()}
     if not tables:
         return Markup()
-    explanation = note("Rows: what the images show. Columns: what they were taken for. Counts of test images.")
     first = next(iter(tables))
     if len(tables) == 1:
-        return stack(explanation, tables[first])
+        return stack(note(explanation), tables[first])
     folded = [details(f"Table of {label}", content, is_open=label == first) for label, content in tables.items()]
-    return stack(explanation, *folded)
+    return stack(note(explanation), *folded)
 
 
 def _percent(row: Row) -> str:
@@ -129,12 +146,12 @@ class _Cell(NamedTuple):
     variable: str
 
 
-def _confusion(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> Markup:
-    rows = [
+def _confusion(counts: Sequence[Sequence[int]], rows: Sequence[str], columns: Sequence[str]) -> Markup:
+    lines = [
         (name, [_cell(count, max(sum(line), 1), i == j) for j, count in enumerate(line)])
-        for i, (name, line) in enumerate(zip(classes, counts, strict=True))
+        for i, (name, line) in enumerate(zip(rows, counts, strict=True))
     ]
-    return render("confusion.html.jinja", classes=classes, rows=rows, is_long=max(map(len, classes)) > 3)
+    return render("confusion.html.jinja", classes=columns, rows=lines, is_long=max(map(len, columns)) > 3)
 
 
 def _cell(count: int, total: int, is_right: bool) -> _Cell:

@@ -7,9 +7,16 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from subband.metrics.detection_descriptors import DETECTION_METRICS
-from subband.visual.html import section
+from subband.visual.html import details, section
 from subband.visual.report.classification_scores import class_bars
 from subband.visual.report.detection_images import object_figures
+from subband.visual.report.detection_scores import (
+    choice_findings,
+    class_tables,
+    curve_plots,
+    taken_findings,
+    taken_tables,
+)
 from subband.visual.report.figures import logged_columns, training_plots
 from subband.visual.report.runs import Row, Run
 from subband.visual.report.samples import merge_samples
@@ -40,6 +47,7 @@ def _facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
 
 
 def _sections(runs: Sequence[Run], rows: Sequence[Row], styles: Styles) -> list[Markup]:
+    classes = runs[0].data["classes"]
     return [
         section(
             "Scores",
@@ -47,20 +55,63 @@ def _sections(runs: Sequence[Run], rows: Sequence[Row], styles: Styles) -> list[
             score_table(rows, styles, DETECTION_METRICS),
         ),
         section(
-            "Classes", "Average precision of the boxes of each class, the hardest first.", class_bars(rows, styles)
+            "Precision and recall",
+            "How many of the boxes are right while more and more of the objects are found. Strong lines: boxes that "
+            "overlap an object of their class by 0.5 or more are right; pale lines: by 0.75 or more. The area below a "
+            "line is AP50 and AP75.",
+            choice_findings(rows),
+            curve_plots(rows, styles),
         ),
         section(
-            "Test images",
-            "Boxes with a score of 0.3 or more, those with most mistakes first: objects that no box of their class "
-            "overlaps by half, and boxes that stand for none.",
-            *(object_figures(samples, runs[0].data["classes"], styles) for samples in merge_samples(runs)),
+            "Classes",
+            "Average precision of the boxes of each class, the hardest first.",
+            class_bars(rows, styles),
+            class_tables(rows, classes),
         ),
+        section(
+            "Mistakes",
+            "What is taken for what, what is missed, and what is seen where nothing is?",
+            taken_findings(rows, classes),
+            taken_tables(rows, classes),
+        ),
+        *_images(runs, classes),
         section(
             "Training",
             "From the logs of the runs.",
             training_plots(runs, styles, logged_columns(DETECTION_METRICS) | _RATE),
         ),
     ]
+
+
+def _images(runs: Sequence[Run], classes: Sequence[str]) -> list[Markup]:
+    """Images from all over the test set where several models are compared, and those that each is worst and best at."""
+    stored = [run.samples for run in runs if run.samples is not None]
+    chosen = {
+        words: {label: images for samples in stored for label, images in getattr(samples, kind).items()}
+        for kind, words in (("mistakes", "Worst"), ("best", "Best"))
+    }
+    merged = [samples for samples in merge_samples(runs) if len(samples.predictions) > 1 or not any(chosen.values())]
+    shown = [
+        section(
+            "Test images",
+            "Images from all over the test set. Boxes count from the score on that suits each model best.",
+            *(object_figures(samples, classes) for samples in merged),
+        )
+    ]
+    for words, by_label in chosen.items():
+        folded = [
+            details(label, object_figures(images, classes), len(by_label) == 1) for label, images in by_label.items()
+        ]
+        order = "smallest" if words == "Worst" else "largest"
+        shown.append(
+            section(
+                f"{words} images",
+                f"The test images with the {order} F1, in this order. Boxes count from the score on that suits the "
+                "model best.",
+                *(folded if len(folded) > 1 else [object_figures(images, classes) for images in by_label.values()]),
+            )
+        )
+    return shown
 
 
 REPORT = TaskReport(

@@ -2,89 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from markupsafe import Markup
 
+from subband.metrics.detection_counts import MatchedImage, match_boxes
 from subband.visual.colors import series_styles
 from subband.visual.html import figure, findings, image, legend, plots, stack
 from subband.visual.report.runs import Samples
-from subband.visual.report.task_report import Styles
 from subband.visual.strips import strip_png, to_tiles
 
-_MOST = 12  # images
 _SIDE = 320
-_MATCH = 0.5  # overlap from which a box stands for an object
+_TINT = 0.4  # of the color over what is a mistake
 
 
-def object_figures(samples: Samples, classes: Sequence[str], styles: Styles) -> Markup:
-    """Test images twice and more: with their true boxes, then with those of every model.
+def object_figures(samples: Samples, classes: Sequence[str]) -> Markup:
+    """Test images in their order, each with its true boxes, then with those of every model.
 
-    Images with most mistakes come first: objects that are not found, and boxes that are none.
+    What is a mistake is tinted: objects that no model finds, and boxes that stand for none.
 
     Args:
         samples: Images, true objects `(N, M, 5)`, found ones `(N, M, 6)`; rows that are none have the label -1.
         classes: Names of the classes.
-        styles: Style of every model.
     """
     if not len(samples.inputs) or not samples.predictions:
         return Markup()
-    tiles = to_tiles(samples.inputs, _SIDE)
-    colors = series_styles(classes)
-    counts = [
-        sum(mistakes(samples.targets[index], found[index]) for found in samples.predictions.values())
-        for index in range(len(tiles))
-    ]
+    tiles, styles = to_tiles(samples.inputs, _SIDE), series_styles(classes)
+    colors = [styles[name].light for name in classes]
     figures = []
-    for index in sorted(range(len(tiles)), key=lambda place: (-counts[place], place))[:_MOST]:
-        rows = [samples.targets[index], *(found[index] for found in samples.predictions.values())]
-        drawn = np.stack([with_boxes(tiles[index], one, [colors[name].light for name in classes]) for one in rows])
-        words = f"{counts[index]} mistakes" if counts[index] else "no mistakes"
-        figures.append(figure(words, image(strip_png(drawn), "image/png", "a test image with boxes")))
+    for index, tile in enumerate(tiles):
+        true = _rows(samples.targets[index])
+        found = {label: _rows(rows[index]) for label, rows in samples.predictions.items()}
+        matched = {label: matched_rows(true, rows) for label, rows in found.items()}
+        reached = {int(place) for one in matched.values() for place in one.partners if place >= 0}
+        drawn = [with_boxes(tile, true, colors, [place not in reached for place in range(len(true))])]
+        drawn += [with_boxes(tile, found[label], colors, one.partners < 0) for label, one in matched.items()]
+        picture = image(strip_png(np.stack(drawn)), "image/png", "a test image with boxes")
+        figures.append(figure(_caption(matched, len(true)), picture))
     order = ", then ".join(["the true boxes", *(f"those of {label}" for label in samples.predictions)])
-    return stack(findings([f"From left to right: {order}."]), plots(figures, legend(colors)))
+    key = {name: style for index, (name, style) in enumerate(styles.items()) if _is_shown(samples, index)}
+    words = "objects that were missed, and boxes that are wrong"
+    return stack(findings([f"From left to right: {order}. Tinted: {words}."]), plots(figures, legend(key)))
 
 
-def mistakes(true: np.ndarray, found: np.ndarray) -> int:
-    """Objects that are not found, and boxes that stand for none, of one image.
+def matched_rows(true: np.ndarray, found: np.ndarray) -> MatchedImage:
+    """Which object every box of an image stands for.
 
     Args:
         true: Label and corners, `(M, 5)`.
-        found: Label, corners and score, best score first, `(M, 6)`.
+        found: Label, corners and score, `(M, 6)`.
 
     Example:
-        >>> true = np.array([[0.0, 0, 0, 10, 10], [1, 20, 0, 30, 10], [-1, -1, -1, -1, -1]])
-        >>> mistakes(true, np.array([[0.0, 1, 0, 11, 10, 0.9], [0, 20, 0, 30, 10, 0.8]]))
-        2
+        >>> true = np.array([[0.0, 0, 0, 10, 10], [1, 20, 0, 30, 10]])
+        >>> matched_rows(true, np.array([[0.0, 1, 0, 11, 10, 0.9], [0, 20, 0, 30, 10, 0.8]])).counts()
+        ImageCounts(hits=1, missed=1, wrong=1)
     """
-    left = [row for row in true if row[0] >= 0]
-    wrong = 0
-    for row in (one for one in found if one[0] >= 0):
-        overlaps = [_overlap(row[1:5], other[1:5]) if other[0] == row[0] else 0.0 for other in left]
-        best = int(np.argmax(overlaps)) if overlaps else -1
-        if best >= 0 and overlaps[best] >= _MATCH:
-            left.pop(best)
-        else:
-            wrong += 1
-    return wrong + len(left)
+    labels, true_labels = found[:, 0].astype(int), true[:, 0].astype(int)
+    return match_boxes(found[:, 1:5], found[:, 5], labels, true[:, 1:], true_labels, np.zeros(len(true), bool))
 
 
-def with_boxes(tile: np.ndarray, objects: np.ndarray, colors: Sequence[str]) -> np.ndarray:
+def with_boxes(tile: np.ndarray, objects: np.ndarray, colors: Sequence[str], is_tinted: Sequence[bool]) -> np.ndarray:
     """An image with boxes in the colors of their classes, on a white line.
 
     Args:
         tile: `(H, W, 3)` uint8.
         objects: Label and corners in pixels, `(M, 5 or more)`.
         colors: Hexadecimal, one a class.
+        is_tinted: Which boxes are filled with their color, `(M,)`.
     """
     drawn = tile.copy()
-    for label, *corners in (row[:5] for row in objects if row[0] >= 0):
-        color = [int(colors[int(label)][place : place + 2], 16) for place in (1, 3, 5)]
-        for inset, value in ((0, [255, 255, 255]), (1, color), (2, color)):
-            left, top, right, bottom = (round(float(corner)) for corner in corners)
-            left, top = max(left + inset, 0), max(top + inset, 0)
-            right, bottom = min(right - inset, drawn.shape[1]) - 1, min(bottom - inset, drawn.shape[0]) - 1
+    boxes = [_Box(row, colors, tile.shape[0], tile.shape[1]) for row in objects]
+    for box, tinted in zip(boxes, is_tinted, strict=True):
+        if tinted:
+            inside = drawn[box.top : box.bottom, box.left : box.right]
+            inside[:] = ((1 - _TINT) * inside + _TINT * np.array(box.color)).round()
+    for box in boxes:
+        for inset, value in ((0, [255, 255, 255]), (1, box.color), (2, box.color)):
+            left, top = max(box.left + inset, 0), max(box.top + inset, 0)
+            right, bottom = box.right - inset - 1, box.bottom - inset - 1
             if left > right or top > bottom:
                 break
             drawn[[top, bottom], left : right + 1] = value
@@ -92,9 +88,30 @@ def with_boxes(tile: np.ndarray, objects: np.ndarray, colors: Sequence[str]) -> 
     return drawn
 
 
-def _overlap(one: np.ndarray, other: np.ndarray) -> float:
-    """Intersection over union of two boxes."""
-    sides = np.clip(np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2]), 0, None)
-    shared = float(sides.prod())
-    union = float((one[2:] - one[:2]).prod() + (other[2:] - other[:2]).prod()) - shared
-    return shared / union if union > 0 else 0.0
+class _Box:
+    """A box in whole pixels of an image, and its color."""
+
+    def __init__(self, row: np.ndarray, colors: Sequence[str], height: int, width: int) -> None:
+        left, top, right, bottom = (round(float(corner)) for corner in row[1:5])
+        self.left, self.top, self.right, self.bottom = max(left, 0), max(top, 0), min(right, width), min(bottom, height)
+        self.color = [int(colors[int(row[0])][place : place + 2], 16) for place in (1, 3, 5)]
+
+
+def _rows(objects: np.ndarray) -> np.ndarray:
+    """Without the rows that are no objects."""
+    return objects[objects[:, 0] >= 0]
+
+
+def _is_shown(samples: Samples, label: int) -> bool:
+    return any((rows[..., 0] == label).any() for rows in (samples.targets, *samples.predictions.values()))
+
+
+def _caption(matched: Mapping[str, MatchedImage], objects: int) -> str:
+    """What every model finds, with its name where there are several."""
+    texts = []
+    for label, one in matched.items():
+        counts = one.counts()
+        wrong = f"{counts.wrong} wrong box{'es' if counts.wrong != 1 else ''}" if counts.wrong else "no wrong box"
+        text = f"{counts.hits} of {objects} found, {wrong}"
+        texts.append(f"{label}: {text}" if len(matched) > 1 else text)
+    return "; ".join(texts)

@@ -44,7 +44,8 @@ class Samples:
         inputs: Clips `(N, T, C, H, W)` or images `(N, 3, H, W)`, uint8.
         targets: Clips `(N, T', C, H, W)`, uint8, or classes `(N,)`.
         predictions: By label: clips shaped as `targets`, or probabilities `(N, K)`.
-        mistakes: By label: images that this model gets wrong, with its probabilities.
+        mistakes: By label: images that this model gets wrong, with its predictions alone.
+        best: By label: images that this model does best at, likewise.
         drawn: By label: images `(N, C, H, W)`, or clips, that this model has drawn, uint8.
         maps: By label: the coefficients of the first image as a picture, `(1, 3, H, W)` uint8.
     """
@@ -53,6 +54,7 @@ class Samples:
     targets: np.ndarray
     predictions: dict[str, np.ndarray]
     mistakes: dict[str, Samples] = field(default_factory=dict)
+    best: dict[str, Samples] = field(default_factory=dict)
     drawn: dict[str, np.ndarray] = field(default_factory=dict)
     maps: dict[str, np.ndarray] = field(default_factory=dict)
 
@@ -194,10 +196,11 @@ def _read_samples(path: Path, task: str, labels: dict[str, str]) -> Samples | No
         inputs, targets = stored["inputs"], stored["targets"]
         samples = _checked(task, inputs, targets, stored, "prediction/{}", labels)
         for name, label in labels.items():
-            if f"mistakes/{name}/inputs" in stored:
-                shown_inputs, true = (stored[f"mistakes/{name}/{key}"] for key in ("inputs", "targets"))
-                pattern = "mistakes/{}/prediction"
-                samples.mistakes[label] = _checked(task, shown_inputs, true, stored, pattern, {name: label})
+            for kind, chosen in (("mistakes", samples.mistakes), ("best", samples.best)):
+                if f"{kind}/{name}/inputs" in stored:
+                    shown_inputs, true = (stored[f"{kind}/{name}/{key}"] for key in ("inputs", "targets"))
+                    pattern = f"{kind}/{{}}/prediction"
+                    chosen[label] = _checked(task, shown_inputs, true, stored, pattern, {name: label})
             for kind, shown, axes in (("drawn", samples.drawn, inputs.ndim), ("maps", samples.maps, 4)):
                 if (array := stored.get(f"{kind}/{name}")) is not None:
                     shown[label] = _as_pictures(array, axes)
