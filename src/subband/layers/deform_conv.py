@@ -68,33 +68,40 @@ def deform_conv2d(
     precise = torch.promote_types(x.dtype, torch.float32)
 
     offsets = rearrange(offset, "b (g k yx) h w -> (b g) k yx h w", k=num_taps, yx=2).to(precise)
-    grids = _grids(offsets, (kernel_height, kernel_width), x.shape, strides, paddings, dilations)
+    places = _places(offsets, (kernel_height, kernel_width), strides, paddings, dilations)
     offset_groups = offset.shape[1] // (2 * num_taps)
     grouped = rearrange(x, "b (g c) h w -> (b g) c h w", g=offset_groups).to(precise)
 
     masks = None if mask is None else rearrange(mask, "b (g k) h w -> (b g) 1 k h w", k=num_taps)
     convolve = _with_all_taps if is_exporting() else _tap_by_tap
-    return convolve(grouped, grids, masks, weight, bias, groups)
+    return convolve(grouped, offsets, places, masks, weight, bias, groups)
 
 
 def _tap_by_tap(
-    x: Tensor, grids: Tensor, masks: Tensor | None, weight: Tensor, bias: Tensor | None, groups: int
+    x: Tensor,
+    offsets: Tensor,
+    places: tuple[Tensor, Tensor],
+    masks: Tensor | None,
+    weight: Tensor,
+    bias: Tensor | None,
+    groups: int,
 ) -> Tensor:
     """Sample and add one tap after the other: all at once would hold a copy of the features for each.
 
     Args:
         x: `(B * G, C / G, H, W)`.
-        grids: `(B * G, K, H', W', 2)`.
+        offsets: `(B * G, K, 2, H', W')`, row first, in pixels.
+        places: See `_places`.
         masks: `(B * G, 1, K, H', W')`.
         weight: `(D, C / groups, rows, columns)`.
         bias: `(D,)`.
         groups: Of the convolution.
     """
-    factors: Sequence[Tensor | None] = (None,) * grids.shape[1] if masks is None else masks.unbind(2)
+    factors: Sequence[Tensor | None] = (None,) * offsets.shape[1] if masks is None else masks.unbind(2)
     out = x.new_zeros(()) if bias is None else rearrange(bias, "d -> d 1 1")
     taps = weight.flatten(2).unbind(2)
-    for grid, factor, tap in zip(grids.unbind(1), factors, taps, strict=True):
-        samples = _samples(x, grid)  # (B * G, C / G, H', W')
+    for moved, rows, columns, factor, tap in zip(offsets.unbind(1), *places, factors, taps, strict=True):
+        samples = _samples(x, _grid(moved, rows, columns, x.shape))  # (B * G, C / G, H', W')
         if factor is not None:
             samples = samples * factor
         samples = _ungrouped(samples, tap.shape[1] * groups).to(weight.dtype)  # (B, C, H', W')
@@ -103,11 +110,18 @@ def _tap_by_tap(
 
 
 def _with_all_taps(
-    x: Tensor, grids: Tensor, masks: Tensor | None, weight: Tensor, bias: Tensor | None, groups: int
+    x: Tensor,
+    offsets: Tensor,
+    places: tuple[Tensor, Tensor],
+    masks: Tensor | None,
+    weight: Tensor,
+    bias: Tensor | None,
+    groups: int,
 ) -> Tensor:
     """The same in a ninth of the nodes, for files: exporters take minutes for every tap on its own."""
-    num_taps = grids.shape[1]
-    samples = _samples(x, grids.flatten(1, 2)).unflatten(2, (num_taps, -1))  # (B * G, C / G, K, H', W')
+    num_taps = offsets.shape[1]
+    grid = _grid(offsets, *places, x.shape).flatten(1, 2)
+    samples = _samples(x, grid).unflatten(2, (num_taps, -1))  # (B * G, C / G, K, H', W')
     if masks is not None:
         samples = samples * masks
     samples = _ungrouped(samples.flatten(1, 2), weight.shape[1] * groups * num_taps).to(weight.dtype)
@@ -123,38 +137,47 @@ def _ungrouped(x: Tensor, channels: int) -> Tensor:
     return x.reshape(-1, channels, *x.shape[2:])
 
 
-def _grids(
-    offsets: Tensor,
+def _places(
+    like: Tensor,
     kernel: tuple[int, int],
-    shape: Sequence[int],
     strides: tuple[int, int],
     paddings: tuple[int, int],
     dilations: tuple[int, int],
-) -> Tensor:
-    """Where every tap reads, as `grid_sample` counts: `(N, K, H', W', 2)`, column first.
+) -> tuple[Tensor, Tensor]:
+    """Where every tap reads without offsets, in pixels: rows `(K, H', 1)` and columns `(K, 1, W')`.
 
     Args:
-        offsets: `(N, K, 2, H', W')`, row first, in pixels.
+        like: Offsets, H' and W' last.
         kernel: Its rows and columns.
-        shape: Of the input, H and W last.
         strides: See `deform_conv2d`, as the others.
         paddings: See there.
         dilations: See there.
     """
 
-    def places(axis: int) -> Tensor:
-        """Undisplaced positions along an axis, in pixels, `(taps, outputs)`."""
+    def along(axis: int) -> Tensor:
         taps, outputs = (
-            torch.arange(count, device=offsets.device, dtype=offsets.dtype)
-            for count in (kernel[axis], offsets.shape[3 + axis])
+            torch.arange(count, device=like.device, dtype=like.dtype) for count in (kernel[axis], like.shape[3 + axis])
         )
         return (taps * dilations[axis] - paddings[axis])[:, None] + outputs * strides[axis]
 
-    moved = offsets.unflatten(1, kernel)  # (N, rows, columns, 2, H', W')
-    rows = moved[:, :, :, 0] + places(0)[:, None, :, None]
-    columns = moved[:, :, :, 1] + places(1)[:, None, :]
-    grid = torch.stack([(2 * columns + 1) / shape[-1] - 1, (2 * rows + 1) / shape[-2] - 1], dim=-1)
-    return grid.flatten(1, 2)
+    rows, columns = along(0).repeat_interleave(kernel[1], 0), along(1).repeat(kernel[0], 1)
+    return rows[:, :, None], columns[:, None]
+
+
+def _grid(offsets: Tensor, rows: Tensor, columns: Tensor, shape: Sequence[int]) -> Tensor:
+    """Where taps read, as `grid_sample` counts: `(..., H', W', 2)`, column first.
+
+    Args:
+        offsets: `(..., 2, H', W')`, row first, in pixels.
+        rows: Where they read without offsets, `(..., H', 1)`.
+        columns: Likewise, `(..., 1, W')`.
+        shape: Of the input, H and W last.
+    """
+    down, across = (
+        torch.add((2 * places + 1) / side - 1, offsets.select(-3, axis), alpha=2 / side)
+        for axis, (places, side) in enumerate(((rows, shape[-2]), (columns, shape[-1])))
+    )
+    return torch.stack([across, down], dim=-1)
 
 
 def _pair(value: int | tuple[int, int]) -> tuple[int, int]:

@@ -76,9 +76,10 @@ class StateAlignment(nn.Module):
     def offsets(self, seen: Tensor, flows: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor]:
         """Offsets `(B, 36 G, H, W)`, rows first, and masks `(B, 18 G, H, W)` of the convolution for G groups."""
         for layer in self.predict[:-1]:
-            seen = nn.functional.leaky_relu(layer(seen), SLOPE)
-        found = self.predict[-1](seen)
-        residues, masks = found.split([self.num_offsets, self.num_offsets // 2], 1)
+            seen = nn.functional.leaky_relu(layer(seen), SLOPE, inplace=True)
+        sizes = [self.num_offsets, self.num_offsets // 2]
+        # Channel by channel, as the deformable convolution reads them.
+        residues, masks = (part.contiguous() for part in self.predict[-1](seen).split(sizes, 1))
         residues = LARGEST_RESIDUE * torch.tanh(residues.to(torch.promote_types(residues.dtype, torch.float32)))
         if flows is not None:
             pairs = residues.unflatten(1, (STATES, -1, 2)) + torch.stack([f.flip(1) for f in flows], 1).unsqueeze(2)

@@ -5,7 +5,8 @@ Source: Chan et al., BasicVSR++: Improving Video Super-Resolution with Enhanced 
 Its checkpoints load, and are written back (`subband.convert.basicvsr_pp`).
 
 Same graph as the published code. Different: any size and any device; flows in both directions come from one pyramid of
-every frame; maps run channels last on CPUs, and frames are reconstructed one by one as they leave the last pass.
+every frame; maps run channels last on CPUs, and every frame is reconstructed as it leaves the last pass, in bands of
+rows where no gradients are wanted.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from subband.layers.residual_block import SpatialResidualBlock
 from subband.models.fresh_weights import he_weights
 from subband.models.protocols.restoration import RestorationModel
 from subband.models.super_resolution.alignment import SLOPE, StateAlignment
-from subband.models.super_resolution.recurrence import PASSES, Direction, FrameFlows, run_pass
+from subband.models.super_resolution.recurrence import PASSES, Direction, FrameFlows, pass_states, run_pass
 from subband.models.super_resolution.spynet import SPyNet
 from subband.models.super_resolution.upsampling import (
     COLORS,
@@ -120,16 +121,19 @@ class BasicVSRPP(RestorationModel):
             "backward": backward.__getitem__,
             "forward": lambda frame: forward[frame - 1],
         }
-        for direction, align, trunk in zip(PASSES, self.alignments, self.trunks, strict=True):
-            bank.append(
-                run_pass(bank, direction, cast(StateAlignment, align), self.checkpointing(trunk), flows[direction])
-            )
-        restored = []
-        for place, frame in enumerate(frames.unbind(1)):
-            x = self.checkpointed(self.reconstruction, torch.cat([branch[place] for branch in bank], 1))
+        passes = [
+            (direction, cast(StateAlignment, align), self.checkpointing(trunk), flows[direction])
+            for direction, align, trunk in zip(PASSES, self.alignments, self.trunks, strict=True)
+        ]
+        for settings in passes[:-1]:
+            bank.append(run_pass(bank, *settings))
+        restored = list(frames.unbind(1))
+        nothing = frames.new_empty(0)
+        for place, state in pass_states(bank, *passes[-1]):
+            features = torch.cat([*(branch[place] for branch in bank), state], 1)
             for branch in bank:
-                branch[place] = x  # what is done with can be freed
-            restored.append(self.upsampling(x) + (frame if self.scale == 1 else enlarged(frame, self.scale, self.base)))
+                branch[place] = nothing  # what is done with can be freed
+            restored[place] = self._reconstructed(features, restored[place])
         return torch.stack(restored, 1)
 
     def flows(self, frames: Tensor) -> tuple[list[Tensor], list[Tensor]]:
@@ -157,6 +161,11 @@ class BasicVSRPP(RestorationModel):
             backward.append(to_next)
             forward.append(to_last)
         return backward, forward
+
+    def _reconstructed(self, features: Tensor, frame: Tensor) -> Tensor:
+        """A restored frame from what all passes have found."""
+        base = frame if self.scale == 1 else enlarged(frame, self.scale, self.base)
+        return self.upsampling(self.checkpointed(self.reconstruction, features)) + base
 
     def _features(self, frame: Tensor) -> Tensor:
         x = channels_last_on_cpu(frame)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, TypeAlias
 
 import torch
@@ -12,7 +12,7 @@ from subband.layers.memory_format import channels_last_on_cpu
 from subband.models.super_resolution.alignment import StateAlignment
 from subband.transforms.optical_flow import move
 
-__all__ = ["PASSES", "Direction", "FrameFlows", "run_pass"]
+__all__ = ["PASSES", "Direction", "FrameFlows", "pass_states", "run_pass"]
 
 Direction: TypeAlias = Literal["backward", "forward"]
 PASSES: tuple[Direction, ...] = ("backward", "forward", "backward", "forward")  # of BasicVSR++
@@ -27,7 +27,25 @@ def run_pass(
     body: Callable[[Tensor], Tensor],
     flow_of: FrameFlows | None = None,
 ) -> list[Tensor]:
+    """One pass over a clip, see `pass_states`.
+
+    Returns:
+        The states in the order of the frames.
+    """
+    states = dict(pass_states(bank, direction, align, body, flow_of))
+    return [states[frame] for frame in range(len(states))]
+
+
+def pass_states(
+    bank: Sequence[Sequence[Tensor]],
+    direction: Direction,
+    align: StateAlignment,
+    body: Callable[[Tensor], Tensor],
+    flow_of: FrameFlows | None = None,
+) -> Iterator[tuple[int, Tensor]]:
     """One pass over a clip: `state = aligned + body(cat(features, aligned))`, from frame to frame.
+
+    Of the bank, only what belongs to a frame is read for it, so its entries may be given up once the frame is there.
 
     Source: Chan et al., BasicVSR++, CVPR 2022: propagation of second order, along a grid of passes.
 
@@ -38,26 +56,25 @@ def run_pass(
         body: From the features of a frame, of all passes and aligned, to what is added.
         flow_of: The flow from a frame to the one that was visited before it; None for alignment without flow.
 
-    Returns:
-        The states in the order of the frames.
+    Yields:
+        Number and state of every frame, in the order of the pass.
     """
     num_frames = len(bank[0])
     order = range(num_frames - 1, -1, -1) if direction == "backward" else range(num_frames)
-    states: dict[int, Tensor] = {}
+    states: list[Tensor] = []  # the last two
     visited: list[int] = []
     for frame in order:
         own = bank[0][frame]
         if not visited:
             aligned = torch.zeros_like(own)
         else:
-            before = states[visited[-1]]
-            second = states[visited[-2]] if len(visited) > 1 else torch.zeros_like(before)
+            before = states[-1]
+            second = states[-2] if len(states) > 1 else torch.zeros_like(before)
             flows = None if flow_of is None else _flows(flow_of, frame, visited)
             aligned = channels_last_on_cpu(align(own, (before, second), flows))
-        inputs = torch.cat([*(branch[frame] for branch in bank), aligned], 1)
-        states[frame] = aligned + body(inputs)
+        states = [*states[-1:], aligned + body(torch.cat([*(branch[frame] for branch in bank), aligned], 1))]
+        yield frame, states[-1]
         visited.append(frame)
-    return [states[frame] for frame in range(num_frames)]
 
 
 def _flows(flow_of: FrameFlows, frame: int, visited: Sequence[int]) -> tuple[Tensor, Tensor]:

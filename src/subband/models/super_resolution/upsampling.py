@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import Literal, TypeAlias, get_args
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -18,6 +19,8 @@ __all__ = ["COLORS", "FULL_CHANNELS", "Base", "Upsampler", "check_base", "enlarg
 Base: TypeAlias = Literal["bilinear", "bicubic"]
 COLORS = 3
 FULL_CHANNELS = 64  # at full resolution, of the published networks of every width
+REACH = 2  # rows of the features above and below that a row of the image depends on
+BAND_PIXELS = 2**14  # of the features, which are enlarged at once
 
 
 def residual_trunk(in_chans: int, channels: int, blocks: int) -> nn.Sequential:
@@ -59,6 +62,7 @@ class Upsampler(nn.Module):
 
     def __init__(self, channels: int, factor: int, full_channels: int = FULL_CHANNELS) -> None:
         super().__init__()
+        self.factor = factor
         widths = (*[channels] * (factor // 2), full_channels)
         self.steps = nn.ModuleList(nn.Conv2d(w, 4 * v, 3, padding=1) for w, v in itertools.pairwise(widths))
         self.full = nn.Conv2d(full_channels, full_channels, 3, padding=1)
@@ -67,6 +71,19 @@ class Upsampler(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The images of features `(B, C, H, W)`."""
+        height, width = x.shape[-2:]
+        rows = max(BAND_PIXELS // width, 4 * REACH)
+        if torch.is_grad_enabled() or torch.compiler.is_compiling() or height <= rows:
+            return self._whole(x)
+        return torch.cat([self._band(x, top, min(top + rows, height)) for top in range(0, height, rows)], 2)
+
+    def _whole(self, x: Tensor) -> Tensor:
         for step in self.steps:
-            x = F.leaky_relu(F.pixel_shuffle(step(x), 2), SLOPE)
-        return self.last(F.leaky_relu(self.full(x), SLOPE))
+            x = F.leaky_relu(F.pixel_shuffle(step(x), 2), SLOPE, inplace=True)
+        return self.last(F.leaky_relu(self.full(x), SLOPE, inplace=True))
+
+    def _band(self, x: Tensor, top: int, bottom: int) -> Tensor:
+        """Some rows alone: maps at full size are larger than all else that a network holds."""
+        first = max(top - REACH, 0)
+        image = self._whole(x[:, :, first : bottom + REACH])
+        return image[:, :, self.factor * (top - first) : self.factor * (bottom - first)]
