@@ -131,7 +131,8 @@ def _class_table(facts: dict[str, Any], classes: Sequence[str]) -> Markup:
 
 def _mistake(true: Markup | None, found: Markup | None, count: int, objects: int) -> Markup:
     if true is None:
-        return Markup("{} boxes of {} where there is no object").format(count, found)
+        boxes = "one box" if count == 1 else f"{count} boxes"
+        return Markup("{} of {} where there is no object").format(boxes, found)
     what = Markup("missed") if found is None else Markup("taken for {}").format(found)
     return Markup("{} {} ({} of {})").format(true, what, count, objects)
 
