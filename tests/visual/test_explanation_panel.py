@@ -12,7 +12,8 @@ from PIL import Image
 from subband.explain.explanation import Explanation
 from subband.explain.frequencies import FrequencyShares
 from subband.explain.occlusion import SubbandDrop
-from subband.visual.explanation_panel import AGAINST, FOR, draw_drops, heat_overlay, panel, short, signed
+from subband.visual.explanation_panel import AGAINST, FOR, draw_drops, heat_overlay, panel
+from subband.visual.sheet import short, signed
 
 COLOR = (0.2, 0.8, 0.4)
 

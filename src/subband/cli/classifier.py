@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from subband.cli.weights import add_weights_arguments, open_weights
 
@@ -36,11 +36,27 @@ def open_classifier(args: Namespace) -> ImageClassifier:
             `--classes` has another number of names.
     """
     from subband.device import pick_device
+
+    pick_device(args.device)
+    return as_classifier(args, open_weights(args, task="classification", kind="a classifier", example="wsfvit_t"))
+
+
+def as_classifier(args: Namespace, model: Any) -> ImageClassifier:
+    """A network with the names of `--classes`, in evaluation mode on its device.
+
+    Args:
+        args: Values of the options of `add_classifier_arguments`.
+        model: A classifier.
+
+    Raises:
+        FileNotFoundError: If `--classes` is not a file.
+        ValueError: If it has another number of names, or there is no such device.
+    """
+    from subband.device import pick_device
     from subband.predictors.classification import ImageClassifier
 
     device = pick_device(args.device)
     names = None if args.classes is None else _read_classes(args.classes)
-    model = open_weights(args, task="classification", kind="a classifier", example="wsfvit_t")
     if names is not None and len(names) != model.num_classes:
         raise ValueError(
             f"{args.classes} has {len(names)} names, but the network tells {model.num_classes} classes apart; "

@@ -39,13 +39,18 @@ def add_weights_arguments(parser: ArgumentParser, or_file: str = "", default: st
 
 
 def open_weights(
-    args: Namespace, *, task: str, kind: str, example: str, foreign: Callable[[Path], Any] | None = None
+    args: Namespace,
+    *,
+    task: str | tuple[str, ...],
+    kind: str,
+    example: str,
+    foreign: Callable[[Path], Any] | None = None,
 ) -> Any:
     """The network that a command line names, with trained weights.
 
     Args:
         args: Values of the options of `add_weights_arguments`.
-        task: What the network must be for.
+        task: What the network must be for, one of several.
         kind: Such a network in words, with its article.
         example: Name of a model with published weights.
         foreign: Opens a file of weights that alone tells its network, of another project; None where none does.
@@ -59,7 +64,7 @@ def open_weights(
 
     def check_task(name: str) -> None:
         own = model_spec(name).task
-        if own != task:
+        if own not in ((task,) if isinstance(task, str) else task):
             raise ValueError(f"{args.model} is for {own.replace('_', ' ')}, not {kind} (see `subband models`).")
 
     if args.model is None:

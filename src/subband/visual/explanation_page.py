@@ -16,7 +16,7 @@ from subband.explain.explanation import Explanation
 from subband.explain.filters import filter_image
 from subband.explain.occlusion import SubbandDrop
 from subband.visual.colors import series_styles
-from subband.visual.explanation_panel import heat_overlay, short, signed
+from subband.visual.explanation_panel import heat_overlay
 from subband.visual.html import (
     details,
     facts,
@@ -32,6 +32,7 @@ from subband.visual.html import (
     table,
 )
 from subband.visual.plots import signed_bars
+from subband.visual.sheet import short, signed
 from subband.visual.strips import strip_png, to_tiles
 
 _MAX_SIDE = 256  # pixels of a photograph on the page

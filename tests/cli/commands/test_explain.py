@@ -14,8 +14,10 @@ import subband
 from subband.cli.commands.explain import find_class
 from subband.cli.main import main
 from subband.data.labelled.preprocessing import Preprocessing
+from subband.explain.detection import explain_detection
 from subband.explain.explanation import explain
 from subband.media.images import read_image, write_image
+from subband.predictors.detection import DetectionPredictor
 
 PREPARE = Preprocessing(size=(32, 32))
 CLASSES = ("apple", "pear, conference", "plum", "fig")
@@ -183,3 +185,53 @@ def test_names_of_classes():
     ]
     with pytest.raises(ValueError, match=r"means 2 classes; name it by its number, one of \[1, 2\]"):
         find_class("crane", names)
+
+
+@pytest.fixture
+def finder(tiny_detector, tmp_path: Path) -> Path:
+    """The folder of a detector that is sure of many things."""
+    facts = {"classes": ["cat", "dog", "cow"], "preprocessing": {"short_side": 64, "long_side": 64}}
+    return subband.save_model(tiny_detector(), tmp_path / "finder", metadata=facts)
+
+
+def test_one_detection(finder, photo, capsys):
+    words = ["explain", str(photo), "--model", str(finder), "--level", "1", "--device", "cpu"]
+    assert main([*words, "--detection", "2"]) == 0
+    shown = capsys.readouterr().out
+    predictor = DetectionPredictor.load(finder, min_score=0.05)
+    (found,) = predictor.detect(photo)
+    assert f"photo.png: detection 2, {found.names[2]}, score {found.scores[2]:.3f}" in shown
+    inputs = predictor.preprocessing(read_image(photo).pixels)
+    expected = explain_detection(predictor.model, inputs, 2, level=1)
+    rows = re.findall(r"^ ([LH]{2}1) +([\d.]+) +([\d.]+) *$", shown, re.MULTILINE)
+    assert rows == [(drop.name, f"{drop.everywhere:.3f}", f"{drop.inside:.3f}") for drop in expected.drops]
+    image = np.array(Image.open(photo.with_name("photo_explained.png")).convert("RGB"))
+    assert image.shape[1] == 1893
+    colors = set((image.reshape(-1, 3).astype(int) @ (65536, 256, 1)).tolist())
+    assert {0x0072B2, 0xD55E00} <= colors, "bars"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--detection", "100"), "photo.png: the detection must be within the "),
+        (("--detection", "-1"), "from 0, got -1"),
+        (("--class", "cat"), "--class is for classifiers; "),
+        (("--stage", "0"), "--stage is for classifiers; "),
+        (("--classes", "names.txt"), "--classes is for classifiers; "),
+        (("--out", "why.jpg"), "--out must end in .png"),
+        (("--model", "gfnet_digits", "--detection", "0"), "--detection is for detectors; gfnet_digits is a classifier"),
+        (("--model", "wast_photos"), "is for video prediction, not a classifier or a detector"),
+    ],
+)
+def test_options_that_do_not_fit_the_network(options, message, finder, photo, monkeypatch, capsys):
+    monkeypatch.chdir(photo.parent)
+    assert message in refused(capsys, "explain", photo, "--model", finder, "--device", "cpu", *options)
+    assert not photo.with_name("photo_explained.png").exists()
+
+
+def test_a_detector_is_asked_about_one_photograph(finder, photo, tmp_path, capsys):
+    (tmp_path / "photos").mkdir()
+    write_image(tmp_path / "photos" / "a.png", torch.zeros(3, 8, 8))
+    message = "photos is a folder; of a detector, one photograph is explained at a time"
+    assert message in refused(capsys, "explain", tmp_path / "photos", "--model", finder, "--device", "cpu")

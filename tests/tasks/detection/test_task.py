@@ -10,9 +10,11 @@ from subband.cli.main import main
 from subband.config import LossTerm, build_recipe
 from subband.data.detection.folder import detection_folder
 from subband.media.images import write_image
-from subband.metrics.detection import AveragePrecision
+from subband.metrics.detection import AveragePrecision, ImageDetections, TrueObjects
+from subband.metrics.detection_counts import DetectionCounts
 from subband.models.detection.results import Detections
 from subband.tasks.detection.batches import collate, detect, true_objects
+from subband.tasks.detection.samples import DetectionSamples
 from subband.tasks.detection.task import DetectionTask, loss_weight
 from subband.training.loop import evaluate, train
 
@@ -226,10 +228,44 @@ def test_masks_follow_the_data(tmp_path):
 
 
 def test_the_page_shows_scores_and_classes(run, tmp_path):
-    folder, _, _ = run
+    folder, _, scores = run
+    (row,) = scores["rows"]
+    chosen, table = row["choice"], row["confusion"]
+    assert sum(map(sum, table[:2])) == scores["data"]["objects"] == chosen["hits"] + chosen["missed"]
+    assert table[0][0] + table[1][1] == chosen["hits"]
+    curves = [curve["0.50"] for curve in row["curves"].values()]
+    assert sum(map(sum, curves)) / 202 == pytest.approx(row["metrics"]["ap50"], abs=1e-4)
     assert main(["report", str(folder / "run"), "--out", str(tmp_path / "page.html")]) == 0
     page = (tmp_path / "page.html").read_text()
     assert "Average precision of boxes" in page
     assert "AP50" in page
+    assert "does best with boxes of score" in page
     assert "From left to right: the true boxes, then those of run." in page
-    assert page.count("a test image with boxes") == 2
+    assert page.count("a test image with boxes") == 2, "each once, among the worst or the best"
+
+
+def test_the_worst_and_the_best_images_are_kept(run):
+    _, recipe, _ = run
+    images = detection_folder(**recipe["data"]["args"]).test
+    sides = images[0].truth.size[::-1]
+    true = [
+        torch.cat([one.truth.objects.labels[:, None], one.truth.objects.boxes], 1) for one in (images[0], images[1])
+    ]
+    found = [torch.cat([rows, torch.tensor([[0.9], [0.2]])], 1) for rows in true]  # the second object too unsure
+    found[1] = torch.cat([found[1], torch.tensor([[0.0, 50, 30, 60, 40, 0.8]])])  # and nothing taken for one
+    counts = DetectionCounts(2)
+    for one, rows in zip((images[0], images[1]), found, strict=True):
+        parts = ImageDetections(rows[:, 1:5], rows[:, 5], rows[:, 0].long(), None)
+        objects = TrueObjects(*one.truth.objects[:2], one.truth.areas, one.truth.is_crowd, None)
+        counts.update([parts], [objects])
+    samples = DetectionSamples(images, [0, 1], {"net": found}, {"net": 0.5})
+    arrays = samples.arrays({"net": counts}, 1)
+    assert set(arrays) == {"inputs", "targets", "prediction/net"} | {
+        f"{kind}/net/{key}" for kind in ("mistakes", "best") for key in ("inputs", "targets", "prediction")
+    }
+    assert arrays["mistakes/net/prediction"].shape == (1, 2, 6)
+    scale = 320 / max(sides)
+    assert arrays["mistakes/net/targets"][0] == pytest.approx(true[1].numpy() * [1, *[scale] * 4])
+    assert arrays["best/net/prediction"][0] == pytest.approx(found[0][:1].numpy() * [1, *[scale] * 4, 1])
+    assert arrays["inputs"].shape == (1, 3, 320, 320)
+    assert samples.arrays({"net": counts}, 0) == {}

@@ -1,9 +1,12 @@
-"""Show why a classifier decides as it does: where it looks in a photograph, and which frequencies it relies on.
+"""Show why a network decides as it does: where it looks in a photograph, and which frequencies it relies on.
 
-One image per photograph holds what the network sees, the places that speak for the class (Grad-CAM), the most
-probable classes, what the class loses when one wavelet subband of the image is removed, and what is known of the
-network's own filters (GFNet) or of the cosine frequencies it takes (networks on coefficients of JPEG). A folder gives
-one page about all of them, too.
+Of a classifier, one image per photograph holds what the network sees, the places that speak for the class (Grad-CAM),
+the most probable classes, what the class loses when one wavelet subband of the image is removed, and what is known of
+the network's own filters (GFNet) or of the cosine frequencies it takes (networks on coefficients of JPEG). A folder
+gives one page about all of them, too.
+
+Of a detector, one image holds the objects it finds in a photograph, and what becomes of the score of one of them when a
+subband is removed, everywhere or inside its box alone.
 """
 
 from __future__ import annotations
@@ -11,11 +14,12 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from subband.cli.classifier import add_classifier_arguments, open_classifier
+from subband.cli.classifier import add_classifier_arguments, as_classifier
 from subband.cli.options import open_table, show_table
 from subband.cli.photographs import Job, add_photo_arguments, check_options, for_each, plan, report_failures
+from subband.cli.weights import open_weights
 from subband.files import new_path, shown
 
 if TYPE_CHECKING:
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
 EXAMPLES = """examples:
   subband explain photo.jpg --model runs/flowers
   subband explain photo.jpg --model wsfvit_t --checkpoint wsfvit_t.pth --class "golden retriever" --out why.png
+  subband explain blood.jpg --model wsfvit_p0_fasterrcnn_bccd --detection 3
   subband explain digits/ --model gfnet_digits --wavelet haar --level 2 --out why/
 """
 
@@ -44,18 +49,31 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     add_classifier_arguments(parser)
     parser.add_argument(
-        "--class", type=str, default=None, help="Class to explain, by name or number; the most probable one by default."
+        "--class",
+        type=str,
+        default=None,
+        help="Class to explain, by name or number; the most probable one by default. For classifiers.",
     )
     parser.add_argument(
         "--stage",
         type=int,
         default=None,
         help="Which stage of the network Grad-CAM looks at, -1 being the last one; that by default, an earlier one for "
-        "small inputs.",
+        "small inputs. For classifiers.",
+    )
+    parser.add_argument(
+        "--detection",
+        type=int,
+        default=None,
+        help="Which object that a detector finds, 0 being that with the best score, as `subband detect` counts them; "
+        "0 by default.",
     )
     parser.add_argument("--wavelet", type=str, default="db2", help="PyWavelets name.")
     parser.add_argument(
-        "--level", type=int, default=None, help="Levels of the transform; 3 by default, fewer for small inputs."
+        "--level",
+        type=int,
+        default=None,
+        help="Levels of the transform; by default 3, fewer for small inputs, more for large objects of detectors.",
     )
 
 
@@ -63,8 +81,10 @@ def run(args: Namespace) -> None:
     """Explain, write, print a table."""
     import torch
 
-    from subband.explain.filters import filter_spectra
+    from subband.cli.explained_detection import explain_photograph
+    from subband.device import pick_device
     from subband.explain.occlusion import without_each_subband
+    from subband.models.detection.detector import Detector
 
     if args.level is not None and args.level < 1:
         raise ValueError(f"--level must be at least 1, got {args.level}.")
@@ -72,7 +92,22 @@ def run(args: Namespace) -> None:
     jobs = plan(args.photo, args.out, "explained", overwrite=args.overwrite)
     if jobs[0].target.suffix.lower() != ".png":
         raise ValueError(f"--out must end in .png, not {shown(jobs[0].target.name)}.")
-    classifier = open_classifier(args)
+    pick_device(args.device)
+    names = {"kind": "a classifier or a detector", "example": "wsfvit_t"}
+    model = open_weights(args, task=("classification", "detection"), **names)
+    if isinstance(model, Detector):
+        explain_photograph(args, jobs, model)
+    else:
+        _explain_classes(args, jobs, model)
+
+
+def _explain_classes(args: Namespace, jobs: Sequence[Job], model: Any) -> None:
+    """What a classifier sees in photographs."""
+    from subband.explain.filters import filter_spectra
+
+    if args.detection is not None:
+        raise ValueError(f"--detection is for detectors; {args.model} is a classifier.")
+    classifier = as_classifier(args, model)
     class_index = None if args["class"] is None else find_class(args["class"], classifier.classes)
     stages = len(classifier.model.stages)
     if args.stage is not None and not -stages <= args.stage < stages:

@@ -87,6 +87,10 @@ class DetectionPreprocessing:
         """What the network sees of `pixels`, `(3, H, W)` in [0, 1]."""
         return (pixels - pixels.new_tensor(self.mean)[:, None, None]) / pixels.new_tensor(self.std)[:, None, None]
 
+    def denormalize(self, inputs: Tensor) -> Tensor:
+        """Inverse of `normalize`, for `(3, H, W)`."""
+        return inputs * inputs.new_tensor(self.std)[:, None, None] + inputs.new_tensor(self.mean)[:, None, None]
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for a model's `config.json`."""
         return asdict(self)

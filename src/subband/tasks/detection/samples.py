@@ -73,9 +73,8 @@ class DetectionSamples:
             height, width = sample.image.shape[-2:]
             scale = _SIDE / max(height, width)
             size = (max(1, round(height * scale)), max(1, round(width * scale)))
-            mean, std = (sample.image.new_tensor(value)[:, None, None] for value in (prepare.mean, prepare.std))
             square = sample.image.new_ones(3, _SIDE, _SIDE)
-            square[:, : size[0], : size[1]] = prepare.resize(sample.image * std + mean, size)
+            square[:, : size[0], : size[1]] = prepare.resize(prepare.denormalize(sample.image), size)
             pictures.append(square)
             objects = torch.cat([sample.objects.labels[:, None], sample.objects.boxes * scale], dim=1)
             true.append(objects[~sample.truth.is_crowd])

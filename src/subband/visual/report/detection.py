@@ -94,7 +94,7 @@ def _images(runs: Sequence[Run], classes: Sequence[str]) -> list[Markup]:
     shown = [
         section(
             "Test images",
-            "Images from all over the test set. Boxes count from the score on that suits each model best.",
+            "Images from all over the test set, with the boxes of the score that suits each model best, or more.",
             *(object_figures(samples, classes) for samples in merged),
         )
     ]
@@ -106,8 +106,8 @@ def _images(runs: Sequence[Run], classes: Sequence[str]) -> list[Markup]:
         shown.append(
             section(
                 f"{words} images",
-                f"The test images with the {order} F1, in this order. Boxes count from the score on that suits the "
-                "model best.",
+                f"The test images with the {order} F1, in this order, with the boxes of the score that suits the "
+                "model best, or more.",
                 *(folded if len(folded) > 1 else [object_figures(images, classes) for images in by_label.values()]),
             )
         )
@@ -120,5 +120,5 @@ REPORT = TaskReport(
     verdict=_verdict,
     facts=_facts,
     sections=_sections,
-    sheets=("classification.css",),
+    sheets=("classification.css", "detection.css"),
 )

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from subband.metrics.detection_counts import MatchedImage, match_boxes
 from subband.visual.colors import series_styles
-from subband.visual.html import figure, findings, image, legend, plots, stack
+from subband.visual.html import findings, legend, render, stack
 from subband.visual.report.runs import Samples
 from subband.visual.strips import strip_png, to_tiles
 
@@ -30,7 +30,7 @@ def object_figures(samples: Samples, classes: Sequence[str]) -> Markup:
         return Markup()
     tiles, styles = to_tiles(samples.inputs, _SIDE), series_styles(classes)
     colors = [styles[name].light for name in classes]
-    figures = []
+    pairs = []
     for index, tile in enumerate(tiles):
         true = _rows(samples.targets[index])
         found = {label: _rows(rows[index]) for label, rows in samples.predictions.items()}
@@ -38,12 +38,16 @@ def object_figures(samples: Samples, classes: Sequence[str]) -> Markup:
         reached = {int(place) for one in matched.values() for place in one.partners if place >= 0}
         drawn = [with_boxes(tile, true, colors, [place not in reached for place in range(len(true))])]
         drawn += [with_boxes(tile, found[label], colors, one.partners < 0) for label, one in matched.items()]
-        picture = image(strip_png(np.stack(drawn)), "image/png", "a test image with boxes")
-        figures.append(figure(_caption(matched, len(true)), picture))
+        height, width = _extent(tile, [true, *found.values()])
+        pairs.append((_caption(matched, len(true)), strip_png(np.stack(drawn)[:, :height, :width])))
     order = ", then ".join(["the true boxes", *(f"those of {label}" for label in samples.predictions)])
     key = {name: style for index, (name, style) in enumerate(styles.items()) if _is_shown(samples, index)}
     words = "objects that were missed, and boxes that are wrong"
-    return stack(findings([f"From left to right: {order}. Tinted: {words}."]), plots(figures, legend(key)))
+    return stack(
+        findings([f"From left to right: {order}. Tinted: {words}."]),
+        legend(key),
+        render("pairs.html.jinja", pairs=pairs),
+    )
 
 
 def matched_rows(true: np.ndarray, found: np.ndarray) -> MatchedImage:
@@ -100,6 +104,18 @@ class _Box:
 def _rows(objects: np.ndarray) -> np.ndarray:
     """Without the rows that are no objects."""
     return objects[objects[:, 0] >= 0]
+
+
+def _extent(tile: np.ndarray, objects: Sequence[np.ndarray]) -> tuple[int, int]:
+    """Height and width of a square tile without the white that it is filled up with; boxes stay whole."""
+    inked = (tile < 255).any(2)
+    corners = np.concatenate([np.zeros((1, 5)), *(rows[:, :5] for rows in objects)])
+    sides = []
+    for axis, corner in ((1, 4), (0, 3)):
+        places = np.flatnonzero(inked.any(axis))
+        last = max(places[-1] + 1 if len(places) else 1, int(np.ceil(corners[:, corner].max())))
+        sides.append(min(last, tile.shape[1 - axis]))
+    return sides[0], sides[1]
 
 
 def _is_shown(samples: Samples, label: int) -> bool:

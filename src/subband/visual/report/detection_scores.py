@@ -57,8 +57,9 @@ def curve_plots(rows: Sequence[Row], styles: Styles) -> Markup:
 
 def class_tables(rows: Sequence[Row], classes: Sequence[str]) -> Markup:
     """All numbers of every class, a table for every model, in a part that folds away; nothing without numbers."""
-    tables = [stack(strong(row.label), _class_table(row.facts, classes)) for row in rows if row.facts.get("curves")]
-    return details("All numbers of the classes", stack(*tables), len(tables) == 1) if tables else Markup()
+    tables = {row.label: _class_table(row.facts, classes) for row in rows if row.facts.get("curves")}
+    parts = [stack(strong(label), content) if len(tables) > 1 else content for label, content in tables.items()]
+    return details("All numbers of the classes", stack(*parts), len(tables) == 1) if tables else Markup()
 
 
 def taken_findings(rows: Sequence[Row], classes: Sequence[str]) -> Markup:
@@ -87,9 +88,9 @@ def taken_tables(rows: Sequence[Row], classes: Sequence[str]) -> Markup:
         found,
         [*classes, "no object"],
         [*classes, "missed"],
-        "Rows: what the images show. Columns: what it was taken for. Boxes count from the score on that the findings "
-        "above name; they stand for the object that they overlap most, by half or more, those of the right class "
-        "first.",
+        "Rows: what the images show. Columns: what it was taken for. Only boxes of the score that suits the model "
+        "best, or more, count. A box stands for the object that it overlaps most, by half or more; those of the right "
+        "class choose first.",
     )
 
 
@@ -131,7 +132,8 @@ def _class_table(facts: dict[str, Any], classes: Sequence[str]) -> Markup:
 
 def _mistake(true: Markup | None, found: Markup | None, count: int, objects: int) -> Markup:
     if true is None:
-        return Markup("{} boxes of {} where there is no object").format(count, found)
+        boxes = "one box" if count == 1 else f"{count} boxes"
+        return Markup("{} of {} where there is no object").format(boxes, found)
     what = Markup("missed") if found is None else Markup("taken for {}").format(found)
     return Markup("{} {} ({} of {})").format(true, what, count, objects)
 
