@@ -102,9 +102,7 @@ def measured_apart(which: str, options: argparse.Namespace) -> float:
 def ways(options: argparse.Namespace) -> list[str]:
     """How ours are run, of `WAYS`."""
     return [
-        way
-        for way in WAYS
-        if (options.half or "bfloat16" not in way) and (options.compile or "compiled" not in way)
+        way for way in WAYS if (options.half or "bfloat16" not in way) and (options.compile or "compiled" not in way)
     ]
 
 
