@@ -27,6 +27,7 @@ ORDER = (
     "restoration_command",
     "deblurring",
     "deblurring_bundled",
+    "super_resolution",
     "super_resolution_bundled",
     "ablation_deblurring",
     "ablation_ftdeblur",
