@@ -372,8 +372,10 @@ def test_scores_on_a_folder_of_pairs_without_a_recipe(tmp_path, capsys):
     assert main([*command, "--out", str(tmp_path / "scores")]) == 0
     shown = capsys.readouterr().out
     assert "2 clips, 3 frames, 24 x 20 pixels" in shown
-    table = shown.split("by clip\n")[1].splitlines()
-    assert [line.split()[:2] for line in table if line[:1] in ("a", "b")] == [["a", "20.00"], ["b", "39.60"]], table
+    table = [line.split() for line in shown.partition("by clip")[2].splitlines()]
+    printed = {line[0]: float(line[1]) for line in table if line[:1] in (["a"], ["b"])}
+    assert printed["a"] == pytest.approx(20, abs=0.1)
+    assert printed["b"] > printed["a"] + 15
     rows = json.loads((tmp_path / "scores" / "scores.json").read_text())["rows"]
     # A fresh network of this kind changes nothing.
     assert rows[0]["metrics"]["psnr_gain"] == pytest.approx(0, abs=1e-4)
