@@ -33,6 +33,7 @@ bench:
 	$(BIN)/python benchmarks/video_models.py --out benchmarks/results/video_models.json
 	$(BIN)/python benchmarks/restoration.py --out benchmarks/results/restoration.json
 	$(BIN)/python benchmarks/restoration.py --command --out benchmarks/results/restoration_command.json
+	$(BIN)/python benchmarks/super_resolution.py --out benchmarks/results/super_resolution.json
 	$(BIN)/python benchmarks/classification.py --out benchmarks/results/classification.json
 	$(BIN)/python benchmarks/moving_mnist.py --out benchmarks/results/moving_mnist.json
 	$(BIN)/python benchmarks/media.py --out benchmarks/results/media.json

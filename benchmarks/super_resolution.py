@@ -5,7 +5,7 @@ minima. On one CPU thread the clock is the time that the thread had a processor.
 own grows by while it enlarges the clip once (Linux), or what the GPU's allocator holds at most.
 
 usage: python benchmarks/super_resolution.py [--size 180x320] [--frames 5] [--repeats 3] [--threads 1] [--out FILE]
-       python benchmarks/super_resolution.py --device cuda --half --compile
+       python benchmarks/super_resolution.py --device cuda --half
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from timing import describe_clock, shortest
 from video_models import resident_mb
 
 MODEL = "basicvsr_pp"
+FLOAT, HALF = WAYS[:2]
 SPREAD = 0.02  # of the random weights that are zeros before a training
 COLORS = 3
 COLUMNS = ["network", "numbers", "ms", "frames/s", "times faster", "difference", "peak MB", "of published"]
@@ -99,34 +100,22 @@ def measured_apart(which: str, options: argparse.Namespace) -> float:
     return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
-def ways(options: argparse.Namespace) -> list[str]:
-    """How ours are run, of `WAYS`."""
-    return [
-        way
-        for way in WAYS
-        if (options.half or "bfloat16" not in way) and (options.compile or "compiled" not in way)
-    ]
-
-
 def rows(options: argparse.Namespace) -> Iterator[list[Cell]]:
-    """Rows of the table: the published graph, then ours in all ways that were asked for."""
+    """Rows of the table: the published graph, then ours."""
     clip, device = clip_of(options), options.device
     runs = {"published": enlarging(network("published", device), clip)}
-    for way in ways(options):
-        model = network("ours", device)
-        if "compiled" in way:
-            model.compile()
-        runs[way] = enlarging(model, clip, half="bfloat16" in way)
+    for way in (FLOAT, HALF) if options.half else (FLOAT,):
+        runs[way] = enlarging(network("ours", device), clip, half=way == HALF)
     enlarged: dict[str, Tensor] = {}
     calls = {who: partial(keep, enlarged, who, run) for who, run in runs.items()}
     times = shortest(calls, options.repeats, device, warmups=options.warmups)
     memory = {who: measured_apart(who, options) for who in ("published", "ours")}
     for who, took in times.items():
-        is_first = who == WAYS[0]
+        is_first = who == FLOAT
         held = memory["published"] if who == "published" else memory["ours"] if is_first else None
         yield [
             "published" if who == "published" else MODEL,
-            WAYS[0] if who == "published" else who,
+            FLOAT if who == "published" else who,
             rounded(took, 0),
             rounded(1e3 * options.frames / took, 3),
             rounded(times["published"] / took, 2),
@@ -146,7 +135,6 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--warmups", type=int, default=0, help="runs before the first repeat")
     parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
     parser.add_argument("--half", action="store_true", help="also time ours under bfloat16 autocast")
-    parser.add_argument("--compile", action="store_true", help="also time ours under torch.compile")
     parser.add_argument("--memory-of", choices=["published", "ours"], help=argparse.SUPPRESS)
     add_out_argument(parser)
     return parser.parse_args()

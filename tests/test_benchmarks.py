@@ -170,6 +170,17 @@ def test_the_benchmark_of_restoration_runs(scripts, tmp_path):
 
 
 @pytest.mark.slow
+def test_the_benchmark_of_super_resolution_runs(scripts, tmp_path):
+    from records import read_record
+
+    run_script("super_resolution.py", "--size=12x10", "--frames=2", "--repeats=1", "--out=a.json", folder=tmp_path)
+    published, ours = read_record(tmp_path / "a.json").rows
+    assert [row[0] for row in (published, ours)] == ["published", "basicvsr_pp"]
+    assert float(ours[5]) <= 1e-4
+    assert float(ours[4]) == pytest.approx(float(published[2]) / float(ours[2]), abs=0.1)
+
+
+@pytest.mark.slow
 def test_the_benchmark_of_integers_runs(tmp_path):
     bundled = BUNDLED_FOLDER / "gfnet_digits"
     shutil.copytree(bundled, tmp_path / "run" / "model")

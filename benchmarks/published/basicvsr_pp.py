@@ -8,6 +8,8 @@ found at once, and the deformable convolution gathers all taps before one produc
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -46,8 +48,7 @@ class SPyNetBasicModule(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         widths = (8, 32, 64, 32, 16, 2)
-        pairs = zip(widths[:-1], widths[1:], strict=True)
-        self.basic_module = nn.Sequential(*(ConvModule(w, v, v != 2) for w, v in pairs))
+        self.basic_module = nn.Sequential(*(ConvModule(w, v, v != 2) for w, v in itertools.pairwise(widths)))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.basic_module(x)

@@ -9,13 +9,18 @@ from fill import make_input, state_dict_from_manifest
 from torch.nn import functional as F
 
 import subband
+from published.basicvsr_pp import BasicVSRPlusPlusNet as PublishedNet
 from subband.convert.published import export_published, load_published
+from subband.data.restoration.pairs import PairSpec
 from subband.layers.global_filter import GlobalFilter2d
 from subband.models.registry import create_model
+from subband.models.super_resolution import upsampling
 from subband.models.super_resolution.alignment import StateAlignment
 from subband.models.super_resolution.basicvsr_pp import BasicVSRPP
 from subband.models.super_resolution.mfpi import MFPI
 from subband.models.super_resolution.spynet import SPyNet
+from subband.models.super_resolution.upsampling import Upsampler
+from subband.tasks.restoration.networks import restored
 
 SMALL = {"channels": 8, "blocks": 1, "groups": 2}
 SMALL_MFPI = {**SMALL, "head_blocks": 1, "rec_blocks": 1}
@@ -75,6 +80,48 @@ def test_the_published_network(golden):
     near(model(clip)[..., ::3, ::3], wanted["output_s3"])
 
 
+@torch.no_grad()
+def test_a_mirrored_clip_and_its_middle(golden):
+    """The rule of Vimeo-90K: the clip there and back, both visits of the middle frame averaged."""
+    folder = golden / "video_super_resolution"
+    model = load_published("basicvsr_pp", state_dict_from_manifest(folder / "basicvsrpp_x4_t5_64.json"))
+    clip = make_input("basicvsrpp_mirror_t3_64", [1, 3, 3, 64, 64], 0, "unit")
+    spec = PairSpec(frames=3, height=64, width=64, scale=4, past_frames=1, future_frames=1, mirrored=True)
+    with np.load(folder / "basicvsrpp_mirror_t6_64.npz") as arrays:
+        near(restored(model, clip, clip, spec)[0, :, :, ::3, ::3], torch.from_numpy(arrays["center_s3"]))
+
+
+@pytest.mark.parametrize("shape", [(1, 7, 9), (2, 20, 33), (4, 6, 5)])
+@torch.no_grad()
+def test_the_plain_translation_gives_the_same(shape, rng):
+    frames, height, width = shape
+    for is_small in (True, False):
+        torch.manual_seed(0)
+        plain = PublishedNet(mid_channels=8, num_blocks=1, is_low_res_input=is_small, deform_groups=4).eval()
+        for part in plain.deform_align.values():
+            torch.nn.init.normal_(part.conv_offset[-1].weight, std=0.1, generator=rng)
+        name, side = ("basicvsr_pp", 1) if is_small else ("basicvsr_pp_deblur", 4)
+        ours = load_published(name, plain.state_dict(), **SMALL).eval()
+        clip = torch.rand(2, frames, 3, side * height, side * width, generator=rng)
+        near(ours(clip), plain(clip))
+
+
+@pytest.mark.parametrize("factor", [2, 4])
+def test_bands_of_rows_are_those_of_the_whole_image(factor, rng, monkeypatch):
+    part = Upsampler(4, factor, 5)
+    torch.nn.init.normal_(part.last.weight, generator=rng)
+    x = torch.randn(1, 4, 37, 5, generator=rng)
+    whole = part(x)  # with gradients, so at once
+    monkeypatch.setattr(upsampling, "BAND_PIXELS", 60)
+    with torch.no_grad():
+        assert (part(x) - whole).abs().max() < 1e-5 * whole.abs().max()
+    calls = []
+    monkeypatch.setattr(part, "_whole", lambda band: calls.append(band.shape[2]) or torch.zeros(1, 3, factor * 16, 1))
+    with torch.no_grad():
+        part(x)
+    assert calls == [14, 16, 15, 3]
+
+
 @pytest.mark.parametrize(
     ("name", "num_keys"),
     [
@@ -105,6 +152,29 @@ def test_files_of_other_code_bases_load():
     for file in ({"params": basicsr}, mmagic, {**published, "step_counter": torch.zeros(1)}):
         loaded = load_published("basicvsr_pp", file, channels=8, blocks=1, groups=2)
         assert all(torch.equal(value, loaded.state_dict()[key]) for key, value in model.state_dict().items())
+
+
+def test_there_is_no_published_file_of_scale_two():
+    with torch.device("meta"):
+        state = export_published(create_model("basicvsr_pp"))
+        own = create_model("basicvsr_pp", scale=2)
+    words = "with scale=2 a network has no published file and must be trained"
+    with pytest.raises(ValueError, match=words):
+        load_published("basicvsr_pp", {key: torch.zeros(value.shape) for key, value in state.items()}, scale=2)
+    with pytest.raises(ValueError, match=words):
+        export_published(own)
+
+
+@pytest.mark.parametrize("name", ["basicvsr_pp_s", "mfpi_s"])
+def test_small_networks_of_scale_two(name, rng):
+    """They enlarge bicubically before they are trained."""
+    model = create_model(name, scale=2).eval()
+    clip = torch.rand(1, 2, 3, 9, 7, generator=rng)
+    with torch.no_grad():
+        assert (model(clip) - create_model("bicubic", scale=2)(clip)).abs().max() < 1e-6
+        assert model(model.example_input()).shape == (1, 3, 3, 64, 64)
+    params = [sum(part.numel() for part in create_model(name, scale=scale).parameters()) for scale in (2, 4)]
+    assert params[0] < params[1]
 
 
 def test_a_file_for_deblurring_is_named():

@@ -11,9 +11,11 @@ from subband.tasks import task_class
 if TYPE_CHECKING:
     from subband.metrics.descriptors import MetricInfo
 
+MOST_CLIPS = 30  # that are printed one by one
+
 
 def show_scores(scores: dict[str, Any]) -> None:
-    """Print the main metrics of `scores.json` as a table, and those of published protocols as another one.
+    """Print the main metrics of `scores.json` as a table, those of published protocols and of single clips as others.
 
     What was not computed of one network shows as a dash; what was computed of none is named below the tables.
     """
@@ -29,9 +31,34 @@ def show_scores(scores: dict[str, Any]) -> None:
         names = " and ".join(dict.fromkeys(metric.protocol for metric in published))
         _show_rows(rows, published, f"by the published code of {names}", with_cost=False)
     present = describe_metrics(task.metrics, [key for row in rows for key in row["metrics"]])
+    _show_clips(rows, task.metrics)
     missing = [metric for metric in present if metric not in described and (metric.is_main or metric.protocol)]
     if missing:
         print(f"not computed: {', '.join(_named(metric) for metric in missing)}")
+
+
+def _show_clips(rows: Sequence[Mapping[str, Any]], metrics: Sequence[MetricInfo]) -> None:
+    """Tables of single clips, of the usual scores and of those of a published protocol, where clips have names."""
+    from subband.metrics.descriptors import describe_metrics
+
+    by_clip: dict[str, list[dict[str, float]]] = {}
+    for row in rows:
+        for clip, values in row.get("per_clip", {}).items():
+            by_clip.setdefault(clip, []).append(values)
+    if len(by_clip) < 2:
+        return
+    if len(by_clip) > MOST_CLIPS:
+        print(f"scores of each of the {len(by_clip)} clips stand in scores.json and in the report")
+        return
+    present = describe_metrics(metrics, [key for values in by_clip.values() for row in values for key in row])
+    for protocol in dict.fromkeys(metric.protocol for metric in present):
+        shown = [metric for metric in present if metric.protocol == protocol]
+        headings = [f"{row['name']}, {metric.label}" for row in rows for metric in shown]
+        title = f"by clip, {protocol}" if protocol else "by clip"
+        table = open_table(["clip", *headings], title=title, right=headings)
+        for clip, values in by_clip.items():
+            table.add_row(clip, *(metric.text(row.get(metric.key)) for row in values for metric in shown))
+        show_table(table)
 
 
 def _named(metric: MetricInfo) -> str:

@@ -10,6 +10,7 @@ __all__ = ["BASICVSR_PP", "BASICVSR_PP_SAME_SIZE"]
 PASS_NAMES = ("backward_1", "forward_1", "backward_2", "forward_2")
 FLOW_LAYERS = 5
 OFFSET_LAYERS = 4
+OWN_SCALE = 2  # of networks of this package alone
 
 RULES = (
     ("spynet.basic_module.{i}.basic_module.{j}.conv", "flow.levels.{i}.{j}"),
@@ -33,7 +34,16 @@ RULES = (
 
 
 def _normalization(model: nn.Module) -> dict[str, Tensor]:
-    """Mean and spread of the colors, which published files keep as if they were weights."""
+    """Mean and spread of the colors, which published files keep as if they were weights.
+
+    Raises:
+        ValueError: If no published file belongs to such a network.
+    """
+    if model.scale == OWN_SCALE:
+        raise ValueError(
+            f"published BasicVSR++ enlarges four times or keeps the size; with scale={OWN_SCALE} a network has no "
+            "published file and must be trained."
+        )
     like = next(model.parameters())
     values = {"mean": IMAGENET_MEAN, "std": IMAGENET_STD}
     return {f"spynet.{name}": like.new_tensor(value).view(1, 3, 1, 1) for name, value in values.items()}

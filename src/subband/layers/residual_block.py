@@ -24,4 +24,4 @@ class SpatialResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """One block on `(B, C, H, W)`."""
-        return x + self.conv2(torch.relu(self.conv1(x)))
+        return x + self.conv2(torch.relu_(self.conv1(x)))

@@ -43,6 +43,7 @@ _FRAME_SCORES: dict[str, tuple[FrameScore, int]] = {
 }
 _CLIP_MEANS = ("psnr_vddiff", "ssim_vddiff")  # averaged over the frames of a clip, then over clips
 _CURVES = ("psnr", "ssim")
+_BY_CLIP = ("psnr", "ssim", "psnr_y", "ssim_y")
 _HIGH_BANDS = ("lh", "hl", "hh")
 _LPIPS_SIDE = 32  # of the smallest frame that AlexNet has features of
 _ALL = (*_FRAME_SCORES, "tof", "lpips")
@@ -105,28 +106,32 @@ class RestorationMetrics(Metric):
         # Of the restored and of the degraded frames, in the four bands.
         self.add_state("wrong_energy", torch.zeros(2, len(BANDS)), dist_reduce_fx="sum")
         self._curves: dict[str, list[list[float]]] = {}
+        self._clips: dict[str, dict[str, list[float]]] = {}
 
     @torch.no_grad()
-    def update(self, restored: Tensor, target: Tensor, degraded: Tensor) -> None:
+    def update(self, restored: Tensor, target: Tensor, degraded: Tensor, clips: Sequence[str] | None = None) -> None:
         """Add clips.
 
         Args:
             restored: `(B, T, 3, H, W)`.
             target: Sharp clips of the same shape.
             degraded: What they were restored from, of the same shape.
+            clips: Their names, for `per_clip`; parts of one clip have the same name.
 
         Raises:
-            ValueError: If the shapes differ.
+            ValueError: If the shapes differ, or the names are not as many as the clips.
         """
         if not restored.shape == target.shape == degraded.shape or restored.ndim != 5:
             raise ValueError(
                 "restored, target and degraded must be (B, T, C, H, W) alike, "
                 f"got {tuple(restored.shape)}, {tuple(target.shape)}, {tuple(degraded.shape)}"
             )
+        if clips is not None and len(clips) != len(restored):
+            raise ValueError(f"clips must be {len(restored)} names, got {len(clips)}.")
         restored, target, degraded = (clip.float().clamp(0, 1) for clip in (restored, target, degraded))
         for name in self.names:
             if name in _FRAME_SCORES and min(target.shape[-2:]) >= _FRAME_SCORES[name][1]:
-                self._add_frames(name, _by_frame(_FRAME_SCORES[name][0], restored, target))
+                self._add_frames(name, _by_frame(_FRAME_SCORES[name][0], restored, target), clips or ())
         if "psnr" in self.names:
             self._add(len(_ALL), _by_frame(psnr, degraded, target))
         if "tof" in self.names and target.shape[1] > 1:
@@ -165,13 +170,23 @@ class RestorationMetrics(Metric):
             means[name] = [sum(column) / len(column) for column in columns]
         return means
 
+    def per_clip(self) -> dict[str, dict[str, float]]:
+        """`psnr`, `ssim`, `psnr_y` and `ssim_y` of every clip of this process by its name, averaged over its frames."""
+        return {
+            clip: {name: sum(values) / len(values) for name, values in scores.items()}
+            for clip, scores in self._clips.items()
+        }
+
     def reset(self) -> None:
         """Forget all clips."""
         super().reset()
-        self._curves = {}
+        self._curves, self._clips = {}, {}
 
-    def _add_frames(self, name: str, values: Tensor) -> None:
+    def _add_frames(self, name: str, values: Tensor, clips: Sequence[str]) -> None:
         """Add a score of every frame `(B, T)`."""
+        if name in _BY_CLIP:
+            for clip, scores in zip(clips, values.tolist(), strict=False):  # without names, none
+                self._clips.setdefault(clip, {}).setdefault(name, []).extend(scores)
         if name in _CURVES:
             self._curves.setdefault(name, []).extend(values.tolist())
         self._add(_ALL.index(name), values.mean(1) if name in _CLIP_MEANS else values)

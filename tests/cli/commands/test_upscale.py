@@ -1,5 +1,9 @@
 """`subband upscale`: clips and photographs of every size and length, beside bicubic ones; what is refused."""
 
+import errno
+import os
+import signal
+
 import av
 import numpy as np
 import pytest
@@ -7,8 +11,9 @@ import torch
 
 from subband import create_model, save_model
 from subband.cli.main import main
-from subband.media import probe, read_clip, write_clip, write_image
+from subband.media import VideoWriter, probe, read_clip, write_clip, write_image
 from subband.media.images import read_image
+from subband.models.bicubic import Bicubic
 from subband.predictors.restoration import VideoRestorer
 
 TINY = {"channels": 4, "blocks": 1, "groups": 2, "flow": "classical", "full_channels": 4}
@@ -116,6 +121,59 @@ def test_interlaced_and_transparent_clips_are_named(tmp_path, capsys):
         write_image(tmp_path / "layers" / f"{number}.png", torch.rand(3, 4, 4), alpha=torch.rand(1, 4, 4))
     assert call(tmp_path / "layers", tmp_path / "large", *BICUBIC) == 0
     assert "is transparent in places" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("plain_signals")
+@pytest.mark.parametrize(("kind", "target"), [(signal.SIGTERM, "large"), (signal.SIGINT, "large.mkv")])
+def test_a_stopped_command_goes_on(tmp_path, monkeypatch, capsys, kind, target):
+    write_clip(tmp_path / "small", torch.rand(12, 3, 5, 6))
+    words = (tmp_path / "small", tmp_path / target, *BICUBIC, "--window", 2, "--scene-cuts", "off")
+    original, calls = Bicubic.forward_clip, []
+
+    def enlarge(self, frames):
+        calls.append(len(calls))
+        if len(calls) == 4:
+            os.kill(os.getpid(), kind)
+        return original(self, frames)
+
+    monkeypatch.setattr(Bicubic, "forward_clip", enlarge)
+    assert call(*words) == 128 + kind
+    assert "large.parts" in capsys.readouterr().err or (tmp_path / f"{target}.parts").is_dir()
+    assert not (tmp_path / target).exists()
+    monkeypatch.setattr(Bicubic, "forward_clip", original)
+    assert call(*words) == 0
+    assert call(words[0], tmp_path / f"whole_{target}", *words[2:]) == 0
+    assert not (tmp_path / f"{target}.parts").exists()
+    found, whole = read_clip(tmp_path / target), read_clip(tmp_path / f"whole_{target}")
+    # A video with loss is not the same in the segment of the stop.
+    assert torch.equal(found, whole) if target == "large" else (found - whole).abs().mean() < 0.02
+
+
+def test_a_full_disk_is_one_sentence(tmp_path, monkeypatch, capsys):
+    write_clip(tmp_path / "small", torch.rand(3, 3, 5, 6))
+
+    def full(*args, **options):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path / "large.mkv"))
+
+    monkeypatch.setattr(VideoWriter, "write", full)
+    assert call(tmp_path / "small", tmp_path / "large.mkv", *BICUBIC) == 2
+    error = capsys.readouterr().err
+    assert "large.mkv: No space left on device" in error
+    assert len(error.splitlines()) == 1, error
+    assert not (tmp_path / "large.mkv").exists()
+
+
+def test_ten_bits_become_eight(tmp_path, own, capsys):
+    with av.open(str(tmp_path / "deep.mkv"), "w") as container:
+        stream = container.add_stream("ffv1", rate=10)
+        stream.height, stream.width, stream.pix_fmt = 6, 10, "yuv420p10le"
+        frame = av.VideoFrame.from_ndarray(np.full((6, 10, 3), 90, np.uint8), format="rgb24")
+        container.mux([*stream.encode(frame.reformat(format="yuv420p10le")), *stream.encode()])
+    assert call(tmp_path / "deep.mkv", tmp_path / "large.mkv", *BICUBIC) == 0
+    assert "deep.mkv has 10 bits per value" in capsys.readouterr().err
+    found = read_clip(tmp_path / "large.mkv")
+    assert found.shape == (1, 3, 24, 40)
+    assert (found - 90 / 255).abs().max() < 4 / 255
 
 
 def test_mistakes_are_one_sentence(tmp_path, own, capsys):

@@ -6,10 +6,12 @@ from torch.nn import functional as F
 
 from subband.cli.main import main
 from subband.data import build_data
+from subband.data.restoration import downscaling
 from subband.data.restoration.downscaling import Downscaling, gaussian_blur
 from subband.data.restoration.draws import Draws
 from subband.imaging import imresize
 from subband.media import write_clip
+from subband.media.recompression import h264
 
 OPTIONS = {"frames": 3, "img_size": 8, "num_train": 4, "num_val": 2, "num_test": 2}
 
@@ -59,18 +61,45 @@ def test_the_published_gaussian(rng):
     kernel = (taps[:, None] * taps / taps.sum() ** 2).expand(3, 1, 13, 13)
     padded = F.pad(frame[None], (6, 6, 6, 6), mode="reflect")
     assert torch.allclose(gaussian_blur(frame, 1.6), F.conv2d(padded, kernel, groups=3)[0], atol=1e-12)
-    small = Downscaling("gaussian", 4, Draws(0, 0))(frame.float(), 0)
+    small = Downscaling("gaussian", 4, Draws(0, 0))(frame.float()[None])[0]
     wanted = F.conv2d(padded, kernel, groups=3)[0, :, ::4, ::4]
     assert (small - wanted).abs().max() < 0.6 / 255
 
 
 def test_a_camera_differs_from_clip_to_clip_and_not_from_run_to_run(videos, rng):
     frame = torch.rand(3, 64, 64, generator=rng)
-    found = [Downscaling("camera", 4, Draws(0, key))(frame, 0) for key in (0, 1, 0)]
+    found = [Downscaling("camera", 4, Draws(0, key))(frame[None]) for key in (0, 1, 0)]
     assert torch.equal(found[0], found[2])
     assert not torch.equal(found[0], found[1])
-    assert found[0].shape == (3, 16, 16)
-    assert torch.equal(data_of(videos, degradation="camera").val[0][0], data_of(videos, degradation="camera").val[0][0])
+    assert found[0].shape == (1, 3, 16, 16)
+    first, second = ([data_of(videos, degradation="camera").val[key][0] for key in (0, 1)] for _ in range(2))
+    assert all(map(torch.equal, first, second))
+
+
+def test_a_camera_stores_clips_as_pictures_or_as_video(rng, monkeypatch):
+    """About one half each; JPEG treats equal frames alike, H.264 looks at the frames before."""
+    gray = torch.rand(1, 1, 8, 8, generator=rng).repeat_interleave(4, -1).repeat_interleave(4, -2)
+    frames = gray.expand(3, 3, -1, -1)
+    monkeypatch.setattr(downscaling, "NOISES", (1e-9, 1e-8))
+    clips = [Downscaling("camera", 2, Draws(0, key))(frames) for key in range(20)]
+    plain = [gaussian_blur(frames[0], 0.2 + 0.6 * Draws(0, key).number()) for key in range(20)]
+    errors = [(clip[0] - imresize(frame, scale=0.5)).abs().mean() for clip, frame in zip(clips, plain, strict=True)]
+    assert all(1e-3 < error < 0.1 for error in errors)
+    moves = [not torch.equal(clip[0], clip[1]) for clip in clips]
+    assert 4 <= sum(moves) <= 16
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 2), (9, 16)])
+def test_frames_of_every_size_go_through_h264(size, rng):
+    frames = (torch.rand(3, *size, 1, generator=rng) * 200).byte().expand(-1, -1, -1, 3).numpy()
+    found = h264(frames, 18)
+    assert found.shape == frames.shape
+    assert found.dtype == frames.dtype
+    assert abs(found.astype(int) - frames).mean() < 4
+    assert (h264(frames, 18) == found).all()
+    assert abs(h264(frames, 45).astype(int) - frames).mean() > abs(found.astype(int) - frames).mean() or size == (1, 1)
+    with pytest.raises(ValueError, match=r"crf must lie in 0..51, got 52"):
+        h264(frames, 52)
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,10 @@ def test_reds_is_split_as_published(reds):
 
 
 def test_of_a_septuplet_the_middle_is_scored(vimeo):
+    assert not build_data("vimeo90k", {"root": str(vimeo), "crop": 8, "mirrored": False}, 0).test.spec.mirrored
     data = build_data("vimeo90k", {"root": str(vimeo), "crop": 8}, 0)
+    assert data.spec.mirrored
+    assert data.test.spec.mirrored
     assert [len(split.pairs) for split in (data.train, data.val, data.test)] == [1, 1, 1]
     assert data.train[0][1].shape == (7, 3, 32, 32)
     assert data.val[0][1].shape == (7, 3, 256, 448)

@@ -248,7 +248,14 @@ def test_evaluate_report_info_and_export(tiny_pairs, tmp_path, capsys):
     assert shown.splitlines()[-2:] == [f"not computed: {missing}", f"scores: {run / 'scores.json'}"]
     assert main(["report", str(run), "--out", str(tmp_path / "page.html")]) == 0
     page = (tmp_path / "page.html").read_text()
-    for words in ("Signal to noise against the degraded frames", "Restored clips", "Frame by frame", "Back in hh"):
+    for words in (
+        "Signal to noise against",
+        "Clip by clip",
+        "bars 3",
+        "Restored clips",
+        "Frame by frame",
+        "Back in hh",
+    ):
         assert words in page
     assert main(["info", str(run), "--device", "cpu", "--repeats", "1"]) == 0
     assert "(B T C H W)" in capsys.readouterr().out
@@ -356,13 +363,26 @@ def test_scores_on_a_folder_of_pairs_without_a_recipe(tmp_path, capsys):
         folder = tmp_path / "pairs" / "test" / name / clip
         folder.mkdir(parents=True)
         for number in range(3):
-            write_image(folder / f"{number:03d}.png", 0.8 * torch.rand(3, 20, 24) + shift)
+            frame = torch.rand(3, 20, 24, generator=torch.Generator().manual_seed(number))
+            write_image(folder / f"{number:03d}.png", 0.8 * frame + (shift if clip == "a" else shift / 10))
     subband.save_model(subband.create_model("residual_unet", dims=(4, 8), depth=1, frames=3), tmp_path / "weights")
     command = ["evaluate", str(tmp_path / "weights"), "--data.args.path", str(tmp_path / "pairs"), "--device", "cpu"]
     assert main([*command, "--out", str(tmp_path / "scores"), "--evaluation.lpips_weights", "nowhere.pth"]) == 2
     assert capsys.readouterr().err == "subband: error: evaluation.lpips_weights: no file nowhere.pth.\n"
     assert main([*command, "--out", str(tmp_path / "scores")]) == 0
-    assert "2 clips, 3 frames, 24 x 20 pixels" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "2 clips, 3 frames, 24 x 20 pixels" in shown
+    table = [line.split() for line in shown.partition("by clip")[2].splitlines()]
+    printed = {line[0]: float(line[1]) for line in table if line[:1] in (["a"], ["b"])}
+    assert printed["a"] == pytest.approx(20, abs=0.1)
+    assert printed["b"] > printed["a"] + 15
     rows = json.loads((tmp_path / "scores" / "scores.json").read_text())["rows"]
     # A fresh network of this kind changes nothing.
     assert rows[0]["metrics"]["psnr_gain"] == pytest.approx(0, abs=1e-4)
+    for row in rows:  # the degraded frames themselves, too
+        scores = row["per_clip"]
+        assert scores["a"]["psnr"] == pytest.approx(20, abs=0.1)
+        assert scores["b"]["psnr"] > scores["a"]["psnr"] + 15
+        assert scores["b"]["ssim"] > scores["a"]["ssim"]
+        mean = (scores["a"]["psnr"] + scores["b"]["psnr"]) / 2
+        assert row["metrics"]["psnr"] == pytest.approx(mean)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from subband.data.dataset_files import existing
@@ -84,8 +83,7 @@ class DownscaledVideos(ClipPairs):
         flipped = [axis for axis, is_mirrored in zip((-1, -2), axes, strict=True) if is_mirrored]
         with reading_files():
             frames = self._parts.read(index, first, outer).float() / 255
-        small = torch.stack([downscaling(frame, number) for number, frame in enumerate(frames)])
-        pair = (inner.shrunk(scale).of(small), self.spec.with_targets(inner.of(frames)))
+        pair = (inner.shrunk(scale).of(downscaling(frames)), self.spec.with_targets(inner.of(frames)))
         degraded, sharp = (
             (clip.mT if is_transposed and is_square else clip).flip(flipped).contiguous() for clip in pair
         )

@@ -128,6 +128,7 @@ class EvaluationPairs(ClipPairs):
             scale=spec.scale,
             past_frames=spec.past_frames,
             future_frames=spec.future_frames,
+            mirrored=spec.mirrored,
         )
 
     def __len__(self) -> int:

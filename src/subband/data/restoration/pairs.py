@@ -27,6 +27,8 @@ class PairSpec:
         past_frames: Degraded frames at the beginning of a clip that have no sharp one: context only.
         future_frames: The same at its end. The sharp frame of number `i` belongs to the degraded one of number
             `past_frames + i`.
+        mirrored: Networks see every clip there and back, as twice as many frames, in training and in tests; in tests
+            both visits of a frame are averaged.
 
     Raises:
         ValueError: If a number is out of range, or no frame would have a sharp one.
@@ -43,6 +45,7 @@ class PairSpec:
     scale: int = 1
     past_frames: int = 0
     future_frames: int = 0
+    mirrored: bool = False
 
     def __post_init__(self) -> None:
         for name in ("frames", "height", "width", "scale"):

@@ -11,6 +11,7 @@ All enlarge four times. None of the sets is downloaded.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -90,11 +91,12 @@ def vimeo90k(
     flip: bool = True,
     transpose: bool = True,
     reverse: bool = True,
+    mirrored: bool = True,
     seed: int = 0,
 ) -> PairData:
     """Vimeo-90K: 64,612 training and 7,824 test clips of 7 frames, from 112 x 64 to 448 x 256 pixels.
 
-    In the test the middle frame counts, of which networks see all seven.
+    In the test the middle frame counts, of which networks see all seven, there and back.
 
     Args:
         root: Folder with `sep_trainlist.txt`, `sep_testlist.txt`, `GT/00001/0001/im1.png` and `BIx4/` or `BDx4/` alike.
@@ -103,6 +105,8 @@ def vimeo90k(
         flip: Mirror training clips at random, left and right and upside down.
         transpose: Exchange rows and columns of training clips at random.
         reverse: Play training clips backwards at random.
+        mirrored: Networks see the seven frames there and back, as fourteen, in training and tests, as those of the
+            BasicVSR family are trained and compared.
         seed: Chooses the training samples.
 
     Raises:
@@ -115,9 +119,9 @@ def vimeo90k(
     train, test = (_septuplets(folder, name, f"sep_{split}list.txt") for split in ("train", "test"))
     kept, held_out = hold_out_last(len(train), max(_VAL_SHARE, 1 / len(train)))
     height, width = image_size(crop, "crop")
-    spec = PairSpec(frames=SEPTUPLET, height=height, width=width, scale=SCALE)
+    spec = PairSpec(frames=SEPTUPLET, height=height, width=width, scale=SCALE, mirrored=mirrored)
     reach = SEPTUPLET // 2
-    middle = PairSpec(frames=SEPTUPLET, height=None, width=None, scale=SCALE, past_frames=reach, future_frames=reach)
+    middle = replace(spec, height=None, width=None, past_frames=reach, future_frames=reach)
     if max((height, width) if not transpose else (max(height, width),) * 2) > SMALL_SIZE[0]:
         raise ValueError(f"crop must be at most {SMALL_SIZE[0]} pixels, the height of small frames, got {crop}.")
     augmentation = PairAugmentation(flip=flip, transpose=transpose, reverse=reverse)

@@ -22,7 +22,7 @@ from subband.layers.residual_block import SpatialResidualBlock
 from subband.models.fresh_weights import he_weights
 from subband.models.protocols.restoration import RestorationModel
 from subband.models.super_resolution.alignment import SLOPE, StateAlignment
-from subband.models.super_resolution.recurrence import PASSES, Direction, FrameFlows, pass_states, run_pass
+from subband.models.super_resolution.recurrence import PASSES, Direction, FrameFlows, run_pass
 from subband.models.super_resolution.spynet import SPyNet
 from subband.models.super_resolution.upsampling import (
     COLORS,
@@ -127,14 +127,15 @@ class BasicVSRPP(RestorationModel):
         ]
         for settings in passes[:-1]:
             bank.append(run_pass(bank, *settings))
-        restored = list(frames.unbind(1))
         nothing = frames.new_empty(0)
-        for place, state in pass_states(bank, *passes[-1]):
+
+        def finish(place: int, state: Tensor) -> Tensor:
             features = torch.cat([*(branch[place] for branch in bank), state], 1)
             for branch in bank:
                 branch[place] = nothing  # what is done with can be freed
-            restored[place] = self._reconstructed(features, restored[place])
-        return torch.stack(restored, 1)
+            return self._reconstructed(features, frames[:, place])
+
+        return torch.stack(run_pass(bank, *passes[-1], finish), 1)
 
     def flows(self, frames: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Optical flows between neighboring frames, in pixels of the features.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias
 
 import torch
@@ -12,7 +12,7 @@ from subband.layers.memory_format import channels_last_on_cpu
 from subband.models.super_resolution.alignment import StateAlignment
 from subband.transforms.optical_flow import move
 
-__all__ = ["PASSES", "Direction", "FrameFlows", "pass_states", "run_pass"]
+__all__ = ["PASSES", "Direction", "FrameFlows", "run_pass"]
 
 Direction: TypeAlias = Literal["backward", "forward"]
 PASSES: tuple[Direction, ...] = ("backward", "forward", "backward", "forward")  # of BasicVSR++
@@ -26,41 +26,27 @@ def run_pass(
     align: StateAlignment,
     body: Callable[[Tensor], Tensor],
     flow_of: FrameFlows | None = None,
+    finish: Callable[[int, Tensor], Tensor] | None = None,
 ) -> list[Tensor]:
-    """One pass over a clip, see `pass_states`.
-
-    Returns:
-        The states in the order of the frames.
-    """
-    states = dict(pass_states(bank, direction, align, body, flow_of))
-    return [states[frame] for frame in range(len(states))]
-
-
-def pass_states(
-    bank: Sequence[Sequence[Tensor]],
-    direction: Direction,
-    align: StateAlignment,
-    body: Callable[[Tensor], Tensor],
-    flow_of: FrameFlows | None = None,
-) -> Iterator[tuple[int, Tensor]]:
     """One pass over a clip: `state = aligned + body(cat(features, aligned))`, from frame to frame.
-
-    Of the bank, only what belongs to a frame is read for it, so its entries may be given up once the frame is there.
 
     Source: Chan et al., BasicVSR++, CVPR 2022: propagation of second order, along a grid of passes.
 
     Args:
-        bank: Features of all frames, then those of earlier passes, `(B, C, H, W)` each.
+        bank: Features of all frames, then those of earlier passes, `(B, C, H, W)` each. Only those of a frame are read
+            for it.
         direction: `backward` begins with the last frame.
         align: Aligns the two states before a frame with its features.
         body: From the features of a frame, of all passes and aligned, to what is added.
         flow_of: The flow from a frame to the one that was visited before it; None for alignment without flow.
+        finish: What is kept of a frame, given its number and state; by default the state. May empty the bank of it.
 
-    Yields:
-        Number and state of every frame, in the order of the pass.
+    Returns:
+        The states, or what is kept, in the order of the frames.
     """
     num_frames = len(bank[0])
     order = range(num_frames - 1, -1, -1) if direction == "backward" else range(num_frames)
+    kept: dict[int, Tensor] = {}
     states: list[Tensor] = []  # the last two
     visited: list[int] = []
     for frame in order:
@@ -72,9 +58,11 @@ def pass_states(
             second = states[-2] if len(states) > 1 else torch.zeros_like(before)
             flows = None if flow_of is None else _flows(flow_of, frame, visited)
             aligned = channels_last_on_cpu(align(own, (before, second), flows))
-        states = [*states[-1:], aligned + body(torch.cat([*(branch[frame] for branch in bank), aligned], 1))]
-        yield frame, states[-1]
+        inputs = torch.cat([*(branch[frame] for branch in bank), aligned], 1)
+        states = [*states[-1:], aligned + body(inputs)]
+        kept[frame] = states[-1] if finish is None else finish(frame, states[-1])
         visited.append(frame)
+    return [kept[frame] for frame in range(num_frames)]
 
 
 def _flows(flow_of: FrameFlows, frame: int, visited: Sequence[int]) -> tuple[Tensor, Tensor]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from subband.config import RecipeConfig
-from subband.data.restoration.pairs import PairData
+from subband.data.loader import SampleLoader
+from subband.data.restoration.pairs import ClipPairs, PairData
 from subband.tasks.restoration.networks import check_scale, restored, sees_the_target, without_network
 from subband.training.evaluation import Evaluation, KeptSamples, evaluation_loader
 
@@ -46,7 +48,7 @@ def in_parts(degraded: Clips, sharp: Clips) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 def evaluate(recipe: RecipeConfig, models: dict[str, Any], data: PairData, device: torch.device) -> Evaluation:
-    """Scores, per-frame curves, sub-band energies and restored samples of networks on the test set.
+    """Scores, those of every frame and clip, sub-band energies and restored samples of networks on the test set.
 
     Raises:
         ValueError: If sharp frames are not as large as what a network makes.
@@ -63,12 +65,14 @@ def evaluate(recipe: RecipeConfig, models: dict[str, Any], data: PairData, devic
     scores = _SAME_SIZE if spec.scale == 1 else _ENLARGED
     rows = {name: _Row(scores, config.lpips_weights, device) for name in models}
     samples = KeptSamples(config.num_samples)
+    names = _clip_names(data.test, loader)
     for batch in loader:
         for degraded, sharp in in_parts(*batch):
+            clips = list(islice(names, len(degraded)))
             seen = without_network(degraded, spec)
             frames = {name: restored(model, degraded, sharp, spec).float() for name, model in models.items()}
             for name, clip in frames.items():
-                rows[name].add(clip, sharp, seen)
+                rows[name].add(clip, sharp, seen, clips)
             samples.add(_middle(seen), _middle(sharp), {name: _middle(clip) for name, clip in frames.items()})
     facts = {
         "name": recipe.data.name,
@@ -79,8 +83,14 @@ def evaluate(recipe: RecipeConfig, models: dict[str, Any], data: PairData, devic
         "width": spec.width,
         "past_frames": spec.past_frames,
         "future_frames": spec.future_frames,
+        "mirrored": spec.mirrored,
     }
     return Evaluation(facts, {name: row.compute() for name, row in rows.items()}, samples.arrays())
+
+
+def _clip_names(pairs: ClipPairs, loader: SampleLoader) -> Iterator[str]:
+    """Names of the clips as their samples come; to be asked for batch by batch, when it is known what is left out."""
+    return (pairs.source(key).clip for key in range(len(pairs)) if key not in loader.left_out)
 
 
 class _Row:
@@ -99,9 +109,9 @@ class _Row:
         self.metrics = RestorationMetrics(names, lpips_weights).to(device)
         self.energies: SubbandEnergy | None = SubbandEnergy().to(device)
 
-    def add(self, frames: Tensor, sharp: Tensor, degraded: Tensor) -> None:
-        """Add clips `(B, T, 3, H, W)`."""
-        self.metrics.update(frames, sharp, degraded)
+    def add(self, frames: Tensor, sharp: Tensor, degraded: Tensor, clips: Sequence[str]) -> None:
+        """Add clips `(B, T, 3, H, W)` and their names."""
+        self.metrics.update(frames, sharp, degraded, clips)
         if self.energies is not None and self.energies.size not in (None, tuple(sharp.shape[-2:])):
             self.energies = None  # spectra of frames of several sizes have no mean
         if self.energies is not None:
@@ -112,7 +122,8 @@ class _Row:
         energies = {} if self.energies is None else self.energies.compute()
         left_out = {*_SAME_SIZE, *_ENLARGED} - {*self.metrics.names}
         scores = {name: value for name, value in self.metrics.compute().items() if name not in left_out}
-        return {"metrics": scores, "per_frame": self.metrics.per_frame(), **energies}
+        curves, clips = self.metrics.per_frame(), self.metrics.per_clip()
+        return {"metrics": scores, "per_frame": curves, "per_clip": clips, **energies}
 
 
 def _middle(clips: Tensor) -> Tensor:

@@ -23,6 +23,7 @@ __all__ = [
     "frames_that_count",
     "restored",
     "sees_the_target",
+    "there_and_back",
     "training_pass",
     "without_network",
 ]
@@ -104,6 +105,11 @@ def frames_that_count(clips: Tensor, spec: PairSpec) -> Tensor:
     return clips[:, spec.past_frames : clips.shape[1] - spec.future_frames]
 
 
+def there_and_back(clips: Tensor) -> Tensor:
+    """Clips `(B, T, 3, H, W)` followed by themselves backwards, `(B, 2 T, 3, H, W)`."""
+    return torch.cat([clips, clips.flip(1)], 1)
+
+
 def without_network(clips: Tensor, spec: PairSpec) -> Tensor:
     """The frames that count as they are, or enlarged bicubically to the size of the sharp ones."""
     seen = frames_that_count(clips, spec)
@@ -134,6 +140,8 @@ def training_pass(
         compares_states: Whether the states of MFPI are compared with those of a pass with that information.
         generator: Where the noise of a diffusion is drawn from; the global one by default.
     """
+    if spec.mirrored:
+        degraded, sharp = there_and_back(degraded), there_and_back(sharp)
     inputs, given = model.to_network(degraded), without_network(degraded, spec)
     if isinstance(model, VDDiffStage1):
         frames, _ = model(inputs, target=sharp)
@@ -185,6 +193,7 @@ def restored(model: Any, degraded: Tensor, sharp: Tensor, spec: PairSpec) -> Ten
     """The frames that count, restored as in use: the same in every run.
 
     Where the data has as many frames before and after as the network looks at, it sees these; else it makes some up.
+    Of mirrored clips both visits of a frame are averaged (Chan et al., BasicVSR++, CVPR 2022, for Vimeo-90K).
 
     Args:
         model: A `RestorationModel`.
@@ -197,6 +206,9 @@ def restored(model: Any, degraded: Tensor, sharp: Tensor, spec: PairSpec) -> Ten
     """
     if isinstance(model, VDDiffStage1):
         return model(degraded, target=sharp)[0]
+    if spec.mirrored:
+        forth, back = model.restore(there_and_back(degraded)).chunk(2, 1)
+        return frames_that_count((forth + back.flip(1)) / 2, spec)
     if isinstance(model, VDDiff):
         # The same for every clip, so that results do not depend on how clips are gathered to batches.
         noise = torch.randn(degraded.shape[1], model.prior_dim, generator=torch.Generator().manual_seed(0))

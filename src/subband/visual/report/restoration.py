@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from subband.metrics.descriptors import RESTORATION_METRICS
 from subband.visual.html import findings, note, percent, section, strong
+from subband.visual.report.clip_scores import clip_tables
 from subband.visual.report.figures import logged_columns, training_plots
 from subband.visual.report.restored_clips import clip_cards
 from subband.visual.report.runs import Row, Run
@@ -42,6 +43,8 @@ def _facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
     ]
     if data.get("past_frames") or data.get("future_frames"):
         pairs.append(("Context", f"{data['past_frames']} frames before, {data['future_frames']} after"))
+    if data.get("mirrored"):
+        pairs.append(("Seen", "there and back, both averaged"))
     return pairs
 
 
@@ -63,6 +66,7 @@ def _sections(runs: Sequence[Run], rows: Sequence[Row], styles: Styles) -> list[
             "model has to beat it.",
             score_table(rows, styles, RESTORATION_METRICS),
         ),
+        *clip_tables(rows, styles, RESTORATION_METRICS),
         section(
             "Restored clips",
             "Above, the degraded frames, what became of them, and the sharp ones, from the middle of the frame, pixel "
