@@ -187,6 +187,9 @@ def test_a_stopped_run_goes_on_as_if_nothing_had_been(run, losses, monkeypatch):
     monkeypatch.setattr(DetectionTask, "losses", original)
     train(short, folder / "cut", resume=True, progress=False)
     assert losses(folder / "cut") == losses(folder / "run")
+    whole, resumed = (subband.load_model(folder / name).state_dict() for name in ("run", "cut"))
+    for name, value in whole.items():
+        assert torch.equal(resumed[name], value), name
 
 
 @pytest.mark.slow
