@@ -5,7 +5,7 @@ import torch
 
 from subband.explain.detection import explain_detection
 from subband.models.detection.results import Detections
-from subband.transforms import dwt2
+from subband.transforms import wavedec2
 
 BOX = torch.tensor([4.0, 4, 12, 12])
 CHECKER = torch.tensor([[1.0, -1], [-1, 1]]).repeat(8, 8).expand(3, 16, 16)
@@ -13,7 +13,7 @@ CHECKER = torch.tensor([[1.0, -1], [-1, 1]]).repeat(8, 8).expand(3, 16, 16)
 
 def energy(images, keep=slice(None)):
     """Share of the strength that diagonal details of a checkerboard have."""
-    details = dwt2(images, "haar", stack=None).details
+    (details,) = wavedec2(images, "haar", level=1).details
     return details["dd"][..., keep, keep].abs().mean((1, 2, 3)) / 2
 
 

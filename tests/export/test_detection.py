@@ -34,6 +34,7 @@ def network(tiny_detector) -> Callable[..., Any]:
     ("options", "size"),
     [
         ({}, (64, 128)),
+        ({}, (128, 64)),
         ({"family": "cascade", "with_masks": False, "backbone": "gfnet_h_ti", "backbone_args": GFNET}, (64, 64)),
     ],
 )

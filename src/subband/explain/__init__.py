@@ -1,1 +1,1 @@
-"""Why a classifier decides as it does, as numbers."""
+"""Why a network decides as it does, as numbers."""

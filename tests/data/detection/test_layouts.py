@@ -175,6 +175,8 @@ def test_missing_images_and_classes_are_named(tmp_path):
     picture(tmp_path / names[0])
     coco(tmp_path / "a.json", names)
     refused(tmp_path, r"names 5 images, of which 4 are not in .*: 1.png, 2.png, 3.png, \.\.\.", FileNotFoundError)
+    coco(tmp_path / "a.json", names[:1], [])
+    refused(tmp_path, "none of 1 images has an annotated object")
     coco(tmp_path / "a.json", names[:1], categories=[{"id": 5}])
     refused(tmp_path, "every category needs an id and a name")
     coco(tmp_path / "a.json", names[:1], categories=[{"id": 5, "name": "x"}, {"id": 6, "name": "x"}])

@@ -1,13 +1,16 @@
 """Detectors train, are scored, resumed and fine-tuned on a few drawn images in COCO's layout."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
 
 import subband
 from subband.cli.main import main
-from subband.config import LossTerm, build_recipe
+from subband.config import LossTerm, build_recipe, recipe_text
 from subband.data.detection.folder import detection_folder
 from subband.media.images import write_image
 from subband.metrics.detection import AveragePrecision, ImageDetections, TrueObjects
@@ -23,6 +26,26 @@ BACKBONE = {
     **{"head_dim": 4, "stem_dim": 8},
 }
 CLASSES = {3: "red", 7: "blue"}
+TWO_PROCESSES = """
+import os, sys, torch
+from pathlib import Path
+from subband.config import load_recipe
+from subband.models.detection.results import Targets
+from subband.tasks.detection.task import DetectionTask
+from subband.training.loop import train
+
+rank, original = int(os.environ.get("LOCAL_RANK", 0)), DetectionTask.losses
+folder = Path(sys.argv[1]).parent
+
+def losses(self, batch, part):
+    if rank == 1:
+        batch = batch._replace(targets=[Targets(*(value[:0] for value in target)) for target in batch.targets])
+    torch.save(self.model.state_dict(), folder / f"weights_{rank}.pt")  # in the end those after the first step
+    return original(self, batch, part)
+
+DetectionTask.losses = losses
+train(load_recipe(sys.argv[1]), Path(sys.argv[2]), progress=False)
+"""
 
 
 def draw(folder, count=8, with_masks=True, classes=CLASSES):
@@ -164,6 +187,30 @@ def test_a_stopped_run_goes_on_as_if_nothing_had_been(run, losses, monkeypatch):
     monkeypatch.setattr(DetectionTask, "losses", original)
     train(short, folder / "cut", resume=True, progress=False)
     assert losses(folder / "cut") == losses(folder / "run")
+    whole, resumed = (subband.load_model(folder / name).state_dict() for name in ("run", "cut"))
+    for name, value in whole.items():
+        assert torch.equal(resumed[name], value), name
+
+
+@pytest.mark.slow
+def test_two_processes_train_though_one_sees_no_objects(run, tmp_path, table):
+    """Every weight gets a gradient in both, so neither waits for the other; scores are of the images of both."""
+    _, recipe, _ = run
+    trainer = {**recipe["trainer"], "num_devices": 2, "strategy": "ddp", "epochs": 2}
+    (tmp_path / "recipe.yaml").write_text(recipe_text(build_recipe({**recipe, "trainer": trainer})))
+    (tmp_path / "train.py").write_text(TWO_PROCESSES)
+    command = [sys.executable, str(tmp_path / "train.py"), str(tmp_path / "recipe.yaml"), str(tmp_path / "two")]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads((tmp_path / "two" / "scores.json").read_text())["rows"]
+    assert row["steps"] == 2  # of four images, two in each process
+    logged = table(tmp_path / "two")
+    assert [float(line["train_mask"]) > 0 for line in logged if line["train_mask"]] == [True, True]
+    assert len([line for line in logged if line["val_mask_ap"]]) == 2
+    weights = [torch.load(tmp_path / f"weights_{rank}.pt") for rank in (0, 1)]
+    for name, value in weights[0].items():
+        assert torch.equal(value, weights[1][name]), name
 
 
 def test_other_classes_start_from_a_trained_detector(run, tmp_path):
