@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -248,7 +249,7 @@ def pair_data(
         ValueError: If an argument is out of range, or nothing is left of a split.
     """
     height, width = image_size(crop, "crop")
-    context = {"scale": scale, "past_frames": past_frames, "future_frames": future_frames}
+    context: dict[str, Any] = {"scale": scale, "past_frames": past_frames, "future_frames": future_frames}
     spec = PairSpec(frames=frames, height=height, width=width, **context)
     if middle is not None:
         splits = {

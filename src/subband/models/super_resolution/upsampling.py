@@ -71,11 +71,12 @@ class Upsampler(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The images of features `(B, C, H, W)`."""
+        if torch.is_grad_enabled() or torch.compiler.is_compiling():
+            return self._whole(x)
         height, width = x.shape[-2:]
         rows = max(BAND_PIXELS // width, 4 * REACH)
-        if torch.is_grad_enabled() or torch.compiler.is_compiling() or height <= rows:
-            return self._whole(x)
-        return torch.cat([self._band(x, top, min(top + rows, height)) for top in range(0, height, rows)], 2)
+        bands = [self._band(x, top, min(top + rows, height)) for top in range(0, height, rows)]
+        return bands[0] if len(bands) == 1 else torch.cat(bands, 2)
 
     def _whole(self, x: Tensor) -> Tensor:
         for step in self.steps:
