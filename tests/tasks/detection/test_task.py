@@ -316,3 +316,22 @@ def test_the_worst_and_the_best_images_are_kept(run):
     assert arrays["best/net/prediction"][0] == pytest.approx(found[0][:1].numpy() * [1, *[scale] * 4, 1])
     assert arrays["inputs"].shape == (1, 3, 320, 320)
     assert samples.arrays({"net": counts}, 0) == {}
+
+
+def test_crowds_are_not_shown(run):
+    _, recipe, _ = run
+    images = detection_folder(**recipe["data"]["args"]).test
+    first, second = images.images[0].objects
+    crowded = images.images[0]._replace(objects=(first._replace(is_crowd=True), second))
+    images.images = (crowded, *images.images[1:])
+    counts = DetectionCounts(2)
+    counts.update(
+        [ImageDetections(torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, dtype=torch.long), None)] * 2,
+        [
+            TrueObjects(*images[index].truth.objects[:2], images[index].truth.areas, images[index].truth.is_crowd, None)
+            for index in (0, 1)
+        ],
+    )
+    nothing = [torch.zeros(0, 6), torch.zeros(0, 6)]
+    arrays = DetectionSamples(images, [0, 1], {"net": nothing}, {"net": 0.5}).arrays({"net": counts}, 2)
+    assert (arrays["targets"][:, :, 0] >= 0).sum(1).tolist() == [1, 2]

@@ -77,7 +77,7 @@ class DetectionSamples:
             square[:, : size[0], : size[1]] = prepare.resize(prepare.denormalize(sample.image), size)
             pictures.append(square)
             objects = torch.cat([sample.objects.labels[:, None], sample.objects.boxes * scale], dim=1)
-            true.append(objects[~sample.truth.is_crowd])
+            true.append(objects)
             per_pixel = _SIDE / max(sample.truth.size)
             for key, name in predictions.items():
                 rows = self._boxes[name][index]
