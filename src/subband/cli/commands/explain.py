@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from subband.cli.classifier import add_classifier_arguments, as_classifier
+from subband.cli.explained_detection import explain_photograph
 from subband.cli.options import open_table, show_table
 from subband.cli.photographs import Job, add_photo_arguments, check_options, for_each, plan, report_failures
 from subband.cli.weights import open_weights
@@ -81,7 +82,6 @@ def run(args: Namespace) -> None:
     """Explain, write, print a table."""
     import torch
 
-    from subband.cli.explained_detection import explain_photograph
     from subband.device import pick_device
     from subband.explain.occlusion import without_each_subband
     from subband.models.detection.detector import Detector
