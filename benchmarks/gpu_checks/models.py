@@ -31,6 +31,7 @@ __all__ = [
     "build_small",
     "check_classifiers",
     "check_generators",
+    "check_pose",
     "check_restorers",
     "check_video_models",
     "inputs_of",
@@ -40,6 +41,7 @@ SIMVP = {"in_shape": (3, 1, 16, 16), "hid_S": 4, "hid_T": 8, "N_S": 2, "N_T": 2}
 WSFVIT = {"dims": (8, 16, 24, 32), "depths": (1, 1, 1, 1), "num_heads": (2, 4, 4, 8), "head_dim": 4, "stem_dim": 8}
 DCT_RESNET = {"depths": (1, 1, 1, 1), "width": 8, "img_size": 64}
 VD_DIFF = {"num_feat": 4, "propagation_blocks": 1, "num_blocks": (1, 1), "heads": (1, 2), "prior_feat": 4}
+FREQPOSE = {"channels": 4, "groups": 2, "num_joints": 3, "img_size": (32, 32)}
 WAVELET_VAE = {"img_size": 16, "levels": 2, "widths": (8, 8, 16), "blocks": 1, "prior_width": 8, "prior_blocks": 1}
 # Small networks of every family: name and options, the cheapest to compile first.
 SMALL: dict[str, tuple[str, dict[str, Any]]] = {
@@ -81,6 +83,10 @@ SMALL: dict[str, tuple[str, dict[str, Any]]] = {
         "wavelet_vae_video_s",
         {"num_frames": 4, "img_size": 16, "levels": 2, "time_levels": 1, "widths": (8, 8, 16), "prior_width": 8},
     ),
+    "vitpose": ("vitpose_s", {"dim": 24, "depth": 2, "num_heads": 3, "img_size": (64, 48)}),
+    "freqpose": ("freqpose", {**FREQPOSE, "num_frames": 3}),
+    "freqpose_teacher": ("freqpose_teacher", {**FREQPOSE, "num_frames": 2, "corr": "global", "corr_radius": 1}),
+    "framepose": ("framepose", {"channels": 4, "num_joints": 3, "img_size": (32, 32)}),
     "wavelet_vae_elbo": ("wavelet_vae_e", {**WAVELET_VAE, "refine_width": 8, "refine_blocks": 1}),
 }
 
@@ -180,6 +186,11 @@ def check_generators(setting: Setting) -> Iterator[Check]:
     """Networks that generate images or clips."""
     yield from checks_of("generation", setting)
     yield from checks_of("video_generation", setting)
+
+
+def check_pose(setting: Setting) -> Iterator[Check]:
+    """Networks for the joints of people."""
+    return checks_of("pose", setting)
 
 
 def check_classifiers(setting: Setting) -> Iterator[Check]:
