@@ -69,8 +69,8 @@ class GivenPersons:
         by_key: People of each file or frame; there are none in others.
     """
 
-    def __init__(self, by_key: Mapping[Hashable, Persons]) -> None:
-        self.by_key = dict(by_key)
+    def __init__(self, by_key: Mapping[Any, Persons]) -> None:
+        self.by_key: dict[Hashable, Persons] = dict(by_key)
 
     @property
     def facts(self) -> dict[str, Any]:

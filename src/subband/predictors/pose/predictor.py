@@ -212,9 +212,9 @@ class PosePredictor:
         with closing(read_groups(files, read_pixels, min(self.batch_size, PHOTOGRAPHS))) as groups:
             for group in groups:
                 began = time.perf_counter()
-                read = [one for one in group if one.output is not None]
-                images = [one.output for one in read]
-                poses = iter(self.find(images, source.find(images, [one.file for one in read])))
+                images = [one.output for one in group if one.output is not None]
+                keys = [one.file for one in group if one.output is not None]
+                poses = iter(self.find(images, source.find(images, keys)))
                 seconds = (time.perf_counter() - began) / max(len(images), 1)
                 for one in group:
                     found, spent = (None, 0.0) if one.output is None else (next(poses), seconds)
