@@ -45,7 +45,7 @@ def test_photographs_by_name(write, tmp_path):
 def test_names_that_are_not_there(write, tmp_path):
     names = [{"id": number, "file_name": name} for number, name in enumerate(("a.jpg", "x.jpg", "y.jpg"))]
     boxes = read_boxes(write(coco(names, {"image_id": 0, "bbox": [0, 0, 5, 5]})))
-    with pytest.warns(UserWarning) as caught:
+    with pytest.warns(UserWarning, match="boxes.json") as caught:
         boxes.for_photographs([tmp_path / "a.jpg", tmp_path / "c.jpg"])
     words = sorted(str(one.message) for one in caught)
     assert "1 photographs are not named in it, c.jpg for example" in words[0]

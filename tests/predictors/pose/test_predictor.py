@@ -151,6 +151,9 @@ def test_names_of_joints():
     assert joint_set_of(None, 17) is joint_set_of(COCO.names, 17) is COCO
     assert joint_set_of(None, 15) is POSETRACK
     assert joint_set_of(None, 2).names == ("joint 0", "joint 1")
+    assert joint_set_of(["chin", "left_ear"], 2, [[1, 0]]).limbs == ((1, 0),)
+    with pytest.raises(ValueError, match="limbs must be pairs of numbers of joints below 2"):
+        joint_set_of(["chin", "left_ear"], 2, [[1, 2]])
     with pytest.raises(ValueError, match="joints must be 3 different names, got nose, nose, chin"):
         joint_set_of(["nose", "nose", "chin"], 3)
     with pytest.raises(ValueError, match="got 17 names for a network of 3 joints"):

@@ -108,7 +108,7 @@ class PosePredictor:
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}.")
         facts: Any = getattr(model, "metadata", {})
-        self.joint_set = joint_set or joint_set_of(facts.get("joints"), model.num_joints)
+        self.joint_set = joint_set or joint_set_of(facts.get("joints"), model.num_joints, facts.get("limbs"))
         if len(self.joint_set.names) != model.num_joints:
             raise ValueError(f"got {len(self.joint_set.names)} names for a network of {model.num_joints} joints.")
         usual = {"size": model.img_size, **(facts.get("preprocessing") or {})}
