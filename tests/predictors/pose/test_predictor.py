@@ -11,9 +11,11 @@ from torch.nn import functional as F
 import subband
 from subband.data.pose.preprocessing import PosePreprocessing
 from subband.joints import COCO, POSETRACK, JointSet
+from subband.media import read_clip, write_clip
 from subband.media.images import write_image
 from subband.models.pose.protocol import PoseModel
-from subband.predictors.pose import GivenPersons, Persons, PosePredictor
+from subband.predictors.frame_notes import FrameNotes
+from subband.predictors.pose import GivenPersons, Persons, PosePredictor, pose_clip
 from subband.predictors.pose.joint_names import joint_set_of
 
 SIZE = (256, 192)
@@ -178,3 +180,40 @@ def test_files_are_read_in_order_and_broken_ones_named(tmp_path):
     assert results[1].found is None
     assert [len(one.found) for one in results if one.found is not None] == [0, 1]
     assert (results[2].found.joints - torch.tensor(POINTS)).abs().max() < 0.5  # type: ignore[union-attr]
+
+
+def test_windows_of_a_clip_are_the_clip_as_a_whole(tmp_path, monkeypatch):
+    """Two frames at a time, of a network that looks at the frame before and the one after."""
+    source = tmp_path / "clip.apng"
+    write_clip(source, torch.stack([dots([(30.0 + 3 * step, 45.0)] * 3) for step in range(7)]), fps=5)
+    predictor = PosePredictor(FrameFinder(), joint_set=DOTS, preprocessing=PosePreprocessing(**PLAIN))
+    persons = GivenPersons({n: Persons(torch.tensor([[15.0, 10.0, 65.0, 85.0]]), torch.ones(1)) for n in range(7)})
+    monkeypatch.setattr("subband.predictors.pose.clip.FRAMES", 2)
+    done = []
+    frames = pose_clip(
+        predictor,
+        source,
+        tmp_path / "drawn.apng",
+        lambda image, found: image + found.ids[0],
+        persons=persons,
+        progress=lambda now: done.append(now.done),
+    )
+    assert done == [3, 5, 7], "windows share the frames at their ends"
+    pixels = read_clip(source)
+    wanted = predictor.find_in_clip(pixels.float() / 255, [persons.by_key[n] for n in range(7)])
+    for number, (frame, other) in enumerate(zip(frames, wanted, strict=True)):
+        assert (frame.number, frame.seconds) == (number, number / 5)
+        torch.testing.assert_close(frame.found.joints, other.joints, atol=1e-4, rtol=0)
+        assert frame.found.ids.tolist() == [0]
+    assert read_clip(tmp_path / "drawn.apng").equal(pixels)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.apng", "drawn.apng"]
+
+
+def test_notes_survive_a_job_that_was_killed_while_it_wrote(tmp_path):
+    notes = FrameNotes(tmp_path / "notes")
+    assert notes.read() == []
+    notes.add([{"number": 0, "value": 1}, {"number": 1, "value": 2}])
+    with (tmp_path / "notes").open("a") as file:
+        file.write('{"number": 2, "val')
+    notes.add([{"number": 1, "value": 3}])
+    assert notes.read() == [{"number": 0, "value": 1}, {"number": 1, "value": 3}]
