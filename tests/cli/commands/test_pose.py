@@ -109,9 +109,9 @@ def test_a_folder_with_given_boxes(model, photos, tmp_path, capsys):
     assert call(photos, model, "--boxes", given, "--out", tmp_path / "new" / "found", "--min-score", 0) == 2
     shown = capsys.readouterr()
     for words in (
-        "1 boxes have no area and are left out, entry 2 for example",
-        "1 of its images are not among the photographs, z.png for example",
-        "1 of 2 boxes lie outside the 60 x 40 pixels of a.png",
+        "boxes without area are left out (1, entry 2 for example)",
+        "images that are not among the photographs are not used (1, z.png for example)",
+        "boxes outside of the 60 x 40 pixels of a.png are left out (1 of 2)",
         "1 of 4 photographs could not be done: broken.png.",
     ):
         assert words in shown.err
@@ -240,7 +240,7 @@ def test_frames_that_are_not_there(model, clip, tmp_path, capsys):
     given = boxes(tmp_path / "some.json", *({"frame": number, "bbox": [2, 3, 20, 30]} for number in (4, 9)))
     assert call(clip, model, "--boxes", given, "--out", tmp_path / "found") == 0
     shown = capsys.readouterr()
-    assert "boxes for 1 frames from 9 on were not used; clip.apng has 6 frames, counted from 0." in shown.err
+    assert "boxes of frames from 9 on were not used (1); clip.apng has 6 frames, counted from 0." in shown.err
     assert "5 of 6 frames show nobody." in shown.out
     late = boxes(tmp_path / "late.json", {"frame": 6, "bbox": [2, 3, 20, 30]})
     assert "from frame 6 on, but the video has 6 frames" in refused(

@@ -33,7 +33,7 @@ def test_photographs_by_name(write, tmp_path):
         {"image_id": 1, "bbox": [0, 0, 9, 9], "category_id": 3},
         categories=CATEGORIES,
     )
-    with pytest.warns(UserWarning, match=r"1 boxes are of other categories or of crowds .* annotations\[1\]"):
+    with pytest.warns(UserWarning, match=r"boxes of other categories or of crowds are left out \(1, annotations\[1\]"):
         boxes = read_boxes(write(contents))
     given = boxes.for_photographs([tmp_path / "a.jpg", tmp_path / "b.jpg"])
     one, other = given.by_key[tmp_path / "a.jpg"], given.by_key[tmp_path / "b.jpg"]
@@ -48,8 +48,8 @@ def test_names_that_are_not_there(write, tmp_path):
     with pytest.warns(UserWarning, match="boxes.json") as caught:
         boxes.for_photographs([tmp_path / "a.jpg", tmp_path / "c.jpg"])
     words = sorted(str(one.message) for one in caught)
-    assert "1 photographs are not named in it, c.jpg for example" in words[0]
-    assert "2 of its images are not among the photographs, x.jpg for example" in words[1]
+    assert "images that are not among the photographs are not used (2, x.jpg for example)" in words[0]
+    assert "it does not name some photographs (1, c.jpg for example)" in words[1]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         boxes.for_photographs([tmp_path / "a.jpg"])  # one photograph of many is no mistake
@@ -80,7 +80,7 @@ def test_frames_by_number(write):
     ]
     boxes = read_boxes(write(results))
     assert boxes.last_frame == 2
-    with pytest.warns(UserWarning, match="1 boxes lie outside the 60 x 40 pixels .* one in frame 0 for example"):
+    with pytest.warns(UserWarning, match=r"outside of the 60 x 40 pixels .* are left out \(1, one in frame 0"):
         given = boxes.for_clip((40, 60), 3)
     assert given.by_key[2].scores.tolist() == [0.25, 1.0]
     assert given.by_key[0].boxes.tolist() == [[-3, 0, 2, 5]]
@@ -96,7 +96,7 @@ def test_boxes_without_area_are_counted(write):
     for side in ([0, 0, 0, 5], [0, 0, 5, -1]):
         images = [{"id": 1, "frame": 0}]
         annotations = [{"image_id": 1, "bbox": box} for box in ([0, 0, 4, 4], side)]
-        with pytest.warns(UserWarning, match=r"1 boxes have no area and are left out, annotations\[1\] for example"):
+        with pytest.warns(UserWarning, match=r"boxes without area are left out \(1, annotations\[1\] for example\)"):
             boxes = read_boxes(write(coco(images, *annotations)))
         assert len(boxes.for_clip((40, 60)).by_key[0].boxes) == 1
 

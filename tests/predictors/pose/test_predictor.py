@@ -173,7 +173,7 @@ def test_files_are_read_in_order_and_broken_ones_named(tmp_path):
     files[1].write_bytes(b"nothing")
     inside, outside = [15.0, 10.0, 65.0, 85.0], [500.0, 10.0, 565.0, 85.0]
     persons = GivenPersons({files[2]: Persons(torch.tensor([inside, outside]), torch.ones(2))})
-    with pytest.warns(UserWarning, match="1 of 2 boxes lie outside the 120 x 90 pixels of 2.png"):
+    with pytest.warns(UserWarning, match=r"boxes outside of the 120 x 90 pixels of 2\.png are left out \(1 of 2\)"):
         results = list(dot_finder().find_files(files, persons))
     assert [one.file for one in results] == files
     assert "1.png" in str(results[1].error)

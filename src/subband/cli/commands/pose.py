@@ -284,7 +284,7 @@ def _warn_of_frames(persons: PersonSource, count: int, args: Namespace) -> None:
         beyond = [key for key in persons.by_key if isinstance(key, int) and key >= count]
         if beyond:
             warnings.warn(
-                f"{shown(args.boxes)}: boxes for {len(beyond)} frames from {min(beyond)} on were not used; "
+                f"{shown(args.boxes)}: boxes of frames from {min(beyond)} on were not used ({len(beyond)}); "
                 f"{shown(Path(args.source).name)} has {count} frames, counted from 0.",
                 stacklevel=2,
             )

@@ -66,11 +66,11 @@ class BoxFile:
         if not found:
             example = shown(PurePosixPath(str(named[0].file_name)).name)
             raise ValueError(f"{shown(self._path)} has no boxes for {shown(files[0].name)}; it names {example}.")
-        _warn(self._path, [file.name for file in files if file not in found], "photographs are not named in it")
+        _warn(self._path, [file.name for file in files if file not in found], "it does not name some photographs")
         if len(files) > 1:
             used = {id(image) for image in found.values()}
             others = [str(image.file_name) for image in named if id(image) not in used]
-            _warn(self._path, others, "of its images are not among the photographs")
+            _warn(self._path, others, "images that are not among the photographs are not used")
         return GivenPersons({file: _persons(image.boxes) for file, image in found.items()})
 
     def for_clip(self, size: tuple[int, int], num_frames: int | None = None) -> GivenPersons:
@@ -102,7 +102,7 @@ class BoxFile:
             kept = [box for box in boxes if min(box[2:4]) > 0 and box[0] < width and box[1] < height]
             left_out += [f"one in frame {frame}"] * (len(boxes) - len(kept))
             persons[frame] = _persons(kept)
-        _warn(self._path, left_out, f"boxes lie outside the {width} x {height} pixels of the video and are left out")
+        _warn(self._path, left_out, f"boxes outside of the {width} x {height} pixels of the video are left out")
         return GivenPersons(persons)
 
     def _of(self, file: Path, named: Sequence[_Image]) -> _Image | None:
@@ -174,8 +174,8 @@ def _from_annotations(path: Path, contents: Mapping[str, Any]) -> list[_Image]:
             images[item["image_id"]].boxes.append(box)
         else:
             empty.append(name)
-    _warn(path, others, "boxes are of other categories or of crowds and are left out")
-    _warn(path, empty, "boxes have no area and are left out")
+    _warn(path, others, "boxes of other categories or of crowds are left out")
+    _warn(path, empty, "boxes without area are left out")
     return list(images.values())
 
 
@@ -196,7 +196,7 @@ def _from_results(path: Path, results: Sequence[Any]) -> list[_Image]:
             image.boxes.append(box)
         else:
             empty.append(name)
-    _warn(path, empty, "boxes have no area and are left out")
+    _warn(path, empty, "boxes without area are left out")
     return list(images.values())
 
 
@@ -242,4 +242,4 @@ def _persons(boxes: Sequence[Sequence[float]]) -> Persons:
 
 def _warn(path: Path, examples: Sequence[str], words: str) -> None:
     if examples:
-        warnings.warn(f"{shown(path)}: {len(examples)} {words}, {shown(examples[0])} for example.", stacklevel=3)
+        warnings.warn(f"{shown(path)}: {words} ({len(examples)}, {shown(examples[0])} for example).", stacklevel=3)
