@@ -41,6 +41,7 @@ PARTS = (
     Part("classifiers", 45, models.check_classifiers),
     Part("generators", 30, models.check_generators),
     Part("detectors", 30, detection.check_detectors),
+    Part("pose", 30, models.check_pose),
     Part("application", 30, application.checks),
     Part("training", 45, training.checks),
     Part("training of restorers", 45, training.check_restorers),

@@ -31,6 +31,7 @@ __all__ = [
     "build_small",
     "check_classifiers",
     "check_generators",
+    "check_pose",
     "check_restorers",
     "check_video_models",
     "inputs_of",
@@ -81,6 +82,7 @@ SMALL: dict[str, tuple[str, dict[str, Any]]] = {
         "wavelet_vae_video_s",
         {"num_frames": 4, "img_size": 16, "levels": 2, "time_levels": 1, "widths": (8, 8, 16), "prior_width": 8},
     ),
+    "vitpose": ("vitpose_s", {"dim": 24, "depth": 2, "num_heads": 3, "img_size": (64, 48)}),
     "wavelet_vae_elbo": ("wavelet_vae_e", {**WAVELET_VAE, "refine_width": 8, "refine_blocks": 1}),
 }
 
@@ -180,6 +182,11 @@ def check_generators(setting: Setting) -> Iterator[Check]:
     """Networks that generate images or clips."""
     yield from checks_of("generation", setting)
     yield from checks_of("video_generation", setting)
+
+
+def check_pose(setting: Setting) -> Iterator[Check]:
+    """Networks for the joints of people."""
+    return checks_of("pose", setting)
 
 
 def check_classifiers(setting: Setting) -> Iterator[Check]:

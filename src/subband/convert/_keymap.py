@@ -6,10 +6,12 @@ import functools
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
+
+Arrangement: TypeAlias = Callable[[dict[str, Tensor], dict[str, Any], str], tuple[dict[str, Tensor], dict[str, Any]]]
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
@@ -36,6 +38,9 @@ class KeyMap:
             written, which is said then.
         check: Refuses weights that fit in shape but belong to another published network: called with the name of the
             model, the published state dict, the arguments that were given, and what messages call the checkpoint.
+        arrange: Turns a published state dict that differs in more than names into one that the rules know: called with
+            it, the arguments that were given and what messages call the checkpoint; returns it and the arguments of the
+            network, without those that only choose among what the file holds.
     """
 
     rules: tuple[tuple[str, str], ...]
@@ -47,6 +52,7 @@ class KeyMap:
     optional: tuple[str, ...] = ()
     left_out: Callable[[nn.Module], list[str]] | None = None
     check: Callable[[str, Mapping[str, Tensor], Mapping[str, Any], str], None] | None = None
+    arrange: Arrangement | None = None
 
     def to_own(self, key: str) -> str | None:
         """Our key for a published one; None if the table does not know it."""

@@ -6,7 +6,7 @@ import importlib
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -26,8 +26,29 @@ NETWORKS = ("generator_ema.", "generator.")
 # Beside the weights: of torch's AveragedModel, and what the profiler thop leaves in every module.
 COUNTERS = {"n_averaged", "total_ops", "total_params"}
 MOST_HINTS = 3  # sizes that fit a checkpoint of another one
-# By task: which values have one row for each class, and how many rows more.
-CLASS_HEADS = {"classification": ("head.bias", 0), "detection": ("heads.box_heads.0.classify.bias", 1)}
+
+
+class Head(NamedTuple):
+    """What has one row for each class or joint.
+
+    Attributes:
+        bias: Our name of its bias.
+        more: How many rows more it has.
+        argument: What tells the network their number.
+        things: What they are.
+    """
+
+    bias: str
+    more: int = 0
+    argument: str = "num_classes"
+    things: str = "classes"
+
+
+HEADS = {
+    "classification": Head("head.bias"),
+    "detection": Head("heads.box_heads.0.classify.bias", more=1),
+    "pose": Head("head.final.bias", argument="num_joints", things="joints"),
+}
 LISTED = 10  # keys of each kind that an error message shows
 
 
@@ -58,6 +79,8 @@ def load_published(name: str, checkpoint: str | Path | Mapping[str, Tensor], **o
     table = _key_map(name)
     content, source = _read(checkpoint)
     state = unwrap(content, source)
+    if table.arrange:
+        state, overrides = table.arrange(state, overrides, source)
     model = create_model(name, **overrides)
     try:
         own = rename_state(state, table, model, source)
@@ -180,20 +203,22 @@ def _explanation(
 ) -> str:
     """Why a state dict does not fit, and which network it fits if another number of classes or size helps."""
     config: Any = model.model_config
-    name, count = config["name"], _num_classes(config["name"], state)
-    has_other_head = count is not None and count != model.num_classes
-    if has_other_head and _fits(name, state, {**overrides, "num_classes": count}):
+    name = config["name"]
+    head, count = HEADS.get(model_spec(name).task), _head_size(name, state)
+    built_for = getattr(model, head.argument) if head else None
+    has_other_head = count is not None and count != built_for
+    other_head = {head.argument: count} if head and has_other_head else {}
+    if head and has_other_head and _fits(name, state, {**overrides, **other_head}):
         return (
-            f"{source} has a head of {count} classes, but the model is built for {model.num_classes}; "
-            f"pass num_classes={count} (on the command line --set num_classes={count})."
+            f"{source} has a head of {count} {head.things}, but the model is built for {built_for}; "
+            f"pass {head.argument}={count} (on the command line --set {head.argument}={count})."
         )
     others = [other for other in list_models() if other != name and _share_a_code_base(name, other)]
-    options = {**overrides, "num_classes": count} if has_other_head else overrides
-    found = [other for other in others if _fits(other, state, options)][:MOST_HINTS]
+    found = [other for other in others if _fits(other, state, {**overrides, **other_head})][:MOST_HINTS]
     if not found:
         return error
-    classes = f" with num_classes={count}" if has_other_head else ""
-    return f"{source} does not fit {name}; it looks like {' or '.join(found)}{classes}"
+    extra = "".join(f" with {argument}={number}" for argument, number in other_head.items())
+    return f"{source} does not fit {name}; it looks like {' or '.join(found)}{extra}"
 
 
 def _share_a_code_base(name: str, other: str) -> bool:
@@ -203,11 +228,14 @@ def _share_a_code_base(name: str, other: str) -> bool:
     return first.builder is second.builder or (second.layout is not None and places[0] == places[1])
 
 
-def _num_classes(name: str, state: Mapping[str, Tensor]) -> int | None:
-    """Classes of a classifier or detector in a published state dict."""
-    table, (head, extra) = _key_map(name), CLASS_HEADS.get(model_spec(name).task, ("", 0))
-    heads = [value for key, value in state.items() if table.to_own(key) == head and value.ndim == 1]
-    return len(heads[0]) - extra if heads else None
+def _head_size(name: str, state: Mapping[str, Tensor]) -> int | None:
+    """Classes or joints of a published state dict; None where the task has no such head."""
+    head = HEADS.get(model_spec(name).task)
+    if head is None:
+        return None
+    table = _key_map(name)
+    found = [value for key, value in state.items() if table.to_own(key) == head.bias and value.ndim == 1]
+    return len(found[0]) - head.more if found else None
 
 
 def _fits(name: str, state: Mapping[str, Tensor], overrides: dict[str, Any]) -> bool:

@@ -7,6 +7,7 @@ TABLES = (
     "subband.models.sizes.generation",
     "subband.models.sizes.gfnet",
     "subband.models.sizes.persistence",
+    "subband.models.sizes.pose",
     "subband.models.sizes.restoration",
     "subband.models.sizes.super_resolution",
     "subband.models.sizes.simvp",

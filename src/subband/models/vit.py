@@ -59,16 +59,17 @@ class Block(nn.Module):
         dim: D.
         num_heads: Heads of the attention.
         mlp_ratio: Channels inside the MLP per channel.
+        norm_eps: Of the LayerNorms.
 
     Shape:
         Input and output `(B, N, D)`.
     """
 
-    def __init__(self, dim: int, num_heads: int, *, mlp_ratio: float) -> None:
+    def __init__(self, dim: int, num_heads: int, *, mlp_ratio: float, norm_eps: float = NORM_EPS) -> None:
         super().__init__()
-        self.norm1 = nn.LayerNorm(dim, eps=NORM_EPS)
+        self.norm1 = nn.LayerNorm(dim, eps=norm_eps)
         self.attention = SelfAttention(dim, num_heads)
-        self.norm2 = nn.LayerNorm(dim, eps=NORM_EPS)
+        self.norm2 = nn.LayerNorm(dim, eps=norm_eps)
         self.mlp = Mlp(dim, int(dim * mlp_ratio))
         self.drop_path = DropPath()
 

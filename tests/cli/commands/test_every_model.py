@@ -47,6 +47,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "num_classes": 3,
     },
     "DCTResNet": {"img_size": 64, "depths": (1, 1, 1, 1), "width": 8, "num_classes": 3},
+    "ViTPose": {"img_size": (64, 48), "dim": 24, "depth": 2, "num_heads": 3},
     "ESTRNN": {"n_features": 4, "n_blocks": 1},
     "FTDeblur": {"channels": 4, "n_feat": 1, "n_rec": 1, "groups": 2, "frames": 3},
     "MotionUNet": {"dims": (4, 8), "depth": 1},

@@ -1,0 +1,1 @@
+"""People: crops around them, heatmaps of their joints."""
