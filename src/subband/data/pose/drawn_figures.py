@@ -201,7 +201,7 @@ class DrawnFigures:
         frames = self.spec.normalize(video.frames[shown].float() / 255)
         joints, visible = (torch.from_numpy(part[middle]).float() for part in (video.joints, video.visible))
         truth = self._truth(video, index, middle) if self._with_truth else None
-        return PoseSample(frames, joints, visible, truth)
+        return PoseSample(frames, joints, visible, index, truth)
 
     def _truth(self, video: DrawnVideo, index: int, middle: int) -> PoseTruth:
         points = video.joints[middle]

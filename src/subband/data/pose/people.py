@@ -129,6 +129,7 @@ class People:
             raise ValueError(f"stride must be at least 1, got {stride}.")
         self.people, self.spec, self.seed = tuple(people), spec, seed
         self._stride, self._augmentation = stride, augmentation
+        self._numbers = {name: number for number, name in enumerate(dict.fromkeys(one.clip.name for one in people))}
 
     def __len__(self) -> int:
         """People of one epoch."""
@@ -149,7 +150,7 @@ class People:
         joints = view.joints(labelled, spec.joints.flip_pairs)
         crops = spec.normalize(warp_crop(frames, view.matrix, spec.crop_size))
         truth = self._truth(person, labelled, view.matrix) if self._augmentation is None else None
-        return PoseSample(crops, joints[:, :2], joints[:, 2], truth)
+        return PoseSample(crops, joints[:, :2], joints[:, 2], self._numbers[person.clip.name], truth)
 
     @staticmethod
     def _truth(person: Person, labelled: Tensor, matrix: Tensor) -> PoseTruth:

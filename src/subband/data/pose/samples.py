@@ -107,12 +107,14 @@ class PoseSample(NamedTuple):
         frames: The same crop of all frames, normalized, `(T, 3, H, W)`.
         joints: x and y in pixels of the crop in frame `T // 2`, `(K, 2)`.
         visible: 0 unlabelled or out of the image, 1 occluded, 2 visible, `(K,)`.
+        clip: Number of the video or image in its split, by which losses tell samples of one clip.
         truth: What the person is scored by; None of training samples.
     """
 
     frames: Tensor
     joints: Tensor
     visible: Tensor
+    clip: int
     truth: PoseTruth | None
 
 
