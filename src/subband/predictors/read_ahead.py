@@ -15,8 +15,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["FileResult", "in_batches", "read_ahead"]
+from subband.predictors.inputs import as_image
 
+__all__ = ["FileResult", "in_batches", "read_ahead", "read_groups", "read_pixels"]
+
+WHITE = 255
 READERS = min(4, os.cpu_count() or 1)  # files read at a time; an image takes some 20 bytes a pixel while it is read
 
 
@@ -52,21 +55,58 @@ def in_batches(
     Yields:
         A result for every file.
     """
-    waiting: list[FileResult] = []
-    inputs: list[Tensor] = []
-    with closing(read_ahead(files, read, batch_size)) as coming:
+    with closing(read_groups(files, read, batch_size)) as groups:
+        for group in groups:
+            began = time.perf_counter()
+            inputs = [one.output for one in group if one.output is not None]
+            outputs = iter(compute(torch.stack(inputs)) if inputs else ())
+            seconds = (time.perf_counter() - began) / max(len(inputs), 1)
+            for one in group:
+                is_read = one.error is None
+                yield one._replace(output=next(outputs), network_seconds=seconds) if is_read else one
+
+
+def read_groups(
+    files: Sequence[Path], read: Callable[[Path], Tensor], size: int
+) -> Generator[list[FileResult], None, None]:
+    """Read files ahead and give them in groups, in their order.
+
+    Args:
+        files: The files.
+        read: Gives the tensor of a file; a ValueError or OSError becomes the result of that file.
+        size: Files in a group that could be read, fewer in the last one; as many are read ahead.
+
+    Yields:
+        Results whose `output` is the tensor of the file.
+    """
+    group: list[FileResult] = []
+    with closing(read_ahead(files, read, size)) as coming:
         for file, future in coming:
             began = time.perf_counter()
+            tensor: Tensor | None = None
+            error: ValueError | OSError | None = None
             try:
-                inputs.append(future.result())
-                error: ValueError | OSError | None = None
+                tensor = future.result()
             except (ValueError, OSError) as problem:
                 error = problem
-            waiting.append(FileResult(file, None, error, time.perf_counter() - began, 0.0))
-            if len(inputs) == batch_size:
-                yield from _finished(waiting, inputs, compute)
-                waiting, inputs = [], []
-    yield from _finished(waiting, inputs, compute)
+            group.append(FileResult(file, tensor, error, time.perf_counter() - began, 0.0))
+            if sum(one.error is None for one in group) == size:
+                yield group
+                group = []
+    if group:
+        yield group
+
+
+def read_pixels(file: Path) -> Tensor:
+    """Pixels of an image file, `(3, H, W)` uint8: a quarter of the memory of floating point.
+
+    Args:
+        file: As `subband.media.read_image` takes it.
+
+    Raises:
+        ValueError: If it cannot be read.
+    """
+    return (as_image(file) * WHITE).round().to(torch.uint8).expand(3, -1, -1)
 
 
 def read_ahead(
@@ -98,13 +138,3 @@ def read_ahead(
         finally:
             pool.shutdown(cancel_futures=True)
 
-
-def _finished(
-    waiting: list[FileResult], inputs: list[Tensor], compute: Callable[[Tensor], Tensor]
-) -> Generator[FileResult, None, None]:
-    began = time.perf_counter()
-    outputs = iter(compute(torch.stack(inputs)) if inputs else ())
-    seconds = (time.perf_counter() - began) / max(len(inputs), 1)
-    for result in waiting:
-        is_read = result.error is None
-        yield result._replace(output=next(outputs), network_seconds=seconds) if is_read else result

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,8 +14,8 @@ from subband.predictors.detection.coco_results import coco_results
 from subband.predictors.detection.found import FoundObjects
 from subband.predictors.detection.predictor import DetectionPredictor
 from subband.predictors.fingerprint import fingerprint
+from subband.predictors.frame_notes import FrameNotes, frame_notes
 from subband.predictors.progress import Progress
-from subband.predictors.segments import work_path
 from subband.predictors.streaming import stream_clip
 from subband.predictors.windows import Window
 
@@ -70,17 +69,9 @@ def detect_clip(
         FileExistsError: If there is an output and `overwrite` is False.
         ValueError: If the clip cannot be read, or an unfinished job has other settings.
     """
-    notes = target.with_name(f"{target.name}.found")
-    if not work_path(target).exists():
-        notes.unlink(missing_ok=True)
-    try:
+    with frame_notes(target) as notes:
         stream_clip(source, target, _Finder(predictor, notes, draw), overwrite=overwrite, progress=progress)
-        lines = (json.loads(line) for line in notes.read_text().splitlines())
-        by_number = {line["number"]: FrameResults(**line) for line in lines}  # of a frame made again the later one
-        return [by_number[number] for number in sorted(by_number)]
-    finally:
-        if not work_path(target).exists():
-            notes.unlink(missing_ok=True)
+        return [FrameResults(**line) for line in notes.read()]
 
 
 class _Finder:
@@ -89,7 +80,7 @@ class _Finder:
     margins = (0, 0)
 
     def __init__(
-        self, predictor: DetectionPredictor, notes: Path, draw: Callable[[Tensor, FoundObjects], Tensor]
+        self, predictor: DetectionPredictor, notes: FrameNotes, draw: Callable[[Tensor, FoundObjects], Tensor]
     ) -> None:
         self.window = predictor.batch_size
         self._predictor, self._notes, self._draw = predictor, notes, draw
@@ -114,9 +105,7 @@ class _Finder:
         pixels = list((frames[window.keep] * WHITE).round().to(torch.uint8))
         found = self._predictor.detect(pixels)
         numbered = enumerate(zip(found, window.frames[window.keep], strict=True), window.first + window.keep.start)
-        with self._notes.open("a") as file:
-            for number, (objects, frame) in numbered:
-                file.write(json.dumps(self._line(number, objects, frame)) + "\n")
+        self._notes.add([self._line(number, objects, frame) for number, (objects, frame) in numbered])
         return torch.stack(list(map(self._draw, pixels, found))) / WHITE
 
     def _line(self, number: int, found: FoundObjects, frame: Frame) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from subband.models.detection.roi_heads import MIN_SCORE
 from subband.predictors.detection.found import FoundObjects
 from subband.predictors.detection.views import SMALLEST_TILE, merge_views, plan_views, without_cut
 from subband.predictors.inputs import ImageInput, as_image
-from subband.predictors.read_ahead import read_ahead
+from subband.predictors.read_ahead import read_groups, read_pixels
 from subband.predictors.streaming.tiling import Tile
 
 __all__ = ["DetectionPredictor", "FileDetections"]
@@ -184,29 +184,16 @@ class DetectionPredictor:
         Yields:
             One result for each file; a file that cannot be read has an error instead of objects.
         """
-        waiting: list[FileDetections] = []
-        with closing(read_ahead(files, _read, self.batch_size)) as coming:
-            for file, future in coming:
+        with closing(read_groups(files, read_pixels, self.batch_size)) as groups:
+            for group in groups:
                 began = time.perf_counter()
-                image, error = None, None
-                try:
-                    image = future.result()
-                except (ValueError, OSError) as problem:
-                    error = problem
-                waiting.append(FileDetections(file, image, None, error, time.perf_counter() - began, 0.0))
-                if len(waiting) == self.batch_size:
-                    yield from self._finished(waiting)
-                    waiting = []
-        yield from self._finished(waiting)
-
-    def _finished(self, waiting: list[FileDetections]) -> Iterator[FileDetections]:
-        images = [result.image for result in waiting if result.image is not None]
-        began = time.perf_counter()
-        found = iter(self.detect(images))
-        seconds = (time.perf_counter() - began) / max(len(images), 1)
-        for result in waiting:
-            is_read = result.image is not None
-            yield result._replace(found=next(found), network_seconds=seconds) if is_read else result
+                images = [one.output for one in group if one.output is not None]
+                found = iter(self.detect(images))
+                seconds = (time.perf_counter() - began) / max(len(images), 1)
+                for one in group:
+                    is_read = one.output is not None
+                    objects, spent = (next(found), seconds) if is_read else (None, 0.0)
+                    yield FileDetections(one.file, one.output, objects, one.error, one.reading_seconds, spent)
 
     def _groups(self, pixels: Sequence[Tensor]) -> Iterator[list[_View]]:
         """Views of all images in batches, of inputs that are equally large when they are filled up."""
@@ -257,11 +244,6 @@ class DetectionPredictor:
 
     def _precision(self) -> AbstractContextManager[Any]:
         return torch.autocast(self.device.type, torch.bfloat16) if self.half else nullcontext()
-
-
-def _read(file: Path) -> Tensor:
-    """Pixels of a file, `(3, H, W)` uint8: all that detectors see, and a quarter of the memory."""
-    return (as_image(file) * 255).round().to(torch.uint8).expand(3, -1, -1)
 
 
 def _size(image: Tensor) -> tuple[int, int]:
