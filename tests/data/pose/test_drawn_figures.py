@@ -163,9 +163,9 @@ def test_targets_say_where_joints_are_to_a_fraction_of_a_pixel():
         ({"num_train": 0}, "num_train must be between 1 and 10000, got 0"),
         ({"num_test": 10_001}, "num_test must be between 1 and 10000"),
         ({"scored_frames": 0}, "scored_frames must be at least 1"),
-        ({"img_size": 66}, "crop_size must be two positive multiples of 4"),
-        ({"frames": 0}, "num_frames, sigma and std must be positive"),
-        ({"sigma": 0.0}, "num_frames, sigma and std must be positive"),
+        ({"img_size": 66}, "sides of crops must be multiples of 4, got \\(66, 66\\)"),
+        ({"frames": 0}, "num_frames and sigma must be positive"),
+        ({"sigma": 0.0}, "num_frames and sigma must be positive"),
     ],
 )
 def test_impossible_numbers_are_refused(args, message):

@@ -9,6 +9,7 @@ from subband.data import build_data
 from subband.data.loader import SampleLoader
 from subband.data.pose.augmentation import NO_CHANGE, PoseAugmentation, person_view
 from subband.data.pose.labels import JHMDB
+from subband.data.pose.preprocessing import PosePreprocessing
 from subband.data.pose.samples import PoseSpec
 from subband.data.spec import DamagedFileError
 from subband.joints import COCO, POSETRACK
@@ -131,7 +132,7 @@ def test_a_crop_shows_the_pixels_that_the_truth_says(photos):
     assert pixels[0, 30, x].item() == pytest.approx(column.item() / 63, abs=2e-3)
 
 
-SPEC = PoseSpec(joints=COCO, crop_size=(64, 48), num_frames=1)
+SPEC = PoseSpec(joints=COCO, preprocessing=PosePreprocessing(size=(64, 48), convention="classic"), num_frames=1)
 BOX = (10.0, 5.0, 24.0, 36.0)
 
 

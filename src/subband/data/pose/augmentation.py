@@ -95,14 +95,14 @@ def person_view(
     """
     flip, half, which, turned, *pairs = uniform(seed, [key], 8)[0].tolist()
     resize, angle = (float(normal_from_uniform(*np.array(pair))) for pair in (pairs[:2], pairs[2:]))
-    frame = crop_frame(box, spec.crop_size)
+    frame = crop_frame(box, spec.crop_size, padding=spec.preprocessing.padding)
     if half < augmentation.half_body:
         frame = _half_body(joints, spec, which) or frame
     factor = min(max(1 + augmentation.scale * resize, 1 - augmentation.scale), 1 + augmentation.scale)
     frame = CropFrame(frame.center, (frame.sides[0] * factor, frame.sides[1] * factor))
     limit = 2 * augmentation.rotation
     degrees = min(max(augmentation.rotation * angle, -limit), limit) if turned < TURNED_SHARE else 0.0
-    matrix = crop_matrix(frame, spec.crop_size, degrees=degrees, convention=spec.convention)
+    matrix = crop_matrix(frame, spec.crop_size, degrees=degrees, convention=spec.preprocessing.convention)
     is_mirrored = flip < augmentation.flip
     if is_mirrored:
         matrix = torch.stack([-matrix[0], matrix[1]])

@@ -22,6 +22,7 @@ from subband.data.pose.figures import (
     figure_joints,
     head_boxes,
 )
+from subband.data.pose.preprocessing import PosePreprocessing
 from subband.data.pose.samples import PoseData, PoseSample, PoseSpec, PoseTruth
 from subband.data.spec import check_index, image_size
 from subband.joints import POSETRACK
@@ -278,7 +279,8 @@ def drawn_figures(
             raise ValueError(f"{name} must be between 1 and {MAX_CLIPS}, got {count}.")
     if scored_frames < 1 or seed < 0:
         raise ValueError(f"scored_frames must be at least 1 and seed at least 0, got {scored_frames} and {seed}.")
-    spec = PoseSpec(joints=POSETRACK, crop_size=image_size(img_size), num_frames=frames, sigma=sigma)
+    prepare = PosePreprocessing(size=image_size(img_size), padding=1.0, convention="classic")  # whole frames
+    spec = PoseSpec(joints=POSETRACK, preprocessing=prepare, num_frames=frames, sigma=sigma)
 
     def split(first: int, count: int, scored: int, with_truth: bool) -> DrawnFigures:
         return DrawnFigures(

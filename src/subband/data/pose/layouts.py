@@ -13,6 +13,7 @@ from subband.data.pose.augmentation import PoseAugmentation
 from subband.data.pose.heatmaps import TargetKind
 from subband.data.pose.labels import JHMDB, Placed, read_people
 from subband.data.pose.people import FrameFiles, NoPeople, People, Person
+from subband.data.pose.preprocessing import PosePreprocessing
 from subband.data.pose.samples import PoseData, PoseSpec
 from subband.data.spec import image_size
 from subband.files import shown
@@ -315,7 +316,8 @@ def _spec(
 ) -> PoseSpec:
     if targets not in get_args(TargetKind):
         raise ValueError(f"targets must be {' or '.join(map(repr, get_args(TargetKind)))}, got {targets!r}.")
-    return PoseSpec(joints=joints, crop_size=image_size(img_size), num_frames=frames, targets=targets, sigma=sigma)
+    prepare = PosePreprocessing(size=image_size(img_size), convention="udp" if targets == "udp" else "classic")
+    return PoseSpec(joints=joints, preprocessing=prepare, num_frames=frames, targets=targets, sigma=sigma)
 
 
 def _read(

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
-from subband.data.labelled.preprocessing import IMAGENET_MEAN, IMAGENET_STD
-from subband.data.pose.crops import Convention
 from subband.data.pose.heatmaps import TargetKind
+from subband.data.pose.preprocessing import PosePreprocessing
 from subband.joints import JointSet
 
 __all__ = ["PoseData", "PoseSample", "PoseSource", "PoseSpec", "PoseTruth"]
@@ -21,57 +20,49 @@ class PoseSpec:
 
     Args:
         joints: Which joints of a person are labelled, K of them.
-        crop_size: `(H, W)` of the crops, multiples of 4.
+        preprocessing: How people become crops, whose sides are multiples of 4.
         num_frames: Frames T of a clip, of which the joints of number `T // 2` count.
-        targets: How joints become heatmaps, which also says how crops are cut.
+        targets: How joints become heatmaps: `udp` for crops of that convention, `plain` or `classic` for others.
         sigma: Spread of a joint in entries of a heatmap.
-        mean: Subtracted from red, green and blue in [0, 1].
-        std: Divides them after that.
 
     Raises:
-        ValueError: If a number is out of its range.
+        ValueError: If a number is out of its range, or targets and crops differ in convention.
     """
 
     joints: JointSet
-    crop_size: tuple[int, int]
+    preprocessing: PosePreprocessing
     num_frames: int
     targets: TargetKind = "plain"
     sigma: float = 2.0
-    mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[float, float, float] = IMAGENET_STD
 
     def __post_init__(self) -> None:
-        if len(self.crop_size) != 2 or min(self.crop_size) < 4 or any(side % 4 for side in self.crop_size):
-            raise ValueError(f"crop_size must be two positive multiples of 4, got {tuple(self.crop_size)}.")
-        if self.num_frames < 1 or self.sigma <= 0 or min(self.std) <= 0:
+        if any(side % 4 for side in self.crop_size):
+            raise ValueError(f"sides of crops must be multiples of 4, got {tuple(self.crop_size)}.")
+        if self.num_frames < 1 or self.sigma <= 0:
+            raise ValueError(f"num_frames and sigma must be positive, got {self.num_frames} and {self.sigma}.")
+        if (self.targets == "udp") != (self.preprocessing.convention == "udp"):
             raise ValueError(
-                "num_frames, sigma and std must be positive, got "
-                f"{self.num_frames}, {self.sigma} and {tuple(self.std)}."
+                f"targets {self.targets!r} do not fit crops of the convention {self.preprocessing.convention!r}."
             )
 
     @property
-    def convention(self) -> Convention:
-        """How crops are cut; see `subband.data.pose.crops`."""
-        return "udp" if self.targets == "udp" else "classic"
+    def crop_size(self) -> tuple[int, int]:
+        """`(H, W)` of the crops."""
+        return self.preprocessing.size
 
     def normalize(self, frames: Tensor) -> Tensor:
         """What the network sees of frames `(..., 3, H, W)` in [0, 1]."""
-        mean, std = (frames.new_tensor(value)[:, None, None] for value in (self.mean, self.std))
+        mean, std = (frames.new_tensor(value)[:, None, None] for value in self._levels)
         return (frames - mean) / std
 
     def denormalize(self, frames: Tensor) -> Tensor:
         """Inverse of `normalize`."""
-        mean, std = (frames.new_tensor(value)[:, None, None] for value in (self.mean, self.std))
+        mean, std = (frames.new_tensor(value)[:, None, None] for value in self._levels)
         return frames * std + mean
 
-    def preprocessing(self) -> dict[str, Any]:
-        """Plain values for a model's `config.json`."""
-        return {
-            "size": list(self.crop_size),
-            "mean": list(self.mean),
-            "std": list(self.std),
-            "convention": self.convention,
-        }
+    @property
+    def _levels(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        return self.preprocessing.mean, self.preprocessing.std
 
 
 class PoseTruth(NamedTuple):
