@@ -202,6 +202,8 @@ def loss_examples() -> dict[str, Example]:
         "fft_modulus_loss": (losses.fft_modulus_loss, *CLIPS),
         "focal_frequency_loss": (lambda a, b: losses.focal_frequency_loss(a, b, patch_factor=2), *CLIPS),
         "harm_loss": (losses.harm_loss, *CLIPS, (CLIPS[0] + CLIPS[1]) / 2),
+        "heatmap_fourier_loss": (losses.heatmap_fourier_loss, *CLIPS),
+        "heatmap_mse_loss": (losses.heatmap_mse_loss, *CLIPS),
         "high_focal_frequency_loss": (lambda a, b: losses.high_focal_frequency_loss(a, b, level=2), *CLIPS),
         "psnr_loss": (losses.psnr_loss, *CLIPS),
         "subband_focal_loss": (losses.subband_focal_loss, *CLIPS),

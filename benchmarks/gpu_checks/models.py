@@ -41,6 +41,7 @@ SIMVP = {"in_shape": (3, 1, 16, 16), "hid_S": 4, "hid_T": 8, "N_S": 2, "N_T": 2}
 WSFVIT = {"dims": (8, 16, 24, 32), "depths": (1, 1, 1, 1), "num_heads": (2, 4, 4, 8), "head_dim": 4, "stem_dim": 8}
 DCT_RESNET = {"depths": (1, 1, 1, 1), "width": 8, "img_size": 64}
 VD_DIFF = {"num_feat": 4, "propagation_blocks": 1, "num_blocks": (1, 1), "heads": (1, 2), "prior_feat": 4}
+FREQPOSE = {"channels": 4, "groups": 2, "num_joints": 3, "img_size": (32, 32)}
 WAVELET_VAE = {"img_size": 16, "levels": 2, "widths": (8, 8, 16), "blocks": 1, "prior_width": 8, "prior_blocks": 1}
 # Small networks of every family: name and options, the cheapest to compile first.
 SMALL: dict[str, tuple[str, dict[str, Any]]] = {
@@ -83,6 +84,9 @@ SMALL: dict[str, tuple[str, dict[str, Any]]] = {
         {"num_frames": 4, "img_size": 16, "levels": 2, "time_levels": 1, "widths": (8, 8, 16), "prior_width": 8},
     ),
     "vitpose": ("vitpose_s", {"dim": 24, "depth": 2, "num_heads": 3, "img_size": (64, 48)}),
+    "freqpose": ("freqpose", {**FREQPOSE, "num_frames": 3}),
+    "freqpose_teacher": ("freqpose_teacher", {**FREQPOSE, "num_frames": 2, "corr": "global", "corr_radius": 1}),
+    "framepose": ("framepose", {"channels": 4, "num_joints": 3, "img_size": (32, 32)}),
     "wavelet_vae_elbo": ("wavelet_vae_e", {**WAVELET_VAE, "refine_width": 8, "refine_blocks": 1}),
 }
 

@@ -12,6 +12,8 @@ def test_every_loss_is_a_function_of_two_clips(rng: torch.Generator) -> None:
         "charbonnier",
         "differential_divergence",
         *fourier,
+        "heatmap_fourier",
+        "heatmap_mse",
         "high_focal_frequency",
         "l1",
         "mse",

@@ -10,7 +10,7 @@ from subband.layers.spectral import exportable
 from subband.transforms import fourier_filter
 from subband.transforms.arguments import check_real, in_float32
 
-__all__ = ["GlobalFilter2d"]
+__all__ = ["GlobalFilter2d", "resize_centered_filter"]
 
 
 class GlobalFilter2d(nn.Module):
@@ -45,11 +45,20 @@ class GlobalFilter2d(nn.Module):
 
     def filter_for(self, size: tuple[int, int]) -> Tensor:
         """The filter of images of a size `(H, W)`, `(C, H, W // 2 + 1, 2)`."""
-        weight: Tensor = in_float32(_resized, self.weight, size=size)
-        return weight
+        weight: Tensor = in_float32(resize_centered_filter, self.weight, size=size)
+        return weight.movedim(0, -1)
 
 
-def _resized(weight: Tensor, *, size: tuple[int, int]) -> Tensor:
-    centered = weight.roll(weight.shape[-2] // 2, -2)
+def resize_centered_filter(weight: Tensor, size: tuple[int, int]) -> Tensor:
+    """Filters of half spectra for images of another size, interpolated with the zero frequency in the middle.
+
+    Args:
+        weight: `(..., C, rows, columns)`, at least two axes before the last two.
+        size: `(H, W)` of the images.
+
+    Returns:
+        `(..., C, H, W // 2 + 1)`.
+    """
+    centered = weight.roll(weight.shape[-2] // 2, -2).flatten(0, -4)
     plane = F.interpolate(centered, (size[0], size[1] // 2 + 1), mode="bilinear", align_corners=True)
-    return plane.roll(-(size[0] // 2), -2).movedim(0, -1)
+    return plane.roll(-(size[0] // 2), -2).view(*weight.shape[:-2], *plane.shape[-2:])

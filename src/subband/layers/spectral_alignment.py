@@ -213,15 +213,33 @@ class PyramidAlignment(nn.Module):
 
     def align(self, reference: Sequence[Tensor], neighbor: Sequence[Tensor]) -> Tensor:
         """Align what `pyramid` made of a neighbor with what it made of the reference, `(B, C, H, W)`."""
-        offsets = features = None
-        for level in reversed(range(len(self.levels))):
-            own, other = reference[level], neighbor[level]
-            compared = other - own if self.align_input == "differences" else other
-            if offsets is not None and features is not None:
-                offsets, features = 2 * _resized(offsets, own), _resized(features, own)
-            features, offsets = self.levels[level](own, compared, other, offsets=offsets, features=features)
-        assert features is not None
-        return features
+        compares_differences = self.align_input == "differences"
+        return align_levels(self.levels, reference, neighbor, compares_differences=compares_differences)
+
+
+def align_levels(
+    levels: nn.ModuleList, reference: Sequence[Tensor], neighbor: Sequence[Tensor], *, compares_differences: bool
+) -> Tensor:
+    """Align features of a neighbor with those of the reference from coarse to fine.
+
+    Args:
+        levels: A `SpectralAlignment` for each level, finest first.
+        reference: Features `(B, C, H, W)` at each level, every one about half the size of the one before.
+        neighbor: Likewise.
+        compares_differences: What is compared with the reference is the neighbor's difference from it.
+
+    Returns:
+        Aligned features of the neighbor at the finest level.
+    """
+    offsets = features = None
+    for level in reversed(range(len(levels))):
+        own, other = reference[level], neighbor[level]
+        compared = other - own if compares_differences else other
+        if offsets is not None and features is not None:
+            offsets, features = 2 * _resized(offsets, own), _resized(features, own)
+        features, offsets = levels[level](own, compared, other, offsets=offsets, features=features)
+    assert features is not None
+    return features
 
 
 def _resized(x: Tensor, like: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from subband.losses.focal_frequency import (
     subband_focal_loss,
 )
 from subband.losses.fourier import fft_amplitude_phase_loss, fft_charbonnier_loss, fft_l1_loss, fft_modulus_loss
+from subband.losses.heatmaps import heatmap_fourier_loss, heatmap_mse_loss
 from subband.losses.pairs import pair
 from subband.losses.peak_signal import harm_loss, psnr_loss
 
@@ -36,6 +37,8 @@ __all__ = [
     "fft_modulus_loss",
     "focal_frequency_loss",
     "harm_loss",
+    "heatmap_fourier_loss",
+    "heatmap_mse_loss",
     "high_focal_frequency_loss",
     "high_frequency_mask",
     "psnr_loss",
@@ -93,9 +96,13 @@ def _focal_frequency(
     )
 
 
+def _heatmap_fourier(*, beta: float = 1.0, eps: float = 1e-3, phase_weight: float = 0.01) -> Loss:
+    return partial(heatmap_fourier_loss, beta=beta, eps=eps, phase_weight=phase_weight)
+
+
 # Every factory takes the loss's arguments and returns loss(pred, target) on (B, T, C, H, W). None of them is weighted:
 # the weight stands in the recipe, 0.1 for differential_divergence (TAU), fft_modulus (VD-Diff) and fft_l1 (FTDeblur),
-# 0.001 for high_focal_frequency (WaST).
+# 0.001 for high_focal_frequency (WaST). Those of heatmaps also take which joints are labelled, as third argument.
 LOSSES: dict[str, Callable[..., Loss]] = {
     "charbonnier": _charbonnier,
     "differential_divergence": DifferentialDivergence,
@@ -104,6 +111,8 @@ LOSSES: dict[str, Callable[..., Loss]] = {
     "fft_l1": lambda: fft_l1_loss,
     "fft_modulus": lambda: fft_modulus_loss,
     "focal_frequency": _focal_frequency,
+    "heatmap_fourier": _heatmap_fourier,
+    "heatmap_mse": lambda: heatmap_mse_loss,
     "high_focal_frequency": partial(HighFocalFrequencyLoss, loss_weight=1.0),
     "l1": _l1,
     "mse": _mse,

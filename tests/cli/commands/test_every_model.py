@@ -47,6 +47,8 @@ SMALL: dict[str, dict[str, Any]] = {
         "num_classes": 3,
     },
     "DCTResNet": {"img_size": 64, "depths": (1, 1, 1, 1), "width": 8, "num_classes": 3},
+    "FreqPose": {"img_size": (32, 32), "channels": 4, "groups": 2, "num_frames": 3, "num_joints": 3},
+    "FramePose": {"img_size": (32, 32), "channels": 4, "num_joints": 3},
     "ViTPose": {"img_size": (64, 48), "dim": 24, "depth": 2, "num_heads": 3},
     "ESTRNN": {"n_features": 4, "n_blocks": 1},
     "FTDeblur": {"channels": 4, "n_feat": 1, "n_rec": 1, "groups": 2, "frames": 3},
@@ -101,6 +103,8 @@ def small_args(name: str) -> dict[str, Any]:
             "depths": (1,) * count,
             **({"layer_scale": 1e-3} if count > 1 else {}),
         }
+    if "vitpose" in spec.args.get("backbone", ""):
+        args |= {"backbone_args": {"dim": 8, "depth": 1, "num_heads": 2}}
     return args
 
 
