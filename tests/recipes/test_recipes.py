@@ -372,6 +372,8 @@ def small_pose(recipe: RecipeConfig) -> None:
     recipe.model.args = {**recipe.model.args, **small}
     for stage in recipe.stages:
         stage.settings.setdefault("trainer", {})["epochs"] = 1
+        if "name" in stage.settings.get("model", {}):
+            stage.settings["model"]["args"] = {**stage.settings["model"].get("args", {}), **small}
     recipe.data.name, recipe.data.batch_size = "drawn_figures", 2
     recipe.data.args = {"num_train": 4, "num_val": 2, "num_test": 2, "frames": 3, "img_size": 32}
     recipe.optim.lr_factors = {name: value for name, value in recipe.optim.lr_factors.items() if ".blocks." not in name}
