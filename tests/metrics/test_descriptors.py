@@ -15,8 +15,10 @@ from subband.metrics.descriptors import (
     describe_metrics,
 )
 from subband.metrics.generation_descriptors import GENERATION_METRICS, VIDEO_GENERATION_METRICS
+from subband.metrics.pose_descriptors import POSE_METRICS
 
 TABLES = {"video": VIDEO_METRICS, "classification": CLASSIFICATION_METRICS, "restoration": RESTORATION_METRICS}
+TABLES["pose"] = POSE_METRICS
 TABLES |= {"generation": GENERATION_METRICS, "video_generation": VIDEO_GENERATION_METRICS}
 
 
@@ -65,6 +67,7 @@ def test_logged_metrics() -> None:
         "video": ["mse", "mae", "ssim", "psnr"],
         "classification": ["top1", "top5"],
         "restoration": ["psnr", "psnr_gain", "ssim"],
+        "pose": ["pck", "pck_strict"],
         "generation": ["psnr", "mse", "rate", "bits_per_dim"],
         "video_generation": ["psnr", "mse", "rate", "bits_per_dim"],
     }

@@ -28,6 +28,8 @@ from subband.metrics.image import (
     ssim,
 )
 from subband.metrics.optical_flow import flow_error
+from subband.metrics.pose import box_side, head_size, jitter_errors, joint_hits, oks, posetrack_precision
+from subband.metrics.pose_descriptors import POSE_METRICS
 from subband.metrics.published_restoration import (
     psnr_estrnn,
     psnr_vddiff,
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
         wavelet_statistics,
     )
     from subband.metrics.inception import InceptionDistances, InceptionFeatures, kernel_distance
+    from subband.metrics.pose_scores import FoundPeople, JointScores, PersonPrecision, TrackJitter, TruePeople
     from subband.metrics.restoration import RestorationMetrics
     from subband.metrics.spectrum import SubbandEnergy, subband_energy
     from subband.metrics.temporal import TemporalError
@@ -72,6 +75,7 @@ __all__ = [
     "CLASSIFICATION_METRICS",
     "CrossEntropy",
     "DETECTION_METRICS",
+    "FoundPeople",
     "FrameLPIPS",
     "FrameMAE",
     "FrameMSE",
@@ -87,8 +91,11 @@ __all__ = [
     "ImageDetections",
     "InceptionDistances",
     "InceptionFeatures",
+    "JointScores",
     "MetricInfo",
+    "POSE_METRICS",
     "PerClassAccuracy",
+    "PersonPrecision",
     "RESTORATION_METRICS",
     "Rate",
     "ReconstructionScores",
@@ -96,11 +103,14 @@ __all__ = [
     "SubbandEnergy",
     "TemporalError",
     "TopAccuracy",
+    "TrackJitter",
     "TrueObjects",
+    "TruePeople",
     "VIDEO_GENERATION_METRICS",
     "VIDEO_METRICS",
     "VideoPredictionMetrics",
     "WaveletStatisticsDistance",
+    "box_side",
     "classification_metrics",
     "combine_channels",
     "denormalize",
@@ -108,7 +118,12 @@ __all__ = [
     "error_sums",
     "flow_error",
     "frechet_distance",
+    "head_size",
+    "jitter_errors",
+    "joint_hits",
     "kernel_distance",
+    "oks",
+    "posetrack_precision",
     "psnr",
     "psnr_estrnn",
     "psnr_legacy_uint8",
@@ -136,6 +151,7 @@ _NEED_TORCHMETRICS = {
         "wavelet_statistics",
     ),
     "subband.metrics.inception": ("InceptionDistances", "InceptionFeatures", "kernel_distance"),
+    "subband.metrics.pose_scores": ("FoundPeople", "JointScores", "PersonPrecision", "TrackJitter", "TruePeople"),
     "subband.metrics.restoration": ("RestorationMetrics",),
     "subband.metrics.spectrum": ("SubbandEnergy", "subband_energy"),
     "subband.metrics.temporal": ("TemporalError",),

@@ -34,6 +34,8 @@ class ClipFilter(nn.Module):
         `(B, T, C, H, W)` to the same.
     """
 
+    waves: Tensor
+
     def __init__(self, channels: int, num_frames: int) -> None:
         super().__init__()
         weight = torch.zeros(2, channels, num_frames, *BASE)
