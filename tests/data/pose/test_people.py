@@ -331,6 +331,16 @@ def test_frames_around_a_labelled_one_need_no_labels_and_ends_are_repeated(tmp_p
     assert shades(build_data("pose_videos", wide, 0).test[1], data.spec) == [0, 1, 3, 5, 5]
 
 
+def test_folders_of_one_name_are_two_clips(tmp_path):
+    for place in ("b/run", "c/run"):
+        write_frames(tmp_path / place, 1)
+    images = [image(1, "b/run/000000.png"), image(2, "c/run/000000.png")]
+    write_labels(tmp_path / "people.json", images, [person(1), person(2, 2)])
+    data = build_data("pose_videos", {"path": str(tmp_path), "test_fraction": 1.0, "img_size": [64, 48]}, 0)
+    assert [data.test[key].truth.clip for key in range(2)] == ["b/run", "c/run"]
+    assert data.test[0].clip != data.test[1].clip
+
+
 def test_frames_of_a_video_are_named_by_number(tmp_path):
     frames = torch.stack([ramp(number / 10) for number in range(4)])
     write_clip(tmp_path / "film.apng", frames)

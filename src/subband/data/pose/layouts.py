@@ -50,24 +50,25 @@ class _Frames:
         """
         name = str(item["file_name"]).replace("\\", "/")
         names = (name, Path(name).name)
-        file = next((folder / one for folder in self._folders for one in names if (folder / one).is_file()), None)
-        if file is None:
+        places = ((folder, folder / one) for folder in self._folders for one in names)
+        folder, file = next(((folder, file) for folder, file in places if file.is_file()), (None, None))
+        if folder is None or file is None:
             return None
         size = _size(item)
         if self._alone:
-            return Placed(FrameFiles(Path(name).name, (file,), 1, size), 0)
+            return Placed(FrameFiles(_name(file, folder), (file,), 1, size), 0)
         if file.suffix.lower() not in READ_SUFFIXES or is_animated(file):
-            return self._in_video(item, file, size)
+            return self._in_video(item, file, folder, size)
         if file not in self._numbers:
             files = list_frames(file.parent)
             self._numbers |= {one: number for number, one in enumerate(files)}
-            self._clips[file.parent] = FrameFiles(file.parent.name, tuple(files), len(files), size)
+            self._clips[file.parent] = FrameFiles(_name(file.parent, folder), tuple(files), len(files), size)
         return Placed(self._clips[file.parent]._replace(size=size), self._numbers[file])
 
-    def _in_video(self, item: Mapping[str, Any], file: Path, size: tuple[int, int] | None) -> Placed:
+    def _in_video(self, item: Mapping[str, Any], file: Path, folder: Path, size: tuple[int, int] | None) -> Placed:
         if file not in self._clips:
             with open_clip(file) as reader:
-                self._clips[file] = FrameFiles(file.name, (file,), reader.count, is_video=True)
+                self._clips[file] = FrameFiles(_name(file, folder), (file,), reader.count, is_video=True)
         clip, number = self._clips[file], item.get("frame_id")
         if not isinstance(number, int) or not 0 <= number < clip.num_frames:
             raise ValueError(
@@ -290,6 +291,11 @@ def pose_videos(
     spec = _spec(found_joints, img_size, frames, targets, sigma)
     change = PoseAugmentation(flip=flip, rotation=rotation, scale=scale, half_body=half_body)
     return _data(people, spec, stride, change, (val_fraction, test_fraction), root, seed)
+
+
+def _name(path: Path, folder: Path) -> str:
+    """A clip's name, which no other clip below the folder has."""
+    return shown(path.name if path == folder else path.relative_to(folder).as_posix())
 
 
 def _wanted(joints: str) -> JointSet | None:
