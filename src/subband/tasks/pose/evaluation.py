@@ -17,7 +17,6 @@ from subband.joints import COCO, POSETRACK
 from subband.models.model_folder import find_model_folder, read_card
 from subband.tasks.pose.batches import PoseBatch, Poses, collate, crop_points
 from subband.tasks.pose.networks import check_network, find_heatmaps
-from subband.tasks.pose.scores import PoseRow
 from subband.training.evaluation import Evaluation, as_bytes, evaluation_loader
 
 __all__ = ["check_stored_samples", "evaluate", "stored_arguments"]
@@ -29,6 +28,8 @@ def evaluate(recipe: RecipeConfig, models: dict[str, Any], data: PoseData, devic
     Raises:
         ValueError: If a network finds other joints than the data has, or is for shorter clips.
     """
+    from subband.tasks.pose.scores import PoseRow
+
     spec = data.test.spec
     for name, model in models.items():
         check_network(model, spec, name)

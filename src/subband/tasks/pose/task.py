@@ -27,7 +27,6 @@ from subband.tasks.pose.networks import (
     take_network,
     training_maps,
 )
-from subband.tasks.pose.scores import known_truths, update_joints
 from subband.training.evaluation import Evaluation
 from subband.training.task import Losses, Task, drop_path_argument
 from subband.visual.report.pose import REPORT
@@ -159,6 +158,8 @@ class PoseTask(Task):
 
     def validate(self, batch: PoseBatch) -> dict[str, Tensor]:
         """The losses on heatmaps; how far joints are off is in `validation_scores`."""
+        from subband.tasks.pose.scores import known_truths, update_joints
+
         wanted, visible = targets(batch, self.spec)
         maps = training_maps(self.model, batch.frames)
         truths = known_truths(batch)
