@@ -66,7 +66,8 @@ def load_published(name: str, checkpoint: str | Path | Mapping[str, Tensor], **o
     Args:
         name: One of `list_models()` that has a published layout.
         checkpoint: A file of `torch.save` or safetensors, whatever its suffix, or a state dict.
-        overrides: Constructor arguments, when the checkpoint was trained with others than the named configuration.
+        overrides: Constructor arguments, when the checkpoint was trained with others than the named configuration; of a
+            ViTPose+, `expert` chooses the data set whose network is taken (`subband.convert.vitpose.EXPERTS`).
 
     Returns:
         The network in eval mode.

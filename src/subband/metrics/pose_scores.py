@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torchmetrics import Metric
@@ -239,7 +240,6 @@ class PersonPrecision(Metric):
 
     def _coco(self, occluded_only: bool) -> list[float | None]:
         """Average precision at the ten similarities from 0.50 to 0.95."""
-        import numpy as np
         from pycocotools.coco import COCO
         from pycocotools.cocoeval import COCOeval
 
