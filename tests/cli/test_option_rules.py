@@ -75,6 +75,8 @@ REFUSED = [
     (("synthesize-blur", "x", "y", "--fps", "12"), "--fps", "goes with --format mkv"),
     (("deblur", "a.mp4", "b.mp4", "--reference", "c.mp4"), "--reference", "goes with --compare"),
     (("deblur", "a.mp4", "b.mp4", "--duration", "2", "--preview", "1"), "--duration", "and --preview exclude each"),
+    (("pose", "a.mp4", "--boxes", "b.json", "--detector", "c"), "--detector", "and --boxes exclude each other"),
+    (("pose", "a.mp4", "--detector-score", "0.5"), "--detector-score", "goes with --detector"),
     (("upscale", "a.mp4", "b.mp4", "--reference", "c.mp4"), "--reference", "goes with --compare"),
     (("upscale", "a.mp4", "b.mp4", "--duration", "2", "--preview", "1"), "--duration", "and --preview exclude each"),
     *(

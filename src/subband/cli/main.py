@@ -30,6 +30,7 @@ COMMANDS = {
     "report": ("subband.cli.commands.report", "one HTML page about one or more runs"),
     "classify": ("subband.cli.commands.classify", "say what photographs show"),
     "detect": ("subband.cli.commands.detect", "find objects in photographs or a video"),
+    "pose": ("subband.cli.commands.pose", "find the joints of people in photographs or a video"),
     "explain": ("subband.cli.commands.explain", "why a classifier decides as it does, as images and a page"),
     "deblur": ("subband.cli.commands.deblur", "make a blurred video or photograph sharp"),
     "upscale": ("subband.cli.commands.upscale", "make a small video or photograph larger"),

@@ -4,6 +4,7 @@ from subband.models.generation.editing import edit, latent_walk
 from subband.predictors.classification import ImageClassifier, read_preprocessing
 from subband.predictors.detection import DetectionPredictor, DetectionPreprocessing, FoundObjects
 from subband.predictors.generation import ImageAutoencoder, PyramidCoder
+from subband.predictors.pose import FoundPoses, OneEuroFilter, PosePredictor, PosePreprocessing, PoseTracker
 from subband.predictors.progress import Progress, show_progress
 from subband.predictors.read_ahead import FileResult
 from subband.predictors.restoration import VideoRestorer
@@ -17,9 +18,14 @@ __all__ = [
     "DetectionPreprocessing",
     "FileResult",
     "FoundObjects",
+    "FoundPoses",
     "ImageAutoencoder",
     "ImageClassifier",
     "NetworkRunner",
+    "OneEuroFilter",
+    "PosePredictor",
+    "PosePreprocessing",
+    "PoseTracker",
     "Progress",
     "PyramidCoder",
     "Span",

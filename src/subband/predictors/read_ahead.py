@@ -137,4 +137,3 @@ def read_ahead(
             yield from waiting
         finally:
             pool.shutdown(cancel_futures=True)
-

@@ -43,7 +43,12 @@ def draw_poses(image: Tensor, found: FoundPoses, *, min_score: float = 0.3) -> T
         >>> scores = torch.zeros(1, 17).index_fill(1, torch.tensor([5, 7]), 1.0)
         >>> whole = torch.tensor([[0.0, 0.0, 96.0, 64.0]])
         >>> found = FoundPoses(
-        ...     joints=joints, scores=scores, boxes=whole, box_scores=torch.ones(1), ids=None, size=(64, 96),
+        ...     joints=joints,
+        ...     scores=scores,
+        ...     boxes=whole,
+        ...     box_scores=torch.ones(1),
+        ...     ids=None,
+        ...     size=(64, 96),
         ...     joint_set=COCO,
         ... )
         >>> drawn = draw_poses(torch.zeros(3, 64, 96, dtype=torch.uint8), found)

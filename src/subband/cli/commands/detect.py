@@ -8,36 +8,35 @@ video goes on when the same command is given again.
 from __future__ import annotations
 
 import time
-import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
-from signal import SIGINT
 from typing import TYPE_CHECKING, Any
 
-from subband.cli.detection_files import JSON_FILE, TABLE_FILE, Found, write_found
-from subband.cli.options import open_table, refuse_existing, show_table
-from subband.cli.photographs import (
-    Timing,
-    add_output_arguments,
-    beside,
-    fitting_name,
-    report_failures,
-    result_names,
-    show_timing,
-    speed_text,
+from subband.cli.found_files import Found, Rows, write_found
+from subband.cli.found_media import (
+    clip_target,
+    end_photographs,
+    folder_for,
+    is_clip,
+    photographs,
+    results_folder,
+    work_through,
 )
+from subband.cli.options import cell, open_table, show_table
+from subband.cli.photographs import add_output_arguments, result_names, show_timing, speed_text
 from subband.cli.weights import add_weights_arguments, open_weights
 from subband.files import shown
 from subband.models.model_folder import bundled_models
-from subband.signals import Stopped, exit_code
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
 
     from subband.predictors.detection import DetectionPredictor, FileDetections
 
+JSON_FILE, TABLE_FILE = "detections.json", "detections.csv"
 BUNDLED = "wsfvit_p0_fasterrcnn_bccd"
 
 EXAMPLES = """examples:
@@ -74,9 +73,9 @@ def run(args: Namespace) -> None:
     source = Path(args.source)
     if not source.exists():
         raise FileNotFoundError(f"{shown(source)} does not exist.")
-    is_clip = _is_clip(source)
-    folder = _folder(source, args, is_clip=is_clip)
-    files = [] if is_clip else _photographs(source)
+    moves = is_clip(source)
+    folder = results_folder(source, args.out, "detected", overwrite=args.overwrite, moves=moves)
+    files = [] if moves else photographs(source)
     if args.model is None and args.checkpoint is None and BUNDLED in bundled_models():
         args.model = BUNDLED
     predictor = _predictor(args)
@@ -85,53 +84,10 @@ def run(args: Namespace) -> None:
             f"{BUNDLED}, the network in the package, knows {', '.join(predictor.classes)} under a microscope; "
             "name a run by --model, or a model and its weights by --model and --checkpoint, for other objects."
         )
-    if is_clip:
+    if moves:
         _detect_clip(source, folder, predictor, args)
     else:
         _detect_photographs(files, folder, predictor, args)
-
-
-def _is_clip(source: Path) -> bool:
-    """Whether it moves: an animation, or no picture by its name and content."""
-    from subband.media.picture_files import READ_SUFFIXES, is_animated, picture_format
-
-    if not source.is_file():
-        return False
-    return is_animated(source) or (picture_format(source) is None and source.suffix.lower() not in READ_SUFFIXES)
-
-
-def _photographs(source: Path) -> list[Path]:
-    from subband.media.images import list_images
-
-    return list_images(source) if source.is_dir() else [source]
-
-
-def _folder(source: Path, args: Namespace, *, is_clip: bool) -> Path:
-    """Where results go; checked as far as that goes before any work."""
-    usual = beside(source, "detected") if source.is_dir() else source.with_name(fitting_name(source.stem, "_detected"))
-    folder = Path(args.out) if args.out else usual
-    if folder.is_file():
-        raise ValueError(f"--out {folder} is a file; the results go into a folder.")
-    if folder.resolve() == (source if source.is_dir() else source.parent).resolve():
-        raise ValueError(f"--out {folder} is the folder of the input; choose another name.")
-    if is_clip and _is_unfinished(source, folder):
-        return folder
-    return refuse_existing(folder, args.overwrite)
-
-
-def _target(source: Path, folder: Path) -> Path:
-    """The video with what was found."""
-    from subband.media.video_writer import VIDEO_SUFFIXES
-
-    keeps = source.suffix.lower() in {*VIDEO_SUFFIXES, ".gif", ".webp", ".apng"}
-    return folder / (source.name if keeps else fitting_name(source.stem, ".mp4"))
-
-
-def _is_unfinished(source: Path, folder: Path) -> bool:
-    from subband.predictors.segments import work_path
-
-    target = _target(source, folder)
-    return not target.exists() and work_path(target).is_dir()
 
 
 def _predictor(args: Namespace) -> DetectionPredictor:
@@ -150,42 +106,17 @@ def _predictor(args: Namespace) -> DetectionPredictor:
 
 
 def _detect_photographs(files: Sequence[Path], folder: Path, predictor: DetectionPredictor, args: Namespace) -> None:
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    began, network, reading = time.perf_counter(), 0.0, 0.0
-    found: list[Found] = []
-    failed: list[str] = []
-    stop: BaseException | None = None
-    names = result_names(files, ".jpg", (JSON_FILE, TABLE_FILE))
-    try:
-        with closing(predictor.detect_files(files)) as results:
-            shown_results = track(
-                results, "photographs", len(files), console=console, transient=True, disable=not console.is_terminal
-            )
-            for result, name in zip(shown_results, names, strict=True):
-                network, reading = network + result.network_seconds, reading + result.reading_seconds
-                if result.error is None:
-                    found.append(_drawn(result, folder / name, predictor, overwrite=args.overwrite))
-                    continue
-                if len(files) == 1:
-                    raise result.error
-                warnings.warn(f"left out: {result.error}", stacklevel=2)
-                failed.append(shown(result.file.name))
-    except (KeyboardInterrupt, Stopped) as error:
-        stop = error
-    if found:
-        _show(found, predictor, args)
-        show_timing(len(found), Timing(time.perf_counter() - began, network, reading), predictor.device.type)
-        _write(folder, found, predictor, args)
-    if stop is not None:
-        code = stop.code if isinstance(stop, Stopped) else exit_code(SIGINT)
-        raise Stopped(f"interrupted after {len(found)} of {len(files)} photographs, which are done.", code)
-    report_failures(failed, len(files))
+    targets = [folder / name for name in result_names(files, ".jpg", (JSON_FILE, TABLE_FILE))]
+    with closing(predictor.detect_files(files)) as results:
+        outcome = work_through(results, targets, partial(_drawn, predictor=predictor, overwrite=args.overwrite))
+    if outcome.found:
+        _show(outcome.found, predictor, args)
+        show_timing(len(outcome.found), outcome.timing, predictor.device.type)
+        _write(folder, outcome.found, predictor, args)
+    end_photographs(outcome, len(files))
 
 
-def _drawn(result: FileDetections, target: Path, predictor: DetectionPredictor, *, overwrite: bool) -> Found:
+def _drawn(result: FileDetections, target: Path, *, predictor: DetectionPredictor, overwrite: bool) -> Found:
     """Objects of a photograph, of which a copy with them is written."""
     from subband.media.images import write_image
     from subband.predictors.detection import coco_results
@@ -193,7 +124,6 @@ def _drawn(result: FileDetections, target: Path, predictor: DetectionPredictor, 
 
     assert result.image is not None
     assert result.found is not None
-    target.parent.mkdir(exist_ok=True)
     write_image(target, draw_objects(result.image, result.found) / 255, overwrite=overwrite)
     return Found(result.file, result.found.size, coco_results(result.found, 0, predictor.category_ids))
 
@@ -203,17 +133,10 @@ def _detect_clip(source: Path, folder: Path, predictor: DetectionPredictor, args
     from subband.predictors.progress import show_progress
     from subband.visual.found_objects import draw_objects
 
-    is_new = not folder.exists()
-    folder.mkdir(exist_ok=True)
+    target = clip_target(source, folder)
     began = time.perf_counter()
-    try:
-        with show_progress("detecting") as progress:
-            frames = detect_clip(
-                predictor, source, _target(source, folder), draw_objects, overwrite=args.overwrite, progress=progress
-            )
-    finally:
-        if is_new and not any(folder.iterdir()):
-            folder.rmdir()
+    with folder_for(target), show_progress("detecting") as progress:
+        frames = detect_clip(predictor, source, target, draw_objects, overwrite=args.overwrite, progress=progress)
     seconds = time.perf_counter() - began
     found = [Found(source, frame.size, frame.results, frame.number, frame.seconds) for frame in frames]
     _show(found, predictor, args)
@@ -222,10 +145,25 @@ def _detect_clip(source: Path, folder: Path, predictor: DetectionPredictor, args
 
 
 def _write(folder: Path, found: Sequence[Found], predictor: DetectionPredictor, args: Namespace) -> None:
-    categories = dict(zip(predictor.category_ids, predictor.classes, strict=True))
-    facts = {"model": args.model, "checkpoint": args.checkpoint, "min_score": args.min_score}
-    write_found(folder, found, categories, facts, overwrite=args.overwrite)
+    names = dict(zip(predictor.category_ids, predictor.classes, strict=True))
+    write_found(
+        folder / JSON_FILE,
+        folder / TABLE_FILE,
+        found,
+        categories=[{"id": number, "name": name} for number, name in names.items()],
+        facts={"model": args.model, "checkpoint": args.checkpoint, "min_score": args.min_score},
+        rows=Rows(("class", "score", "left", "top", "right", "bottom"), partial(_rows, names)),
+        overwrite=args.overwrite,
+    )
     print(f"wrote {shown(folder)}: what was found drawn in, {JSON_FILE} and {TABLE_FILE}")
+
+
+def _rows(names: dict[int, str], results: list[dict[str, Any]]) -> Iterator[Sequence[Any]]:
+    """A row of the table for each object."""
+    for entry in results:
+        left, top, width, height = entry["bbox"]
+        box = (left, top, round(left + width, 3), round(top + height, 3))
+        yield (cell(names[entry["category_id"]]), entry["score"], *box)
 
 
 def _show(found: Sequence[Found], predictor: DetectionPredictor, args: Namespace) -> None:

@@ -24,6 +24,7 @@ from subband.predictors.windows import Window
 __all__ = ["FramePoses", "pose_clip"]
 
 WHITE = 255
+FRAMES = 8  # of a clip in memory at once, beside those that a network for clips sees around them
 
 
 class FramePoses(NamedTuple):
@@ -107,7 +108,7 @@ class _Finder:
     ) -> None:
         before = predictor.num_frames // 2
         self.margins = (before, predictor.num_frames - 1 - before)
-        self.window = predictor.batch_size + sum(self.margins)
+        self.window = FRAMES + sum(self.margins)
         self._predictor, self._persons, self._notes, self._draw = predictor, persons, notes, draw
         self._smooth = smooth
         self._follow: PoseFollower | None = None

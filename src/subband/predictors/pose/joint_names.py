@@ -12,15 +12,18 @@ KNOWN = (COCO, POSETRACK)
 USUAL_SPREAD = 0.089  # of joints that nobody has measured: the ankle's
 
 
-def joint_set_of(names: Sequence[str] | None, num_joints: int) -> JointSet:
+def joint_set_of(
+    names: Sequence[str] | None, num_joints: int, limbs: Sequence[Sequence[int]] | None = None
+) -> JointSet:
     """The joints of these names, with limbs and spreads as far as they are known.
 
     Args:
         names: In order; None of a network that does not say.
         num_joints: How many there are: without names, 17 are COCO's and 15 PoseTrack's.
+        limbs: Pairs of joints, by number; by default those that are known for the names.
 
     Raises:
-        ValueError: If there is another number of names, or one comes twice.
+        ValueError: If there is another number of names, one comes twice, or a limb ends in no joint.
 
     Example:
         >>> joint_set_of(["left_ankle", "tail", "left_knee"], 3).limbs, joint_set_of(None, 15).names[2]
@@ -36,9 +39,13 @@ def joint_set_of(names: Sequence[str] | None, num_joints: int) -> JointSet:
         if one.names == given:
             return one
     spreads = {name: value for one in KNOWN for name, value in zip(one.names, one.sigmas, strict=True)}
-    limbs = dict.fromkeys((one.names[first], one.names[second]) for one in KNOWN for first, second in one.limbs)
+    if limbs is None:
+        known_limbs = dict.fromkeys((one.names[a], one.names[b]) for one in KNOWN for a, b in one.limbs)
+        limbs = [(given.index(a), given.index(b)) for a, b in known_limbs if a in given and b in given]
+    if any(not 0 <= end < num_joints for pair in limbs for end in pair):
+        raise ValueError(f"limbs must be pairs of numbers of joints below {num_joints}, got {limbs}.")
     return JointSet(
         names=given,
-        limbs=tuple((given.index(a), given.index(b)) for a, b in limbs if a in given and b in given),
+        limbs=tuple((first, second) for first, second in limbs),
         sigmas=tuple(spreads.get(name, USUAL_SPREAD) for name in given),
     )

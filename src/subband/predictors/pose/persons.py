@@ -69,8 +69,8 @@ class GivenPersons:
         by_key: People of each file or frame; there are none in others.
     """
 
-    def __init__(self, by_key: Mapping[Hashable, Persons]) -> None:
-        self.by_key = dict(by_key)
+    def __init__(self, by_key: Mapping[Any, Persons]) -> None:
+        self.by_key: dict[Hashable, Persons] = dict(by_key)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -90,8 +90,10 @@ class GivenPersons:
             persons = inside(given, (height, width))
             if len(persons.boxes) < len(given.boxes):
                 name = shown(key.name) if isinstance(key, Path) else f"frame {key}"
-                words = f"{len(given.boxes) - len(persons.boxes)} of {len(given.boxes)} boxes lie outside"
-                warnings.warn(f"left out: {words} the {width} x {height} pixels of {name}.", stacklevel=2)
+                count = f"{len(given.boxes) - len(persons.boxes)} of {len(given.boxes)}"
+                warnings.warn(
+                    f"boxes outside of the {width} x {height} pixels of {name} are left out ({count}).", stacklevel=2
+                )
             found.append(persons)
         return found
 

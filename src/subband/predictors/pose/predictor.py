@@ -108,7 +108,7 @@ class PosePredictor:
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}.")
         facts: Any = getattr(model, "metadata", {})
-        self.joint_set = joint_set or joint_set_of(facts.get("joints"), model.num_joints)
+        self.joint_set = joint_set or joint_set_of(facts.get("joints"), model.num_joints, facts.get("limbs"))
         if len(self.joint_set.names) != model.num_joints:
             raise ValueError(f"got {len(self.joint_set.names)} names for a network of {model.num_joints} joints.")
         usual = {"size": model.img_size, **(facts.get("preprocessing") or {})}
@@ -212,9 +212,9 @@ class PosePredictor:
         with closing(read_groups(files, read_pixels, min(self.batch_size, PHOTOGRAPHS))) as groups:
             for group in groups:
                 began = time.perf_counter()
-                read = [one for one in group if one.output is not None]
-                images = [one.output for one in read]
-                poses = iter(self.find(images, source.find(images, [one.file for one in read])))
+                images = [one.output for one in group if one.output is not None]
+                keys = [one.file for one in group if one.output is not None]
+                poses = iter(self.find(images, source.find(images, keys)))
                 seconds = (time.perf_counter() - began) / max(len(images), 1)
                 for one in group:
                     found, spent = (None, 0.0) if one.output is None else (next(poses), seconds)

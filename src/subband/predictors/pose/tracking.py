@@ -117,7 +117,9 @@ class PoseTracker:
         for track in self._tracks:
             gap = self._frame - track.frame
             shifts = [gap * track.velocity] + ([torch.zeros(2)] if gap > 1 else [])
-            rows.append(torch.stack([self._similarity(track, shift, boxes, joints, scores) for shift in shifts]).amax(0))
+            rows.append(
+                torch.stack([self._similarity(track, shift, boxes, joints, scores) for shift in shifts]).amax(0)
+            )
         table = torch.stack(rows)  # (known, found)
         pairs = []
         for _ in range(min(table.shape)):
