@@ -60,6 +60,12 @@ def test_without_a_teacher_only_heatmaps_are_compared():
     assert set(losses(MAPS, WANTED, VISIBLE)) == {"heatmap_mse"}
 
 
+def test_heatmaps_can_be_distilled_to_a_network_that_guesses_no_motion():
+    losses = PoseLosses([PLAIN, LossTerm(name="distill_vsd")], None)
+    plain = PoseMaps(MAPS.heatmaps, None, None)
+    assert losses(plain, WANTED, VISIBLE, PoseMaps(TEACHER.heatmaps, None, None))["distill_vsd"] > 0
+
+
 @pytest.mark.parametrize(
     ("terms", "chans", "error", "message"),
     [

@@ -23,11 +23,12 @@ from subband.losses.mutual_information import (
 )
 from subband.tasks.pose.networks import PoseMaps
 
-__all__ = ["DISTILLATION", "PoseLosses"]
+__all__ = ["DISTILLATION", "ON_MOTION", "PoseLosses"]
 
 EARLY = "early_mse"
 _BA = "distill_ba"
-DISTILLATION = ("distill_l2", _BA, "distill_infonce", "distill_vsd")
+ON_MOTION = ("distill_l2", _BA, "distill_infonce")
+DISTILLATION = (*ON_MOTION, "distill_vsd")
 _ON_HEATMAPS = ("heatmap_mse", "heatmap_fourier")
 _TEMPERED = ("distill_infonce", "distill_vsd")
 
@@ -61,7 +62,7 @@ class PoseLosses(nn.Module):
             _check(term, names)
         if not set(_ON_HEATMAPS) & set(names):
             raise ValueError("a recipe for pose needs the loss heatmap_mse or heatmap_fourier.")
-        if motion_chans is None and (other := [name for name in names if name in (EARLY, *DISTILLATION)]):
+        if motion_chans is None and (other := [name for name in names if name in (EARLY, *ON_MOTION)]):
             raise ValueError(f"loss {other[0]!r} is for networks that guess motion, such as freqpose.")
         self._terms = list(terms)
         self._on_heatmaps: dict[str, Any] = {

@@ -80,20 +80,19 @@ def check_network(model: nn.Module, spec: PoseSpec, name: str) -> None:
         )
 
 
-def check_teacher(teacher: nn.Module, losses: Sequence[str]) -> None:
+def check_teacher(teacher: nn.Module, on_motion: Sequence[str]) -> None:
     """Refuse a teacher that cannot say what losses ask.
 
     Args:
         teacher: The network.
-        losses: Names of the recipe's terms.
+        on_motion: Names of the recipe's terms that compare motion.
 
     Raises:
         ValueError: If it sees no motion, but a loss compares that.
     """
-    asked = [name for name in losses if name in ("distill_l2", "distill_ba", "distill_infonce")]
-    if asked and not (isinstance(teacher, FreqPose) and teacher.motion is not None):
+    if on_motion and not (isinstance(teacher, FreqPose) and teacher.motion is not None):
         raise ValueError(
-            f"loss {asked[0]!r} asks what a teacher knows of motion: it must be a freqpose with teacher=True."
+            f"loss {on_motion[0]!r} asks what a teacher knows of motion: it must be a freqpose with teacher=True."
         )
 
 

@@ -18,7 +18,7 @@ from subband.models.pose.freqpose import FreqPose
 from subband.models.registry import create_model, model_spec
 from subband.tasks.pose.batches import PoseBatch, collate, crop_points, image_points, targets
 from subband.tasks.pose.evaluation import check_stored_samples, evaluate, stored_arguments
-from subband.tasks.pose.losses import PoseLosses
+from subband.tasks.pose.losses import ON_MOTION, PoseLosses
 from subband.tasks.pose.networks import (
     check_network,
     check_teacher,
@@ -124,7 +124,7 @@ class PoseTask(Task):
         """The frozen network beside a student; one that sees motion, unless only heatmaps are compared."""
         teacher = Task.build_teacher(recipe, previous)
         if teacher is not None:
-            check_teacher(teacher, [term.name for term in recipe.loss])
+            check_teacher(teacher, [term.name for term in recipe.loss if term.name in ON_MOTION])
         return teacher
 
     @staticmethod
