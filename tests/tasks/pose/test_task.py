@@ -71,6 +71,8 @@ def test_a_student_is_scored_and_keeps_what_a_predictor_needs(run):
     facts = model.metadata
     assert facts["joints"] == scores["data"]["joints"]
     assert (facts["preprocessing"]["size"], facts["preprocessing"]["padding"]) == ([32, 32], 1.0)
+    args = PoseTask.folder_args(str(folder / "run"), only_test=True)
+    assert args == {"img_size": [32, 32], "targets": "plain", "joints": "posetrack", "test_fraction": 1.0}
     assert "train_distill_ba" in (folder / "run" / "metrics.csv").read_text().splitlines()[0]
 
 
