@@ -35,6 +35,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "trainer": {"monitor": "val_loss"},
         "data": {"batch_size": 4, "args": {"num_train": 4 * STEPS, "num_val": 4, "num_test": 4}},
     },
+    "pose/freqpose_figures": {"data": {"args": {"num_train": 8 * STEPS, "num_val": 8, "num_test": 8}}},
     "restoration/estrnn_s": BLURRED,
     "restoration/vd_diff_s": BLURRED,
     "restoration/ftdeblur_s": BLURRED,
@@ -98,7 +99,7 @@ def compare(name: str, variant: str, setting: Setting, expected: dict[str, list[
 
 
 def checks(setting: Setting) -> Iterator[Check]:
-    """Video prediction, classification and generation of images and clips."""
+    """Video prediction, classification, pose, and generation of images and clips."""
     return checks_of([name for name in RECIPES if name not in RESTORERS], setting)
 
 

@@ -3,7 +3,7 @@ import inspect
 
 import pytest
 
-from subband.data import DATASETS, DetectionData, ImageData, PairData, UnlabelledData, VideoData, build_data
+from subband.data import DATASETS, DetectionData, ImageData, PairData, PoseData, UnlabelledData, VideoData, build_data
 
 
 @pytest.mark.parametrize("name", DATASETS)
@@ -15,6 +15,7 @@ def test_every_data_set_has_a_function_with_typed_keyword_arguments(name):
         *(PairData, "PairData"),
         *(DetectionData, "DetectionData"),
         *(ImageData, "ImageData"),
+        *(PoseData, "PoseData"),
         *(UnlabelledData, "UnlabelledData"),
     )
     for parameter in signature.parameters.values():

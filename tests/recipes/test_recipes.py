@@ -31,6 +31,7 @@ from subband.models.registry import catalog, model_spec
 from subband.tasks.classification.task import ClassificationTask, loss_options
 from subband.tasks.detection.task import loss_weight
 from subband.tasks.generation.task import objective_options
+from subband.tasks.pose.losses import PoseLosses
 from subband.tasks.restoration.losses import loss_table
 from subband.tasks.restoration.task import RestorationTask
 from subband.training.loop import train
@@ -67,6 +68,11 @@ SMALL_CLASSIFIERS = {
     "gfnet": {"dims": [8], "depths": [1], "patch_size": 4},
     "wsfvit": {"dims": [8, 8, 16, 16], "depths": [1, 1, 1, 1], "num_heads": [2, 2, 2, 2], "head_dim": 4, "stem_dim": 8},
     "vit": {"dim": 8, "depth": 1, "num_heads": 2, "patch_size": 4},
+}
+SMALL_POSE = {
+    "framepose": {"channels": 4},
+    "freqpose": {"channels": 4, "groups": 2},
+    "vitpose": {"dim": 12, "depth": 1, "num_heads": 2},
 }
 SMALL_DETECTOR = {
     "backbone_args": {**SMALL_CLASSIFIERS["wsfvit"], "img_size": 64, "drop_path_rate": 0.1},
@@ -130,6 +136,10 @@ def check_names(recipe: RecipeConfig) -> None:
     elif recipe.task in ("generation", "video_generation"):
         for stage in stage_recipes(recipe).values():
             objective_options(stage.loss)
+    elif recipe.task == "pose":
+        for stage in stage_recipes(recipe).values():
+            PoseLosses(stage.loss, motion_chans=4 if stage.model.name.startswith("freqpose") else None)
+            assert model_spec(stage.model.name).task == recipe.task
     elif recipe.task == "restoration":
         for stage in stage_recipes(recipe).values():
             loss_table(stage.loss)
@@ -145,8 +155,8 @@ def check_names(recipe: RecipeConfig) -> None:
 @pytest.mark.parametrize(
     ("task", "count"),
     [
-        *(("classification", 30), ("detection", 5), ("generation", 10), ("restoration", 6), ("video_generation", 0)),
-        ("video_prediction", 30),
+        *(("classification", 30), ("detection", 5), ("generation", 10), ("pose", 7), ("restoration", 6)),
+        *(("video_generation", 0), ("video_prediction", 30)),
     ],
 )
 def test_recipes_parse_and_name_what_exists(task, count):
@@ -356,6 +366,20 @@ def small_detector(recipe: RecipeConfig, outlined: Path) -> None:
     recipe.trainer.precision, recipe.trainer.num_devices, recipe.trainer.accumulate = "32", 1, 1
 
 
+def small_pose(recipe: RecipeConfig) -> None:
+    """Shrink the network of every stage to a few channels, and train on four drawn figures."""
+    small = next(args for prefix, args in SMALL_POSE.items() if recipe.model.name.startswith(prefix))
+    recipe.model.args = {**recipe.model.args, **small}
+    for stage in recipe.stages:
+        stage.settings.setdefault("trainer", {})["epochs"] = 1
+        if "name" in stage.settings.get("model", {}):
+            stage.settings["model"]["args"] = {**stage.settings["model"].get("args", {}), **small}
+    recipe.data.name, recipe.data.batch_size = "drawn_figures", 2
+    recipe.data.args = {"num_train": 4, "num_val": 2, "num_test": 2, "frames": 3, "img_size": 32}
+    recipe.optim.lr_factors = {name: value for name, value in recipe.optim.lr_factors.items() if ".blocks." not in name}
+    recipe.trainer.precision, recipe.trainer.num_devices, recipe.evaluation.batch_size = "32", 1, None
+
+
 @pytest.mark.parametrize("name", TRAINED)
 def test_one_recipe_of_each_signature_trains_two_steps(name, tmp_path, pictures, gray_videos, outlined):
     recipe = load_recipe(name)
@@ -363,6 +387,7 @@ def test_one_recipe_of_each_signature_trains_two_steps(name, tmp_path, pictures,
         "classification": (functools.partial(small_classifier, pictures=pictures), "cross_entropy"),
         "detection": (functools.partial(small_detector, outlined=outlined), "ap"),
         "generation": (small_generator, "fwd" if recipe.model.name == "wavelet_diffusion" else "mse"),
+        "pose": (small_pose, "pck_strict"),
         "restoration": (functools.partial(small_restorer, gray_videos=gray_videos), "psnr"),
         "video_generation": (small_clip_generator, "mse"),
         "video_prediction": (small_predictor, "mse"),
@@ -372,7 +397,7 @@ def test_one_recipe_of_each_signature_trains_two_steps(name, tmp_path, pictures,
     recipe.trainer.epochs, recipe.trainer.device, recipe.trainer.tensorboard = 1, "cpu", False
     scores = train(recipe, tmp_path / "run", progress=False)
     assert scores["rows"][0]["steps"] == 2
-    found_nothing_yet = recipe.task == "detection" and scores["rows"][0]["metrics"][metric] == 0
+    found_nothing_yet = recipe.task in ("detection", "pose") and scores["rows"][0]["metrics"][metric] == 0
     assert scores["rows"][0]["metrics"][metric] > 0 or found_nothing_yet
 
 

@@ -5,6 +5,8 @@ from subband.data.images.unlabelled import UnlabelledData, UnlabelledImages, Unl
 from subband.data.labelled.images import ImageData, ImageSpec, LabelledImages
 from subband.data.labelled.preprocessing import Preprocessing
 from subband.data.loader import SampleLoader
+from subband.data.pose.people import People
+from subband.data.pose.samples import PoseData, PoseSample, PoseSource, PoseSpec
 from subband.data.registry import DATASETS, build_data
 from subband.data.restoration.pairs import ClipPairs, PairData, PairSource, PairSpec
 from subband.data.restoration.settings import BlurSettings
@@ -27,6 +29,11 @@ __all__ = [
     "PairData",
     "PairSource",
     "PairSpec",
+    "People",
+    "PoseData",
+    "PoseSample",
+    "PoseSource",
+    "PoseSpec",
     "Preprocessing",
     "SampleLoader",
     "UnlabelledData",

@@ -20,10 +20,12 @@ DATASETS: dict[str, str] = {
     "cifar10": "subband.data.labelled.cifar:cifar10",
     "cifar100": "subband.data.labelled.cifar:cifar100",
     "cifar10_images": "subband.data.images.cifar10_images:cifar10_images",
+    "coco_keypoints": "subband.data.pose.layouts:coco_keypoints",
     "detection_folder": "subband.data.detection.folder:detection_folder",
     "digit_images": "subband.data.images.digit_images:digit_images",
     "digits": "subband.data.labelled.digits:digits",
     "downscaled_videos": "subband.data.restoration.downscaled_videos:downscaled_videos",
+    "drawn_figures": "subband.data.pose.drawn_figures:drawn_figures",
     "dvd": "subband.data.restoration.published_layouts:dvd",
     "gopro": "subband.data.restoration.published_layouts:gopro",
     "gray_folder": "subband.data.images.folder:gray_folder",
@@ -40,9 +42,12 @@ DATASETS: dict[str, str] = {
     "noisy_mmnist": "subband.data.video.moving_mnist:noisy_mmnist",
     "paired_folder": "subband.data.restoration.paired_clips:paired_folder",
     "photo_patches": "subband.data.images.photo_patches:photo_patches",
+    "pose_videos": "subband.data.pose.layouts:pose_videos",
+    "posetrack": "subband.data.pose.layouts:posetrack",
     "realblur": "subband.data.restoration.published_layouts:realblur",
     "rectangle_images": "subband.data.images.rectangle_images:rectangle_images",
     "reds": "subband.data.restoration.published_enlargements:reds",
+    "sub_jhmdb": "subband.data.pose.layouts:sub_jhmdb",
     "taxibj": "subband.data.video.taxibj:taxibj",
     "udm10": "subband.data.restoration.published_enlargements:udm10",
     "unlabelled_folder": "subband.data.images.folder:unlabelled_folder",
@@ -63,8 +68,8 @@ def build_data(name: str, args: Mapping[str, Any], seed: int) -> Any:
 
     Returns:
         Object with `train`, `val`, `test` and `spec`: `VideoData` for clips, `PairData` for degraded and sharp ones,
-        `ImageData` for labelled images, `DetectionData` for images with objects, `UnlabelledData` for images without
-        labels.
+        `ImageData` for labelled images, `DetectionData` for images with objects, `PoseData` for people with joints,
+        `UnlabelledData` for images without labels.
 
     Raises:
         ValueError: If the name is unknown (the closest one is given), or an argument has an impossible value.

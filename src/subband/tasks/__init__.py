@@ -17,6 +17,7 @@ TASKS = {
     "classification": "subband.tasks.classification.task:ClassificationTask",
     "detection": "subband.tasks.detection.task:DetectionTask",
     "generation": "subband.tasks.generation.task:GenerationTask",
+    "pose": "subband.tasks.pose.task:PoseTask",
     "restoration": "subband.tasks.restoration.task:RestorationTask",
     "video_generation": "subband.tasks.generation.clip_task:VideoGenerationTask",
     "video_prediction": "subband.tasks.video_prediction:VideoPredictionTask",

@@ -39,6 +39,7 @@ class TrainingModule(LightningModule):
         self.part_names = list(task.parts())
         self.automatic_optimization = len(self.part_names) == 1
         self.metrics = task.running_metrics()
+        self.helpers = task.helpers()
         self._validated: set[str] = set()
         if task.teacher is not None:
             self.teacher = task.teacher

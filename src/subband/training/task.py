@@ -246,6 +246,13 @@ class Task(ABC):
         """Metric objects that `validate` updates, to be moved to the device with the network."""
         return None
 
+    def helpers(self) -> nn.Module | None:
+        """Networks that losses train beside the network and that are not saved with it; none by default.
+
+        They are moved, stored and resumed with the run; `parts` says which optimizer trains them.
+        """
+        return None
+
     @classmethod
     def monitors(cls) -> dict[str, str]:
         """What may choose the best weights, and whether its `min` or `max` is best."""

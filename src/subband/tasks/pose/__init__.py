@@ -1,0 +1,1 @@
+"""Pose: where the joints of people are, in images and in videos."""
