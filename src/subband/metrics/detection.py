@@ -115,12 +115,10 @@ class AveragePrecision(MeanAveragePrecision):
         values: dict[str, Any] = {key: _share(found[f"{box}{name}"]) for key, name in _KEYS.items()}
         if self.with_masks:
             values |= {f"mask_{key}": _share(found[f"segm_{name}"]) for key, name in _KEYS.items()}
-        numbers = found["classes"].reshape(-1).tolist()
-        # Overlaps, recalls, classes; of objects of any size, 100 boxes of an image at most.
-        precision = found[f"{box}precision"][..., 0, -1] if numbers else None
         values["per_class"], values["curves"] = {}, {}
-        for place, number in enumerate(numbers):
-            own = precision[..., place]
+        for place, number in enumerate(found["classes"].reshape(-1).tolist()):
+            # Overlaps, recalls, classes; of objects of any size, 100 boxes of an image at most.
+            own = found[f"{box}precision"][:, :, place, 0, -1]
             if own.max() >= 0:  # COCO's tools say -1 where there is nothing to be found
                 values["per_class"][number] = float(own.mean())
                 values["curves"][number] = {name: own[row].tolist() for name, row in CURVES.items()}

@@ -93,8 +93,8 @@ def run(args: Namespace) -> None:
     if jobs[0].target.suffix.lower() != ".png":
         raise ValueError(f"--out must end in .png, not {shown(jobs[0].target.name)}.")
     pick_device(args.device)
-    names = {"kind": "a classifier or a detector", "example": "wsfvit_t"}
-    model = open_weights(args, task=("classification", "detection"), **names)
+    tasks, kind = ("classification", "detection"), "a classifier or a detector"
+    model = open_weights(args, task=tasks, kind=kind, example="wsfvit_t")
     if isinstance(model, Detector):
         explain_photograph(args, jobs, model)
     else:

@@ -37,7 +37,7 @@ def object_figures(samples: Samples, classes: Sequence[str]) -> Markup:
         matched = {label: matched_rows(true, rows) for label, rows in found.items()}
         reached = {int(place) for one in matched.values() for place in one.partners if place >= 0}
         drawn = [with_boxes(tile, true, colors, [place not in reached for place in range(len(true))])]
-        drawn += [with_boxes(tile, found[label], colors, one.partners < 0) for label, one in matched.items()]
+        drawn += [with_boxes(tile, found[label], colors, (one.partners < 0).tolist()) for label, one in matched.items()]
         height, width = _extent(tile, [true, *found.values()])
         pairs.append((_caption(matched, len(true)), strip_png(np.stack(drawn)[:, :height, :width])))
     order = ", then ".join(["the true boxes", *(f"those of {label}" for label in samples.predictions)])
