@@ -77,27 +77,32 @@ def test_a_camera_differs_from_clip_to_clip_and_not_from_run_to_run(videos, rng)
 
 
 def test_a_camera_stores_clips_as_pictures_or_as_video(rng, monkeypatch):
-    """About one half each; JPEG treats equal frames alike, H.264 looks at the frames before."""
+    """About one half each: what JPEG makes of a frame does not depend on the one before, what H.264 makes does."""
     gray = torch.rand(1, 1, 8, 8, generator=rng).repeat_interleave(4, -1).repeat_interleave(4, -2)
-    frames = gray.expand(3, 3, -1, -1)
+    frame = gray.expand(1, 3, -1, -1)
     monkeypatch.setattr(downscaling, "NOISES", (1e-9, 1e-8))
-    clips = [Downscaling("camera", 2, Draws(0, key))(frames) for key in range(20)]
-    plain = [gaussian_blur(frames[0], 0.2 + 0.6 * Draws(0, key).number()) for key in range(20)]
-    errors = [(clip[0] - imresize(frame, scale=0.5)).abs().mean() for clip, frame in zip(clips, plain, strict=True)]
-    assert all(1e-3 < error < 0.1 for error in errors)
-    moves = [not torch.equal(clip[0], clip[1]) for clip in clips]
-    assert 4 <= sum(moves) <= 16
+    depends = []
+    for key in range(20):
+        plain = imresize(gaussian_blur(frame[0], 0.2 + 0.6 * Draws(0, key).number()), scale=0.5)
+        after = [
+            Downscaling("camera", 2, Draws(0, key))(torch.cat([first, frame]))[1]
+            for first in (frame.roll(1, -1), 1 - frame)
+        ]
+        assert all(1e-3 < (found - plain).abs().mean() < 0.25 for found in after)
+        depends.append(not torch.equal(*after))
+    assert 4 <= sum(depends) <= 16
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 2), (9, 16)])
 def test_frames_of_every_size_go_through_h264(size, rng):
     frames = (torch.rand(3, *size, 1, generator=rng) * 200).byte().expand(-1, -1, -1, 3).numpy()
-    found = h264(frames, 18)
-    assert found.shape == frames.shape
-    assert found.dtype == frames.dtype
-    assert abs(found.astype(int) - frames).mean() < 4
-    assert (h264(frames, 18) == found).all()
-    assert abs(h264(frames, 45).astype(int) - frames).mean() > abs(found.astype(int) - frames).mean() or size == (1, 1)
+    fine, coarse = (h264(frames, crf) for crf in (0, 45))
+    assert fine.shape == frames.shape
+    assert fine.dtype == frames.dtype
+    errors = [abs(found.astype(int) - frames).mean() for found in (fine, coarse)]
+    assert errors[0] < 2
+    assert errors[1] > 2 * errors[0] or size == (1, 1)
+    assert (h264(frames, 45) == coarse).all()
     with pytest.raises(ValueError, match=r"crf must lie in 0..51, got 52"):
         h264(frames, 52)
 
