@@ -88,7 +88,8 @@ def _one_expert(state: dict[str, Tensor], expert: str | None, source: str) -> di
     """A plain state dict: the second layer of every MLP with the rows of the expert, and the expert's head."""
     kept = {key: value for key, value in state.items() if ".mlp.experts." not in key}
     width = next((value.shape[-1] for key, value in state.items() if key.endswith(("pos_embed", "embeddings"))), 0)
-    is_whole = all(len(value) == width for key, value in state.items() if key.endswith(".mlp.fc2.bias"))
+    layers = [len(value) for key, value in state.items() if key.endswith(".mlp.fc2.bias")]
+    is_whole = len(kept) == len(state) or all(rows == width for rows in layers)
     if is_whole and expert is not None:
         raise ValueError(f"{source} holds one network alone; leave out expert={expert!r}.")
     if is_whole:  # the experts that a split file still lists have no part in it

@@ -54,6 +54,9 @@ def test_frames_of_a_clip_are_cut_alike(rng):
     found = warp_crop(clip, matrix, (16, 12))
     assert found.shape == (2, 3, 3, 16, 12)
     torch.testing.assert_close(found[1, 2], warp_crop(clip[1, 2], matrix, (16, 12)))
+    half = warp_crop(clip.bfloat16(), matrix, (16, 12))
+    assert half.dtype == torch.bfloat16
+    torch.testing.assert_close(half.float(), found, rtol=0, atol=0.01)
 
 
 def test_points_come_back():

@@ -155,6 +155,12 @@ def test_other_frames_count(rng):
         assert (model(clip) - model(other)).abs().max() > 1e-5
 
 
+def test_what_does_not_decay():
+    model = FreqPose(**SMALL, **TRANSFORMER)
+    filters = {f"filters.{i}.filter.weight" for i in range(4)}
+    assert model.no_weight_decay() == filters | {"backbone.network.pos_embed"}
+
+
 def test_a_network_for_one_frame(rng):
     model = FreqPose(**{**SMALL, "num_frames": 1}).eval()
     assert model(torch.randn(2, 1, 3, 32, 32, generator=rng)).shape == (2, 3, 8, 8)

@@ -143,6 +143,9 @@ def test_what_does_not_fit_is_said():
     del classic["backbone.blocks.1.attn.qkv.bias"]
     with pytest.raises(ValueError, match=r"1 missing .backbone.blocks.1.attn.qkv.bias"):
         subband.load_published("vitpose_s", classic, **SMALL)
+    classic["backbone.blocks.1.mlp.fc2.bias"] = torch.zeros(7)  # no ViTPose+, which would have experts
+    with pytest.raises(ValueError, match=r"fc2.bias \(7,\), model has \(12,\)"):
+        subband.load_published("vitpose_s", classic, **SMALL)
     with torch.device("meta"):
         state = subband.export_published(subband.create_model("vitpose_b"))
     with pytest.raises(ValueError, match="looks like vitpose_b"):

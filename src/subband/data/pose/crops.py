@@ -119,12 +119,13 @@ def warp_crop(images: Tensor, matrix: Tensor, size: tuple[int, int]) -> Tensor:
     places = (torch.stack([x, y], -1).to(wide.device) - wide[:, 2]) @ back.mT  # (H', W', 2) in pixels of the images
     # Middles of pixels are whole numbers, and the grid has -1 and 1 at the outer edges.
     sides = places.new_tensor([images.shape[-1], images.shape[-2]])
-    grid = ((2 * places + 1) / sides - 1).to(images)
-    stacked = images.flatten(0, -4) if images.ndim > 4 else images.reshape(-1, *images.shape[-3:])
+    precise = images.to(torch.promote_types(images.dtype, torch.float32))  # places in half precision are too coarse
+    grid = ((2 * places + 1) / sides - 1).to(precise)
+    stacked = precise.reshape(-1, *images.shape[-3:])
     found = F.grid_sample(
         stacked, grid.expand(len(stacked), -1, -1, -1), mode="bilinear", padding_mode="zeros", align_corners=False
     )
-    return found.view(*images.shape[:-2], *size)
+    return found.view(*images.shape[:-2], *size).to(images.dtype)
 
 
 def points_to_image(

@@ -99,7 +99,7 @@ class FreqPose(PoseModel):
     ) -> None:
         super().__init__(num_joints=num_joints, img_size=img_size, num_frames=num_frames)
         _check(channels, num_frames, teacher, corr, corr_radius)
-        self.num_clip_frames, self.teacher = num_frames, teacher
+        self.teacher = teacher
         self.backbone = build_pose_backbone(backbone, backbone_args or {}, img_size)
         dims = cast("tuple[int, ...]", self.backbone.dims)
         self.laterals = nn.ModuleList(nn.Conv2d(dim, channels, 1) for dim in dims)
@@ -152,17 +152,20 @@ class FreqPose(PoseModel):
         return {key: value for key, value in self.state_dict().items() if not key.startswith(TEACHER_ONLY)}
 
     def no_weight_decay(self) -> set[str]:
-        """Filters, which would decay to nothing instead of to the identity; position tables."""
-        return {name for name, _ in self.named_parameters() if name.endswith(("filter.weight", "pos_embed", "gamma"))}
+        """Filters of spectra, which would decay to nothing instead of to the identity; position tables."""
+        names = [name for name, _ in self.named_parameters()]
+        filters = {name for name in names if name.startswith("filters.") and name.endswith(".filter.weight")}
+        return filters | {name for name in names if name.endswith("pos_embed")}
 
     def _whole(self, clips: Tensor) -> Tensor:
         """Clips of T frames, the middle one that of the given clips."""
-        wanted, multiple = self.num_clip_frames, self.backbone.size_multiple
+        wanted = self.num_frames
+        assert wanted is not None
         if clips.ndim != 5 or clips.shape[2] != COLORS or not 1 <= clips.shape[1] <= wanted:
             raise ValueError(
                 f"clips must be (B, T, {COLORS}, H, W) with 1 to {wanted} frames, got {tuple(clips.shape)}."
             )
-        check_sides(clips, multiple)
+        check_sides(clips, self.backbone.size_multiple)
         missing = wanted - clips.shape[1]
         if not missing:
             return clips
