@@ -109,7 +109,7 @@ def folder_for(target: Path) -> Iterator[None]:
             folder.rmdir()
 
 
-class Outcome(NamedTuple):
+class PhotographResults(NamedTuple):
     """What became of photographs.
 
     Attributes:
@@ -125,7 +125,9 @@ class Outcome(NamedTuple):
     timing: Timing
 
 
-def work_through(results: Iterable[Any], targets: Sequence[Path], finish: Callable[[Any, Path], Found]) -> Outcome:
+def work_through(
+    results: Iterable[Any], targets: Sequence[Path], finish: Callable[[Any, Path], Found]
+) -> PhotographResults:
     """Finish photographs one by one and show how far it is; Ctrl-C and SIGTERM keep what is done.
 
     Args:
@@ -161,10 +163,10 @@ def work_through(results: Iterable[Any], targets: Sequence[Path], finish: Callab
             failed.append(shown(result.file.name))
     except (KeyboardInterrupt, Stopped) as error:
         stop = error
-    return Outcome(found, failed, stop, Timing(time.perf_counter() - began, network, reading))
+    return PhotographResults(found, failed, stop, Timing(time.perf_counter() - began, network, reading))
 
 
-def end_photographs(outcome: Outcome, count: int) -> None:
+def end_photographs(outcome: PhotographResults, count: int) -> None:
     """End a command with an error if it was interrupted or photographs were bad.
 
     Args:

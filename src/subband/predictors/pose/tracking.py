@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from subband.metrics.pose import oks
 from subband.models.detection.boxes import box_iou
 from subband.predictors.pose.found import SURE
 
@@ -73,7 +74,7 @@ class PoseTracker:
                 f"memory must be at least 0 and min_similarity above 0 and at most 1, got {memory} and "
                 f"{min_similarity}."
             )
-        self._sigmas = torch.tensor(tuple(sigmas))
+        self._sigmas = tuple(sigmas)
         self._memory, self._min_similarity = memory, min_similarity
         self._tracks: list[_Track] = []
         self._frame, self._next_id = -1, 0
@@ -135,9 +136,9 @@ class PoseTracker:
         """Of one known person, moved by `shift`, and each found one, `(N,)`."""
         overlap = box_iou((track.box + shift.repeat(2))[None], boxes)[0]
         both = (track.scores > SURE) & (scores > SURE)  # (N, K)
-        area = (track.box[2:] - track.box[:2]).prod()
-        squares = (joints - track.joints - shift).square().sum(-1) / (2 * area * (2 * self._sigmas).square())
-        alike = ((-squares).exp() * both).sum(1) / both.sum(1).clamp(min=1)
+        expected = (track.joints + shift).expand_as(joints)
+        area = (track.box[2:] - track.box[:2]).prod().expand(len(boxes))
+        alike = oks(joints, expected, both, area, self._sigmas)
         return torch.where(both.any(1), (overlap + alike) / 2, overlap)
 
     def _move(self, track: _Track, box: Tensor, joints: Tensor, scores: Tensor) -> None:
