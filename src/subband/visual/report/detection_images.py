@@ -108,7 +108,7 @@ def _rows(objects: np.ndarray) -> np.ndarray:
 
 def _extent(tile: np.ndarray, objects: Sequence[np.ndarray]) -> tuple[int, int]:
     """Height and width of a square tile without the white that it is filled up with; boxes stay whole."""
-    inked = (tile < 255).any(2)
+    inked: np.ndarray = (tile < 255).any(2)
     corners = np.concatenate([np.zeros((1, 5)), *(rows[:, :5] for rows in objects)])
     sides = []
     for axis, corner in ((1, 4), (0, 3)):
