@@ -163,5 +163,7 @@ def test_every_score_is_described(rng):
     metric, scores, truth = PersonPrecision(POSETRACK), JointScores(15), crowd(rng, 1, 15)
     metric.update([FoundPeople(truth.points, torch.ones(1, 15), torch.ones(1))], [truth])
     scores.update(truth.points, truth.points, truth.visible, torch.tensor([40.0]))
-    computed = {*metric.compute(), *scores.compute(), *TrackJitter().compute()} - {"per_joint"}
+    jitter = TrackJitter()
+    jitter.update(truth.points.expand(3, -1, -1), truth.points.expand(3, -1, -1), truth.visible.expand(3, -1))
+    computed = {*metric.compute(), *scores.compute(), *jitter.compute()} - {"per_joint"}
     assert computed == {entry.key for entry in POSE_METRICS}
