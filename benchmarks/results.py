@@ -43,6 +43,7 @@ ORDER = (
     "classifiers_cifar10",
     "detection",
     "detection_small",
+    "detection_overfit",
     "scenes",
     "digits_robustness",
     "quantization",
