@@ -35,7 +35,16 @@ def network(tiny_detector) -> Callable[..., Any]:
     [
         ({}, (64, 128)),
         ({}, (128, 64)),
-        ({"family": "cascade", "with_masks": False, "backbone": "gfnet_h_ti", "backbone_args": GFNET}, (64, 64)),
+        (
+            {
+                "family": "cascade",
+                "with_masks": False,
+                "keep_empty": True,
+                "backbone": "gfnet_h_ti",
+                "backbone_args": GFNET,
+            },
+            (64, 64),
+        ),
     ],
 )
 def test_objects_of_the_file_are_those_of_the_network(network, tmp_path, rng, options, size):

@@ -18,7 +18,7 @@ from torch.onnx.ops import symbolic
 
 from subband.export.onnx import OnnxFile, require_onnx, save_program
 from subband.models.arguments import Inputs, as_arguments
-from subband.models.detection.boxes import decode_boxes
+from subband.models.detection.boxes import decode_boxes, has_area
 from subband.models.detection.detector import PROPOSALS, Detector
 from subband.models.detection.heads import BOX_SIZE, MASK_SIZE
 from subband.models.detection.regions import region_levels
@@ -31,6 +31,7 @@ __all__ = ["RESULTS", "export_detector"]
 
 RESULTS = ("boxes", "scores", "labels", "masks")
 TIED = 1e-4  # difference of scores that rounding may turn round
+UNWANTED = -2.0  # score of what no list is filled up with: below the least that is asked for, -1
 SINCE = 16  # version of ONNX's operators, the first whose RoiAlign is aligned
 
 
@@ -145,6 +146,8 @@ class _Graph(nn.Module):
             scores.append(best)
             levels.append(torch.full_like(best, level))
         candidates, objectness = torch.cat(boxes), torch.cat(scores)
+        if not self.model.rpn.keep_empty:
+            objectness = objectness.where(has_area(candidates), UNWANTED)
         kept = _suppress(candidates, objectness, torch.cat(levels), PROPOSAL_THRESHOLD, -1.0, PROPOSALS)
         candidates = torch.cat([candidates, candidates.new_zeros(1, 4)])
         return candidates[kept], (kept < len(objectness)).to(candidates)
@@ -177,6 +180,8 @@ class _Graph(nn.Module):
         """The best objects of boxes `(R, K, 4)` with probabilities `(R, K)`."""
         labels = torch.arange(probs.shape[1]).expand_as(probs).flatten()
         boxes, scores = moved.flatten(0, 1), probs.flatten()
+        if not self.model.heads.keep_empty:
+            scores = scores * has_area(boxes)
         kept = _suppress(boxes, scores, labels.to(scores), NMS_THRESHOLD, MIN_SCORE, MAX_DETECTIONS)
         boxes, scores, labels = (
             torch.cat([part, part.new_zeros(1, *part.shape[1:])])[kept] for part in (boxes, scores, labels)

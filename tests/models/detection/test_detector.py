@@ -10,7 +10,7 @@ import subband
 from subband.config import OptimConfig
 from subband.convert.detection import CASCADE_RCNN, MASK_RCNN
 from subband.models.complexity import count_parameters
-from subband.models.detection.boxes import box_iou
+from subband.models.detection.boxes import box_iou, has_area
 from subband.models.detection.paste import paste_masks
 from subband.models.detection.results import Targets
 from subband.training.schedule import build_optimizer
@@ -273,6 +273,21 @@ def test_weights_decay_as_published(family):
     assert {name for name, parameter in model.named_parameters() if id(parameter) not in decayed} == free
     assert any("norms" in name for name in free)
     assert "rpn.conv.bias" not in free
+
+
+def test_boxes_without_area_are_detections_where_that_is_wanted(rng):
+    """Anchors outside the image come to them; fresh weights find everything everywhere."""
+    images = torch.randn(1, 3, 64, 64, generator=rng)
+    with torch.no_grad():
+        (published,), (ours,) = (tiny(keep_empty=keep).eval()(images, [(20, 30)]) for keep in (True, False))
+    assert not has_area(published.boxes).all()
+    assert has_area(ours.boxes).all()
+    assert len(ours.boxes) >= has_area(published.boxes).sum() > 0
+    own = tiny().eval()
+    own.rpn.propose = lambda scores, sizes, **_: [images.new_zeros(0, 4)]
+    with torch.no_grad():
+        (nothing,) = own(images)
+    assert [len(part) for part in nothing] == [0] * 4
 
 
 def test_two_objects_are_learnt(rng):

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from subband.box_operators import nms
 
-__all__ = ["box_iou", "clip_boxes", "decode_boxes", "encode_boxes", "generalized_iou_loss", "grouped_nms"]
+__all__ = ["box_iou", "clip_boxes", "decode_boxes", "encode_boxes", "generalized_iou_loss", "grouped_nms", "has_area"]
 
 MAX_LOG_RATIO = math.log(1000 / 16)  # how much smaller or larger a side may become
 MIN_AREA = 1e-6
@@ -79,6 +79,16 @@ def clip_boxes(boxes: Tensor, image_size: tuple[int, int]) -> Tensor:
     """
     height, width = image_size
     return boxes.clamp(min=0).minimum(boxes.new_tensor([width, height, width, height]))
+
+
+def has_area(boxes: Tensor) -> Tensor:
+    """Which of boxes `(..., 4)` are wider and higher than nothing; those outside the image are not, once clipped.
+
+    Example:
+        >>> has_area(torch.tensor([[0.0, 0.0, 2.0, 1.0], [5.0, 2.0, 5.0, 6.0]]))
+        tensor([ True, False])
+    """
+    return (boxes[..., 2:] > boxes[..., :2]).all(-1)
 
 
 def box_iou(first: Tensor, second: Tensor) -> Tensor:

@@ -51,6 +51,8 @@ class Detector(nn.Module):
         hidden_dim: Width of the linear layers of box heads.
         freeze_norms: Let batch norms of the backbone keep their running statistics in training, as published; with
             fresh weights they are as good as absent then.
+        keep_empty: Propose and detect boxes without area, too, as published: what lies outside the image comes to that.
+            They are never right, and a network of few classes may be sure enough of them to fill its list.
 
     Attributes:
         rules: Settings of the family, those of training among them.
@@ -84,6 +86,7 @@ class Detector(nn.Module):
         dim: int = 256,
         hidden_dim: int = 1024,
         freeze_norms: bool = True,
+        keep_empty: bool = True,
     ) -> None:
         super().__init__()
         if family not in FAMILIES:
@@ -95,9 +98,15 @@ class Detector(nn.Module):
         self.num_classes, self.with_masks, self.freeze_norms = num_classes, with_masks, freeze_norms
         self.backbone = build_backbone(backbone, backbone_args or {})
         self.fpn = FPN(self.backbone.dims, dim)  # type: ignore[arg-type]
-        self.rpn = RPN(dim, STRIDES)
+        self.rpn = RPN(dim, STRIDES, keep_empty=keep_empty)
         self.heads = RoIHeads(
-            self.rules, dim, REDUCTIONS, num_classes=num_classes, hidden_dim=hidden_dim, with_masks=with_masks
+            self.rules,
+            dim,
+            REDUCTIONS,
+            num_classes=num_classes,
+            hidden_dim=hidden_dim,
+            with_masks=with_masks,
+            keep_empty=keep_empty,
         )
         self.train()
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from subband.models.detection.boxes import decode_boxes, grouped_nms
+from subband.models.detection.boxes import decode_boxes, grouped_nms, has_area
 from subband.models.detection.families import Family
 from subband.models.detection.heads import BOX_SIZE, MASK_SIZE, BoxHead, MaskHead
 from subband.models.detection.regions import pool_regions
@@ -34,13 +34,22 @@ class RoIHeads(nn.Module):
         num_classes: K, without the background.
         hidden_dim: Width of the linear layers.
         with_masks: Whether there are mask heads.
+        keep_empty: Whether boxes without area are detections.
     """
 
     def __init__(
-        self, family: Family, dim: int, strides: Sequence[int], *, num_classes: int, hidden_dim: int, with_masks: bool
+        self,
+        family: Family,
+        dim: int,
+        strides: Sequence[int],
+        *,
+        num_classes: int,
+        hidden_dim: int,
+        with_masks: bool,
+        keep_empty: bool = True,
     ) -> None:
         super().__init__()
-        self.strides = tuple(strides)
+        self.strides, self.keep_empty = tuple(strides), keep_empty
         self.stages = family.stages
         self.box_heads = nn.ModuleList(
             BoxHead(dim, num_classes=num_classes, hidden_dim=hidden_dim, num_convs=family.num_convs)
@@ -109,6 +118,8 @@ class RoIHeads(nn.Module):
         rows, labels = (probs > MIN_SCORE).nonzero(as_tuple=True)
         moved = decode_boxes(boxes[rows], deltas[rows, labels], self.stages[-1].stds, image_size)
         scores = probs[rows, labels]
+        if not self.keep_empty:
+            moved, scores, labels = (part[has_area(moved)] for part in (moved, scores, labels))
         kept = grouped_nms(moved, scores, labels, NMS_THRESHOLD)[:MAX_DETECTIONS]
         return Detections(moved[kept], scores[kept], labels[kept], None)
 

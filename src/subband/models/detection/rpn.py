@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from subband.models.detection.boxes import decode_boxes, grouped_nms
+from subband.models.detection.boxes import decode_boxes, grouped_nms, has_area
 
 __all__ = ["ANCHOR_STDS", "RPN", "RegionScores", "level_anchors"]
 
@@ -71,14 +71,15 @@ class RPN(nn.Module):
     Args:
         dim: Channels of the pyramid.
         strides: Pixels of the image per element of each level.
+        keep_empty: Whether boxes without area are proposed.
 
     Shape:
         maps `(B, dim, H, W)` of all levels to `RegionScores`.
     """
 
-    def __init__(self, dim: int, strides: Sequence[int]) -> None:
+    def __init__(self, dim: int, strides: Sequence[int], *, keep_empty: bool = True) -> None:
         super().__init__()
-        self.strides = tuple(strides)
+        self.strides, self.keep_empty = tuple(strides), keep_empty
         self.conv = nn.Conv2d(dim, dim, 3, padding=1)
         self.objectness = nn.Conv2d(dim, len(RATIOS), 1)
         self.regress = nn.Conv2d(dim, 4 * len(RATIOS), 1)
@@ -102,7 +103,7 @@ class RPN(nn.Module):
     def propose(
         self, scores: RegionScores, image_sizes: Sequence[tuple[int, int]], *, per_level: int, total: int
     ) -> list[Tensor]:
-        """The most promising boxes of every image, best first; those without area are kept.
+        """The most promising boxes of every image, best first.
 
         Args:
             scores: Result of `forward`.
@@ -125,5 +126,7 @@ class RPN(nn.Module):
             boxes.append(decode_boxes(anchors[chosen], deltas[chosen], ANCHOR_STDS, image_size))
             objectness.append(best)
             levels.append(torch.full_like(chosen, level))
-        candidates = torch.cat(boxes)
-        return candidates[grouped_nms(candidates, torch.cat(objectness), torch.cat(levels), NMS_THRESHOLD)[:total]]
+        candidates, rank, groups = torch.cat(boxes), torch.cat(objectness), torch.cat(levels)
+        if not self.keep_empty:
+            candidates, rank, groups = (part[has_area(candidates)] for part in (candidates, rank, groups))
+        return candidates[grouped_nms(candidates, rank, groups, NMS_THRESHOLD)[:total]]
