@@ -12,6 +12,7 @@ from torch import Tensor
 
 from subband.data.coco_names import COCO_CLASSES
 from subband.media.images import write_image
+from subband.models.detection.boxes import has_area
 from subband.models.detection.results import Detections
 from subband.predictors.detection import DetectionPredictor, DetectionPreprocessing, FoundObjects, coco_results
 from subband.predictors.detection.coco_results import run_lengths
@@ -297,3 +298,14 @@ def test_results_are_those_of_coco(rng):
         mask = torch.rand(shape, generator=rng) > 0.5 * (shape[0] > 50)
         wanted = mask_api.encode(np.asfortranarray(mask.numpy().astype(np.uint8)))
         assert run_lengths(mask) == wanted["counts"].decode()
+
+
+def test_boxes_without_area_are_nothing_to_show(network):
+    model = network(keep_empty=True)
+    image = torch.rand(3, 33, 44, generator=torch.Generator().manual_seed(1))
+    options = {"classes": ("cat", "dog", "cow"), "min_score": 0.05}
+    found = DetectionPredictor(model, preprocessing=SMALL, **options).detect(image)[0]
+    with torch.no_grad():
+        (all_of_them,) = model(SMALL(image)[None])
+    assert not has_area(all_of_them.boxes).all()
+    assert len(found) == has_area(all_of_them.boxes).sum() > 0

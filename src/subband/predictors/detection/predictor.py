@@ -17,6 +17,7 @@ from subband.data.coco_names import COCO_CLASSES
 from subband.data.detection.preprocessing import DetectionPreprocessing
 from subband.device import pick_device
 from subband.models.checkpoint import load_model
+from subband.models.detection.boxes import has_area
 from subband.models.detection.detector import Detector
 from subband.models.detection.results import Detections
 from subband.models.detection.roi_heads import MIN_SCORE
@@ -227,8 +228,8 @@ class DetectionPredictor:
         return [self._rescaled(item, size, view.tile) for item, size, view in zip(found, sizes, group, strict=True)]
 
     def _rescaled(self, found: Detections, size: tuple[int, int], tile: Tile) -> Detections:
-        """Detections that are good enough, in pixels of a tile instead of the input of this size made of it."""
-        chosen = found.scores >= self.min_score
+        """Detections that are good enough and have an area, in pixels of a tile, not of the input made of it."""
+        chosen = (found.scores >= self.min_score) & has_area(found.boxes)
         if self.only is not None:
             chosen &= torch.isin(found.labels, torch.tensor(self.only, device=chosen.device))
         across, down = size[1] / tile.width, size[0] / tile.height
