@@ -108,11 +108,11 @@ def _rows(objects: np.ndarray) -> np.ndarray:
 
 def _extent(tile: np.ndarray, objects: Sequence[np.ndarray]) -> tuple[int, int]:
     """Height and width of a square tile without the white that it is filled up with; boxes stay whole."""
-    inked: np.ndarray = (tile < 255).any(2)
+    inked = np.any(tile < 255, axis=2)
     corners = np.concatenate([np.zeros((1, 5)), *(rows[:, :5] for rows in objects)])
     sides = []
     for axis, corner in ((1, 4), (0, 3)):
-        places = np.flatnonzero(inked.any(axis))
+        places = np.flatnonzero(np.any(inked, axis=axis))
         last = max(places[-1] + 1 if len(places) else 1, int(np.ceil(corners[:, corner].max())))
         sides.append(min(last, tile.shape[1 - axis]))
     return sides[0], sides[1]
