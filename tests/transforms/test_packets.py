@@ -30,13 +30,15 @@ def check_against_pywavelets(x: Tensor, wavelet: str, mode: str, level: int, axe
     tree = tree_of(x.numpy(), wavelet, mode, level, axes)
     position = min(axis % x.ndim for axis in axes)
     nodes = wavelet_packet(x, wavelet, level, "natural", axes, mode)
+    # Where `smooth` continues a few values far, large numbers cancel in small nodes.
+    atol = 1e-12 * 2**level * max(1.0, float(nodes.abs().max()))
     for ours, path in zip(nodes.unbind(position), packet_paths(level, len(axes), "natural"), strict=True):
-        np.testing.assert_allclose(ours.numpy(), tree[path].data, rtol=1e-12, atol=1e-12 * 2**level)
+        np.testing.assert_allclose(ours.numpy(), tree[path].data, rtol=1e-12, atol=atol)
     grid = wavelet_packet(x, wavelet, level, "freq", axes, mode)
     assert grid.shape[position : position + len(axes)] == (2**level,) * len(axes)
     flat = grid.flatten(position, position + len(axes) - 1)
     for ours, path in zip(flat.unbind(position), flatten(packet_paths(level, len(axes)), len(axes)), strict=True):
-        np.testing.assert_allclose(ours.numpy(), tree[path].data, rtol=1e-12, atol=1e-12 * 2**level)
+        np.testing.assert_allclose(ours.numpy(), tree[path].data, rtol=1e-12, atol=atol)
     size = [x.shape[axis] for axis in axes]
     for coeffs, order in ((nodes, "natural"), (grid, "freq")):
         restored = iwavelet_packet(coeffs, wavelet, order, [axis % x.ndim - x.ndim for axis in axes], mode, size=size)

@@ -122,7 +122,7 @@ def words(name: str) -> list[str]:
 
 def test_every_name_is_of_a_kind():
     assert sorted(name for names in kinds().values() for name in names) == subband.list_models()
-    assert 10 < len(kinds()) < 50
+    assert 10 < len(kinds()) < 60
 
 
 def test_info(capsys, case):

@@ -70,9 +70,9 @@ def test_damaged_runs(make_run: MakeRun, name: str, content: str | None, error: 
 
 def test_other_tasks_are_refused(make_run: MakeRun) -> None:
     folder = make_run("wast")
-    scores = json.loads((folder / "scores.json").read_text()) | {"task": "pose"}
+    scores = json.loads((folder / "scores.json").read_text()) | {"task": "depth"}
     (folder / "scores.json").write_text(json.dumps(scores))
-    with pytest.raises(ValueError, match="is about pose; reports are for classification and detection and"):
+    with pytest.raises(ValueError, match="is about depth; reports are for classification and detection and"):
         read_runs([folder])
 
 

@@ -125,9 +125,9 @@ def decode_heatmaps(heatmaps: Tensor, refinement: Refinement = "udp", *, blur: B
         ValueError: If their shape or an option is none of these.
 
     Example:
-        >>> maps, _ = heatmap_targets(torch.tensor([[[33.0, 18.0]]]), torch.ones(1, 1), (64, 64))
-        >>> decode_heatmaps(maps, "udp").points.round(decimals=2).tolist()
-        [[[8.25, 4.5]]]
+        >>> maps, _ = heatmap_targets(torch.tensor([[[32.0, 18.0]]]), torch.ones(1, 1), (64, 64))
+        >>> decode_heatmaps(maps, "udp").points.round(decimals=1)
+        tensor([[[8.0000, 4.5000]]])
     """
     if not heatmaps.is_floating_point():
         raise TypeError(f"heatmaps must be floating, got {heatmaps.dtype}.")

@@ -38,7 +38,7 @@ def cosine_time(signal: Tensor) -> Tensor:
         signal: Shares in [0, 1], any shape.
 
     Example:
-        >>> cosine_time(torch.tensor([1.0, 0.4938, 0.0241]))
+        >>> cosine_time(torch.tensor([1.0, 0.4938, 0.0241])).round(decimals=3)
         tensor([0.0000, 0.5000, 0.9000])
     """
     start = math.cos(OFFSET / (1 + OFFSET) * math.pi / 2) ** 2

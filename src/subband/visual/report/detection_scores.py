@@ -133,9 +133,9 @@ def _class_table(facts: dict[str, Any], classes: Sequence[str]) -> Markup:
 def _mistake(true: Markup | None, found: Markup | None, count: int, objects: int) -> Markup:
     if true is None:
         boxes = "one box" if count == 1 else f"{count} boxes"
-        return Markup("{} of {} where there is no object").format(boxes, found)
-    what = Markup("missed") if found is None else Markup("taken for {}").format(found)
-    return Markup("{} {} ({} of {})").format(true, what, count, objects)
+        return Markup("{} of {} where there is no object").format(boxes, found)  # safe: escapes what it is given
+    what = "missed" if found is None else Markup("taken for {}").format(found)  # safe: likewise
+    return Markup("{} {} ({} of {})").format(true, what, count, objects)  # safe: likewise
 
 
 def _share(part: int, whole: int) -> str:
