@@ -47,7 +47,9 @@ def rows_of(what: str, runs: Path, seeds: Sequence[int]) -> list[list[Cell]]:
         cells = [
             spread([factor * row["metrics"][key] for row in scores], digits) for _, key, factor, digits in COLUMNS[what]
         ]
-        table.append([name, scores[0]["parameters"], *cells, spread([row["train_seconds"] for row in scores], 0)])
+        seconds = [row["train_seconds"] for row in scores]  # not known of runs that were stopped
+        time_taken = None if None in seconds else spread(seconds, 0)
+        table.append([name, scores[0]["parameters"], *cells, time_taken])
     return table
 
 
