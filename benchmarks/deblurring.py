@@ -13,18 +13,17 @@ train/, val/ and test/ inside; scikit-image's by default. Runs that are finished
 from __future__ import annotations
 
 import argparse
-import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from records import Cell, add_out_argument, line, measured, rounded, write_record
+from records import add_out_argument, line, measured, write_record
 from subband.media import list_images, read_image
 from subband.metrics import RestorationMetrics
 from subband.predictors import VideoRestorer
-from trained import cpu_minutes, spread, train_recipe
+from trained import base_row, gain_row, train_recipe
 
 NETWORKS = ("residual_unet_s", "motion_unet_s", "estrnn_s", "ftdeblur_s", "vd_diff_s")
 
@@ -60,22 +59,6 @@ def as_bytes(frames: Tensor) -> Tensor:
     return (255 * frames.clamp(0, 1)).round() / 255
 
 
-def row_of(name: str, folders: Sequence[Path], pairs: Path, before: list[tuple[float, float]]) -> list[Cell]:
-    """Gains of a network: on every clip, on all of them, and in SSIM; mean and standard deviation over the seeds."""
-    restorers = [VideoRestorer.load(folder) for folder in folders]
-    after = [scores_of(restorer, pairs, clips_of(pairs)) for restorer in restorers]
-    gains = [[new[0] - old[0] for new, old in zip(scores, before, strict=True)] for scores in after]
-    ssim = [statistics.mean(new[1] - old[1] for new, old in zip(scores, before, strict=True)) for scores in after]
-    return [
-        name,
-        sum(parameter.numel() for parameter in restorers[0].model.parameters()),
-        cpu_minutes(folders),
-        *(spread(list(column), 2) for column in zip(*gains, strict=True)),
-        spread([statistics.mean(values) for values in gains], 2),
-        spread(ssim, 4),
-    ]
-
-
 def clips_of(pairs: Path) -> list[str]:
     """Names of the clips in a folder of pairs."""
     return sorted(path.name for path in (pairs / "blur").iterdir())
@@ -98,16 +81,11 @@ def main() -> None:
     clips = clips_of(options.pairs)
     before = scores_of(None, options.pairs, clips)
     columns = ["network", "parameters", "CPU minutes", *clips, "mean dB", "SSIM"]
-    blurred: list[Cell] = ["blurred, PSNR and SSIM", 0, None, *(rounded(psnr, 2) for psnr, _ in before)]
-    blurred += [
-        rounded(statistics.mean(psnr for psnr, _ in before), 2),
-        rounded(statistics.mean(s for _, s in before), 4),
-    ]
-    rows = [blurred]
-    print(line(columns), line(["---"] * len(columns)), line(blurred), sep="\n", flush=True)
+    rows = [base_row("blurred, PSNR and SSIM", before)]
+    print(line(columns), line(["---"] * len(columns)), line(rows[0]), sep="\n", flush=True)
     for name in NETWORKS:
         folders = [options.runs / f"{name}_seed{seed}" for seed in options.seeds]
-        rows.append(row_of(name, folders, options.pairs, before))
+        rows.append(gain_row(name, folders, lambda restorer: scores_of(restorer, options.pairs, clips), before))
         print(line(rows[-1]), flush=True)
     if options.out is not None:
         about = [

@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from deblurring import as_bytes
 from records import Cell, add_out_argument, line, measured, rounded, write_record
 from subband import create_model
 from subband.imaging import imresize
@@ -27,11 +28,6 @@ from subband.predictors import VideoRestorer
 BUNDLED = "basicvsr_pp_clips"
 SCALE, NUM_FRAMES, MAX_SIDE = 4, 8, 640
 COLUMNS = ["clip", "bicubic dB", "gain dB", "SSIM", "gain in SSIM", "luma dB", "gain dB"]
-
-
-def as_bytes(frames: Tensor) -> Tensor:
-    """Frames in [0, 1], rounded to 8 bits."""
-    return (frames.clamp(0, 1) * 255).round() / 255
 
 
 def frames_of(path: Path) -> Tensor:

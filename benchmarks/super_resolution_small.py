@@ -13,18 +13,17 @@ are not trained again.
 from __future__ import annotations
 
 import argparse
-import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from records import Cell, add_out_argument, line, measured, rounded, write_record
+from records import add_out_argument, line, measured, write_record
 from subband import create_model
 from subband.predictors import VideoRestorer
 from super_resolution_bundled import SCALE, as_bytes, frames_of, scores, small_frames
-from trained import cpu_minutes, spread, train_recipe
+from trained import base_row, gain_row, train_recipe
 
 NETWORKS = ("basicvsr_pp_s", "mfpi_s")
 
@@ -40,26 +39,6 @@ def train_all(seeds: Sequence[int], runs: Path, videos: Path) -> None:
 def enlarged_scores(restorer: VideoRestorer, clips: Sequence[tuple[Tensor, Tensor]]) -> list[list[float]]:
     """PSNR, SSIM and luma PSNR of every pair of a small and a sharp clip."""
     return [scores(as_bytes(restorer.restore(small)), sharp) for small, sharp in clips]
-
-
-def row_of(
-    name: str, folders: Sequence[Path], clips: Sequence[tuple[Tensor, Tensor]], base: list[list[float]]
-) -> list[Cell]:
-    """Gains of a network: on every clip, in the mean, and in SSIM; mean and standard deviation over the seeds."""
-    restorers = [VideoRestorer.load(folder) for folder in folders]
-    psnr, ssim = [], []
-    for restorer in restorers:
-        pairs = list(zip(enlarged_scores(restorer, clips), base, strict=True))
-        psnr.append([new[0] - old[0] for new, old in pairs])
-        ssim.append(statistics.mean(new[1] - old[1] for new, old in pairs))
-    return [
-        name,
-        sum(parameter.numel() for parameter in restorers[0].model.parameters()),
-        cpu_minutes(folders),
-        *(spread(list(column), 2) for column in zip(*psnr, strict=True)),
-        spread([statistics.mean(values) for values in psnr], 2),
-        spread(ssim, 4),
-    ]
 
 
 def main() -> None:
@@ -80,21 +59,12 @@ def main() -> None:
     paths = options.clips or sorted((options.videos / "test").iterdir())
     clips = [(small_frames(sharp), sharp) for sharp in map(frames_of, paths)]
     base = enlarged_scores(VideoRestorer(create_model("bicubic", scale=SCALE)), clips)
-    psnr, ssim, _ = zip(*base, strict=True)
     columns = ["network", "parameters", "CPU minutes", *(path.stem for path in paths), "mean dB", "SSIM"]
-    rows: list[list[Cell]] = [
-        [
-            "bicubic, PSNR and SSIM",
-            0,
-            None,
-            *(rounded(value, 2) for value in psnr),
-            rounded(statistics.mean(psnr), 2),
-            rounded(statistics.mean(ssim), 4),
-        ]
-    ]
+    rows = [base_row("bicubic, PSNR and SSIM", base)]
     print(line(columns), line(["---"] * len(columns)), line(rows[0]), sep="\n", flush=True)
     for name in NETWORKS:
-        rows.append(row_of(name, [options.runs / f"{name}_seed{seed}" for seed in options.seeds], clips, base))
+        folders = [options.runs / f"{name}_seed{seed}" for seed in options.seeds]
+        rows.append(gain_row(name, folders, lambda restorer: enlarged_scores(restorer, clips), base))
         print(line(rows[-1]), flush=True)
     if options.out is not None:
         about = [

@@ -14,12 +14,15 @@ import argparse
 import json
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from records import Cell, add_out_argument, measured, write_record
+from records import Cell, add_out_argument, measured, rounded, write_record
 from subband.cli.main import main as subband_command
+from subband.predictors import VideoRestorer
+
+Scores: TypeAlias = Sequence[Sequence[float]]
 
 CPU_SECONDS = "cpu_seconds.json"
 TITLES = {
@@ -72,6 +75,37 @@ def cpu_minutes(folders: Sequence[Path]) -> str | None:
     """Processor time of the trainings, None where it is not known."""
     files = [folder / CPU_SECONDS for folder in folders]
     return spread([json.loads(file.read_text()) / 60 for file in files], 1) if all(map(Path.is_file, files)) else None
+
+
+def gain_row(
+    name: str, folders: Sequence[Path], score: Callable[[VideoRestorer], Scores], before: Scores
+) -> list[Cell]:
+    """Gains of a network for restoration: on every clip, in the mean, and in SSIM, over the seeds.
+
+    Args:
+        name: What the row is called.
+        folders: A finished run for each seed.
+        score: PSNR, SSIM and whatever else of every clip, of one restorer.
+        before: The same without a network.
+    """
+    restorers = [VideoRestorer.load(folder) for folder in folders]
+    pairs = [list(zip(score(restorer), before, strict=True)) for restorer in restorers]
+    gains = [[new[0] - old[0] for new, old in clips] for clips in pairs]
+    return [
+        name,
+        sum(parameter.numel() for parameter in restorers[0].model.parameters()),
+        cpu_minutes(folders),
+        *(spread(list(column), 2) for column in zip(*gains, strict=True)),
+        spread([statistics.mean(values) for values in gains], 2),
+        spread([statistics.mean(new[1] - old[1] for new, old in clips) for clips in pairs], 4),
+    ]
+
+
+def base_row(name: str, before: Scores) -> list[Cell]:
+    """The row of `gain_row` of what is restored by no network: PSNR and SSIM themselves."""
+    psnr, ssim = ([scores[place] for scores in before] for place in range(2))
+    means = [rounded(statistics.mean(psnr), 2), rounded(statistics.mean(ssim), 4)]
+    return [name, 0, None, *(rounded(value, 2) for value in psnr), *means]
 
 
 def spread(values: list[float], digits: int) -> str:

@@ -124,6 +124,42 @@ def has_split_folders(folder: Path) -> bool:
     return bool(named)
 
 
+def hold_out(
+    items: Sequence[Item], names: Sequence[str], fraction: float, argument: str, what: str, folder: Path
+) -> tuple[list[Item], list[Item]]:
+    """Splits items in two, by an order that depends on nothing but their names; each part stays in its own order.
+
+    Args:
+        items: At least 2.
+        names: Name of each.
+        fraction: Share to hold out, between 0 and 1; at least one item is held out, and one stays.
+        argument: What the fraction is called, for messages.
+        what: What an item is, likewise.
+        folder: Where they are from, likewise.
+
+    Returns:
+        Items that stay and items held out.
+
+    Raises:
+        ValueError: If there are too few, or the fraction is out of its range.
+    """
+    if not 0 < fraction < 1:
+        raise ValueError(f"{argument} must lie between 0 and 1, got {fraction}.")
+    if len(items) < 2:
+        raise ValueError(f"{shown(folder)} has {len(items)} {what} to split, {argument} needs at least 2.")
+    count = min(len(items) - 1, max(1, round(fraction * len(items))))
+    chosen = set(_order(names)[:count])
+    parts: tuple[list[Item], list[Item]] = ([], [])
+    for index, item in enumerate(items):
+        parts[index in chosen].append(item)
+    return parts
+
+
+def _order(names: Sequence[str]) -> list[int]:
+    """Places of names, shuffled by the names alone."""
+    return sorted(range(len(names)), key=lambda index: hashlib.sha256(os.fsencode(names[index])).digest())
+
+
 def deal_out(
     items: Sequence[Item], names: Sequence[str], fractions: tuple[float, float, float], what: str, folder: Path
 ) -> dict[str, list[Item]]:
@@ -146,8 +182,7 @@ def deal_out(
         raise ValueError(f"fractions must be three positive numbers with sum 1, got {fractions}")
     if len(items) < 3:
         raise ValueError(f"{folder} has {len(items)} usable {what}, three splits need at least 3")
-    order = sorted(range(len(items)), key=lambda index: hashlib.sha256(os.fsencode(names[index])).digest())
-    dealt = [items[index] for index in order]
+    dealt = [items[index] for index in _order(names)]
     num_val, num_test = (max(1, round(len(dealt) * share)) for share in fractions[1:])
     num_train = max(1, len(dealt) - num_val - num_test)
     num_val = min(num_val, len(dealt) - num_train - 1)

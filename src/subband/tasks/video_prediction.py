@@ -15,7 +15,7 @@ from subband.losses import build_loss
 from subband.metrics.descriptors import VIDEO_METRICS, MetricInfo
 from subband.models.registry import create_model
 from subband.training.evaluation import Evaluation, evaluation_loader
-from subband.training.task import Losses, Task, drop_path_argument, random_input
+from subband.training.task import Losses, Task, drop_path_argument, model_arguments, random_input
 from subband.visual.report.task_report import TaskReport
 from subband.visual.report.video_prediction import REPORT
 
@@ -50,7 +50,7 @@ class VideoPredictionTask(Task):
     def build_model(cls, recipe: RecipeConfig, spec: ClipSpec) -> nn.Module:
         """Network named by the recipe; `in_shape` follows the data unless the recipe fixes it."""
         shape = spec.in_shape
-        args = {key: tuple(value) if isinstance(value, list) else value for key, value in recipe.model.args.items()}
+        args = model_arguments(recipe)
         wanted = args.setdefault("in_shape", shape)
         if tuple(wanted[:2]) != shape[:2]:
             raise ValueError(

@@ -292,6 +292,34 @@ def check_drop_path(config: DropPathConfig, model: nn.Module) -> None:
         raise ValueError(f"drop_path.mode must be standard for {type(model).__name__}, got {config.mode}.")
 
 
+def model_arguments(recipe: RecipeConfig) -> dict[str, Any]:
+    """Arguments of the network that a recipe names, lists as tuples.
+
+    Raises:
+        ValueError: If the network is for another task.
+    """
+    name, task = recipe.model.name, model_spec(recipe.model.name).task
+    if task != recipe.task:
+        raise ValueError(f"model {name!r} is for {task}, the recipe for {recipe.task}.")
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in recipe.model.args.items()}
+
+
+def take_count(args: dict[str, Any], argument: str, count: int, things: str) -> None:
+    """Set the argument that says how many classes or joints there are, unless the recipe does.
+
+    Args:
+        args: Changed in place.
+        argument: Its name.
+        count: What the data has.
+        things: What is counted, for the message.
+
+    Raises:
+        ValueError: If the recipe says another number.
+    """
+    if args.setdefault(argument, count) != count:
+        raise ValueError(f"model.args.{argument} is {args[argument]}, but the data has {count} {things}.")
+
+
 def drop_path_argument(name: str, rate: float) -> dict[str, float]:
     """The argument that sets the stochastic depth of a named network.
 

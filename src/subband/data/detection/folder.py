@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
-from subband.data.dataset_files import existing
+from subband.data.dataset_files import existing, hold_out
 from subband.data.detection.annotations import AnnotatedFiles, AnnotatedImage, only_classes, warn_of_objects
 from subband.data.detection.augmentation import AugmentName
 from subband.data.detection.images import DetectionData, DetectionImages, DetectionSpec, NoImages
@@ -117,17 +115,10 @@ def _splits(
 
 
 def _held_out(
-    images: Sequence[AnnotatedImage], fraction: float, what: str, root: Path
+    images: Sequence[AnnotatedImage], fraction: float, argument: str, root: Path
 ) -> tuple[list[AnnotatedImage], list[AnnotatedImage]]:
-    """Images that stay and images held out, in an order that depends on nothing but their names."""
-    if not 0 < fraction < 1:
-        raise ValueError(f"{what} must lie between 0 and 1, got {fraction}.")
-    if len(images) < 2:
-        raise ValueError(f"{shown(root)} has {len(images)} image to split, {what} needs at least 2.")
-    order = sorted(images, key=lambda image: hashlib.sha256(os.fsencode(image.path.name)).digest())
-    count = min(len(images) - 1, max(1, round(fraction * len(images))))
-    chosen = {id(image) for image in order[:count]}
-    return [image for image in images if id(image) not in chosen], [image for image in images if id(image) in chosen]
+    """Images that stay and images held out."""
+    return hold_out(images, [image.path.name for image in images], fraction, argument, "image", root)
 
 
 def _trainable(images: Sequence[AnnotatedImage], root: Path) -> list[AnnotatedImage]:

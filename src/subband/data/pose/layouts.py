@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from subband.data.dataset_files import SPLITS, existing
+from subband.data.dataset_files import SPLITS, existing, hold_out
 from subband.data.pose.augmentation import PoseAugmentation
 from subband.data.pose.heatmaps import TargetKind
 from subband.data.pose.labels import JHMDB, Placed, read_people
@@ -364,7 +362,7 @@ def _data(
         nobody = NoPeople(spec)
         return PoseData(nobody, nobody, People(test or val or rest, spec, stride=stride), spec)
     if not test:
-        test, val = (val, []) if val else (test, val)
+        test, val = val, []
     if not test:
         rest, test = _held_out(rest, test_fraction, "test_fraction", root)
     if not val:
@@ -373,15 +371,10 @@ def _data(
     return PoseData(train, People(val, spec, stride=stride), People(test, spec, stride=stride), spec)
 
 
-def _held_out(people: Sequence[Person], fraction: float, what: str, root: Path) -> tuple[list[Person], list[Person]]:
-    """People who stay and people held out, by clips, in an order that depends on nothing but their names."""
-    if not 0 < fraction < 1:
-        raise ValueError(f"{what} must lie between 0 and 1, got {fraction}.")
-    names = sorted({person.clip.name for person in people}, key=lambda name: hashlib.sha256(os.fsencode(name)).digest())
-    if len(names) < 2:
-        raise ValueError(f"{shown(root)} has {len(names)} image or video to split, {what} needs at least 2.")
-    chosen = set(names[: min(len(names) - 1, max(1, round(fraction * len(names))))])
-    apart: tuple[list[Person], list[Person]] = ([], [])
-    for person in people:
-        apart[person.clip.name in chosen].append(person)
-    return apart
+def _held_out(
+    people: Sequence[Person], fraction: float, argument: str, root: Path
+) -> tuple[list[Person], list[Person]]:
+    """People who stay and people held out, by clips."""
+    names = sorted({person.clip.name for person in people})
+    kept, held = map(set, hold_out(names, names, fraction, argument, "image or video", root))
+    return [one for one in people if one.clip.name in kept], [one for one in people if one.clip.name in held]

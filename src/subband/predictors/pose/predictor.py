@@ -258,9 +258,11 @@ class PosePredictor:
     def _look(self, pixels: list[Tensor], views: list[_View]) -> tuple[Tensor, Tensor]:
         """Joints of some people in pixels of their images, and their scores, on the CPU."""
         parameter = next(self.model.parameters())
+        places = {place for view in views for place in view.frames}
+        seen = {place: pixels[place].to(parameter) for place in places}
         crops = []
         for view in views:
-            cut = {place: self.preprocessing(pixels[place].to(parameter), view.box) for place in set(view.frames)}
+            cut = {place: self.preprocessing(seen[place], view.box) for place in set(view.frames)}
             crops.append(torch.stack([cut[place] for place in view.frames]))
         batch = torch.stack(crops)  # (B, T, 3, H, W)
         maps = self._maps(batch if self.model.num_frames else batch[:, 0])

@@ -22,7 +22,7 @@ from subband.models.registry import create_model, model_spec
 from subband.predictors.classification import read_preprocessing
 from subband.tasks.classification.mixing import mix_images
 from subband.training.evaluation import Evaluation, evaluation_loader
-from subband.training.task import Losses, Task, drop_path_argument, random_input
+from subband.training.task import Losses, Task, drop_path_argument, model_arguments, random_input, take_count
 from subband.visual.report.classification import REPORT
 from subband.visual.report.task_report import TaskReport
 
@@ -76,13 +76,8 @@ class ClassificationTask(Task):
     def build_model(cls, recipe: RecipeConfig, spec: ImageSpec) -> nn.Module:
         """Network named by the recipe; classes, image size and normalization follow the data unless the recipe says."""
         name = recipe.model.name
-        if model_spec(name).task != recipe.task:
-            raise ValueError(f"model {name!r} is for {model_spec(name).task}, the recipe for {recipe.task}.")
-        args = {key: tuple(value) if isinstance(value, list) else value for key, value in recipe.model.args.items()}
-        if args.setdefault("num_classes", len(spec.classes)) != len(spec.classes):
-            raise ValueError(
-                f"model.args.num_classes is {args['num_classes']}, but the data has {len(spec.classes)} classes."
-            )
+        args = model_arguments(recipe)
+        take_count(args, "num_classes", len(spec.classes), "classes")
         prepared = spec.preprocessing
         known = inspect.signature(model_spec(name).builder).parameters
         # Networks on cosine coefficients undo the normalization.

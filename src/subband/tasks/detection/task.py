@@ -18,7 +18,7 @@ from subband.models.registry import create_model, model_spec
 from subband.tasks.detection.evaluation import check_stored_samples, evaluate, stored_arguments
 from subband.tasks.detection.start import start_detector
 from subband.training.evaluation import Evaluation
-from subband.training.task import Losses, Task
+from subband.training.task import Losses, Task, model_arguments, take_count
 from subband.visual.report.detection import REPORT
 from subband.visual.report.task_report import TaskReport
 
@@ -79,19 +79,13 @@ class DetectionTask(Task):
     def build_model(cls, recipe: RecipeConfig, spec: DetectionSpec) -> nn.Module:
         """Detector named by the recipe, of the classes of the data, without masks where there are no outlines."""
         name = recipe.model.name
-        preset = model_spec(name)
-        if preset.task != recipe.task:
-            raise ValueError(f"model {name!r} is for {preset.task}, the recipe for {recipe.task}.")
-        args = dict(recipe.model.args)
-        if args.setdefault("num_classes", len(spec.classes)) != len(spec.classes):
-            raise ValueError(
-                f"model.args.num_classes is {args['num_classes']}, but the data has {len(spec.classes)} classes."
-            )
+        args = model_arguments(recipe)
+        take_count(args, "num_classes", len(spec.classes), "classes")
         if args.get("with_masks") and not spec.has_masks:
             raise ValueError("model.args.with_masks is set, but no object of the data has an outline.")
         if not spec.has_masks:
             args["with_masks"] = False
-        backbone = {**preset.args.get("backbone_args", {}), **args.get("backbone_args", {})}
+        backbone = {**model_spec(name).args.get("backbone_args", {}), **args.get("backbone_args", {})}
         if recipe.drop_path.rate is not None:
             backbone["drop_path_rate"] = recipe.drop_path.rate
         if backbone:

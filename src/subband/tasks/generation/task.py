@@ -22,12 +22,12 @@ from subband.models.generation.objectives import BoundObjective
 from subband.models.generation.video_vae import WaveletVideoVAE
 from subband.models.generation.wavelet_diffusion import WaveletDiffusion
 from subband.models.generation.wavelet_vae import WaveletVAE
-from subband.models.registry import create_model, model_spec
+from subband.models.registry import create_model
 from subband.tasks.generation.baselines import pyramid_baselines
 from subband.tasks.generation.evaluation import evaluate
 from subband.tasks.generation.networks import as_images, as_input, has_likelihood, image_sides
 from subband.training.evaluation import Evaluation
-from subband.training.task import Losses, Task
+from subband.training.task import Losses, Task, model_arguments
 from subband.visual.report.generation import REPORT
 from subband.visual.report.task_report import TaskReport
 
@@ -124,11 +124,7 @@ class GenerationTask(Task):
         Raises:
             ValueError: If the network is for another task.
         """
-        name = recipe.model.name
-        if model_spec(name).task != recipe.task:
-            raise ValueError(f"model {name!r} is for {model_spec(name).task}, the recipe for {recipe.task}.")
-        args = {key: tuple(value) if isinstance(value, list) else value for key, value in recipe.model.args.items()}
-        return create_model(name, **{**cls.shape_args(spec), **args})
+        return create_model(recipe.model.name, **{**cls.shape_args(spec), **model_arguments(recipe)})
 
     @staticmethod
     def start_stage(model: nn.Module, previous: nn.Module) -> None:

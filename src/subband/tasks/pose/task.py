@@ -28,7 +28,7 @@ from subband.tasks.pose.networks import (
     training_maps,
 )
 from subband.training.evaluation import Evaluation
-from subband.training.task import Losses, Task, drop_path_argument
+from subband.training.task import Losses, Task, drop_path_argument, model_arguments, take_count
 from subband.visual.report.pose import REPORT
 from subband.visual.report.task_report import TaskReport
 
@@ -89,16 +89,10 @@ class PoseTask(Task):
     def build_model(cls, recipe: RecipeConfig, spec: PoseSpec) -> nn.Module:
         """Network named by the recipe, of the joints and, if it sees clips, the number of frames of the data."""
         name = recipe.model.name
-        preset = model_spec(name)
-        if preset.task != recipe.task:
-            raise ValueError(f"model {name!r} is for {preset.task}, the recipe for {recipe.task}.")
-        args = {key: tuple(value) if isinstance(value, list) else value for key, value in recipe.model.args.items()}
-        if args.setdefault("num_joints", len(spec.joints.names)) != len(spec.joints.names):
-            raise ValueError(
-                f"model.args.num_joints is {args['num_joints']}, but the data has {len(spec.joints.names)} joints."
-            )
+        args = model_arguments(recipe)
+        take_count(args, "num_joints", len(spec.joints.names), "joints")
         args.setdefault("img_size", spec.crop_size)
-        if "num_frames" in inspect.signature(preset.builder).parameters:
+        if "num_frames" in inspect.signature(model_spec(name).builder).parameters:
             args.setdefault("num_frames", spec.num_frames)
         if recipe.drop_path.rate is not None:
             args.update(drop_path_argument(name, recipe.drop_path.rate))

@@ -15,7 +15,7 @@ from subband.data.restoration.pairs import PairData, PairSpec
 from subband.metrics.descriptors import RESTORATION_METRICS, MetricInfo
 from subband.models.arguments import Inputs
 from subband.models.checkpoint import load_model
-from subband.models.registry import create_model, model_spec
+from subband.models.registry import create_model
 from subband.models.super_resolution.mfpi import MFPI
 from subband.models.vd_diff.stages import VDDiffStage2
 from subband.models.vd_diff.vd_diff import PriorRestorer
@@ -24,7 +24,7 @@ from subband.tasks.restoration.losses import check_losses, loss_table
 from subband.tasks.restoration.networks import Passed, check_clips, restored, training_pass, without_network
 from subband.tasks.restoration.offsets import OffsetWatch
 from subband.training.evaluation import Evaluation
-from subband.training.task import Losses, Task, drop_path_argument
+from subband.training.task import Losses, Task, drop_path_argument, model_arguments
 from subband.visual.report.restoration import REPORT
 from subband.visual.report.task_report import TaskReport
 
@@ -93,9 +93,7 @@ class RestorationTask(Task):
     def build_model(cls, recipe: RecipeConfig, spec: PairSpec) -> nn.Module:
         """Network named by the recipe."""
         name = recipe.model.name
-        if model_spec(name).task != recipe.task:
-            raise ValueError(f"model {name!r} is for {model_spec(name).task}, the recipe for {recipe.task}.")
-        args = {key: tuple(value) if isinstance(value, list) else value for key, value in recipe.model.args.items()}
+        args = model_arguments(recipe)
         if recipe.drop_path.rate is not None:
             args.update(drop_path_argument(name, recipe.drop_path.rate))
         return create_model(name, **args)
