@@ -2,6 +2,7 @@
 
 usage: python benchmarks/trained.py ablation-wast --runs runs/ablation --out FILE.json [--seeds 0 1 2] [OPTION ...]
        python benchmarks/trained.py ablation-deblurring --runs runs/ablation_deblurring --out FILE.json
+       python benchmarks/trained.py ablation-pose --runs runs/ablation_pose --out FILE.json
        python benchmarks/trained.py classifiers --runs runs/classifiers --out FILE.json --path cifar-10-batches-py
 
 Further words and options go to `subband benchmark`, such as `vd_diff` for one of two families. Runs that are finished
@@ -25,10 +26,12 @@ from subband.predictors import VideoRestorer
 Scores: TypeAlias = Sequence[Sequence[float]]
 
 CPU_SECONDS = "cpu_seconds.json"
+IN_CPU_MINUTES = ("ablation-pose",)  # whose runs keep their processor time
 TITLES = {
     "ablation-wast": "Ablation of WaST",
     "ablation-deblurring": "Ablation of VD-Diff and FTDeblur",
     "ablation-mfpi": "Ablation of MFPI",
+    "ablation-pose": "Ablation of FreqPose",
     "classifiers": "Classifiers at one budget",
 }
 # Heading, key, factor, digits after the point.
@@ -36,6 +39,12 @@ COLUMNS = {
     "ablation-wast": [("MSE", "mse", 1, 2), ("MAE", "mae", 1, 2), ("PSNR dB", "psnr", 1, 2), ("SSIM", "ssim", 1, 4)],
     "ablation-deblurring": [("PSNR dB", "psnr", 1, 2), ("gain dB", "psnr_gain", 1, 2), ("SSIM", "ssim", 1, 4)],
     "ablation-mfpi": [("PSNR dB", "psnr", 1, 2), ("gain dB", "psnr_gain", 1, 3), ("SSIM", "ssim", 1, 4)],
+    "ablation-pose": [
+        ("PCK@0.1 %", "pck_strict", 100, 2),
+        ("occluded joints %", "pck_strict_occluded", 100, 2),
+        ("OKS AP %", "ap", 100, 1),
+        ("jitter px", "jitter", 1, 2),
+    ],
     "classifiers": [("top-1 %", "top1", 100, 2), ("cross-entropy", "cross_entropy", 1, 3)],
 }
 
@@ -50,10 +59,16 @@ def rows_of(what: str, runs: Path, seeds: Sequence[int]) -> list[list[Cell]]:
         cells = [
             spread([factor * row["metrics"][key] for row in scores], digits) for _, key, factor, digits in COLUMNS[what]
         ]
-        seconds = [row["train_seconds"] for row in scores]  # not known of runs that were stopped
-        time_taken = None if None in seconds else spread(seconds, 0)
-        table.append([name, scores[0]["parameters"], *cells, time_taken])
+        table.append([name, scores[0]["parameters"], *cells, time_taken(what, [file.parent for file in files], scores)])
     return table
+
+
+def time_taken(what: str, folders: Sequence[Path], scores: Sequence[dict[str, Any]]) -> str | None:
+    """Time of the trainings, None where it is not known, as of runs that were stopped."""
+    if what in IN_CPU_MINUTES:
+        return cpu_minutes(folders)
+    seconds = [row["train_seconds"] for row in scores]
+    return None if None in seconds else spread(seconds, 0)
 
 
 def train_recipe(recipe: str, folder: Path, seed: int, options: Sequence[str]) -> None:
@@ -127,7 +142,8 @@ def main() -> None:
     if code:
         raise SystemExit(code)
     if options.out is not None:
-        columns = ["model", "parameters", *(heading for heading, *_ in COLUMNS[options.what]), "train s"]
+        columns = ["model", "parameters", *(heading for heading, *_ in COLUMNS[options.what])]
+        columns.append("CPU min" if options.what in IN_CPU_MINUTES else "train s")
         rows = rows_of(options.what, options.runs, options.seeds)
         about = [f"Mean and standard deviation over {len(seeds)} seed(s); every network at the same budget."]
         write_record(measured(TITLES[options.what], columns, rows, seeds=options.seeds, about=about), options.out)

@@ -6,7 +6,10 @@ from subband import load_model
 from subband.cli.commands.benchmark import ABLATION, CLASSIFIERS, DEBLURRING
 from subband.cli.main import main
 from subband.media.images import write_image
+from subband.models.checkpoint import save_model
 from subband.models.complexity import count_macs, count_parameters
+from subband.models.registry import create_model
+from subband.tasks.pose.ablation import first_entries, student_entries
 from subband.tasks.restoration.ablation import ablation_entries
 
 
@@ -92,3 +95,36 @@ def test_bad_words_are_named(capsys):
     assert "wsfvit, gfnet, dct_resnet, vit, not 'resnet'" in capsys.readouterr().err
     assert main(["benchmark", "classifiers", "--data", "image_folder"]) == 2
     assert "--data image_folder needs --path" in capsys.readouterr().err
+
+
+def test_the_ablation_of_pose_shows_scores_over_costs_and_takes_up_finished_runs(tmp_path, capsys):
+    entries = first_entries(None, {}) + student_entries(tmp_path, None, {})
+    for number, entry in enumerate(entries):
+        for seed in (0, 1):
+            folder = tmp_path / f"{entry.name}_seed{seed}"
+            folder.mkdir()
+            metrics = {
+                "pck_strict": 0.5 + number / 100 + seed / 50,
+                "pck_strict_occluded": 0.4,
+                "ap": None,
+                "jitter": 1,
+            }
+            row = {"name": entry.name, "parameters": 1000, "metrics": metrics, "train_seconds": 60.0}
+            (folder / "scores.json").write_text(json.dumps({"rows": [row]}))
+            (folder / "cpu_seconds.json").write_text(str(90.0 + 60 * seed))
+            size = {"num_joints": 2, "channels": 4, "img_size": (32, 32)}
+            frames = {} if entry.name == "frame" else {"num_frames": 2, "groups": 2}
+            teacher = {"teacher": True} if entry.name == "teacher" else {}
+            network = "framepose" if entry.name == "frame" else "freqpose"
+            save_model(create_model(network, **size, **frames, **teacher), folder / "model")
+    words = ["benchmark", "ablation-pose", "--seeds", "0", "1", "--out", str(tmp_path)]
+    assert main(words) == 0
+    shown = capsys.readouterr().out
+    assert "training" not in shown.replace("training step", "")
+    for number, entry in enumerate(entries):
+        line = next(line for line in shown.splitlines() if line.strip().startswith(entry.label))
+        assert f"{51 + number:.2f} ± 1.41" in line, line
+        assert "2.0 ± 0.7" in line, line  # minutes
+    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
+    assert main([*words, "--path", "x"]) == 2
+    assert "--path" in capsys.readouterr().err

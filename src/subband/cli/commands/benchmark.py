@@ -12,6 +12,7 @@ from subband.cli.comparison import Column, show_comparison
 from subband.cli.experiments import EXPERIMENTS, GRIDS, run_and_show
 from subband.cli.option_rules import Needs
 from subband.cli.options import attempt, example_input, open_table, show_table, sizes_text
+from subband.cli.pose_ablation import ablate_pose
 from subband.config import read_recipe
 from subband.models.registry import create_model, model_spec
 
@@ -28,6 +29,7 @@ EXAMPLES = """examples:
   subband benchmark ablation-wast --full --device cuda        (a GPU's work; data/ must hold Moving MNIST)
   subband benchmark ablation-deblurring vd_diff --seeds 0 1 2
   subband benchmark ablation-mfpi --path my_videos
+  subband benchmark ablation-pose --out runs/ablation_pose          (nine networks and three seeds, four minutes each)
   subband benchmark classifiers --path cifar-10-batches-py
   subband benchmark classifiers vit gfnet --data image_folder --path my_images --epochs 30 --seeds 0
   subband benchmark table1 --seeds 0                     (image generation: rows, a table and a plot in runs/table1)
@@ -46,8 +48,8 @@ RESTORED = (("PSNR dB", "psnr", 2), ("gain dB", "psnr_gain", 2), ("SSIM", "ssim"
 DEBLURRING = {"vd_diff": "VD-Diff", "ftdeblur": "FTDeblur"}
 CLASSIFIERS = {"wsfvit": "WSF-ViT", "gfnet": "GFNet", "dct_resnet": "DCT ResNet", "vit": "ViT"}
 SPEED, ABLATION_WAST, ABLATION_DEBLURRING, COMPARISON = "speed", "ablation-wast", "ablation-deblurring", "classifiers"
-ABLATION_MFPI = "ablation-mfpi"
-TRAINED = (ABLATION_WAST, ABLATION_DEBLURRING, ABLATION_MFPI, COMPARISON, *EXPERIMENTS)
+ABLATION_MFPI, ABLATION_POSE = "ablation-mfpi", "ablation-pose"
+TRAINED = (ABLATION_WAST, ABLATION_DEBLURRING, ABLATION_MFPI, ABLATION_POSE, COMPARISON, *EXPERIMENTS)
 KINDS = {
     "models": (SPEED, ABLATION_DEBLURRING, COMPARISON),
     "--batch-size": (SPEED,),
@@ -82,8 +84,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "what",
         type=str,
-        help="speed, ablation-wast, ablation-deblurring, ablation-mfpi, classifiers, or an experiment of image "
-        f"generation: {', '.join(EXPERIMENTS)}.",
+        help="speed, ablation-wast, ablation-deblurring, ablation-mfpi, ablation-pose, classifiers, or an experiment "
+        f"of image generation: {', '.join(EXPERIMENTS)}.",
     )
     parser.add_argument(
         "models",
@@ -138,6 +140,7 @@ def run(args: Namespace) -> None:
         ABLATION_WAST: _ablation_wast,
         ABLATION_DEBLURRING: _ablation_deblurring,
         ABLATION_MFPI: _ablation_mfpi,
+        ABLATION_POSE: ablate_pose,
         COMPARISON: _classifiers,
         **dict.fromkeys(EXPERIMENTS, run_and_show),
     }
