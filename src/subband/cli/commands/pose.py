@@ -31,6 +31,7 @@ from subband.cli.options import cell, open_table, refuse_existing, show_table
 from subband.cli.photographs import add_output_arguments, result_names, show_timing, speed_text
 from subband.cli.weights import add_weights_arguments, open_weights
 from subband.files import shown
+from subband.models.model_folder import bundled_models
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
@@ -39,8 +40,10 @@ if TYPE_CHECKING:
     from subband.predictors.pose import FilePoses, PersonSource, PosePredictor
 
 JSON_FILE, TABLE_FILE = "poses.json", "poses.csv"
+BUNDLED = "freqpose_figures"
 
 EXAMPLES = """examples:
+  subband pose figures.mp4
   subband pose dance.mp4 --model runs/pose --boxes boxes.json --out overlay.mp4 --json poses.json
   subband pose photos/ --model vitpose_b --checkpoint vitpose-b.pth --detector runs/people --flip-test
   subband pose crop.jpg --model runs/pose
@@ -82,7 +85,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         default=None,
         help="Where the joints go, in COCO's layout; the table goes beside it, with the ending .csv.",
     )
-    add_weights_arguments(parser)
+    add_weights_arguments(parser, default=f"{BUNDLED}, for drawn figures" if BUNDLED in bundled_models() else "")
     parser.add_argument("--boxes", type=str, default=None, help="JSON file with boxes of people, in COCO's layout.")
     parser.add_argument(
         "--detector",
@@ -114,6 +117,13 @@ def run(args: Namespace) -> None:
     _check_options(args, source, moves=moves)
     outputs = _outputs(source, args, moves=moves)
     files = [] if moves else photographs(source)
+    if args.model is None and args.checkpoint is None and BUNDLED in bundled_models():
+        args.model = BUNDLED
+    if args.model == BUNDLED:
+        print(
+            f"{BUNDLED}, the network in the package, knows drawn figures and has seen no real people; for those, name "
+            "--model vitpose_b and a published file of its weights by --checkpoint."
+        )
     persons = _persons(args, source, files)
     predictor = _predictor(args)
     if args.boxes is None and args.detector is None:
