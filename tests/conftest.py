@@ -243,6 +243,28 @@ def with_gradients(
 
 
 @pytest.fixture
+def shallow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks for restoration are built with few of the parts that repeat, and for clips of two frames.
+
+    Compilers and exporters take time for every operation; one part of each kind and one step of a recurrence in either
+    direction are all that they have to meet.
+    """
+    enlarging, blurred = "subband.models.super_resolution", "subband.models.vd_diff"
+    for place, value in {
+        f"{enlarging}.basicvsr_pp.PASSES": ("backward", "forward"),
+        f"{enlarging}.basicvsr_pp.HEAD_BLOCKS": 1,
+        f"{enlarging}.basicvsr_pp.BasicVSRPP.example_shape": (2, 32, 32),
+        f"{enlarging}.mfpi.MFPI.example_shape": (2, 32, 32),
+        f"{enlarging}.spynet.NUM_LEVELS": 2,
+        f"{blurred}.vd_diff.PriorRestorer.example_shape": (2, 32, 32),
+        f"{blurred}.prior.NUM_BLOCKS": 1,
+        f"{blurred}.propagation.NUM_BLOCKS": 1,
+        "subband.models.ftdeblur.LEVELS": 2,
+    }.items():
+        monkeypatch.setattr(place, value)
+
+
+@pytest.fixture
 def check_compiled() -> Callable[..., None]:
     """Compile into one graph; outputs and gradients of inputs and weights are those of the module."""
 

@@ -163,6 +163,7 @@ EXPORTED = [name for name in kinds() if catalog()[name].task not in ("video_pred
 # How much a detector finds depends on the image: as ONNX file it gives a fixed number of rows (`tests/export`).
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.usefixtures("shallow")
 @pytest.mark.parametrize("name", EXPORTED)
 def test_export(name, tmp_path, capsys):
     path = tmp_path / "net.pt2"

@@ -67,6 +67,7 @@ def test_onnx_gives_the_numbers_of_the_network(name, tmp_path, capsys, rng):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.usefixtures("shallow")
 @pytest.mark.parametrize("name", RESTORERS)
 def test_onnx_restores_as_the_network_does(name, tmp_path, capsys, rng):
     pytest.importorskip("onnxruntime")

@@ -235,9 +235,11 @@ def test_bfloat16_stays_close(rng):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_compiles_into_one_graph(rng):
+def test_compiles_into_one_graph(rng, monkeypatch):
+    """With two sizes of maps: those between only repeat the finer one."""
     torch._dynamo.reset()
-    model = lively(FreqPose(**{**SMALL, "num_frames": 2})).eval()
+    monkeypatch.setattr("subband.models.pose.backbones.REDUCTIONS", (4, 8))
+    model = lively(FreqPose(**{**SMALL, "num_frames": 2}, backbone_args={"dims": (8, 8)})).eval()
     clip = torch.randn(1, 2, 3, 32, 32, generator=rng)
     with torch.no_grad():
         found = torch.compile(model, fullgraph=True, backend="aot_eager")(clip)

@@ -29,10 +29,21 @@ FAMILIES = {
 }
 
 
-def build(family: str) -> Classifier:
+# For compilers and exporters, whose time grows with the number of operations: two stages, whose windows differ.
+TWO_STAGES = {**WSFVIT, **{name: WSFVIT[name][:2] for name in ("dims", "depths", "num_heads")}, "img_size": 64}
+GRAPHS = {**FAMILIES, "wsfvit": ("wsfvit_p0", TWO_STAGES)}
+
+
+@pytest.fixture
+def two_stages(monkeypatch):
+    """`GRAPHS` can be built: WSF-ViT has two stages."""
+    monkeypatch.setattr("subband.models.wsfvit.parts.NUM_STAGES", 2)
+
+
+def build(family: str, families: dict = FAMILIES) -> Classifier:
     """A network with running averages and gate of a trained one."""
     torch.manual_seed(3)
-    name, options = FAMILIES[family]
+    name, options = families[family]
     model = subband.create_model(name, num_classes=5, **options)
     for key, value in model.state_dict().items():
         if key.endswith("running_var"):
@@ -65,12 +76,13 @@ def test_bfloat16_stays_close(rng, family):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.usefixtures("two_stages")
 @pytest.mark.parametrize(
     ("family", "backend"), [*((family, "aot_eager") for family in FAMILIES), ("gfnet", "inductor")]
 )
 def test_compiles_into_one_graph(rng, family, backend):
     torch._dynamo.reset()
-    model = build(family)
+    model = build(family, GRAPHS)
     x = images(model, rng, 1)
     with torch.no_grad():
         assert_close(torch.compile(model, fullgraph=True, backend=backend)(x), model(x), 1e-4)
@@ -78,11 +90,12 @@ def test_compiles_into_one_graph(rng, family, backend):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.usefixtures("two_stages")
 @pytest.mark.parametrize("family", FAMILIES)
 def test_onnx_files_take_any_batch_and_say_what_they_are(rng, tmp_path, family):
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
-    model = build(family)
+    model = build(family, GRAPHS)
     preprocessing = {"size": [64, 64], "mean": [0.5, 0.5, 0.5]}
     facts = {"classes": list("abcde"), "preprocessing": preprocessing}
     subband.save_model(model, tmp_path / "model", metadata=facts)
@@ -105,9 +118,10 @@ def test_onnx_files_take_any_batch_and_say_what_they_are(rng, tmp_path, family):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.usefixtures("two_stages")
 @pytest.mark.parametrize("family", FAMILIES)
 def test_programs_take_any_batch(rng, tmp_path, family):
-    model = build(family)
+    model = build(family, GRAPHS)
     subband.save_model(model, tmp_path / "model")
     path = tmp_path / "model.pt2"
     assert main(["export", str(tmp_path / "model"), "--dynamic-batch", "--tolerance", "1e-5", "--out", str(path)]) == 0

@@ -26,8 +26,10 @@ SMALL = {
 
 RECURRENT = ("basicvsr_pp", "basicvsr_pp_deblur", "mfpi_no_teacher", "vd_diff")  # one frame alone has no recurrence
 WITHOUT_WEIGHTS = ("bicubic", "identity")
-# For compilers, whose time grows with the number of operations: windows of one frame.
+# For compilers, whose time grows with the number of operations: windows of one frame, one pass each way, two steps.
 GRAPHS = {**SMALL, "ftdeblur": {**SMALL["ftdeblur"], "n_rec": 0, "frames": 1}}
+GRAPHS["mfpi_no_teacher"] = {**SMALL["mfpi_no_teacher"], "passes": ("backward", "forward")}
+GRAPHS["vd_diff"] = {**VD_DIFF, "timesteps": 2}
 GRAPHS["residual_unet"] = {**SMALL["residual_unet"], "frames": 1}
 GRAPHS["estrnn"] = {**SMALL["estrnn"], "past_frames": 0, "future_frames": 1}
 
@@ -180,6 +182,7 @@ def test_every_name_says_what_it_is_called_with(name):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.usefixtures("shallow")
 @pytest.mark.parametrize("name", [name for name in SMALL if name not in WITHOUT_WEIGHTS])
 def test_compiles_into_one_graph(name, check_compiled, rng):
     model = subband.create_model(name, **GRAPHS[name]).eval()
@@ -191,6 +194,7 @@ def test_compiles_into_one_graph(name, check_compiled, rng):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.usefixtures("shallow")
 @pytest.mark.parametrize("name", [name for name in SMALL if name not in WITHOUT_WEIGHTS])
 def test_exports_with_any_batch(name, check_export, rng):
     model = subband.create_model(name, **GRAPHS[name]).eval()
