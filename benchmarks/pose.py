@@ -37,14 +37,15 @@ OURS_ALONE = ["freqpose", "freqpose_teacher", "freqpose_vitpose_s"]
 PLAIN, TRANSFORMERS, OURS = "plain", "transformers", "ours"
 PEERS = [PLAIN, TRANSFORMERS] if find_spec("transformers") else [PLAIN]
 COLUMNS = ["network", "batch", "GMAC", "numbers", "difference", "plain ms", "transformers ms", "ours ms"]
-COLUMNS += ["than plain", "than transformers", "crops or clips/s", "plain MB", "transformers MB", "ours MB"]
+COLUMNS += ["than plain", "than transformers", "crops or clips/s"]
+MEMORY_COLUMNS = ["plain MB", "transformers MB", "ours MB"]
 NOTES = [
     '"Plain" is the translation in `benchmarks/published/`, not the published code itself; "than" is how many times '
     "faster ours is. All have the same weights. In rows of bfloat16 (autocast, as `PosePredictor` has it with `half`) "
     'the others compute in bfloat16 as well; beside "compiled" they run as they are, in eager float32.',
     '"GMAC" is of one crop or clip, "difference" the largest one of our heatmaps from either other\'s, as a share of '
-    "the largest value. A clip has five crops, of which the middle one gets its joints; no peer of FreqPose has "
-    "published weights or code that installs, so it stands alone.",
+    "the largest value. A clip has five crops, of which the middle one gets its joints. FreqPose is ours, so it stands "
+    "alone.",
 ]
 
 
@@ -163,9 +164,7 @@ def rows(name: str, batch: int, options: argparse.Namespace) -> Iterator[list[Ce
     for way in ways:
         is_first, own = way == WAYS[0], times[way, OURS]
         base = [times.get((way if "compiled" not in way else WAYS[0], who)) for who in (PLAIN, TRANSFORMERS)]
-        measures_memory = is_first and options.memory
-        memory = {who: measured_apart(name, who, batch, options) for who in models if measures_memory}
-        yield [
+        cells: list[Cell] = [
             name,
             batch,
             rounded(macs / 1e9, 2),
@@ -175,8 +174,18 @@ def rows(name: str, batch: int, options: argparse.Namespace) -> Iterator[list[Ce
             rounded(own, 1),
             *(None if other is None else rounded(other / own, 2) for other in base),
             rounded(1e3 * batch / own, 2),
-            *(None if (mb := memory.get(who)) is None else rounded(mb, 0) for who in (PLAIN, TRANSFORMERS, OURS)),
         ]
+        if options.memory:
+            cells += [
+                rounded(measured_apart(name, who, batch, options), 0) if is_first and who in models else None
+                for who in (PLAIN, TRANSFORMERS, OURS)
+            ]
+        yield cells
+
+
+def columns_of(options: argparse.Namespace) -> list[str]:
+    """Headings of the table."""
+    return COLUMNS + MEMORY_COLUMNS if options.memory else COLUMNS
 
 
 def parse() -> argparse.Namespace:
@@ -210,7 +219,7 @@ def record_of(results: list[list[Cell]], options: argparse.Namespace) -> Record:
         about += " Memory is the growth of the process's peak in one run."
     software = f"transformers {version('transformers')}" if TRANSFORMERS in PEERS else ""
     title = "Pose against a plain translation of ViTPose's graph and against transformers"
-    return measured(title, COLUMNS, results, seeds=[0], software=software, about=[about], notes=NOTES)
+    return measured(title, columns_of(options), results, seeds=[0], software=software, about=[about], notes=NOTES)
 
 
 def main() -> None:
@@ -220,7 +229,8 @@ def main() -> None:
         print(peak_mb(options.networks[0], options.memory_of, options.batch[0], options.device))
         return
     print(" | ".join(f"{key} {value}" for key, value in describe_environment().items()), end="\n\n")
-    print(line(COLUMNS), "|---" * len(COLUMNS) + "|", sep="\n")
+    columns = columns_of(options)
+    print(line(columns), "|---" * len(columns) + "|", sep="\n")
     results = []
     for name in options.networks:
         for batch in options.batch:
