@@ -1,8 +1,8 @@
 """ViTPose as it was published, translated plainly: the yardstick for parity and speed.
 
 The graph, the order of operations and the state-dict names are those of the authors' repository; the text is ours.
-Nothing is optimized here on purpose: attention is two products with a softmax between them. `subband.models.pose.
-vitpose.ViTPose` must give the same numbers, no slower.
+Nothing is optimized here on purpose: attention is two products with a softmax between them.
+`subband.models.pose.vitpose.ViTPose` must give the same numbers, no slower.
 """
 
 from __future__ import annotations
