@@ -35,6 +35,7 @@ bench:
 	$(BIN)/python benchmarks/restoration.py --command --out benchmarks/results/restoration_command.json
 	$(BIN)/python benchmarks/super_resolution.py --out benchmarks/results/super_resolution.json
 	$(BIN)/python benchmarks/classification.py --out benchmarks/results/classification.json
+	$(BIN)/python benchmarks/pose.py --out benchmarks/results/pose_speed.json
 	$(BIN)/python benchmarks/moving_mnist.py --out benchmarks/results/moving_mnist.json
 	$(BIN)/python benchmarks/media.py --out benchmarks/results/media.json
 	$(BIN)/python benchmarks/results.py

@@ -44,6 +44,7 @@ ORDER = (
     "detection",
     "detection_small",
     "detection_overfit",
+    "pose_speed",
     "scenes",
     "digits_robustness",
     "quantization",

@@ -154,6 +154,45 @@ def test_objects_of_two_detectors_are_compared(scripts):
     assert agreement([boxes[:1], scores[:1], labels[:1]], [moved, scores, labels + 1])[0] == 0
 
 
+@pytest.mark.parametrize("head", ["classic", "simple"])
+def test_the_plain_vitpose_gives_the_numbers_of_ours(scripts, head):
+    import torch
+
+    import subband
+    from published.vitpose import PublishedViTPose
+
+    torch.manual_seed(0)
+    plain = PublishedViTPose(dim=12, depth=2, num_heads=3, size=(32, 48), head=head).eval()
+    for value in plain.parameters():
+        torch.nn.init.normal_(value, std=0.2)
+    sizes = {"dim": 12, "depth": 2, "num_heads": 3, "img_size": (32, 48)}
+    ours = subband.load_published("vitpose_s", plain.state_dict(), head=head, **sizes)
+    crops = torch.randn(2, 3, 32, 48)
+    with torch.no_grad():
+        wanted = plain(crops)
+        assert wanted.std() > 0.01
+        torch.testing.assert_close(ours(crops), wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_pose_runs(scripts, tmp_path):
+    from records import read_record
+
+    words = ("vitpose_s:simple", "freqpose", "--batch=1", "--rounds=1", "--memory", "--out=a.json")
+    run_script("pose.py", *words, folder=tmp_path)
+    record = read_record(tmp_path / "a.json")
+    rows = [dict(zip(record.columns, row, strict=True)) for row in record.rows]
+    vitpose, clips = ([row for row in rows if row["network"] == name] for name in words[:2])
+    assert vitpose[0]["numbers"] == clips[0]["numbers"] == "float32"
+    assert float(vitpose[0]["GMAC"]) == pytest.approx(4.66, abs=0.01)
+    assert float(vitpose[0]["difference"]) <= 1e-4
+    assert float(vitpose[0]["than plain"]) == pytest.approx(
+        float(vitpose[0]["plain ms"]) / float(vitpose[0]["ours ms"]), abs=0.02
+    )
+    assert vitpose[0]["plain MB"] > 0
+    assert clips[0]["plain ms"] is None
+
+
 @pytest.mark.slow
 def test_the_benchmark_of_restoration_runs(scripts, tmp_path):
     from records import read_record

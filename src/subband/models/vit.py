@@ -178,7 +178,8 @@ class ViT(Classifier):
         if x.ndim != 4 or x.shape[1] != self.in_chans:
             raise ValueError(f"images must be (B, {self.in_chans}, H, W), got shape {tuple(x.shape)}.")
         x = F.pad(x, (0, -x.shape[3] % self.patch_size, 0, -x.shape[2] % self.patch_size))
-        x = self.embed(x).movedim(1, -1)  # (B, H, W, D)
+        # Without a copy, every norm of every block would make one of its own.
+        x = self.embed(x).movedim(1, -1).contiguous()  # (B, H, W, D)
         height, width = x.shape[1:3]
         tokens = (x + resize_position_grid(self.pos_embed, (height, width))).flatten(1, 2)  # (B, N, D)
         for block in self.blocks:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from subband.layers.drop import linear_rates
+from subband.layers.memory_format import channels_last_weights
 from subband.models.gfnet import resize_position_grid
 from subband.models.gradient_checkpointing import checkpointed
 from subband.models.pose.protocol import COLORS, PoseModel
@@ -87,7 +88,8 @@ class ViTPoseBackbone(nn.Module):
         """Map of crops `x`, `(B, 3, H, W)`."""
         if x.ndim != 4 or x.shape[1] != COLORS or x.shape[2] % PATCH or x.shape[3] % PATCH or not min(x.shape[2:]):
             raise ValueError(f"crops must be (B, {COLORS}, H, W), H and W multiples of {PATCH}, got {tuple(x.shape)}.")
-        x = self.embed(x).movedim(1, -1)  # (B, H / 16, W / 16, D)
+        # Without a copy, every norm of every block would make one of its own.
+        x = self.embed(x).movedim(1, -1).contiguous()  # (B, H / 16, W / 16, D)
         height, width = x.shape[1:3]
         places = resize_position_grid(self.pos_embed[:, 1:].unflatten(1, self.grid), (height, width))
         tokens = (x + places + self.pos_embed[:, :1].unsqueeze(1)).flatten(1, 2)  # (B, N, D)
@@ -111,6 +113,7 @@ class ClassicHead(nn.Module):
         super().__init__()
         self.layers = nn.Sequential(*_double(dim, HEAD_DIM), *_double(HEAD_DIM, HEAD_DIM))
         self.final = nn.Conv2d(HEAD_DIM, num_joints, 1)
+        channels_last_weights(self)  # as the tokens of the backbone lie
 
     def forward(self, x: Tensor) -> Tensor:
         """Heatmaps of a map."""
@@ -119,7 +122,7 @@ class ClassicHead(nn.Module):
 
 def _double(in_chans: int, out_chans: int) -> list[nn.Module]:
     enlarge = nn.ConvTranspose2d(in_chans, out_chans, 4, stride=2, padding=1, bias=False)
-    return [enlarge, nn.BatchNorm2d(out_chans), nn.ReLU()]
+    return [enlarge, nn.BatchNorm2d(out_chans), nn.ReLU(inplace=True)]
 
 
 class SimpleHead(nn.Module):
@@ -136,6 +139,7 @@ class SimpleHead(nn.Module):
     def __init__(self, dim: int, num_joints: int) -> None:
         super().__init__()
         self.final = nn.Conv2d(dim, num_joints, 3, padding=1)
+        channels_last_weights(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Heatmaps of a map."""
