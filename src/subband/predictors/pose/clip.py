@@ -106,8 +106,7 @@ class _Finder:
         *,
         smooth: bool,
     ) -> None:
-        before = predictor.num_frames // 2
-        self.margins = (before, predictor.num_frames - 1 - before)
+        self.margins = predictor.margins
         self.window = FRAMES + sum(self.margins)
         self._predictor, self._persons, self._notes, self._draw = predictor, persons, notes, draw
         self._smooth = smooth
@@ -122,6 +121,7 @@ class _Finder:
             "weights": fingerprint(predictor.model),
             "joints": predictor.joint_set.names,
             "preprocessing": predictor.preprocessing.to_dict(),
+            "stride": predictor.stride,
             "smooth": self._smooth,
             **{name: getattr(predictor, name) for name in ("flip_test", "refinement", "half")},
             **self._persons.facts,

@@ -123,11 +123,12 @@ class PoseTask(Task):
 
     @staticmethod
     def model_metadata(spec: PoseSpec) -> dict[str, Any]:
-        """Names and limbs of the joints, and how a crop becomes an input."""
+        """Names and limbs of the joints, how a crop becomes an input, and how far the frames of a clip are apart."""
         return {
             "joints": list(spec.joints.names),
             "limbs": [list(pair) for pair in spec.joints.limbs],
             "preprocessing": spec.preprocessing.to_dict(),
+            "stride": spec.stride,
         }
 
     def helpers(self) -> nn.Module:
