@@ -189,6 +189,22 @@ def test_a_teacher_without_motion_is_refused(tmp_path):
         train(build_recipe(recipe), tmp_path / "other", progress=False)
 
 
+def test_a_teacher_splits_its_motion_and_its_student_learns_what_passes(tmp_path):
+    teacher = {"model": {"name": "freqpose_teacher", "args": {**SMALL, "gates": True}}}
+    teacher["loss"] = [{"name": "heatmap_mse"}, {"name": "motion_club", "weight": 0.01}]
+    stages = [
+        {"name": "teacher", "settings": teacher},
+        {"name": "student", "settings": {"model": {"teacher": "previous"}}},
+    ]
+    recipe = settings("freqpose", SMALL, ("heatmap_mse", "distill_ba"), stages=stages)
+    train(build_recipe(recipe), tmp_path / "run", progress=False)
+    first = subband.load_model(tmp_path / "run" / "stages" / "teacher")
+    assert first.gates is not None
+    assert subband.load_model(tmp_path / "run").gates is None
+    heading = (tmp_path / "run" / "stages" / "teacher" / "metrics.csv").read_text().splitlines()[0]
+    assert {"train_motion_club", "train_motion_club_fit"} <= set(heading.split(","))
+
+
 def test_stored_samples_that_do_not_belong_together_are_known():
     crops, joints = np.zeros((2, 3, 8, 8), np.uint8), np.zeros((2, 15, 3))
     assert PoseTask.check_samples(crops, joints, {"a": joints})
