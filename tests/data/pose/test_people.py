@@ -8,11 +8,10 @@ import torch
 from subband.data import build_data
 from subband.data.loader import SampleLoader
 from subband.data.pose.augmentation import NO_CHANGE, PoseAugmentation, person_view
-from subband.data.pose.labels import JHMDB
 from subband.data.pose.preprocessing import PosePreprocessing
 from subband.data.pose.samples import PoseSpec
 from subband.data.spec import DamagedFileError
-from subband.joints import COCO, POSETRACK
+from subband.joints import COCO, JHMDB, POSETRACK
 from subband.media import write_clip, write_image
 
 NAMES = list(COCO.names)

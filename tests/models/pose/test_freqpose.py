@@ -117,7 +117,8 @@ def test_spectra_of_a_still_clip_do_not_change(rng):
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"teacher": True, "corr": "global", "corr_radius": 1}, {"teacher": True, "gates": True}, TRANSFORMER]
+    "options",
+    [{}, {"teacher": True, "corr": "global", "corr_radius": 1}, {"teacher": True, "gates": True}, TRANSFORMER],
 )
 def test_every_weight_learns(options, rng):
     model = lively(FreqPose(**{**SMALL, **options}))

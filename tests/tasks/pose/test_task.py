@@ -92,7 +92,14 @@ def test_stored_weights_are_scored_again_and_shown(run):
     assert again["rows"][0]["metrics"] == scores["rows"][0]["metrics"]
     assert main(["report", str(folder / "run"), "--out", str(folder / "page.html")]) == 0
     page = (folder / "page.html").read_text()
-    for words in ("left wrist", "figure 10000, person 0", "From left to right: the true joints", "given", ", occluded", "cycles per frame"):
+    for words in (
+        "left wrist",
+        "figure 10000, person 0",
+        "From left to right: the true joints",
+        "given",
+        ", occluded",
+        "cycles per frame",
+    ):
         assert words in page
 
 

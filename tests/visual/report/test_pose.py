@@ -14,7 +14,9 @@ def row(label: str, **facts: object) -> Row:
     return Row(label=label, facts={"name": label, "metrics": {}, **facts})
 
 
-def joints(*shares: float | None, occluded: tuple[float | None, ...] | None = None) -> dict[str, dict[str, float | None]]:
+def joints(
+    *shares: float | None, occluded: tuple[float | None, ...] | None = None
+) -> dict[str, dict[str, float | None]]:
     found = {name: {"pck": share} for name, share in zip(("nose", "left_wrist"), shares, strict=True)}
     for name, share in zip(found, occluded or (), strict=False):
         found[name]["pck_occluded"] = share

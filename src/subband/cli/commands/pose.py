@@ -101,7 +101,10 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--flip-test", action="store_true", help="Look at the mirror image, too: more exact, takes twice the time."
     )
     parser.add_argument(
-        "--scene-cuts", type=str, default="auto", help="auto follows nobody across the cuts of a video, off ignores them."
+        "--scene-cuts",
+        type=str,
+        default="auto",
+        help="auto follows nobody across the cuts of a video, off ignores them.",
     )
     parser.add_argument("--preview", type=str, default=None, help="Only so much of a video, 5s for example.")
     parser.add_argument("--batch-size", type=int, default=16, help="People that go through the network at once.")

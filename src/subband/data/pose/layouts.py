@@ -9,13 +9,13 @@ from typing import Any, Literal, get_args
 from subband.data.dataset_files import SPLITS, existing, hold_out
 from subband.data.pose.augmentation import PoseAugmentation
 from subband.data.pose.heatmaps import TargetKind
-from subband.data.pose.labels import JHMDB, Placed, read_people
+from subband.data.pose.labels import Placed, read_people
 from subband.data.pose.people import FrameFiles, NoPeople, People, Person
 from subband.data.pose.preprocessing import PosePreprocessing
 from subband.data.pose.samples import PoseData, PoseSpec
 from subband.data.spec import image_size
 from subband.files import shown
-from subband.joints import COCO, POSETRACK, JointSet
+from subband.joints import COCO, JHMDB, POSETRACK, JointSet
 from subband.media.frame_folders import list_frames
 from subband.media.picture_files import READ_SUFFIXES, is_animated
 from subband.media.sources import open_clip

@@ -203,9 +203,7 @@ class PosePredictor:
         wanted = range(len(frames))[keep or slice(None)]
         before, after = self.margins
         around = [
-            tuple(
-                min(max(seen, 0), len(frames) - 1) for seen in range(place - before, place + after + 1, self.stride)
-            )
+            tuple(min(max(seen, 0), len(frames) - 1) for seen in range(place - before, place + after + 1, self.stride))
             for place in wanted
         ]
         return self._poses(list(frames), around, boxes)

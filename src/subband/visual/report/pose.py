@@ -96,7 +96,9 @@ def _joint_table(rows: Sequence[Row], names: Sequence[str]) -> Markup:
     lines = []
     for place, name in enumerate(names):
         most = {
-            key: max((shares[place] for _, shares, kind in kept if kind == key and shares[place] is not None), default=0)
+            key: max(
+                (shares[place] for _, shares, kind in kept if kind == key and shares[place] is not None), default=0
+            )
             for key in ("pck", "pck_occluded")
         }
         lines.append([name.replace("_", " "), *(_cell(shares[place], most[key]) for _, shares, key in kept)])
