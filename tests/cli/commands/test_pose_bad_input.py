@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.data.pose.test_people import NAMES, image, person, ramp, write_labels
 
 import subband
 from subband.cli.main import main
 from subband.joints import COCO
 from subband.media import write_clip, write_image
-from tests.data.pose.test_people import NAMES, image, person, ramp, write_labels
 
 SMALL = {"channels": 4, "img_size": (64, 48)}
 CROPS = {"size": [64, 48], "convention": "classic"}

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.predictors.pose.test_predictor import DOTS, PLAIN, FrameFinder
 from torch import Tensor
 
 from subband.data.pose.drawn_figures import drawn_video
@@ -11,7 +12,6 @@ from subband.data.pose.preprocessing import PosePreprocessing
 from subband.media import write_clip
 from subband.predictors.pose import FramePoses, GivenPersons, Persons, PosePredictor, pose_clip
 from subband.predictors.pose.following import PoseFollower
-from tests.predictors.pose.test_predictor import DOTS, PLAIN, FrameFinder
 
 LENGTH = 6  # frames of a scene
 BOX = [[8.0, 4.0, 56.0, 60.0]]

@@ -70,8 +70,8 @@ def pose_clip(
         draw: Draws people into a frame `(3, H, W)`, uint8.
         persons: What says where people are; by default each frame is one person.
         smooth: Makes joints steady (`PoseFollower`).
-        scene_cuts: `auto` looks for hard cuts, as `stream_clip` does: nobody is followed across one, nor do networks for
-            clips see both sides of it. `off` takes the clip for one scene.
+        scene_cuts: `auto` looks for hard cuts, as `stream_clip` does: nobody is followed across one, and networks for
+            clips see one side of it alone. `off` takes the clip for one scene.
         duration: How much of the clip to take, as `stream_clip` does; None for all.
         settings: What else drawing depends on; compared when a job goes on.
         overwrite: Replaces an existing output.

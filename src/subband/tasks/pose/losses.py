@@ -50,7 +50,10 @@ class PoseLosses(nn.Module):
     | `distill_ba` | likewise: a lower bound of their information (Barber and Agakov), with a network of its own |
     | `distill_infonce` | likewise, averaged over space: a bound by other clips of the batch; takes `temperature` |
     | `distill_vsd` | heatmaps of teacher and student; takes `temperature` |
-    | `motion_club` | what a teacher's gates let pass of its motion, and what they hold back: an upper bound of the information of one about the other at a place (CLUB), and, as `motion_club_fit`, the likelihood by which a network of its own learns to guess the one from the other. TDMI's idea; ours are the weight, 0.01, and the form |
+    | `motion_club` | what a teacher's gates let pass of its motion, and what they hold back; see below |
+
+    `motion_club` is an upper bound (CLUB) of what the two parts tell of each other at a place, whose network of its own
+    learns by `motion_club_fit`, a likelihood. The idea is TDMI's; the form is ours, for a weight of about 0.01.
 
     Args:
         terms: Of the recipe.
