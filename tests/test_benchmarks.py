@@ -280,3 +280,22 @@ def test_the_benchmark_of_denoising_knows_bayesshrink(scripts, tmp_path):
     assert [row[0] for row in rows] == ["none", "BayesShrink", "diffusion, 1 steps", "diffusion, 2 steps"]
     assert float(rows[0][2]) == pytest.approx(20, abs=0.5)
     assert float(rows[1][2]) > 26
+
+
+def test_the_benchmark_of_smoothing_scores_joints_with_and_without(scripts, tmp_path):
+    import torch
+
+    from records import read_record
+    from subband import create_model
+    from subband.joints import POSETRACK
+    from subband.models.checkpoint import save_model
+
+    torch.manual_seed(0)
+    model = create_model("freqpose", num_frames=3, channels=4, groups=2, img_size=(32, 32))
+    prepare = {"size": [32, 32], "padding": 1.0, "convention": "classic"}
+    save_model(model, tmp_path / "model", metadata={"joints": list(POSETRACK.names), "preprocessing": prepare})
+    words = ("--weights", "model", "--videos=2", "--length=8", "--out=a.json")
+    run_script("pose_smoothing.py", *words, folder=tmp_path)
+    found, smooth = read_record(tmp_path / "a.json").rows
+    assert [found[0], smooth[0]] == ["as they are found", "through the 1 Euro filter"]
+    assert 0 < smooth[4] < 0.7 * found[4], "joints of a network that knows nothing jump; smoothed they jump less"

@@ -56,6 +56,7 @@ EXCEPTIONS = {
     "benchmarks/gpu_checks/models.py": {"subband.models.arguments", "subband.models.registry", "subband.tasks"},
     "benchmarks/gpu_checks/training.py": {"subband.config", "subband.training.loop"},
     "benchmarks/gpu_moving_mnist.py": {"subband.config", "subband.training.loop"},
+    "benchmarks/pose_smoothing.py": {"subband.predictors.pose.following"},
     "benchmarks/quantization.py": {"subband.config"},
     "benchmarks/records.py": {"subband.environment"},
 }

@@ -6,12 +6,22 @@ Diagnosis in Multi-Instance Pose Estimation, ICCV 2017), where PoseTrack's two j
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-__all__ = ["COCO", "POSETRACK", "POSETRACK_ORDER", "JointSet", "convert_joints"]
+__all__ = [
+    "COCO",
+    "JHMDB",
+    "POSETRACK",
+    "POSETRACK_ORDER",
+    "JointSet",
+    "convert_joints",
+    "named_joints",
+    "unmeasured_joints",
+]
 
 
 @dataclass(frozen=True)
@@ -64,6 +74,30 @@ POSETRACK = JointSet(
     ),
     sigmas=(0.026, 0.025, 0.025, *_SPREAD),
 )
+JHMDB = JointSet(
+    names=(
+        *("neck", "belly", "head", "right_shoulder", "left_shoulder", "right_hip", "left_hip", "right_elbow"),
+        *("left_elbow", "right_knee", "left_knee", "right_wrist", "left_wrist", "right_ankle", "left_ankle"),
+    ),
+    limbs=(
+        *((2, 0), (0, 1), (0, 3), (0, 4), (1, 5), (1, 6)),
+        *((3, 7), (4, 8), (7, 11), (8, 12), (5, 9), (6, 10), (9, 13), (10, 14)),
+    ),
+    sigmas=(
+        0.025,
+        0.107,
+        0.025,
+        *(0.079,) * 2,
+        *(0.107,) * 2,
+        *(0.072,) * 2,
+        *(0.087,) * 2,
+        *(0.062,) * 2,
+        *(0.089,) * 2,
+    ),
+)
+KNOWN = (COCO, POSETRACK, JHMDB)
+USUAL_SPREAD = 0.089  # of joints that nobody has measured: the ankle's, the widest of COCO's but the hips'
+_SPREADS = {name: value for known in reversed(KNOWN) for name, value in zip(known.names, known.sigmas, strict=True)}
 # The order of PoseTrack's own evaluator, whose neck is `head_bottom` here.
 POSETRACK_ORDER = tuple(
     POSETRACK.names.index(name)
@@ -99,3 +133,48 @@ def convert_joints(points: Tensor, source: JointSet, target: JointSet) -> Tensor
     places = torch.tensor(target.places_in(source), device=points.device)
     found = points.index_select(-2, places.clamp(min=0))
     return torch.where((places >= 0)[:, None], found, torch.zeros_like(found))
+
+
+def unmeasured_joints(names: Sequence[str]) -> list[str]:
+    """Those joints whose spread nobody has measured, so that the ankle's stands in.
+
+    Args:
+        names: Of the joints.
+
+    Example:
+        >>> unmeasured_joints(["nose", "tail"])
+        ['tail']
+    """
+    return [name for name in names if name not in _SPREADS]
+
+
+def named_joints(names: Sequence[str], limbs: Sequence[Sequence[int]] | None = None) -> JointSet:
+    """The joints of these names: a known set as it is, else with spreads as far as they are known by name.
+
+    Args:
+        names: In order, each once.
+        limbs: Pairs of joints, by number; by default those of COCO and PoseTrack between joints of these names.
+
+    Raises:
+        ValueError: If a name comes twice, or a limb ends in no joint.
+
+    Example:
+        >>> named_joints(["left_ankle", "tail", "left_knee"]).limbs, named_joints(POSETRACK.names) is POSETRACK
+        (((2, 0),), True)
+    """
+    given = tuple(map(str, names))
+    if len(set(given)) < len(given):
+        raise ValueError(f"joints must have different names, got {', '.join(given)}.")
+    for known in KNOWN:
+        if known.names == given:
+            return known
+    if limbs is None:
+        pairs = dict.fromkeys((one.names[a], one.names[b]) for one in (COCO, POSETRACK) for a, b in one.limbs)
+        limbs = [(given.index(a), given.index(b)) for a, b in pairs if a in given and b in given]
+    if any(not 0 <= end < len(given) for pair in limbs for end in pair):
+        raise ValueError(f"limbs must be pairs of numbers of joints below {len(given)}, got {limbs}.")
+    return JointSet(
+        names=given,
+        limbs=tuple((first, second) for first, second in limbs),
+        sigmas=tuple(_SPREADS.get(name, USUAL_SPREAD) for name in given),
+    )

@@ -77,16 +77,19 @@ class JointScores(Metric):
                 self.counts[place] += masks.sum(1)
 
     def compute(self) -> dict[str, Any]:
-        """Keys of `POSE_METRICS` that concern joints, None where there is none; `per_joint` is a list of PCK.
+        """Keys of `POSE_METRICS` that concern joints, None where there is none.
 
-        Shares are means over joints, each over its persons.
+        Shares are means over joints, each over its persons. `per_joint` is a list of PCK, `per_joint_occluded` one of
+        occluded joints alone.
         """
         values: dict[str, Any] = {}
         shares = self.hits / self.counts  # NaN where nothing counts
         for place, (name, _) in enumerate(self._RULES):
             for kind, suffix in enumerate(("", "_occluded")):
                 values[f"{name}{suffix}"] = _number(shares[place, kind].nanmean())
-        return {**values, "per_joint": [_number(value) for value in shares[0, 0]]}
+        for kind, suffix in enumerate(("", "_occluded")):
+            values[f"per_joint{suffix}"] = [_number(value) for value in shares[0, kind]]
+        return values
 
 
 class TrackJitter(Metric):

@@ -19,6 +19,7 @@ from subband.files import shown
 from subband.visual.colors import SeriesStyle
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 BANDS = ("ll", "lh", "hl", "hh")
 
 _INK = "#010203"  # stands for currentColor until the SVG is written; no series uses it
+_COOL, _MIDDLE, _WARM = "#0072b2", "#f4f2ec", "#d55e00"  # told apart by color-blind readers
 _SIZE = (3.9, 2.55)  # inches; small, so that the letters stay readable on a phone
 _KEYS_PER_PANEL = 3  # names of a legend beside each other
 _RC: dict[Any, Any] = {
@@ -178,6 +180,48 @@ def line_panels_png(
             warnings.filterwarnings("ignore", "Glyph")  # an emoji in a name becomes a box
             figure.savefig(buffer, format="png", dpi=160, facecolor="white", metadata={"Software": None})
         return buffer.getvalue()
+
+
+def heat_map(
+    values: np.ndarray,
+    extent: tuple[float, float, float, float],
+    title: str,
+    x_label: str,
+    y_label: str,
+    scale: tuple[float, float],
+) -> Markup:
+    """A table of numbers as colored cells: what is below the middle of the scale cool, what is above it warm.
+
+    Args:
+        values: `(rows, columns)`, the first row at the bottom.
+        extent: Outer edges of the table: left, right, bottom and top, in units of the axes.
+        title: Description for screen readers; the page prints the heading.
+        x_label: Quantity and unit of the horizontal axis.
+        y_label: Quantity and unit of the vertical axis.
+        scale: Values of the coolest and the warmest color.
+
+    Returns:
+        SVG element to be put into a page.
+    """
+    from matplotlib import rc_context
+    from matplotlib.colors import LinearSegmentedColormap
+
+    colors = LinearSegmentedColormap.from_list("cool to warm", [_COOL, _MIDDLE, _WARM])
+    with rc_context(_RC | {"axes.grid": False}):
+        figure, axes = _figure(x_label, y_label)
+        drawn = axes.imshow(
+            values,
+            cmap=colors,
+            vmin=scale[0],
+            vmax=scale[1],
+            extent=extent,
+            origin="lower",
+            aspect="auto",
+            interpolation="nearest",
+        )
+        bar = figure.colorbar(drawn, ax=axes, ticks=[scale[0], sum(scale) / 2, scale[1]], format="%.4g")
+        bar.outline.set_visible(False)  # type: ignore[operator]
+        return _to_svg(figure, title, set())
 
 
 def energy_bars(ratios: Mapping[str, Mapping[str, float]], styles: Mapping[str, SeriesStyle], title: str) -> Markup:

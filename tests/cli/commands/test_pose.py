@@ -269,6 +269,8 @@ def test_checkpoints_of_other_joints(photos, tmp_path, capsys):
         (("--min-score", "2"), "--min-score must be from 0 to 1, got 2"),
         (("--smooth",), "--smooth is for videos;"),
         (("--preview", "5s"), "--preview is for videos;"),
+        (("--scene-cuts", "off"), "--scene-cuts is for videos;"),
+        (("--scene-cuts", "no"), "--scene-cuts must be auto or off, got 'no'"),
         (("--batch-size", "0"), "batch_size must be at least 1, got 0"),
         (("--json", "poses.txt"), "--json poses.txt must end in .json"),
         (("--out", "drawn.mp4"), "drawn.mp4 has no suffix of an image"),

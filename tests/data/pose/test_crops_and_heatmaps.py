@@ -92,6 +92,22 @@ def test_decoding(decoded, key, refinement, blur, convention):
     assert found.scores[0, EMPTY] <= 0
 
 
+def test_quarters_of_mmpose_differ_at_the_border_alone(decoded):
+    """mmpose's MSRA codec, by which none of the networks is scored whose files are read here."""
+    found = decode_heatmaps(decoded["heatmaps"], "quarter")
+    plain = decode_heatmaps(decoded["heatmaps"], "none").points[0]
+    points = points_to_image(found.points[0].double(), crop_frame(BOX, SIZE), MAP, convention="classic")
+    apart = (points - decoded["mmpose1_msra"].double()).abs() / (262.5 / MAP[0])  # in entries of the map
+    sides = torch.tensor([MAP[1], MAP[0]])
+    inside = ((plain > 1) & (plain < sides - 1)).all(1)
+    assert inside.sum() > 8
+    assert apart[inside].max() < 1e-3
+    border = ~inside
+    border[EMPTY] = False
+    assert border.any()
+    assert 0.2 < apart[border].max() < 0.26
+
+
 @pytest.mark.parametrize(("kind", "key"), [("udp", "udp"), ("classic", "msra")])
 def test_published_targets(decoded, kind, key):
     points, visible = decoded["target_keypoints"][None], decoded["target_visible"][None]

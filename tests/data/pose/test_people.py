@@ -8,11 +8,10 @@ import torch
 from subband.data import build_data
 from subband.data.loader import SampleLoader
 from subband.data.pose.augmentation import NO_CHANGE, PoseAugmentation, person_view
-from subband.data.pose.labels import JHMDB
 from subband.data.pose.preprocessing import PosePreprocessing
 from subband.data.pose.samples import PoseSpec
 from subband.data.spec import DamagedFileError
-from subband.joints import COCO, POSETRACK
+from subband.joints import COCO, JHMDB, POSETRACK
 from subband.media import write_clip, write_image
 
 NAMES = list(COCO.names)
@@ -328,7 +327,11 @@ def test_frames_around_a_labelled_one_need_no_labels_and_ends_are_repeated(tmp_p
     truth = data.test[1].truth
     assert (truth.clip, truth.frame, truth.person) == ("a", 3, 7)
     wide = {"path": str(tmp_path), "test_fraction": 1.0, "img_size": [64, 48], "stride": 2}
-    assert shades(build_data("pose_videos", wide, 0).test[1], data.spec) == [0, 1, 3, 5, 5]
+    far = build_data("pose_videos", wide, 0)
+    assert shades(far.test[1], data.spec) == [0, 1, 3, 5, 5]
+    assert (data.spec.stride, far.spec.stride) == (1, 2)
+    with pytest.raises(ValueError, match="stride must be at least 1, got 0"):
+        build_data("pose_videos", {**wide, "stride": 0}, 0)
 
 
 def test_folders_of_one_name_are_two_clips(tmp_path):

@@ -35,6 +35,7 @@ def lively(model):
         ({}, 939_111),
         ({"teacher": True}, 987_623),
         ({"teacher": True, "corr": "local"}, 1_007_271),
+        ({"teacher": True, "gates": True}, 987_623 + 32 * 33),
     ],
 )
 def test_sizes(options, params):
@@ -115,7 +116,10 @@ def test_spectra_of_a_still_clip_do_not_change(rng):
     torch.testing.assert_close(changes[:, 4], torch.zeros_like(changes[:, 4]))
 
 
-@pytest.mark.parametrize("options", [{}, {"teacher": True, "corr": "global", "corr_radius": 1}, TRANSFORMER])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"teacher": True, "corr": "global", "corr_radius": 1}, {"teacher": True, "gates": True}, TRANSFORMER],
+)
 def test_every_weight_learns(options, rng):
     model = lively(FreqPose(**{**SMALL, **options}))
     out = model.outputs(torch.randn(2, 3, 3, 32, 32, generator=rng))
@@ -124,6 +128,27 @@ def test_every_weight_learns(options, rng):
     assert all(x.shape[-2:] == (8, 8) for x in maps)
     sum(x.square().mean() for x in maps).backward()
     assert not [n for n, v in model.named_parameters() if v.grad is None or not v.grad.isfinite().all()]
+
+
+def test_gates_split_the_motion_and_let_a_part_of_it_pass(rng):
+    torch.manual_seed(0)
+    split, plain = FreqPose(**SMALL, teacher=True, gates=True), FreqPose(**SMALL, teacher=True)
+    split, plain = lively(split).eval(), lively(plain).eval()
+    own = {name: value for name, value in split.state_dict().items() if not name.startswith("gates.")}
+    plain.load_state_dict(own)  # all keys but those of the gates are the same
+    assert set(split.student_state()) == set(FreqPose(**SMALL).state_dict())
+    clips = torch.randn(2, 3, 3, 32, 32, generator=rng)
+    with torch.no_grad():
+        out, whole = split.outputs(clips), plain.outputs(clips)
+        torch.testing.assert_close(out.motion + out.noise, whole.motion)
+        share = split.gates(whole.motion)
+        torch.testing.assert_close(out.motion, share * whole.motion)
+        assert 0 < share.min() < share.max() < 1
+        assert whole.noise is None
+        assert not out.heatmaps.allclose(whole.heatmaps)
+        split.gates[0].weight.zero_()
+        split.gates[0].bias.fill_(100.0)
+        torch.testing.assert_close(split.outputs(clips).heatmaps, whole.heatmaps)
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])
@@ -208,6 +233,7 @@ def test_one_crop(rng):
     ("options", "words"),
     [
         ({"corr": "local"}, "goes with teacher=True"),
+        ({"gates": True}, "gates are part of the motion branch: they go with teacher=True"),
         ({"corr": "full", "teacher": True}, "corr must be one of none, local, global"),
         ({"teacher": True, "num_frames": 1}, "num_frames of at least 2"),
         ({"num_frames": 0}, "num_frames must be positive"),

@@ -115,6 +115,27 @@ def test_a_clip_network_sees_the_frames_around_one():
     assert (still.joints[0, :, 0] - xs[2]).abs().max() < 0.4
 
 
+def test_frames_are_as_far_apart_as_in_training():
+    xs = [30.0, 36.0, 45.0, 50.0, 41.0, 33.0]
+    frames = torch.stack([dots([(x, 45.0)] * 3) for x in xs])
+    boxes = [[[10, 10, 70, 80]]] * 6
+    network = FrameFinder()
+    network.metadata = {"stride": 2}
+    predictor = PosePredictor(network, joint_set=DOTS, preprocessing=PosePreprocessing(**PLAIN))
+    assert (predictor.stride, predictor.margins) == (2, (2, 2))
+    found = torch.stack([one.joints[0, :, 0] for one in predictor.find_in_clip(frames, boxes)])
+    wanted = torch.tensor([[xs[max(i - 2, 0)], xs[i], xs[min(i + 2, 5)]] for i in range(6)])
+    assert (found - wanted).abs().max() < 0.4
+    part = predictor.find_in_clip(frames, boxes[2:4], keep=slice(2, 4))
+    assert torch.stack([one.joints[0, :, 0] for one in part]).equal(found[2:4])
+    near = PosePredictor(network, joint_set=DOTS, preprocessing=PosePreprocessing(**PLAIN), stride=1)
+    assert (near.find_in_clip(frames[:3], boxes[:3])[1].joints[0, :, 0] - torch.tensor(xs[:3])).abs().max() < 0.4
+    assert dot_finder().stride == 1, "of a network that does not say"
+    network.metadata = {"stride": 0}
+    with pytest.raises(ValueError, match="stride must be a number from 1 on, got 0"):
+        PosePredictor(network, joint_set=DOTS)
+
+
 @pytest.mark.parametrize(
     ("boxes", "message"),
     [
@@ -182,11 +203,13 @@ def test_files_are_read_in_order_and_broken_ones_named(tmp_path):
     assert (results[2].found.joints - torch.tensor(POINTS)).abs().max() < 0.5  # type: ignore[union-attr]
 
 
-def test_windows_of_a_clip_are_the_clip_as_a_whole(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("stride", "windows"), [(1, [3, 5, 7]), (2, [4, 7])])
+def test_windows_of_a_clip_are_the_clip_as_a_whole(stride, windows, tmp_path, monkeypatch):
     """Two frames at a time, of a network that looks at the frame before and the one after."""
     source = tmp_path / "clip.apng"
     write_clip(source, torch.stack([dots([(30.0 + 3 * step, 45.0)] * 3) for step in range(7)]), fps=5)
-    predictor = PosePredictor(FrameFinder(), joint_set=DOTS, preprocessing=PosePreprocessing(**PLAIN))
+    prepare = PosePreprocessing(**PLAIN)
+    predictor = PosePredictor(FrameFinder(), joint_set=DOTS, preprocessing=prepare, stride=stride)
     persons = GivenPersons({n: Persons(torch.tensor([[15.0, 10.0, 65.0, 85.0]]), torch.ones(1)) for n in range(7)})
     monkeypatch.setattr("subband.predictors.pose.clip.FRAMES", 2)
     done = []
@@ -198,7 +221,7 @@ def test_windows_of_a_clip_are_the_clip_as_a_whole(tmp_path, monkeypatch):
         persons=persons,
         progress=lambda now: done.append(now.done),
     )
-    assert done == [3, 5, 7], "windows share the frames at their ends"
+    assert done == windows, "windows share the frames at their ends"
     pixels = read_clip(source)
     wanted = predictor.find_in_clip(pixels.float() / 255, [persons.by_key[n] for n in range(7)])
     for number, (frame, other) in enumerate(zip(frames, wanted, strict=True)):

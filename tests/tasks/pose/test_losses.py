@@ -5,7 +5,7 @@ import torch
 
 from subband.config import LossTerm
 from subband.losses import heatmap_fourier_loss, heatmap_mse_loss
-from subband.losses.mutual_information import cosine_critic, info_nce_bound, vid_loss, vsd_loss
+from subband.losses.mutual_information import club_bound, cosine_critic, info_nce_bound, vid_loss, vsd_loss
 from subband.tasks.pose.losses import PoseLosses
 from subband.tasks.pose.networks import PoseMaps
 
@@ -45,13 +45,64 @@ def test_the_teacher_gets_no_gradient_and_the_student_does():
         own, other = (
             PoseMaps(*(part.clone().requires_grad_() for part in maps[::2]), None) for maps in (MAPS, TEACHER)
         )
-        own, other = (PoseMaps(heat, None, motion) for heat, motion, _ in (own, other))
+        own, other = (PoseMaps(heat, None, motion) for heat, motion, *_ in (own, other))
         losses = PoseLosses([PLAIN, LossTerm(name=name)], 5)
         losses(own, WANTED, VISIBLE, other, CLIPS)[name].backward()
         assert other.heatmaps.grad is None
         assert other.motion.grad is None
         asked = own.heatmaps if name == "distill_vsd" else own.motion
         assert asked.grad.abs().sum() > 0
+
+
+def places(part):
+    return part.permute(0, 2, 3, 1).reshape(-1, part.shape[1])
+
+
+def gated(**parts):
+    return MAPS._replace(noise=rand(4, 5, 8, 6) - 0.3 * MAPS.motion, **parts)
+
+
+def test_the_split_of_motion_is_judged_by_a_bound_that_a_network_of_its_own_learns_to_compute():
+    losses = PoseLosses([PLAIN, LossTerm(name="motion_club", weight=0.5)], 5, has_gates=True)
+    maps = gated(motion=MAPS.motion.clone().requires_grad_())
+    maps.noise.requires_grad_()
+    for _ in range(50):  # a guess that is no better than none would give a bound below 0, which is cut off
+        for value in losses.parameters():
+            value.grad = None
+        losses(maps, WANTED, VISIBLE)["motion_club_fit"].backward()
+        with torch.no_grad():
+            for value in losses.parameters():
+                value -= 0.3 * value.grad
+    assert maps.motion.grad is maps.noise.grad is None, "the guess is fitted to the motion, not the motion to it"
+    found = losses(maps, WANTED, VISIBLE)
+    guess = losses.club_guess(places(maps.noise))
+    wanted = club_bound(places(maps.motion), *guess)
+    assert wanted > 0
+    torch.testing.assert_close(found["motion_club"], 0.5 * wanted)
+    torch.testing.assert_close(found["motion_club_fit"], vid_loss(places(maps.motion), *guess))
+    before = [value.grad.clone() for value in losses.parameters()]
+    found["motion_club"].backward()
+    assert maps.motion.grad.abs().sum() > 0
+    assert maps.noise.grad.abs().sum() > 0
+    assert all(value.grad.equal(old) for value, old in zip(losses.parameters(), before, strict=True))
+    with torch.no_grad():
+        assert set(losses(maps, WANTED, VISIBLE)) == {"heatmap_mse", "motion_club"}, "nothing is fitted in validation"
+
+
+def test_two_parts_that_tell_of_each_other_are_parted():
+    """What passes is a signal and a share of the noise; the loss alone takes that share away."""
+    torch.manual_seed(0)
+    losses = PoseLosses([PLAIN, LossTerm(name="motion_club")], 5, has_gates=True)
+    share = torch.full((5, 1, 1), 0.9, requires_grad=True)
+    optimizer = torch.optim.Adam([{"params": [share], "lr": 0.02}, {"params": losses.parameters(), "lr": 0.02}])
+    heat = torch.zeros(4, 3, 8, 6)
+    for _ in range(200):
+        signal, noise = torch.randn(2, 4, 5, 8, 6)
+        found = losses(PoseMaps(heat, None, signal + share * noise, noise), heat, VISIBLE)
+        optimizer.zero_grad()
+        (found["motion_club"] + found["motion_club_fit"]).backward()
+        optimizer.step()
+    assert share.abs().max() < 0.25
 
 
 def test_without_a_teacher_only_heatmaps_are_compared():
@@ -73,6 +124,7 @@ def test_heatmaps_can_be_distilled_to_a_network_that_guesses_no_motion():
         ([PLAIN, PLAIN], 5, ValueError, "loss 'heatmap_mse' is named twice"),
         ([LossTerm(name="distill_vsd")], 5, ValueError, "needs the loss heatmap_mse or heatmap_fourier"),
         ([PLAIN, LossTerm(name="distill_l2")], None, ValueError, "'distill_l2' is for networks that guess motion"),
+        ([PLAIN, LossTerm(name="motion_club")], 5, ValueError, "'motion_club' is for a teacher that splits its motion"),
         ([PLAIN, LossTerm(name="early_mse")], None, ValueError, "'early_mse' is for networks that guess motion"),
         (
             [PLAIN, LossTerm(name="distill_l2", args={"temperature": 1.0})],

@@ -1,5 +1,6 @@
 """Networks for pose train on drawn figures, teacher and student in one recipe, are scored, resumed and shown."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -12,6 +13,7 @@ from subband.config import build_recipe, load_recipe, stage_recipes
 from subband.data import build_data
 from subband.data.pose.heatmaps import heatmap_targets
 from subband.models.pose.freqpose import FreqPose
+from subband.predictors.pose import PosePredictor
 from subband.tasks.pose.batches import Poses, collate, crop_points, image_points
 from subband.tasks.pose.networks import check_network, take_network
 from subband.tasks.pose.scores import PoseRow
@@ -64,6 +66,10 @@ def test_a_student_is_scored_and_keeps_what_a_predictor_needs(run):
     assert (scores["data"]["people"], scores["data"]["clips"], scores["data"]["boxes"]) == (8, 2, "given")
     assert {"pck", "pck_occluded", "ap", "posetrack_ap", "jitter"} <= set(row["metrics"])
     assert set(row["per_joint"]) == set(scores["data"]["joints"])
+    assert all({"pck", "pck_occluded"} <= set(one) for one in row["per_joint"].values())
+    assert [(one["reduction"], np.shape(one["amplitudes"])) for one in row["clip_filters"]] == [
+        (reduction, (3, 9)) for reduction in (4, 8, 16, 32)
+    ]
     assert [len(one["frames"]) for one in row["over_time"]] == [4, 4]
     model = subband.load_model(folder / "run")
     assert model.motion is None
@@ -71,6 +77,9 @@ def test_a_student_is_scored_and_keeps_what_a_predictor_needs(run):
     facts = model.metadata
     assert facts["joints"] == scores["data"]["joints"]
     assert (facts["preprocessing"]["size"], facts["preprocessing"]["padding"]) == ([32, 32], 1.0)
+    assert facts["stride"] == PosePredictor(model).stride == 1
+    far = dataclasses.replace(build_data("drawn_figures", FIGURES, 0).spec, stride=3)
+    assert PoseTask.model_metadata(far)["stride"] == 3
     args = PoseTask.folder_args(str(folder / "run"), only_test=True)
     assert args == {"img_size": [32, 32], "targets": "plain", "joints": "posetrack", "test_fraction": 1.0}
     assert "train_distill_ba" in (folder / "run" / "metrics.csv").read_text().splitlines()[0]
@@ -83,7 +92,14 @@ def test_stored_weights_are_scored_again_and_shown(run):
     assert again["rows"][0]["metrics"] == scores["rows"][0]["metrics"]
     assert main(["report", str(folder / "run"), "--out", str(folder / "page.html")]) == 0
     page = (folder / "page.html").read_text()
-    for words in ("left wrist", "figure 10000, person 0", "From left to right: the true joints", "given"):
+    for words in (
+        "left wrist",
+        "figure 10000, person 0",
+        "From left to right: the true joints",
+        "given",
+        ", occluded",
+        "cycles per frame",
+    ):
         assert words in page
 
 
@@ -178,6 +194,22 @@ def test_a_teacher_without_motion_is_refused(tmp_path):
     recipe["loss"] = [{"name": "heatmap_mse"}]
     with pytest.raises(ValueError, match=r"model\.teacher is set, but no loss asks a teacher"):
         train(build_recipe(recipe), tmp_path / "other", progress=False)
+
+
+def test_a_teacher_splits_its_motion_and_its_student_learns_what_passes(tmp_path):
+    teacher = {"model": {"name": "freqpose_teacher", "args": {**SMALL, "gates": True}}}
+    teacher["loss"] = [{"name": "heatmap_mse"}, {"name": "motion_club", "weight": 0.01}]
+    stages = [
+        {"name": "teacher", "settings": teacher},
+        {"name": "student", "settings": {"model": {"teacher": "previous"}}},
+    ]
+    recipe = settings("freqpose", SMALL, ("heatmap_mse", "distill_ba"), stages=stages)
+    train(build_recipe(recipe), tmp_path / "run", progress=False)
+    first = subband.load_model(tmp_path / "run" / "stages" / "teacher")
+    assert first.gates is not None
+    assert subband.load_model(tmp_path / "run").gates is None
+    heading = (tmp_path / "run" / "stages" / "teacher" / "metrics.csv").read_text().splitlines()[0]
+    assert {"train_motion_club", "train_motion_club_fit"} <= set(heading.split(","))
 
 
 def test_stored_samples_that_do_not_belong_together_are_known():

@@ -103,6 +103,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--flip-test", action="store_true", help="Look at the mirror image, too: more exact, takes twice the time."
     )
+    parser.add_argument(
+        "--scene-cuts",
+        type=str,
+        default="auto",
+        help="auto follows nobody across the cuts of a video, off ignores them.",
+    )
     parser.add_argument("--preview", type=str, default=None, help="Only so much of a video, 5s for example.")
     parser.add_argument("--batch-size", type=int, default=16, help="People that go through the network at once.")
     parser.add_argument("--half", action="store_true", help="Compute in bfloat16 where that is safe.")
@@ -139,9 +145,12 @@ def _check_options(args: Namespace, source: Path, *, moves: bool) -> None:
 
     if not 0 <= args.min_score <= 1:
         raise ValueError(f"--min-score must be from 0 to 1, got {args.min_score:g}.")
+    if args.scene_cuts not in ("auto", "off"):
+        raise ValueError(f"--scene-cuts must be auto or off, got {args.scene_cuts!r}.")
     if args.preview is not None and not parse_seconds(args.preview, "--preview"):
         raise ValueError("--preview must be above 0 seconds.")
-    for option, is_given in (("--smooth", args.smooth), ("--preview", args.preview is not None)):
+    cuts = ("--scene-cuts", args.scene_cuts != "auto")
+    for option, is_given in (("--smooth", args.smooth), ("--preview", args.preview is not None), cuts):
         if is_given and not moves:
             what = "is a folder of photographs" if source.is_dir() else "is a photograph"
             raise ValueError(f"{option} is for videos; {shown(source)} {what}.")
@@ -271,6 +280,7 @@ def _pose_clip(
             partial(draw_poses, min_score=args.min_score),
             persons=persons,
             smooth=args.smooth,
+            scene_cuts=args.scene_cuts,
             duration=args.preview,
             settings={"min_score": args.min_score},
             overwrite=args.overwrite,
@@ -307,7 +317,7 @@ def _write(outputs: Outputs, found: Sequence[Found], joint_set: JointSet, args: 
         "keypoints": list(joint_set.names),
         "skeleton": [[first + 1, second + 1] for first, second in joint_set.limbs],
     }
-    names = ("model", "checkpoint", "boxes", "detector", "smooth", "flip_test")
+    names = ("model", "checkpoint", "boxes", "detector", "smooth", "scene_cuts", "flip_test")
     write_found(
         outputs.json,
         outputs.table,

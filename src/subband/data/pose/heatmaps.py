@@ -113,7 +113,8 @@ def decode_heatmaps(heatmaps: Tensor, refinement: Refinement = "udp", *, blur: B
         heatmaps: `(B, K, H, W)`, floating.
         refinement: `none`; `quarter`, a quarter of an entry towards the larger neighbor along each axis, not at the
             border; `dark`, by a Taylor expansion of the blurred map's logarithm, not at the border; `udp`, likewise,
-            with finer differences, everywhere.
+            with finer differences, everywhere. `quarter` is that of ViTPose's code; mmpose 1.x asks for each axis apart
+            whether it is at the border, but scores no network so whose files are read here.
         blur: Before `udp`, as in the code of `vitpose` (mirrored border; its published scores), `mmpose` 1.x (zeros
             beyond the border) or `transformers` (a narrow kernel). Before `dark` it is always that of `mmpose`.
 

@@ -14,36 +14,13 @@ import torch
 from subband.data.detection.coco import read_json
 from subband.data.pose.people import Box, FrameFiles, Person
 from subband.files import shown
-from subband.joints import COCO, POSETRACK, JointSet, convert_joints
+from subband.joints import POSETRACK, JointSet, convert_joints, named_joints, unmeasured_joints
 
-__all__ = ["JHMDB", "Placed", "find_joints", "read_people"]
+__all__ = ["Placed", "find_joints", "read_people"]
 
 MIN_SIDE = 1.0  # pixels of a box inside its image
 AROUND_JOINTS = 1.15  # a box that is made up, against that of the joints
-USUAL_SPREAD = 0.089  # of joints that nobody has measured, the widest of COCO's but the hips'
 
-JHMDB = JointSet(
-    names=(
-        *("neck", "belly", "head", "right_shoulder", "left_shoulder", "right_hip", "left_hip", "right_elbow"),
-        *("left_elbow", "right_knee", "left_knee", "right_wrist", "left_wrist", "right_ankle", "left_ankle"),
-    ),
-    limbs=(
-        *((2, 0), (0, 1), (0, 3), (0, 4), (1, 5), (1, 6)),
-        *((3, 7), (4, 8), (7, 11), (8, 12), (5, 9), (6, 10), (9, 13), (10, 14)),
-    ),
-    sigmas=(
-        0.025,
-        0.107,
-        0.025,
-        *(0.079,) * 2,
-        *(0.107,) * 2,
-        *(0.072,) * 2,
-        *(0.087,) * 2,
-        *(0.062,) * 2,
-        *(0.089,) * 2,
-    ),
-)
-KNOWN = (COCO, POSETRACK, JHMDB)
 # PoseTrack's files have 17 places, two of them always empty.
 POSETRACK_SLOTS = (*POSETRACK.names[:3], "left_ear", "right_ear", *POSETRACK.names[3:])
 
@@ -84,22 +61,18 @@ def find_joints(contents: Mapping[str, Any], path: Path) -> JointSet:
         raise ValueError(f"{shown(path)}: the joint {twice!r} is named twice.")
     if names == POSETRACK_SLOTS:
         return POSETRACK
-    for known in KNOWN:
-        if names == known.names:
-            return known
-    spreads = {name: value for known in reversed(KNOWN) for name, value in zip(known.names, known.sigmas, strict=True)}
-    unknown = [name for name in names if name not in spreads]
-    if unknown:
+    unmeasured = unmeasured_joints(names)
+    if unmeasured:
         warnings.warn(
-            f"{shown(path)}: nobody has measured the spread of {', '.join(unknown)}, the ankle's stands in.",
+            f"{shown(path)}: nobody has measured the spread of {', '.join(unmeasured)}, the ankle's stands in.",
             stacklevel=2,
         )
-    limbs = tuple(
+    limbs = [
         (int(pair[0]) - 1, int(pair[1]) - 1)
         for pair in category.get("skeleton") or ()
         if isinstance(pair, list) and len(pair) == 2 and all(1 <= int(end) <= len(names) for end in pair)
-    )
-    return JointSet(names, limbs, tuple(spreads.get(name, USUAL_SPREAD) for name in names))
+    ]
+    return named_joints(names, limbs)
 
 
 def read_people(

@@ -9,13 +9,13 @@ from typing import Any, Literal, get_args
 from subband.data.dataset_files import SPLITS, existing, hold_out
 from subband.data.pose.augmentation import PoseAugmentation
 from subband.data.pose.heatmaps import TargetKind
-from subband.data.pose.labels import JHMDB, Placed, read_people
+from subband.data.pose.labels import Placed, read_people
 from subband.data.pose.people import FrameFiles, NoPeople, People, Person
 from subband.data.pose.preprocessing import PosePreprocessing
 from subband.data.pose.samples import PoseData, PoseSpec
 from subband.data.spec import image_size
 from subband.files import shown
-from subband.joints import COCO, POSETRACK, JointSet
+from subband.joints import COCO, JHMDB, POSETRACK, JointSet
 from subband.media.frame_folders import list_frames
 from subband.media.picture_files import READ_SUFFIXES, is_animated
 from subband.media.sources import open_clip
@@ -125,9 +125,9 @@ def coco_keypoints(
     folders = {"train": [root / "train2017"], "test": [root / "val2017"], "all": [root / "images", root]}
     places = {split: _Frames(folders[split], alone=True) for split in files}
     people, found = _read(files, places, _wanted(joints))
-    spec = _spec(found, img_size, frames, targets, sigma)
+    spec = _spec(found, img_size, frames, 1, targets, sigma)
     change = PoseAugmentation(flip=flip, rotation=rotation, scale=scale, half_body=half_body)
-    return _data(people, spec, 1, change, (val_fraction, test_fraction), root, seed)
+    return _data(people, spec, change, (val_fraction, test_fraction), root, seed)
 
 
 def posetrack(
@@ -176,9 +176,9 @@ def posetrack(
         for split, name in (("train", "train"), ("test", "val"))
     }
     people, found = _read(files, dict.fromkeys(files, _Frames([inner, folder])), POSETRACK)
-    spec = _spec(found, img_size, frames, targets, sigma)
+    spec = _spec(found, img_size, frames, stride, targets, sigma)
     change = PoseAugmentation(flip=flip, rotation=rotation, scale=scale, half_body=half_body)
-    return _data(people, spec, stride, change, (val_fraction, 0.5), folder, seed)
+    return _data(people, spec, change, (val_fraction, 0.5), folder, seed)
 
 
 def sub_jhmdb(
@@ -229,9 +229,9 @@ def sub_jhmdb(
     }
     place = _Frames([folder / "Rename_Images", folder])
     people, found = _read(files, dict.fromkeys(files, place), JHMDB, first_pixel=1)
-    spec = _spec(found, img_size, frames, targets, sigma)
+    spec = _spec(found, img_size, frames, stride, targets, sigma)
     change = PoseAugmentation(flip=flip, rotation=rotation, scale=scale, half_body=half_body)
-    return _data(people, spec, stride, change, (val_fraction, 0.5), folder, seed)
+    return _data(people, spec, change, (val_fraction, 0.5), folder, seed)
 
 
 def pose_videos(
@@ -286,9 +286,9 @@ def pose_videos(
     files |= {"all": rest} if (rest := [file for file in found if file.stem not in SPLITS]) else {}
     place = _Frames([root, root / "images", root / "videos"])
     people, found_joints = _read(files, dict.fromkeys(files, place), _wanted(joints))
-    spec = _spec(found_joints, img_size, frames, targets, sigma)
+    spec = _spec(found_joints, img_size, frames, stride, targets, sigma)
     change = PoseAugmentation(flip=flip, rotation=rotation, scale=scale, half_body=half_body)
-    return _data(people, spec, stride, change, (val_fraction, test_fraction), root, seed)
+    return _data(people, spec, change, (val_fraction, test_fraction), root, seed)
 
 
 def _name(path: Path, folder: Path) -> str:
@@ -316,12 +316,14 @@ def _size(item: Mapping[str, Any]) -> tuple[int, int] | None:
 
 
 def _spec(
-    joints: JointSet, img_size: int | tuple[int, int], frames: int, targets: TargetKind, sigma: float
+    joints: JointSet, img_size: int | tuple[int, int], frames: int, stride: int, targets: TargetKind, sigma: float
 ) -> PoseSpec:
     if targets not in get_args(TargetKind):
         raise ValueError(f"targets must be {' or '.join(map(repr, get_args(TargetKind)))}, got {targets!r}.")
     prepare = PosePreprocessing(size=image_size(img_size), convention="udp" if targets == "udp" else "classic")
-    return PoseSpec(joints=joints, preprocessing=prepare, num_frames=frames, targets=targets, sigma=sigma)
+    return PoseSpec(
+        joints=joints, preprocessing=prepare, num_frames=frames, stride=stride, targets=targets, sigma=sigma
+    )
 
 
 def _read(
@@ -348,7 +350,6 @@ def _read(
 def _data(
     people: Mapping[str, list[Person]],
     spec: PoseSpec,
-    stride: int,
     augmentation: PoseAugmentation,
     fractions: tuple[float, float],
     root: Path,
@@ -360,15 +361,15 @@ def _data(
     val, test = people.get("val", []), people.get("test", [])
     if test_fraction == 1:
         nobody = NoPeople(spec)
-        return PoseData(nobody, nobody, People(test or val or rest, spec, stride=stride), spec)
+        return PoseData(nobody, nobody, People(test or val or rest, spec), spec)
     if not test:
         test, val = val, []
     if not test:
         rest, test = _held_out(rest, test_fraction, "test_fraction", root)
     if not val:
         rest, val = _held_out(rest, val_fraction, "val_fraction", root)
-    train = People(rest, spec, stride=stride, augmentation=augmentation, seed=seed)
-    return PoseData(train, People(val, spec, stride=stride), People(test, spec, stride=stride), spec)
+    train = People(rest, spec, augmentation=augmentation, seed=seed)
+    return PoseData(train, People(val, spec), People(test, spec), spec)
 
 
 def _held_out(

@@ -105,13 +105,12 @@ class People:
 
     Args:
         people: With at least one labelled joint each.
-        spec: Joints, size and number of frames.
-        stride: Distance between the frames of a clip.
+        spec: Joints, size, number of frames and the distance between them.
         augmentation: How training people are changed; None for people who are scored.
         seed: Chooses the augmentation.
 
     Raises:
-        ValueError: If there is nobody, or the stride is not positive.
+        ValueError: If there is nobody.
     """
 
     def __init__(
@@ -119,16 +118,13 @@ class People:
         people: Sequence[Person],
         spec: PoseSpec,
         *,
-        stride: int = 1,
         augmentation: PoseAugmentation | None = None,
         seed: int = 0,
     ) -> None:
         if not people:
             raise ValueError("a split holds no labelled person; hold out less of the data, or add some.")
-        if stride < 1:
-            raise ValueError(f"stride must be at least 1, got {stride}.")
         self.people, self.spec, self.seed = tuple(people), spec, seed
-        self._stride, self._augmentation = stride, augmentation
+        self._augmentation = augmentation
         self._numbers = {name: number for number, name in enumerate(dict.fromkeys(one.clip.name for one in people))}
 
     def __len__(self) -> int:
@@ -143,7 +139,7 @@ class People:
             DamagedFileError: If one cannot be read, or is of another size than the labels.
         """
         person, spec = self.people[check_index(key) % len(self)], self.spec
-        frames = person.clip.around(person.frame, spec.num_frames, self._stride)
+        frames = person.clip.around(person.frame, spec.num_frames, spec.stride)
         labelled = torch.from_numpy(person.joints)
         change = NO_CHANGE if self._augmentation is None else self._augmentation
         view = person_view(person.box, labelled, spec, change, seed=self.seed, key=key)

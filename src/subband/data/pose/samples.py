@@ -22,6 +22,7 @@ class PoseSpec:
         joints: Which joints of a person are labelled, K of them.
         preprocessing: How people become crops, whose sides are multiples of 4.
         num_frames: Frames T of a clip, of which the joints of number `T // 2` count.
+        stride: Distance between two of them in frames of the video.
         targets: How joints become heatmaps: `udp` for crops of that convention, `plain` or `classic` for others.
         sigma: Spread of a joint in entries of a heatmap.
 
@@ -32,6 +33,7 @@ class PoseSpec:
     joints: JointSet
     preprocessing: PosePreprocessing
     num_frames: int
+    stride: int = 1
     targets: TargetKind = "plain"
     sigma: float = 2.0
 
@@ -40,6 +42,8 @@ class PoseSpec:
             raise ValueError(f"sides of crops must be multiples of 4, got {tuple(self.crop_size)}.")
         if self.num_frames < 1 or self.sigma <= 0:
             raise ValueError(f"num_frames and sigma must be positive, got {self.num_frames} and {self.sigma}.")
+        if self.stride < 1:
+            raise ValueError(f"stride must be at least 1, got {self.stride}.")
         if (self.targets == "udp") != (self.preprocessing.convention == "udp"):
             raise ValueError(
                 f"targets {self.targets!r} do not fit crops of the convention {self.preprocessing.convention!r}."

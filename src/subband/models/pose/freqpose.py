@@ -25,7 +25,7 @@ from subband.models.pose.vitpose import ViTPose
 
 __all__ = ["FramePose", "FreqPose", "PoseOutputs", "load_transformer"]
 
-TEACHER_ONLY = ("motion.", "matches.")
+TEACHER_ONLY = ("motion.", "matches.", "gates.")
 
 
 class PoseOutputs(NamedTuple):
@@ -36,8 +36,9 @@ class PoseOutputs(NamedTuple):
         appearance_heatmaps: From the aggregated features alone, of the same shape.
         appearance: Aggregated features, `(B, C, H / 4, W / 4)`.
         features: What the heatmaps are made from, of the same shape.
-        motion: Of the teacher's motion branch, of the same shape; None of a student.
+        motion: Of the teacher's motion branch, of the same shape; with gates, what passes them. None of a student.
         guessed_motion: What the aggregated features tell of motion, of the same shape.
+        noise: What of the motion the gates of a teacher hold back, of the same shape; None without gates.
         frame_weights: How much every frame counted, sum 1, `(B, T)`.
     """
 
@@ -47,6 +48,7 @@ class PoseOutputs(NamedTuple):
     features: Tensor
     motion: Tensor | None
     guessed_motion: Tensor
+    noise: Tensor | None
     frame_weights: Tensor
 
 
@@ -64,6 +66,9 @@ class FreqPose(PoseModel):
             crop: `none`, those of places at most `corr_radius` apart (`local`), or their sums over the map as well
             (`global`).
         corr_radius: R of the window.
+        gates: The motion branch of a teacher is split by gates between 0 and 1, for every channel and place: what
+            passes goes on to the heatmaps and to students, the rest is noise, as TDMI splits it. The loss `motion_club`
+            sees to it that the two tell little of each other.
         groups: Offset groups of the alignment; they divide C.
         img_size: `(H, W)` of the crops.
 
@@ -94,11 +99,14 @@ class FreqPose(PoseModel):
         teacher: bool = False,
         corr: Correlation = "none",
         corr_radius: int = 4,
+        gates: bool = False,
         groups: int = 4,
         img_size: Sequence[int] = (64, 64),
     ) -> None:
         super().__init__(num_joints=num_joints, img_size=img_size, num_frames=num_frames)
         _check(channels, num_frames, teacher, corr, corr_radius)
+        if gates and not teacher:
+            raise ValueError("gates are part of the motion branch: they go with teacher=True.")
         self.teacher = teacher
         self.backbone = build_pose_backbone(backbone, backbone_args or {}, img_size)
         dims = cast("tuple[int, ...]", self.backbone.dims)
@@ -115,6 +123,7 @@ class FreqPose(PoseModel):
             if corr != "none"
             else None
         )
+        self.gates = nn.Sequential(nn.Conv2d(channels, channels, 1), nn.Sigmoid()) if gates else None
         self.join = nn.Sequential(*conv_act(2 * channels, channels), SpatialResidualBlock(channels))
         self.heatmaps, self.appearance_heatmaps = (nn.Conv2d(channels, num_joints, 1) for _ in range(2))
 
@@ -130,12 +139,15 @@ class FreqPose(PoseModel):
         """
         levels = self._levels(self._whole(clips))
         appearance, weights = self.aggregation(self._aligned(levels))
-        guessed, motion = self.guess(appearance), None
+        guessed, motion, noise = self.guess(appearance), None, None
         if self.motion is not None:
             motion = self.motion(levels[0])
         if self.matches is not None and motion is not None:
             found = self.matches(levels[1])
             motion = motion + F.interpolate(found, motion.shape[-2:], mode="bilinear", align_corners=False)
+        if self.gates is not None and motion is not None:
+            passing = self.gates(motion)
+            motion, noise = passing * motion, (1 - passing) * motion
         features = self.join(torch.cat([appearance, guessed if motion is None else motion], 1))
         return PoseOutputs(
             self.heatmaps(features),
@@ -144,6 +156,7 @@ class FreqPose(PoseModel):
             features,
             motion,
             guessed,
+            noise,
             weights,
         )
 

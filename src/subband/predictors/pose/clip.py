@@ -17,7 +17,7 @@ from subband.predictors.pose.found import FoundPoses
 from subband.predictors.pose.persons import PersonSource, WholeImage
 from subband.predictors.pose.predictor import PosePredictor
 from subband.predictors.progress import Progress
-from subband.predictors.streaming import stream_clip
+from subband.predictors.streaming import SceneCuts, stream_clip
 from subband.predictors.streaming.span import DEFAULT_FPS, Seconds
 from subband.predictors.windows import Window
 
@@ -34,11 +34,13 @@ class FramePoses(NamedTuple):
         number: Of the frame, from 0.
         seconds: When it is shown; None in a clip without times.
         found: The people, with the numbers by which they are followed.
+        is_cut: Whether a new scene begins with it, whose people are new.
     """
 
     number: int
     seconds: float | None
     found: FoundPoses
+    is_cut: bool = False
 
 
 def pose_clip(
@@ -49,6 +51,7 @@ def pose_clip(
     *,
     persons: PersonSource | None = None,
     smooth: bool = False,
+    scene_cuts: SceneCuts = "auto",
     duration: Seconds | None = None,
     settings: Mapping[str, Any] | None = None,
     overwrite: bool = False,
@@ -67,6 +70,8 @@ def pose_clip(
         draw: Draws people into a frame `(3, H, W)`, uint8.
         persons: What says where people are; by default each frame is one person.
         smooth: Makes joints steady (`PoseFollower`).
+        scene_cuts: `auto` looks for hard cuts, as `stream_clip` does: nobody is followed across one, and networks for
+            clips see one side of it alone. `off` takes the clip for one scene.
         duration: How much of the clip to take, as `stream_clip` does; None for all.
         settings: What else drawing depends on; compared when a job goes on.
         overwrite: Replaces an existing output.
@@ -82,7 +87,14 @@ def pose_clip(
     with frame_notes(target) as notes:
         finder = _Finder(predictor, persons or WholeImage(), notes, draw, smooth=smooth)
         stream_clip(
-            source, target, finder, duration=duration, settings=settings, overwrite=overwrite, progress=progress
+            source,
+            target,
+            finder,
+            scene_cuts=scene_cuts,
+            duration=duration,
+            settings=settings,
+            overwrite=overwrite,
+            progress=progress,
         )
         return list(_followed(notes.read(), PoseFollower(predictor.joint_set, smooth=smooth), predictor.joint_set))
 
@@ -90,8 +102,10 @@ def pose_clip(
 def _followed(lines: Iterable[dict[str, Any]], follow: PoseFollower, joint_set: JointSet) -> Iterator[FramePoses]:
     """What was noted, with the numbers of people."""
     for line in lines:
-        number, seconds = line["number"], line["seconds"]
-        yield FramePoses(number, seconds, follow(_from_line(line, joint_set), _time(number, seconds)))
+        number, seconds, is_cut = line["number"], line["seconds"], line["is_cut"]
+        if is_cut:
+            follow.begin_scene()
+        yield FramePoses(number, seconds, follow(_from_line(line, joint_set), _time(number, seconds)), is_cut)
 
 
 class _Finder:
@@ -106,8 +120,7 @@ class _Finder:
         *,
         smooth: bool,
     ) -> None:
-        before = predictor.num_frames // 2
-        self.margins = (before, predictor.num_frames - 1 - before)
+        self.margins = predictor.margins
         self.window = FRAMES + sum(self.margins)
         self._predictor, self._persons, self._notes, self._draw = predictor, persons, notes, draw
         self._smooth = smooth
@@ -122,6 +135,7 @@ class _Finder:
             "weights": fingerprint(predictor.model),
             "joints": predictor.joint_set.names,
             "preprocessing": predictor.preprocessing.to_dict(),
+            "stride": predictor.stride,
             "smooth": self._smooth,
             **{name: getattr(predictor, name) for name in ("flip_test", "refinement", "half")},
             **self._persons.facts,
@@ -142,7 +156,10 @@ class _Finder:
             zip(pixels, found, window.frames[window.keep], strict=True), first
         ):
             seconds = None if frame.time is None else float(frame.time)
-            lines.append(_as_line(number, seconds, poses))
+            is_cut = window.starts_scene and number == window.first > 0
+            if is_cut:
+                follow.begin_scene()
+            lines.append(_as_line(number, seconds, poses, is_cut))
             drawn.append(self._draw(image, follow(poses, _time(number, seconds))))
         self._notes.add(lines)
         return torch.stack(drawn) / WHITE
@@ -166,9 +183,9 @@ def _time(number: int, seconds: float | None) -> float:
 _PARTS = ("joints", "scores", "boxes", "box_scores")
 
 
-def _as_line(number: int, seconds: float | None, found: FoundPoses) -> dict[str, Any]:
+def _as_line(number: int, seconds: float | None, found: FoundPoses, is_cut: bool) -> dict[str, Any]:
     parts = {name: getattr(found, name).tolist() for name in _PARTS}
-    return {"number": number, "seconds": seconds, "size": found.size, **parts}
+    return {"number": number, "seconds": seconds, "is_cut": is_cut, "size": found.size, **parts}
 
 
 def _from_line(line: Mapping[str, Any], joint_set: JointSet) -> FoundPoses:

@@ -31,6 +31,11 @@ class PoseFollower:
         self._smooth = smooth
         self._filters: dict[int, OneEuroFilter] = {}
 
+    def begin_scene(self) -> None:
+        """Forget the people and how their joints moved: the next frame shows another scene."""
+        self._tracker.forget()
+        self._filters = {}
+
     def __call__(self, found: FoundPoses, seconds: float) -> FoundPoses:
         """The people of the next frame with their numbers.
 

@@ -65,6 +65,8 @@ class PosePredictor:
             15 PoseTrack's.
         preprocessing: How a box becomes an input. By default what is stored beside the weights, else ViTPose's for the
             network's size of crops.
+        stride: Distance between the frames of a clip that a network sees at once. By default what is stored beside the
+            weights, that of the clips it was trained on; else 1.
         flip_test: Mean of the heatmaps of each crop and its mirror image, as published scores are computed; takes twice
             the time.
         refinement: How a joint is placed between the entries of a heatmap (`decode_heatmaps`). By default `udp` for
@@ -77,6 +79,7 @@ class PosePredictor:
         model: The network.
         joint_set: Names of the joints.
         preprocessing: How a box becomes an input.
+        stride: Distance between the frames of a clip that it sees at once.
 
     Raises:
         TypeError: If the network is none for pose.
@@ -97,6 +100,7 @@ class PosePredictor:
         *,
         joint_set: JointSet | None = None,
         preprocessing: PosePreprocessing | None = None,
+        stride: int | None = None,
         flip_test: bool = False,
         refinement: Refinement | None = None,
         batch_size: int = 16,
@@ -114,6 +118,9 @@ class PosePredictor:
         usual = {"size": model.img_size, **(facts.get("preprocessing") or {})}
         self.preprocessing = preprocessing or PosePreprocessing.from_dict(usual)
         self.refinement: Refinement = refinement or ("udp" if self.preprocessing.convention == "udp" else "quarter")
+        self.stride = facts.get("stride", 1) if stride is None else stride
+        if not isinstance(self.stride, int) or self.stride < 1:
+            raise ValueError(f"stride must be a number from 1 on, got {self.stride!r}.")
         self.flip_test, self.batch_size, self.half = flip_test, batch_size, half
         self.model: Any = (model if device is None else model.to(pick_device(device))).eval()
 
@@ -141,6 +148,12 @@ class PosePredictor:
     def num_frames(self) -> int:
         """Frames that the network sees at once, of which frame `num_frames // 2` counts."""
         return self.model.num_frames or 1
+
+    @property
+    def margins(self) -> tuple[int, int]:
+        """How many frames before and after one the network sees, with those that it passes over."""
+        before = self.num_frames // 2
+        return before * self.stride, (self.num_frames - 1 - before) * self.stride
 
     @torch.no_grad()
     def find(self, images: ImageInput | Sequence[ImageInput], boxes: Sequence[Any] | None = None) -> list[FoundPoses]:
@@ -171,6 +184,8 @@ class PosePredictor:
     ) -> list[FoundPoses]:
         """Joints of the people of the frames of a clip, for which a network for clips looks at the neighbors, too.
 
+        These are as far apart as in the clips that it was trained on.
+
         All frames that a network sees for one person are cut by the same box; beyond the ends of the clip the first and
         last frame stand in.
 
@@ -186,9 +201,9 @@ class PosePredictor:
             ValueError: If a box has no area or lies outside, or the number of boxes is not that of the frames.
         """
         wanted = range(len(frames))[keep or slice(None)]
-        before = self.num_frames // 2
+        before, after = self.margins
         around = [
-            tuple(min(max(place - before + step, 0), len(frames) - 1) for step in range(self.num_frames))
+            tuple(min(max(seen, 0), len(frames) - 1) for seen in range(place - before, place + after + 1, self.stride))
             for place in wanted
         ]
         return self._poses(list(frames), around, boxes)

@@ -84,6 +84,10 @@ class PoseTracker:
         """Numbers of the people that are not forgotten."""
         return {track.id for track in self._tracks}
 
+    def forget(self) -> None:
+        """End all tracks, as where a new scene begins: whoever is found from now on is new."""
+        self._tracks = []
+
     def update(self, boxes: Tensor, joints: Tensor, scores: Tensor) -> Tensor:
         """Numbers of the people of the next frame.
 

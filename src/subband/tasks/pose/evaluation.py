@@ -12,6 +12,7 @@ from torch import Tensor
 
 from subband.config import RecipeConfig
 from subband.data.pose.samples import PoseData, PoseSpec
+from subband.explain.clip_filters import clip_filter_amplitudes
 from subband.files import shown
 from subband.joints import COCO, POSETRACK
 from subband.models.model_folder import find_model_folder, read_card
@@ -24,6 +25,8 @@ __all__ = ["check_stored_samples", "evaluate", "stored_arguments"]
 
 def evaluate(recipe: RecipeConfig, models: dict[str, Any], data: PoseData, device: torch.device) -> Evaluation:
     """Scores over all test people, of every joint, over time, and some people with the joints that were found.
+
+    Of a network that filters clips, rows also hold the size of its filters.
 
     Raises:
         ValueError: If a network finds other joints than the data has, or is for shorter clips.
@@ -44,7 +47,7 @@ def evaluate(recipe: RecipeConfig, models: dict[str, Any], data: PoseData, devic
         samples.add(batch, poses)
         clips |= {truth.clip for truth in batch.truths if truth is not None}
         count += len(batch.truths)
-    rows = {name: one.compute() for name, one in found.items()}
+    rows = {name: one.compute() | _filters(models[name]) for name, one in found.items()}
     args = recipe.data.args
     place = args.get("path", args.get("root"))
     facts = {
@@ -62,6 +65,15 @@ def evaluate(recipe: RecipeConfig, models: dict[str, Any], data: PoseData, devic
     if place is not None:
         facts["folder"] = shown(Path(place).resolve().name)
     return Evaluation(facts, rows, samples.arrays(list(models)))
+
+
+def _filters(model: Any) -> dict[str, Any]:
+    """How much the filters of a network for clips let through, to four digits; nothing of one without."""
+    scales = [
+        {"reduction": one.reduction, "amplitudes": [[round(value, 4) for value in row] for row in one.values.tolist()]}
+        for one in clip_filter_amplitudes(model)
+    ]
+    return {"clip_filters": scales} if scales else {}
 
 
 def stored_arguments(source: str) -> dict[str, Any]:

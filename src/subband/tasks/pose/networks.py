@@ -19,6 +19,7 @@ __all__ = [
     "check_network",
     "check_teacher",
     "find_heatmaps",
+    "has_gates",
     "motion_chans",
     "sees_clips",
     "start_network",
@@ -35,11 +36,13 @@ class PoseMaps(NamedTuple):
         early: Those that it makes before it knows of motion; None of a network without.
         motion: What it knows or, without a branch for that, guesses of the motion, `(B, C, H / 4, W / 4)`; None of a
             network for single frames.
+        noise: What of the motion the gates of a teacher hold back, of the same shape; None of a network without.
     """
 
     heatmaps: Tensor
     early: Tensor | None
     motion: Tensor | None
+    noise: Tensor | None = None
 
 
 def sees_clips(model: Any) -> bool:
@@ -50,6 +53,11 @@ def sees_clips(model: Any) -> bool:
 def motion_chans(model: nn.Module) -> int | None:
     """Channels of the motion that a network guesses; None of one that guesses none."""
     return model.heatmaps.in_channels if isinstance(model, FreqPose) else None
+
+
+def has_gates(model: nn.Module) -> bool:
+    """Whether a network splits its motion into what passes and noise."""
+    return isinstance(model, FreqPose) and model.gates is not None
 
 
 def check_network(model: nn.Module, spec: PoseSpec, name: str) -> None:
@@ -106,9 +114,8 @@ def training_maps(model: Any, frames: Tensor) -> PoseMaps:
     if not isinstance(model, FreqPose):
         return PoseMaps(find_heatmaps(model, frames), None, None)
     found = model.outputs(frames)
-    return PoseMaps(
-        found.heatmaps, found.appearance_heatmaps, found.guessed_motion if found.motion is None else found.motion
-    )
+    motion = found.guessed_motion if found.motion is None else found.motion
+    return PoseMaps(found.heatmaps, found.appearance_heatmaps, motion, found.noise)
 
 
 def take_network(model: nn.Module, given: nn.Module, source: str) -> None:

@@ -75,8 +75,10 @@ class PoseRow:
                 torch.stack([one.truth.visible for one in track]),
             )
         values = self._joints.compute() | jitter.compute()
+        shares = zip(values.pop("per_joint"), values.pop("per_joint_occluded"), strict=True)
         per_joint = {
-            name: {"pck": share} for name, share in zip(self.spec.joints.names, values.pop("per_joint"), strict=True)
+            name: {"pck": share, "pck_occluded": hidden}
+            for name, (share, hidden) in zip(self.spec.joints.names, shares, strict=True)
         }
         people = self._precision()
         for name, share in zip(self.spec.joints.names, people.pop("per_joint", ()), strict=False):

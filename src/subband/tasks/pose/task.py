@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from subband.config import RecipeConfig
 from subband.data.pose.samples import PoseData, PoseSample, PoseSpec
+from subband.losses.mutual_information import ConditionalGaussian
 from subband.metrics.descriptors import MetricInfo
 from subband.metrics.pose_descriptors import POSE_METRICS
 from subband.models.pose.freqpose import FreqPose
@@ -22,6 +23,7 @@ from subband.tasks.pose.losses import ON_MOTION, PoseLosses
 from subband.tasks.pose.networks import (
     check_network,
     check_teacher,
+    has_gates,
     motion_chans,
     start_network,
     take_network,
@@ -61,7 +63,7 @@ class PoseTask(Task):
 
         super().__init__(recipe, model, spec)
         check_network(model, spec, recipe.model.name)
-        self._losses = PoseLosses(recipe.loss, motion_chans(model))
+        self._losses = PoseLosses(recipe.loss, motion_chans(model), has_gates=has_gates(model))
         if self._losses.asks_teacher != (recipe.model.teacher is not None):
             raise ValueError(
                 "model.teacher is set, but no loss asks a teacher."
@@ -123,22 +125,22 @@ class PoseTask(Task):
 
     @staticmethod
     def model_metadata(spec: PoseSpec) -> dict[str, Any]:
-        """Names and limbs of the joints, and how a crop becomes an input."""
+        """Names and limbs of the joints, how a crop becomes an input, and how far the frames of a clip are apart."""
         return {
             "joints": list(spec.joints.names),
             "limbs": [list(pair) for pair in spec.joints.limbs],
             "preprocessing": spec.preprocessing.to_dict(),
+            "stride": spec.stride,
         }
 
     def helpers(self) -> nn.Module:
-        """What guesses the teacher's motion from the student's, where a loss needs it."""
+        """What guesses the teacher's motion from the student's, or one part of it from the other, for some losses."""
         return self._losses
 
     def parts(self) -> dict[str, nn.Module]:
-        """The network, with what guesses the teacher's motion where a loss needs it."""
-        if self._losses.guess is None:
-            return {"model": self.model}
-        return {"model": _WithGuess(self.model, self._losses.guess)}
+        """The network, with the networks of losses that need one."""
+        own = {name: one for name, one in self._losses.named_children() if isinstance(one, ConditionalGaussian)}
+        return {"model": _WithHelpers(self.model, own) if own else self.model}
 
     def losses(self, batch: PoseBatch, part: str) -> Losses:
         """Weighted terms on heatmaps and, of a student, on what its teacher knows."""
@@ -198,17 +200,22 @@ class PoseTask(Task):
         return REPORT
 
 
-class _WithGuess(nn.Module):
-    """A network and what guesses its teacher's motion, for one optimizer; the network's parameters keep their names."""
+class _WithHelpers(nn.Module):
+    """A network and the networks of losses, for one optimizer; the network's parameters keep their names.
 
-    def __init__(self, model: nn.Module, guess: nn.Module) -> None:
+    Args:
+        model: The network.
+        helpers: Those of losses, by name.
+    """
+
+    def __init__(self, model: nn.Module, helpers: Mapping[str, nn.Module]) -> None:
         super().__init__()
-        self.model, self.guess = model, guess
+        self.model, self.others = model, nn.ModuleDict(helpers)
 
     def named_parameters(self, *args: Any, **options: Any) -> Iterator[tuple[str, nn.Parameter]]:
-        """Those of the network as they are called there, then `guess.NAME`."""
+        """Those of the network as they are called there, then those of others, such as `guess.NAME`."""
         yield from self.model.named_parameters(*args, **options)
-        yield from self.guess.named_parameters("guess")
+        yield from self.others.named_parameters()
 
     def no_weight_decay(self) -> set[str]:
         """As the network says."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from typing import Any
 
 from markupsafe import Markup
 
@@ -12,6 +10,7 @@ from subband.metrics.pose_descriptors import POSE_METRICS
 from subband.visual.html import best, figure, findings, legend, note, plots, section, strong, table
 from subband.visual.plots import Curve, line_plot
 from subband.visual.report.figures import logged_columns, plottable, training_plots
+from subband.visual.report.pose_filters import filter_figures
 from subband.visual.report.pose_images import joint_set, pose_figures
 from subband.visual.report.runs import Row, Run
 from subband.visual.report.samples import merge_samples
@@ -55,7 +54,7 @@ def _sections(runs: Sequence[Run], rows: Sequence[Row], styles: Styles) -> list[
         section(
             "Joints",
             "Share of the labelled joints of each kind that are no further from the truth than 0.2 times the longer "
-            "side of the box, in percent.",
+            "side of the box, in percent; occluded: of those that are labelled as occluded alone.",
             _joint_table(rows, names.names),
         ),
         section(
@@ -63,6 +62,13 @@ def _sections(runs: Sequence[Run], rows: Sequence[Row], styles: Styles) -> list[
             "Mean error of the joints of one person, frame by frame, in shares of the longer side of the box.",
             _time_plots(rows, styles),
             _worst_clips(rows),
+        ),
+        section(
+            "Filters over time and space",
+            "How much of each frequency a network for clips lets through, averaged over its channels: 1 changes "
+            "nothing, warm colors stand for more, cool ones for less. What stands still is in the middle row; patterns "
+            "that move are farther up and down, fine ones farther left and right.",
+            filter_figures(rows),
         ),
         section(
             "Test people",
@@ -79,21 +85,30 @@ def _sections(runs: Sequence[Run], rows: Sequence[Row], styles: Styles) -> list[
 
 
 def _joint_table(rows: Sequence[Row], names: Sequence[str]) -> Markup:
-    """A line for every joint, a column for every model."""
+    """A line for every joint, a column for every model, and one for occluded joints where some are."""
+    columns = [
+        (label, [row.facts["per_joint"].get(name, {}).get(key) for name in names], key)
+        for row in rows
+        for key, label in (("pck", row.label), ("pck_occluded", f"{row.label}, occluded"))
+    ]
+    kept = [column for column in columns if column[2] == "pck" or any(share is not None for share in column[1])]
     lines = []
-    for name in names:
-        shares = [row.facts["per_joint"].get(name, {}) for row in rows]
-        known = [share["pck"] for share in shares if share.get("pck") is not None]
-        cells = [_cell(share, max(known, default=math.nan)) for share in shares]
-        lines.append([name.replace("_", " "), *cells])
-    return table(["Joint", *(row.label for row in rows)], lines)
+    for place, name in enumerate(names):
+        most = {
+            key: max(
+                (shares[place] for _, shares, kind in kept if kind == key and shares[place] is not None), default=0
+            )
+            for key in ("pck", "pck_occluded")
+        }
+        lines.append([name.replace("_", " "), *(_cell(shares[place], most[key]) for _, shares, key in kept)])
+    return table(["Joint", *(label for label, _, _ in kept)], lines)
 
 
-def _cell(share: dict[str, Any], most: float) -> str:
-    if share.get("pck") is None:
+def _cell(share: float | None, most: float) -> str:
+    if share is None:
         return "–"
-    text = f"{100 * share['pck']:.1f}"
-    return best(text) if share["pck"] == most else text
+    text = f"{100 * share:.1f}"
+    return best(text) if share == most else text
 
 
 def _time_plots(rows: Sequence[Row], styles: Styles) -> Markup:
