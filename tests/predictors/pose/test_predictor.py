@@ -94,6 +94,22 @@ def test_batches_change_nothing_and_images_may_differ():
     assert whole.boxes.tolist() == [[0.0, 0.0, 120.0, 90.0]]
 
 
+def test_a_whole_image_gets_no_margin():
+    """A network sees the image itself, whatever the margin of boxes; a box of the same size gets one."""
+    seen = []
+    model = DotFinder()
+    model.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].clone()))
+    predictor = PosePredictor(model, joint_set=DOTS, preprocessing=PosePreprocessing(**PLAIN), refinement="udp")
+    image = dots(POINTS, (120, 90))  # sides like those of a crop
+    (found,) = predictor.find(image)
+    resized = F.interpolate(image[None], SIZE, mode="bilinear", align_corners=True)
+    torch.testing.assert_close(seen[0], resized, atol=0.15, rtol=0)  # a box is a pixel wider than from pixel to pixel
+    assert (found.joints - torch.tensor(POINTS)).abs().max() < 0.35
+    (boxed,) = predictor.find(image, [[[0, 0, 90, 120]]])
+    assert (boxed.joints - torch.tensor(POINTS)).abs().max() < 0.6
+    assert (seen[1] - seen[0]).abs().max() > 0.5
+
+
 def test_scores_of_people():
     persons = Persons(torch.tensor([[15.0, 10.0, 65.0, 85.0]]), torch.tensor([0.5]))
     image = dots(POINTS) * torch.tensor([1.0, 0.8, 0.1])[:, None, None]

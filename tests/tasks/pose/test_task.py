@@ -76,7 +76,7 @@ def test_a_student_is_scored_and_keeps_what_a_predictor_needs(run):
     assert not any(name.startswith("guess_") or "motion" in name for name in model.state_dict())
     facts = model.metadata
     assert facts["joints"] == scores["data"]["joints"]
-    assert (facts["preprocessing"]["size"], facts["preprocessing"]["padding"]) == ([32, 32], 1.0)
+    assert (facts["preprocessing"]["size"], facts["preprocessing"]["padding"]) == ([32, 32], 1.25)
     assert facts["stride"] == PosePredictor(model).stride == 1
     far = dataclasses.replace(build_data("drawn_figures", FIGURES, 0).spec, stride=3)
     assert PoseTask.model_metadata(far)["stride"] == 3

@@ -279,7 +279,7 @@ def drawn_figures(
             raise ValueError(f"{name} must be between 1 and {MAX_CLIPS}, got {count}.")
     if scored_frames < 1 or seed < 0:
         raise ValueError(f"scored_frames must be at least 1 and seed at least 0, got {scored_frames} and {seed}.")
-    prepare = PosePreprocessing(size=image_size(img_size), padding=1.0, convention="classic")  # whole frames
+    prepare = PosePreprocessing(size=image_size(img_size), convention="classic")
     spec = PoseSpec(joints=POSETRACK, preprocessing=prepare, num_frames=frames, sigma=sigma)
 
     def split(first: int, count: int, scored: int, with_truth: bool) -> DrawnFigures:

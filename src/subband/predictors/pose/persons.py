@@ -26,10 +26,12 @@ class Persons(NamedTuple):
     Attributes:
         boxes: Corners x1, y1, x2, y2 in pixels of the image, `(N, 4)`.
         scores: How sure each is, in [0, 1], `(N,)`.
+        is_whole: Whether the box is the image itself, which gets no margin: there is nothing beyond.
     """
 
     boxes: Tensor
     scores: Tensor
+    is_whole: bool = False
 
 
 class PersonSource(Protocol):
@@ -58,7 +60,8 @@ class WholeImage:
     def find(self, images: Sequence[Tensor], keys: Sequence[Hashable]) -> list[Persons]:
         """The sides of each image; see `PersonSource`."""
         return [
-            Persons(torch.tensor([[0.0, 0.0, image.shape[-1], image.shape[-2]]]), torch.ones(1)) for image in images
+            Persons(torch.tensor([[0.0, 0.0, image.shape[-1], image.shape[-2]]]), torch.ones(1), is_whole=True)
+            for image in images
         ]
 
 
@@ -77,7 +80,7 @@ class GivenPersons:
         """A digest of all boxes."""
         digest = hashlib.sha256()
         for key in sorted(self.by_key, key=str):
-            digest.update(f"{key} {[part.tolist() for part in self.by_key[key]]} ".encode())
+            digest.update(f"{key} {[part.tolist() for part in self.by_key[key][:2]]} ".encode())
         return {"persons": digest.hexdigest()[:16]}
 
     def find(self, images: Sequence[Tensor], keys: Sequence[Hashable]) -> list[Persons]:

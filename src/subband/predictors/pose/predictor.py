@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -50,10 +51,11 @@ class FilePoses(NamedTuple):
 
 
 class _View(NamedTuple):
-    """One person as a network sees it: places of the frames of its clip, or of its one image, and its box."""
+    """One person as a network sees it: places of the frames of its clip, or of its one image, its box, how it is cut."""
 
     frames: tuple[int, ...]
     box: list[float]
+    preprocessing: PosePreprocessing
 
 
 class PosePredictor:
@@ -165,7 +167,7 @@ class PosePredictor:
             images: File, Pillow image, array `(H, W)` or `(H, W, C)`, or tensor `(C, H, W)`, or a list of these; C = 1
                 or 3; `uint8`, or floating point in [0, 1].
             boxes: Of the people of each image: `Persons`, or corners x1, y1, x2, y2 in its pixels, `(N, 4)`; None takes
-                each image for one person.
+                each image for one person, without the margin that boxes get.
 
         Returns:
             The people of each image.
@@ -244,8 +246,9 @@ class PosePredictor:
         if len(given) != len(around):
             raise ValueError(f"boxes must be given for each of {len(around)} images, got {len(given)}.")
         people = [_as_persons(one, _size(image)) for one, image in zip(given, middles, strict=True)]
+        unpadded = replace(self.preprocessing, padding=1.0)
         views = [
-            _View(places, box)
+            _View(places, box, unpadded if persons.is_whole else self.preprocessing)
             for places, persons in zip(around, people, strict=True)
             for box in persons.boxes.double().tolist()
         ]
@@ -277,13 +280,13 @@ class PosePredictor:
         seen = {place: pixels[place].to(parameter) for place in places}
         crops = []
         for view in views:
-            cut = {place: self.preprocessing(seen[place], view.box) for place in set(view.frames)}
+            cut = {place: view.preprocessing(seen[place], view.box) for place in set(view.frames)}
             crops.append(torch.stack([cut[place] for place in view.frames]))
         batch = torch.stack(crops)  # (B, T, 3, H, W)
         maps = self._maps(batch if self.model.num_frames else batch[:, 0])
         points, heights = decode_heatmaps(maps, self.refinement)
         convention = self.preprocessing.convention
-        frames = [self.preprocessing.frame(view.box) for view in views]
+        frames = [view.preprocessing.frame(view.box) for view in views]
         size = (maps.shape[2], maps.shape[3])
         joints = [
             points_to_image(one.double(), frame, size, convention=convention)
