@@ -51,7 +51,7 @@ class FilePoses(NamedTuple):
 
 
 class _View(NamedTuple):
-    """One person as a network sees it: the frames of its clip, or its one image, by number, its box, how that is cut."""
+    """One person as a network sees it: the places of the frames of its clip, its box, and how that is cut."""
 
     frames: tuple[int, ...]
     box: list[float]
