@@ -41,6 +41,7 @@ EXCEPTIONS = {
     # The time of one part of a network, and torchvision's network where its library does not load.
     "benchmarks/detection.py": {"subband._torchvision", "subband.models.detection.regions"},
     "benchmarks/detection_small.py": {"subband._torchvision"},
+    "benchmarks/pose.py": {"subband._torchvision", "subband.models.complexity"},
     # What has to be right on a GPU, also where it is not offered by name.
     "benchmarks/gpu_checks/application.py": {
         "subband.data.video.moving_photos",
