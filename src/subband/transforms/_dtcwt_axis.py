@@ -2,7 +2,7 @@
 
 Both steps extend the signal symmetrically. With that, a step and the inverse step with the same filters are adjoint to
 each other: at level 1 because the filters are symmetric, later because tree b is the mirror image of tree a and a
-Q-shift filter is orthogonal to its own even shifts.
+Q-shift filter is orthogonal to its own even shifts. Level 1 can also go on with zeros, with the same consequence.
 """
 
 from __future__ import annotations
@@ -52,19 +52,22 @@ class SplitFirst(_Traceable):
         low: Symmetric low-pass taps.
         high: Symmetric high-pass taps, as many.
         axis: Negative axis number.
+        mode: How the signal goes on beyond its ends, `symmetric` or `zero`.
     """
 
     low: Taps
     high: Taps
     axis: int
+    mode: str = "symmetric"
 
     def eager(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         """From x to low and high."""
-        return tuple(correlate(_margins(tensors[0], len(self.low) // 2, self.axis), (self.low, self.high), self.axis))
+        wide = _margins(tensors[0], len(self.low) // 2, self.axis, self.mode)
+        return tuple(correlate(wide, (self.low, self.high), self.axis))
 
     def adjoint(self, *shapes: torch.Size) -> LinearMap:
         """Merge with the same taps."""
-        return MergeFirst(self.low, self.high, self.axis)
+        return MergeFirst(self.low, self.high, self.axis, self.mode)
 
 
 @dataclass(frozen=True)
@@ -75,20 +78,22 @@ class MergeFirst(_Traceable):
         low: Symmetric low-pass taps.
         high: Symmetric high-pass taps, as many.
         axis: Negative axis number.
+        mode: How the signal goes on beyond its ends, `symmetric` or `zero`.
     """
 
     low: Taps
     high: Taps
     axis: int
+    mode: str = "symmetric"
 
     def eager(self, *tensors: Tensor) -> Tensor:
         """From low and high to x."""
-        low, high = (_margins(band, len(self.low) // 2, self.axis) for band in tensors)
+        low, high = (_margins(band, len(self.low) // 2, self.axis, self.mode) for band in tensors)
         return correlate(low, (self.low,), self.axis)[0] + correlate(high, (self.high,), self.axis)[0]
 
     def adjoint(self, *shapes: torch.Size) -> LinearMap:
         """Split with the same taps."""
-        return SplitFirst(self.low, self.high, self.axis)
+        return SplitFirst(self.low, self.high, self.axis, self.mode)
 
 
 @dataclass(frozen=True)
@@ -152,8 +157,8 @@ class MergeTrees(_Traceable):
         return bands[0][0] + bands[1][0], bands[0][1] + bands[1][1]
 
 
-def _margins(x: Tensor, width: int, axis: int) -> Tensor:
-    return extend(x, width, width, "symmetric", axis)
+def _margins(x: Tensor, width: int, axis: int, mode: str = "symmetric") -> Tensor:
+    return extend(x, width, width, mode, axis)
 
 
 def _odd(x: Tensor, axis: int) -> Tensor:
