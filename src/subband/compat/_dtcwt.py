@@ -124,8 +124,8 @@ class DTCWTForward(_DualTree):
                 if high is not None:
                     highs[level] = self._in_place(torch.view_as_real(high)).to(dtype)
                 if is_kept:
-                    scales[level] = low.to(dtype)
-        return (scales if any(self.include_scale) else low.to(dtype)), highs
+                    scales[level] = low.to(dtype).contiguous()
+        return (scales if any(self.include_scale) else low.to(dtype).contiguous()), highs
 
     def _in_place(self, high: Tensor) -> Tensor:
         """Bands `(N, C, 6, h, w, 2)` with their axes where they shall be."""
@@ -184,7 +184,7 @@ class DTCWTInverse(_DualTree):
                 bands = None if high is None else self._complex(high.to(precise), number)
                 low = self._merged(low, bands, number, is_coarsest=number == len(highs))
         assert low is not None
-        return low.to(dtype)
+        return low.to(dtype).contiguous()
 
     def _merged(self, low: Tensor | None, high: Tensor | None, number: int, is_coarsest: bool) -> Tensor | None:
         if low is None:

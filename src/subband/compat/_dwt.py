@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from subband.compat._filters import FilterModule, numbers
-from subband.transforms.arguments import check_dtype, integer
+from subband.transforms.arguments import check_dtype, integer, without_autocast
 from subband.transforms.dwt import dwt, dwt2, idwt, idwt2
 from subband.transforms.filters import FilterBank, filter_banks
 from subband.transforms.padding import boundary_mode
@@ -82,9 +82,10 @@ class DWTForward(_Forward):
         """Transform images `(N, C, H, W)`."""
         _check_shape(x, "x", "(N, C, H, W)")
         yh = []
-        for _ in range(self.J):
-            x, details = dwt2(x, self.banks, self.mode, stack=None)
-            yh.append(torch.stack(details, 2))
+        with without_autocast(x.device):  # which would give the stacked bands a dtype of its own
+            for _ in range(self.J):
+                x, details = dwt2(x, self.banks, self.mode, stack=None)
+                yh.append(torch.stack(details, 2))
         return x.contiguous(), yh
 
 
@@ -125,7 +126,7 @@ class DWTInverse(_WaveletModule):
             if yl is not None:
                 yl = _without_surplus(yl, details[0], (-2, -1))
             yl = idwt2((yl, details), self.banks, self.mode)
-        return _found(yl, "(N, C, H, W)")
+        return _found(yl, "(N, C, H, W)").contiguous()
 
 
 class DWT1DForward(_Forward):
@@ -195,7 +196,7 @@ class DWT1DInverse(_WaveletModule):
             if yl is not None and high is not None:
                 yl = _without_surplus(yl, high, (-1,))
             yl = idwt(yl, high, self.banks[0], self.mode)
-        return _found(yl, "(N, C, L)")
+        return _found(yl, "(N, C, L)").contiguous()
 
 
 def _banks(wave: Any, num_axes: int, is_inverse: bool) -> tuple[FilterBank, ...]:

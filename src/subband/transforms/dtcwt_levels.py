@@ -4,19 +4,16 @@
 single or double precision, which callers see to.
 """
 
-import math
-
 import torch
 from torch import Tensor
 
-from subband.transforms._dtcwt_axis import MergeFirst, MergeTrees, SplitFirst, SplitTrees, interleave
+from subband.transforms._dtcwt_axis import MergeFirst, MergeTrees, SplitFirst, SplitTrees
+from subband.transforms._dtcwt_directions import JoinDirections, SplitDirections
 from subband.transforms._linear import LinearMap, apply
 from subband.transforms.dtcwt_filters import FirstLevel, LaterLevels
 from subband.transforms.padding import extend
 
 __all__ = ["even_sided", "merge_level", "split_level"]
-
-_S = math.sqrt(0.5)
 
 
 def even_sided(x: Tensor) -> Tensor:
@@ -65,19 +62,19 @@ def split_level(
         >>> low.shape, high.shape, split_level(low, 2, *banks)[0].shape
         (torch.Size([6, 8]), torch.Size([6, 3, 4]), torch.Size([4, 4]))
     """
-    maps: list[LinearMap] = [SplitFirst(first.dec_lo, first.dec_hi, axis, mode) for axis in (-2, -1)]
+    maps: list[LinearMap] = [SplitFirst(first.dec_lo, first.dec_hi, axis, mode, with_high) for axis in (-2, -1)]
     if number > 1:
         for axis in (-2, -1):
             missing = x.shape[axis] % 4 // 2
             x = extend(x, missing, missing, "constant", axis)
-        maps = [SplitTrees(later, axis) for axis in (-2, -1)]
+        maps = [SplitTrees(later, axis, with_high) for axis in (-2, -1)]
     rows, columns = maps
+    if not with_high:
+        return apply(columns, *apply(rows, x))[0], None
     low, high = apply(rows, x)
     low, vertical = apply(columns, low)
-    if not with_high:
-        return low, None
     horizontal, diagonal = apply(columns, high)
-    return low, _directions(horizontal, diagonal, vertical)
+    return low, apply(SplitDirections(), horizontal, diagonal, vertical)
 
 
 def merge_level(
@@ -115,18 +112,18 @@ def merge_level(
         >>> torch.allclose(merge_level(*split_level(x, 1, *banks), 1, *banks), x, atol=1e-6)
         True
     """
-    if high is None:
-        if x.shape[-2] % 2 or x.shape[-1] % 2:
-            raise ValueError(f"the low-pass image of level {number} must have even sides, got {tuple(x.shape[-2:])}")
-        bands = [torch.zeros_like(x)] * 3
-    else:
+    if high is not None:
         x = _fitted(x, high, number, most=0 if is_coarsest else 2)
-        bands = _bands(high)
-    maps: list[LinearMap] = [MergeFirst(first.rec_lo, first.rec_hi, axis, mode) for axis in (-2, -1)]
+    elif x.shape[-2] % 2 or x.shape[-1] % 2:
+        raise ValueError(f"the low-pass image of level {number} must have even sides, got {tuple(x.shape[-2:])}")
+    with_high = high is not None
+    maps: list[LinearMap] = [MergeFirst(first.rec_lo, first.rec_hi, axis, mode, with_high) for axis in (-2, -1)]
     if number > 1:
-        maps = [MergeTrees(later, axis) for axis in (-2, -1)]
+        maps = [MergeTrees(later, axis, with_high) for axis in (-2, -1)]
     rows, columns = maps
-    horizontal, diagonal, vertical = bands
+    if high is None:
+        return apply(rows, apply(columns, x))
+    horizontal, diagonal, vertical = apply(JoinDirections(), high)
     return apply(rows, apply(columns, x, vertical), apply(columns, horizontal, diagonal))
 
 
@@ -141,29 +138,3 @@ def _fitted(x: Tensor, high: Tensor, level: int, most: int) -> Tensor:
             )
         x = x.narrow(axis, (x.shape[axis] - length) // 2, length)
     return x
-
-
-def _directions(horizontal: Tensor, diagonal: Tensor, vertical: Tensor) -> Tensor:
-    """Three real bands `(..., 2h, 2w)` to six complex ones `(..., 6, h, w)`.
-
-    The four trees lie side by side in blocks of 2x2; sum and difference of two of them cancel one of the two quadrants
-    of the spectrum each, which is what makes the six bands directional.
-    """
-    real: list[Tensor] = []
-    imag: list[Tensor] = []
-    for position, band in enumerate((horizontal, diagonal, vertical)):
-        (a, b), (c, d) = ((band[..., i::2, 0::2], band[..., i::2, 1::2]) for i in (0, 1))
-        real[position:position] = [a - d, a + d]
-        imag[position:position] = [b + c, b - c]
-    return torch.complex(torch.stack(real, -3).mul_(_S), torch.stack(imag, -3).mul_(_S))
-
-
-def _bands(high: Tensor) -> list[Tensor]:
-    """Inverse of `_directions`: horizontal, diagonal and vertical band."""
-    real, imag = (_S * high.real).unbind(-3), (_S * high.imag).unbind(-3)
-    bands = []
-    for i in range(3):
-        a, d = real[i] + real[5 - i], real[5 - i] - real[i]
-        b, c = imag[i] + imag[5 - i], imag[i] - imag[5 - i]
-        bands.append(interleave([interleave([a, b], -1), interleave([c, d], -1)], -2))
-    return bands
