@@ -105,9 +105,10 @@ def main() -> None:
 
     torch.set_default_dtype(torch.float64)
     library = optional("pytorch_wavelets")
-    lines = [f"{json.dumps(name)}: {json.dumps(list(map(fingerprint, run(library, case))))}" for name, case in CASES.items()]
+    lines = [
+        f"{json.dumps(name)}: {json.dumps(list(map(fingerprint, run(library, case))))}" for name, case in CASES.items()
+    ]
     FILE.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
-
 
 
 if __name__ == "__main__":

@@ -48,9 +48,7 @@ class FilterModule(nn.Module):
         others = [key for key in own if key in state_dict and not _agree(state_dict[key], own[key])]
         error_msgs += [f"{key} is not the filter that the arguments of {type(self).__name__} name" for key in others]
         kept = {key: value for key, value in state_dict.items() if key not in others}
-        super()._load_from_state_dict(
-            kept, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
-        )
+        super()._load_from_state_dict(kept, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
         missing_keys[:] = [key for key in missing_keys if key not in own]
 
 

@@ -93,7 +93,9 @@ class MergeFirst(_Traceable):
     def eager(self, *tensors: Tensor) -> Tensor:
         """From low and high to x."""
         wide = [_margins(band, len(self.low) // 2, self.axis, self.mode) for band in tensors]
-        parts = [correlate(band, (taps,), self.axis)[0] for band, taps in zip(wide, (self.low, self.high), strict=False)]
+        parts = [
+            correlate(band, (taps,), self.axis)[0] for band, taps in zip(wide, (self.low, self.high), strict=False)
+        ]
         return parts[0] + parts[1] if self.with_high else parts[0]
 
     def adjoint(self, *shapes: torch.Size) -> LinearMap:

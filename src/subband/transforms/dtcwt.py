@@ -25,6 +25,7 @@ from subband.transforms.padding import crop
 
 __all__ = ["DTCWTCoeffs", "dtcwt2", "idtcwt2"]
 
+
 @dataclass(eq=False, repr=False)
 class DTCWTCoeffs(Container):
     """Coefficients of a dual-tree complex wavelet transform; a pytree whose leaves are the tensors.

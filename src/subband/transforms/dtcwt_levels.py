@@ -4,7 +4,7 @@
 single or double precision, which callers see to.
 """
 
-import torch
+import torch  # noqa: F401  the examples below use it
 from torch import Tensor
 
 from subband.transforms._dtcwt_axis import MergeFirst, MergeTrees, SplitFirst, SplitTrees
