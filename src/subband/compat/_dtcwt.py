@@ -104,6 +104,7 @@ class DTCWTForward(_DualTree):
         self.include_scale = _per_level(include_scale, self.J, "include_scale")
 
     def extra_repr(self) -> str:
+        """Options that a printed model shows."""
         return f"J={self.J}, {super().extra_repr()}"
 
     def forward(self, x: Tensor) -> tuple[Any, list[Tensor] | None]:

@@ -122,10 +122,10 @@ class DWTInverse(_WaveletModule):
             _check_shape(high, "every entry of yh", "(N, C, 3, h, w)")
             if high.shape[2] != 3:
                 raise ValueError(f"every entry of yh must be (N, C, 3, h, w), got {tuple(high.shape)}")
-            details = high.unbind(2)
+            lh, hl, hh = high.unbind(2)
             if yl is not None:
-                yl = _without_surplus(yl, details[0], (-2, -1))
-            yl = idwt2((yl, details), self.banks, self.mode)
+                yl = _without_surplus(yl, lh, (-2, -1))
+            yl = idwt2((yl, (lh, hl, hh)), self.banks, self.mode)
         return _found(yl, "(N, C, H, W)").contiguous()
 
 

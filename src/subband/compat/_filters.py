@@ -17,6 +17,7 @@ def numbers(taps: Any) -> tuple[float, ...]:
     Args:
         taps: A list, an array or a tensor, of any shape.
     """
+    taps = taps.tolist() if hasattr(taps, "tolist") else taps  # PyTorch takes no arrays in reversed order
     return tuple(torch.as_tensor(taps, dtype=torch.float64).flatten().tolist())
 
 

@@ -157,6 +157,7 @@ def _analyze(x: Tensor, *, first: FirstLevel, later: LaterLevels, level: int) ->
     highs = []
     for number in range(1, level + 1):
         x, high = split_level(x, number, first, later)
+        assert high is not None  # it was asked for
         highs.append(high)
     return x, highs
 
