@@ -38,6 +38,7 @@ BELOW_TASKS = BELOW_TRAINING | {"training", "visual", "export"} | ROOT_MODULES
 # the transforms and layers; nothing outside cli imports cli.
 ALLOWED = {
     "transforms": {"transforms"},
+    "compat": {"transforms", "compat"},
     "imaging": {"transforms", "imaging"},
     "layers": {"transforms", "layers"},
     "models": CORE | READERS | {"box_operators", "files", "_version"},

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 DOCS = Path(__file__).parent.parent / "docs"
-PEERS = {"ptwt", "pytorch_wavelets", "torch_dct", "dtcwt"}
+PEERS = {"ptwt", "pytorch_wavelets", "torchwavelets", "torch_dct", "dtcwt"}
 
 
 def python_blocks(page, heading=None):

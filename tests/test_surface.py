@@ -24,6 +24,7 @@ SNAPSHOT = Path(__file__).with_name("surface.txt")
 # Modules whose public names are the supported ones.
 MODULES = (
     "subband",
+    "subband.compat.pytorch_wavelets",
     "subband.data",
     "subband.diffusers",
     "subband.imaging",

@@ -12,6 +12,7 @@ from torch.utils._pytree import tree_map_only
 
 from gpu_checks.check import LINEAR, SUMS, Check, Figure, Setting, compare_function, compare_module, noise
 from subband import layers
+from subband.compat import pytorch_wavelets
 from subband.layers.attention import RelativeAttention
 from subband.transforms import FilterBank
 
@@ -115,6 +116,14 @@ MODULES: dict[str, tuple[Callable[[], nn.Module], Any]] = {
     "JpegDCT2d, detection": (lambda: layers.JpegDCT2d(24, pipeline="detection"), (2, 3, 32, 48)),
     "BlockDCT2d": (lambda: RoundTrip(layers.BlockDCT2d(), layers.BlockIDCT2d()), (2, 3, 16, 24)),
     "DTCWT2d": (lambda: RoundTrip(layers.DTCWT2d(2), layers.IDTCWT2d(), with_size=False), (2, 3, 16, 12)),
+    "pytorch_wavelets, wavelets": (
+        lambda: RoundTrip(pytorch_wavelets.DWT(2, "db2"), pytorch_wavelets.IDWT("db2"), with_size=False),
+        (2, 3, 16, 12),
+    ),
+    "pytorch_wavelets, dual trees": (
+        lambda: RoundTrip(pytorch_wavelets.DTCWT(J=2, o_dim=1), pytorch_wavelets.IDTCWT(o_dim=1), with_size=False),
+        (2, 3, 16, 12),
+    ),
     "FrequencyGate": (lambda: layers.FrequencyGate(12), (2, 12, 4, 6)),
     "FrequencySpatialBlock": (lambda: lively(layers.FrequencySpatialBlock(4)), (2, 4, 8, 7)),
     "PyramidAlignment": (

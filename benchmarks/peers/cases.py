@@ -11,8 +11,8 @@ from torch import Tensor
 
 from peers.contestant import Contestant
 from peers.cosine import block_cosine, cosine
-from peers.redundant import continuous, dual_tree, packets_2d, stationary_1d, stationary_2d
-from peers.wavelets import inverse_2d, multilevel_2d, multilevel_inverse_2d, one_level
+from peers.redundant import continuous, drop_in_dual_tree, dual_tree, packets_2d, stationary_1d, stationary_2d
+from peers.wavelets import drop_in_2d, inverse_2d, multilevel_2d, multilevel_inverse_2d, one_level
 
 __all__ = ["CASES", "Case"]
 
@@ -89,6 +89,9 @@ def _cases() -> list[Case]:
         cases.append(Case("2-D DCT", shape, cosine, is_quick=shape == FEATURES))
     cases += [
         Case("dual-tree 2-D, 3 levels", (2, 3, 256, 256), partial(dual_tree, 3), is_quick=True),
+        Case("layout of pytorch_wavelets, haar 2-D, 3 levels", PHOTOS, partial(drop_in_2d, "haar", 3)),
+        Case("layout of pytorch_wavelets, db4 2-D, 3 levels", PHOTOS, partial(drop_in_2d, "db4", 3)),
+        Case("layout of pytorch_wavelets, dual-tree 2-D, 3 levels", (2, 3, 256, 256), partial(drop_in_dual_tree, 3)),
         Case("CWT morl, 32 scales", (8, 4096), partial(continuous, "morl", 32), num_batch_axes=1, is_quick=True),
         Case("CWT cmor1.5-1.0, 32 scales", (8, 4096), partial(continuous, "cmor1.5-1.0", 32), num_batch_axes=1),
     ]

@@ -14,8 +14,9 @@ from peers.contestant import Contestant, as_array
 from peers.stand_ins import optional
 from peers.wavelets import FLOAT32_TAPS, MODE
 from subband import transforms
+from subband.compat import pytorch_wavelets as drop_in
 
-__all__ = ["continuous", "dual_tree", "packets_2d", "stationary_1d", "stationary_2d"]
+__all__ = ["continuous", "drop_in_dual_tree", "dual_tree", "packets_2d", "stationary_1d", "stationary_2d"]
 
 
 def stationary_1d(wavelet: str, level: int) -> list[Contestant]:
@@ -86,6 +87,13 @@ def dual_tree(level: int) -> list[Contestant]:
         forward = library.DTCWTForward(biort="near_sym_a", qshift="qshift_a", J=level)
         contestants.append(Contestant("pytorch_wavelets", forward, _complex_bands, tolerance=FLOAT32_TAPS))
     return contestants
+
+
+def drop_in_dual_tree(level: int) -> list[Contestant]:
+    """`dual_tree` with the modules that stand in for pytorch_wavelets as ours."""
+    forward = drop_in.DTCWTForward(J=level)
+    ours = Contestant("subband", forward, _complex_bands, can_compile=True)
+    return [ours if contestant.name == "subband" else contestant for contestant in dual_tree(level)]
 
 
 def _our_bands(coeffs: transforms.DTCWTCoeffs) -> list[Tensor]:

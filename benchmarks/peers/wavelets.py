@@ -15,8 +15,9 @@ from peers.contestant import Contestant, as_array
 from peers.stand_ins import optional
 from published.haar_layers import OpenSTLHaar, OpenSTLInverseHaar, vd_diff_haar, vd_diff_inverse_haar
 from subband import transforms
+from subband.compat import pytorch_wavelets as drop_in
 
-__all__ = ["inverse_2d", "multilevel_2d", "multilevel_inverse_2d", "one_level"]
+__all__ = ["drop_in_2d", "inverse_2d", "multilevel_2d", "multilevel_inverse_2d", "one_level"]
 
 MODE = "symmetric"
 FLOAT32_TAPS = 1e-6  # what filters that were rounded to single precision cost
@@ -161,13 +162,27 @@ def multilevel_2d(wavelet: str, level: int) -> list[Contestant]:
         contestants.append(Contestant("ptwt", partial(ptwt.wavedec2, **options)))
     if (library := optional("pytorch_wavelets")) is not None:
         run = library.DWTForward(J=level, wave=wavelet, mode=MODE)
-
-        def bands(result: Any) -> list[Tensor]:
-            low, highs = result
-            return [low, *[band for high in reversed(highs) for band in high.unbind(2)]]
-
-        contestants.append(Contestant("pytorch_wavelets", run, bands, tolerance=FLOAT32_TAPS))
+        contestants.append(Contestant("pytorch_wavelets", run, _finest_first, tolerance=FLOAT32_TAPS))
     return contestants
+
+
+def drop_in_2d(wavelet: str, level: int) -> list[Contestant]:
+    """Several levels in the layout of pytorch_wavelets, by that library and by the modules that stand in for it."""
+    options = {"wavelet": wavelet, "mode": MODE, "level": level}
+    run = drop_in.DWTForward(J=level, wave=wavelet, mode=MODE)
+    contestants = [
+        Contestant("PyWavelets", as_array(partial(pywt.wavedec2, **options)), is_tensor_program=False),
+        Contestant("subband", run, _finest_first, can_compile=True),
+    ]
+    if (library := optional("pytorch_wavelets")) is not None:
+        run = library.DWTForward(J=level, wave=wavelet, mode=MODE)
+        contestants.append(Contestant("pytorch_wavelets", run, _finest_first, tolerance=FLOAT32_TAPS))
+    return contestants
+
+
+def _finest_first(result: Any) -> list[Tensor]:
+    low, highs = result
+    return [low, *[band for high in reversed(highs) for band in high.unbind(2)]]
 
 
 def _coarsest_first(coeffs: Any) -> list[Tensor]:

@@ -27,6 +27,21 @@ def test_inverse(axis: int, length: int, rng: torch.Generator) -> None:
 
 
 @pytest.mark.parametrize("axis", AXES)
+@pytest.mark.parametrize("mode", ["symmetric", "zero"])
+def test_adjoint_of_other_borders_and_of_the_low_band_alone(axis: int, mode: str, rng: torch.Generator) -> None:
+    x = torch.randn(2, 3, 5, 12, generator=rng, dtype=torch.float64).transpose(axis, -1)
+    firsts = [SplitFirst(bank.dec_lo, bank.dec_hi, axis, mode, high) for bank in FIRST for high in (False, True)]
+    for split in [*firsts, *(SplitTrees(bank, axis, with_high=False) for bank in LATER)]:
+        bands = split.eager(x)
+        assert len(bands) == 1 + split.with_high
+        others = [torch.randn(band.shape, generator=rng, dtype=band.dtype) for band in bands]
+        expected = sum((band * other).sum() for band, other in zip(bands, others, strict=True))
+        merge = split.adjoint(x.shape)
+        torch.testing.assert_close((x * merge.eager(*others)).sum(), expected, rtol=0, atol=1e-11)
+        assert merge.adjoint(x.shape) == split
+
+
+@pytest.mark.parametrize("axis", AXES)
 @pytest.mark.parametrize("length", [4, 8, 36])
 def test_adjoint(axis: int, length: int, rng: torch.Generator) -> None:
     """`<T x, y> = <x, T' y>`, in both directions."""

@@ -2,7 +2,7 @@
 
 Both steps extend the signal symmetrically. With that, a step and the inverse step with the same filters are adjoint to
 each other: at level 1 because the filters are symmetric, later because tree b is the mirror image of tree a and a
-Q-shift filter is orthogonal to its own even shifts.
+Q-shift filter is orthogonal to its own even shifts. Level 1 can also go on with zeros, with the same consequence.
 """
 
 from __future__ import annotations
@@ -52,19 +52,24 @@ class SplitFirst(_Traceable):
         low: Symmetric low-pass taps.
         high: Symmetric high-pass taps, as many.
         axis: Negative axis number.
+        mode: How the signal goes on beyond its ends, `symmetric` or `zero`.
+        with_high: Whether there is a high band; the low one is alone otherwise.
     """
 
     low: Taps
     high: Taps
     axis: int
+    mode: str = "symmetric"
+    with_high: bool = True
 
     def eager(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         """From x to low and high."""
-        return tuple(correlate(_margins(tensors[0], len(self.low) // 2, self.axis), (self.low, self.high), self.axis))
+        wide = _margins(tensors[0], len(self.low) // 2, self.axis, self.mode)
+        return tuple(correlate(wide, (self.low, self.high)[: 1 + self.with_high], self.axis))
 
     def adjoint(self, *shapes: torch.Size) -> LinearMap:
         """Merge with the same taps."""
-        return MergeFirst(self.low, self.high, self.axis)
+        return MergeFirst(self.low, self.high, self.axis, self.mode, self.with_high)
 
 
 @dataclass(frozen=True)
@@ -75,20 +80,27 @@ class MergeFirst(_Traceable):
         low: Symmetric low-pass taps.
         high: Symmetric high-pass taps, as many.
         axis: Negative axis number.
+        mode: How the signal goes on beyond its ends, `symmetric` or `zero`.
+        with_high: Whether there is a high band; the low one is alone otherwise.
     """
 
     low: Taps
     high: Taps
     axis: int
+    mode: str = "symmetric"
+    with_high: bool = True
 
     def eager(self, *tensors: Tensor) -> Tensor:
         """From low and high to x."""
-        low, high = (_margins(band, len(self.low) // 2, self.axis) for band in tensors)
-        return correlate(low, (self.low,), self.axis)[0] + correlate(high, (self.high,), self.axis)[0]
+        wide = [_margins(band, len(self.low) // 2, self.axis, self.mode) for band in tensors]
+        parts = [
+            correlate(band, (taps,), self.axis)[0] for band, taps in zip(wide, (self.low, self.high), strict=False)
+        ]
+        return parts[0] + parts[1] if self.with_high else parts[0]
 
     def adjoint(self, *shapes: torch.Size) -> LinearMap:
         """Split with the same taps."""
-        return SplitFirst(self.low, self.high, self.axis)
+        return SplitFirst(self.low, self.high, self.axis, self.mode, self.with_high)
 
 
 @dataclass(frozen=True)
@@ -101,22 +113,26 @@ class SplitTrees(_Traceable):
     Attributes:
         bank: Filters of both trees.
         axis: Negative axis number.
+        with_high: Whether there is a high band; the low one is alone otherwise.
     """
 
     bank: LaterLevels
     axis: int
+    with_high: bool = True
 
     def eager(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         """From x to low and high."""
         bank, axis = self.bank, self.axis
         wide = _margins(tensors[0], len(bank.low_a) - 2, axis)
-        low_a, high_a = correlate(wide, (bank.low_a, bank.high_a), axis, stride=4, dilation=2)
-        low_b, high_b = correlate(_odd(wide, axis), (bank.low_b, bank.high_b), axis, stride=4, dilation=2)
-        return interleave([low_a, low_b], axis), interleave([high_b, high_a], axis)
+        count = 1 + self.with_high
+        low_a, *high_a = correlate(wide, (bank.low_a, bank.high_a)[:count], axis, stride=4, dilation=2)
+        low_b, *high_b = correlate(_odd(wide, axis), (bank.low_b, bank.high_b)[:count], axis, stride=4, dilation=2)
+        low = interleave([low_a, low_b], axis)
+        return (low, interleave([*high_b, *high_a], axis)) if self.with_high else (low,)
 
     def adjoint(self, *shapes: torch.Size) -> LinearMap:
         """The inverse, since the filters are orthogonal."""
-        return MergeTrees(self.bank, self.axis)
+        return MergeTrees(self.bank, self.axis, self.with_high)
 
 
 @dataclass(frozen=True)
@@ -126,34 +142,37 @@ class MergeTrees(_Traceable):
     Attributes:
         bank: Filters of both trees.
         axis: Negative axis number.
+        with_high: Whether there is a high band; the low one is alone otherwise.
     """
 
     bank: LaterLevels
     axis: int
+    with_high: bool = True
 
     def eager(self, *tensors: Tensor) -> Tensor:
         """From low and high to x."""
         bank, axis = self.bank, self.axis
-        low, high = (_margins(band, len(bank.low_a) // 2 - 1, axis) for band in tensors)
-        even_a, odd_a = self._tree(low, bank.low_a, _odd(high, axis), bank.high_a)
-        even_b, odd_b = self._tree(_odd(low, axis), bank.low_b, high, bank.high_b)
+        low, *high = (_margins(band, len(bank.low_a) // 2 - 1, axis) for band in tensors)
+        shifted = [_odd(band, axis) for band in high]
+        even_a, odd_a = self._tree([low, *shifted], (bank.low_a, bank.high_a))
+        even_b, odd_b = self._tree([_odd(low, axis), *high], (bank.low_b, bank.high_b))
         return interleave([even_a, even_b, odd_a, odd_b], axis)
 
     def adjoint(self, *shapes: torch.Size) -> LinearMap:
         """The analysis, since the filters are orthogonal."""
-        return SplitTrees(self.bank, self.axis)
+        return SplitTrees(self.bank, self.axis, self.with_high)
 
-    def _tree(self, low: Tensor, low_taps: Taps, high: Tensor, high_taps: Taps) -> tuple[Tensor, Tensor]:
+    def _tree(self, bands: Sequence[Tensor], filters: tuple[Taps, Taps]) -> Sequence[Tensor]:
         """The even and the odd samples of one tree; each sees every second tap."""
-        bands = [
+        parts = [
             correlate(band, (taps[-2::-2], taps[::-2]), self.axis, stride=2, dilation=2)
-            for band, taps in ((low, low_taps), (high, high_taps))
+            for band, taps in zip(bands, filters, strict=False)
         ]
-        return bands[0][0] + bands[1][0], bands[0][1] + bands[1][1]
+        return [low + high for low, high in zip(*parts, strict=True)] if self.with_high else parts[0]
 
 
-def _margins(x: Tensor, width: int, axis: int) -> Tensor:
-    return extend(x, width, width, "symmetric", axis)
+def _margins(x: Tensor, width: int, axis: int, mode: str = "symmetric") -> Tensor:
+    return extend(x, width, width, mode, axis)
 
 
 def _odd(x: Tensor, axis: int) -> Tensor:

@@ -8,7 +8,6 @@ Sources: Kingsbury, Image processing with complex wavelets, Phil. Trans. R. Soc.
 Kingsbury, The dual-tree complex wavelet transform, IEEE Signal Processing Magazine 22(6), 2005.
 """
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,16 +17,13 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from subband.transforms._container import Container, iterate, join_replicas, register_container
-from subband.transforms._dtcwt_axis import MergeFirst, MergeTrees, SplitFirst, SplitTrees, interleave
-from subband.transforms._linear import LinearMap, apply
 from subband.transforms.arguments import check_dtype, check_tensor, in_float32, integer, without_autocast
 from subband.transforms.details import shape_of
 from subband.transforms.dtcwt_filters import FirstLevel, LaterLevels, first_level, later_levels
-from subband.transforms.padding import crop, extend
+from subband.transforms.dtcwt_levels import even_sided, merge_level, split_level
+from subband.transforms.padding import crop
 
 __all__ = ["DTCWTCoeffs", "dtcwt2", "idtcwt2"]
-
-_S = math.sqrt(0.5)
 
 
 @dataclass(eq=False, repr=False)
@@ -157,73 +153,19 @@ def idtcwt2(coeffs: DTCWTCoeffs | tuple[Tensor, Sequence[Tensor]]) -> Tensor:
 
 
 def _analyze(x: Tensor, *, first: FirstLevel, later: LaterLevels, level: int) -> tuple[Tensor, list[Tensor]]:
-    for axis in (-2, -1):
-        x = extend(x, 0, x.shape[axis] % 2, "constant", axis)
+    x = even_sided(x)
     highs = []
-    for number in range(level):
-        maps: list[LinearMap] = [SplitFirst(first.dec_lo, first.dec_hi, axis) for axis in (-2, -1)]
-        if number > 0:
-            for axis in (-2, -1):
-                missing = x.shape[axis] % 4 // 2
-                x = extend(x, missing, missing, "constant", axis)
-            maps = [SplitTrees(later, axis) for axis in (-2, -1)]
-        rows, columns = maps
-        low, high = apply(rows, x)
-        x, vertical = apply(columns, low)
-        horizontal, diagonal = apply(columns, high)
-        highs.append(_directions(horizontal, diagonal, vertical))
+    for number in range(1, level + 1):
+        x, high = split_level(x, number, first, later)
+        assert high is not None  # it was asked for
+        highs.append(high)
     return x, highs
 
 
 def _synthesize(x: Tensor, *highs: Tensor, first: FirstLevel, later: LaterLevels) -> Tensor:
-    for number in reversed(range(len(highs))):
-        x = _fitted(x, highs[number], number + 1, most=0 if number == len(highs) - 1 else 2)
-        maps: list[LinearMap] = [MergeFirst(first.rec_lo, first.rec_hi, axis) for axis in (-2, -1)]
-        if number > 0:
-            maps = [MergeTrees(later, axis) for axis in (-2, -1)]
-        rows, columns = maps
-        horizontal, diagonal, vertical = _bands(highs[number])
-        x = apply(rows, apply(columns, x, vertical), apply(columns, horizontal, diagonal))
+    for number in range(len(highs), 0, -1):
+        x = merge_level(x, highs[number - 1], number, first, later, is_coarsest=number == len(highs))
     return x
-
-
-def _fitted(x: Tensor, high: Tensor, level: int, most: int) -> Tensor:
-    """The low-pass image of a level without what was added before the next one: up to `most` rows and columns."""
-    for axis in (-2, -1):
-        length = 2 * high.shape[axis]
-        if x.shape[axis] - length not in (0, most):
-            shapes = f"{tuple(x.shape[-2:])} and {tuple(high.shape[-2:])}"
-            raise ValueError(
-                f"coeffs.highs of level {level} must have half the sides of its low-pass image, got {shapes}"
-            )
-        x = x.narrow(axis, (x.shape[axis] - length) // 2, length)
-    return x
-
-
-def _directions(horizontal: Tensor, diagonal: Tensor, vertical: Tensor) -> Tensor:
-    """Three real bands `(..., 2h, 2w)` to six complex ones `(..., 6, h, w)`.
-
-    The four trees lie side by side in blocks of 2x2; sum and difference of two of them cancel one of the two quadrants
-    of the spectrum each, which is what makes the six bands directional.
-    """
-    real: list[Tensor] = []
-    imag: list[Tensor] = []
-    for position, band in enumerate((horizontal, diagonal, vertical)):
-        (a, b), (c, d) = ((band[..., i::2, 0::2], band[..., i::2, 1::2]) for i in (0, 1))
-        real[position:position] = [a - d, a + d]
-        imag[position:position] = [b + c, b - c]
-    return torch.complex(torch.stack(real, -3).mul_(_S), torch.stack(imag, -3).mul_(_S))
-
-
-def _bands(high: Tensor) -> list[Tensor]:
-    """Inverse of `_directions`: horizontal, diagonal and vertical band."""
-    real, imag = (_S * high.real).unbind(-3), (_S * high.imag).unbind(-3)
-    bands = []
-    for i in range(3):
-        a, d = real[i] + real[5 - i], real[5 - i] - real[i]
-        b, c = imag[i] + imag[5 - i], imag[i] - imag[5 - i]
-        bands.append(interleave([interleave([a, b], -1), interleave([c, d], -1)], -2))
-    return bands
 
 
 def _check_real(x: Tensor, name: str) -> None:
