@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from subband.data.pose.drawn_figures import drawn_video
+from subband.data import drawn_video
 from subband.media import write_image
 from subband.predictors import PosePredictor
 from subband.visual.found_poses import draw_poses

@@ -5,6 +5,7 @@ from subband.data.images.unlabelled import UnlabelledData, UnlabelledImages, Unl
 from subband.data.labelled.images import ImageData, ImageSpec, LabelledImages
 from subband.data.labelled.preprocessing import Preprocessing
 from subband.data.loader import SampleLoader
+from subband.data.pose.drawn_figures import DrawnVideo, drawn_video
 from subband.data.pose.people import People
 from subband.data.pose.samples import PoseData, PoseSample, PoseSource, PoseSpec
 from subband.data.registry import DATASETS, build_data
@@ -23,6 +24,7 @@ __all__ = [
     "DetectionData",
     "DetectionImages",
     "DetectionSpec",
+    "DrawnVideo",
     "ImageData",
     "ImageSpec",
     "LabelledImages",
@@ -42,4 +44,5 @@ __all__ = [
     "VideoData",
     "build_data",
     "check_range",
+    "drawn_video",
 ]
