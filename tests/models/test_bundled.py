@@ -11,6 +11,7 @@ from subband.models.detection.boxes import box_iou
 from subband.models.model_folder import BUNDLED_FOLDER, bundled_models
 from subband.predictors.classification import ImageClassifier
 from subband.predictors.detection import DetectionPredictor
+from subband.predictors.pose import PosePredictor
 from subband.predictors.restoration import VideoRestorer
 from subband.tasks.video_prediction import VideoPredictionTask
 
@@ -134,3 +135,27 @@ def test_the_detector_finds_every_cell_of_a_drawn_smear():
     assert set(found.names) == {"RBC"}
     assert len(boxes) <= len(found) <= len(boxes) + 4
     assert box_iou(boxes, found.boxes).amax(1).min() > 0.6
+
+
+def test_the_network_for_pose_finds_joints_of_figures_it_never_saw():
+    """Frames of drawn test videos, each as a whole one person, against where joints are on average."""
+    data = build_data("drawn_figures", {"num_train": 200, "num_test": 16}, 0)
+    samples = [data.test[place] for place in range(16)]
+    truth = torch.stack([one.joints for one in samples])
+    usual = torch.stack([data.train[place].joints for place in range(200)]).mean(0)
+    predictor = PosePredictor.load("freqpose_figures", device="cpu")
+    assert predictor.joint_set == data.spec.joints
+    clips = [data.spec.denormalize(one.frames).clamp(0, 1) for one in samples]
+    middle = predictor.num_frames // 2
+    found = [predictor.find_in_clip(clip, keep=slice(middle, middle + 1))[0].joints[0] for clip in clips]
+    reach = 0.1 * torch.tensor([max(one.truth.box[2:]) for one in samples])[:, None]
+    seen = torch.stack([one.visible for one in samples]) > 0
+    right, guessed = (
+        ((points - truth).norm(dim=-1) <= reach)[seen].double().mean() for points in (torch.stack(found), usual)
+    )
+    assert right > 0.9
+    assert right > guessed + 0.3
+
+
+def test_the_network_for_pose_says_what_it_has_not_seen():
+    assert "no real people" in subband.load_model("freqpose_figures").metadata["limits"]

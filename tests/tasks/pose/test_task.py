@@ -12,7 +12,7 @@ from subband.cli.main import main
 from subband.config import build_recipe, load_recipe, stage_recipes
 from subband.data import build_data
 from subband.data.pose.heatmaps import heatmap_targets
-from subband.models.pose.freqpose import FreqPose
+from subband.models.pose.freqpose import FramePose, FreqPose
 from subband.predictors.pose import PosePredictor
 from subband.tasks.pose.batches import Poses, collate, crop_points, image_points
 from subband.tasks.pose.networks import check_network, take_network
@@ -151,6 +151,17 @@ def test_a_student_takes_its_teacher_but_for_the_motion_branch():
     take_network(student, teacher, "the stage before")
     own = student.state_dict()
     assert all(torch.equal(own[name], value) for name, value in teacher.state_dict().items() if name in own)
+
+
+def test_a_network_for_clips_starts_from_one_for_single_frames():
+    frames, clips = FramePose(img_size=(32, 32), channels=4), small()
+    before = {name: value.clone() for name, value in clips.state_dict().items()}
+    take_network(clips, frames, "the stage before")
+    taken = {name for name, value in clips.state_dict().items() if not torch.equal(value, before[name])}
+    assert {name.partition(".")[0] for name in taken} == {"backbone", "laterals"}
+    assert all(torch.equal(clips.state_dict()[name], frames.state_dict()[name]) for name in taken)
+    with pytest.raises(ValueError, match=r"do not fit the recipe's model: \d+ entries differ, first laterals"):
+        take_network(small(), FramePose(img_size=(32, 32), channels=8), "frames")
 
 
 def test_other_joints_start_fresh_and_other_networks_are_refused(data):

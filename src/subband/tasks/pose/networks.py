@@ -28,6 +28,9 @@ __all__ = [
 ]
 
 
+FRAME_PARTS = ("backbone.", "laterals.")  # that look at every frame alone
+
+
 class PoseMaps(NamedTuple):
     """What a network says of a batch in training.
 
@@ -118,11 +121,12 @@ def training_maps(model: Any, frames: Tensor) -> PoseMaps:
     return PoseMaps(found.heatmaps, found.appearance_heatmaps, motion, found.noise)
 
 
-def take_network(model: nn.Module, given: nn.Module, source: str) -> None:
+def take_network(model: Any, given: Any, source: str) -> None:
     """Give a network the weights of another one, as far as both have them.
 
-    A student takes those of its teacher but for the motion branch. The backbone of a network for clips, or for single
-    frames, takes those of a ViTPose. Layers for other joints start fresh, with a warning.
+    A student takes those of its teacher but for the motion branch. A network for clips takes the backbone and its
+    outlets from one for single frames. The backbone of either takes those of a ViTPose. Layers for other joints start
+    fresh, with a warning.
 
     Args:
         model: Changed in place.
@@ -136,15 +140,22 @@ def take_network(model: nn.Module, given: nn.Module, source: str) -> None:
         load_transformer(model, given)
         return
     is_student = isinstance(model, FreqPose) and isinstance(given, FreqPose) and model.motion is None
-    weights = given.student_state() if is_student and isinstance(given, FreqPose) else given.state_dict()
+    weights = given.student_state() if is_student else given.state_dict()
     own = model.state_dict()
+    if isinstance(model, FreqPose) and isinstance(given, FramePose):
+        weights = own | {name: value for name, value in weights.items() if name.startswith(FRAME_PARTS)}
     unlike = sorted(
         name
         for name in own.keys() | weights.keys()
         if name not in own or name not in weights or own[name].shape != weights[name].shape
     )
     last = [
-        name for name in unlike if name in own and name in weights and own[name].shape[1:] == weights[name].shape[1:]
+        name
+        for name in unlike
+        if name in own
+        and name in weights
+        and own[name].shape[1:] == weights[name].shape[1:]
+        and (len(own[name]), len(weights[name])) == (model.num_joints, getattr(given, "num_joints", None))
     ]
     if unlike != last:
         first = next(name for name in unlike if name not in last)
