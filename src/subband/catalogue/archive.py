@@ -72,7 +72,7 @@ def _take(row: PublishedWeights, archive: zipfile.ZipFile, address: str) -> Path
         listed = ", ".join(map(shown, names[:SHOWN])) or "nothing"
         raise RejectedFileError(f"the archive for {row.name} has no {row.member}; it holds {listed}{more}.")
     place = file_of(row)
-    part = place.with_name(f"{place.name}.part")
+    part = place.with_name(f"{place.name}.unpacked")
     check_space(place.parent, member.file_size)
     try:
         with archive.open(member) as source, part.open("wb") as target:

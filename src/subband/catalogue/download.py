@@ -201,7 +201,9 @@ def _check_answer(response: http.client.HTTPResponse, host: str, size: int | Non
 def _page(content: bytes, host: str) -> str:
     """What an HTML page in place of a file is."""
     if QUOTA.search(content):
-        return f"{host} sent a page: too many people have fetched this file lately, which it allows again in a day or so"
+        return (
+            f"{host} sent a page: too many people have fetched this file lately, which it allows again in a day or so"
+        )
     title = re.search(rb"<title[^>]*>(.*?)</title>", content, re.IGNORECASE | re.DOTALL)
     name = " ".join(title[1].decode("utf-8", "replace").split())[:80] if title else ""
     return f"{host} sent an HTML page{f' ({shown(name)})' if name else ''} in place of the file"
@@ -246,7 +248,7 @@ def _write(
         _note(part, address, response, total)
     done = start
     with part.open("ab" if start else "wb") as file:
-        while chunk := response.read(CHUNK):
+        while chunk := response.read1(CHUNK):  # what is there, so that a slow host loses nothing
             if done == 0 and BEGINNING_OF_HTML.match(chunk):
                 raise DownloadError(_page(chunk, host))
             _put(file, chunk, part.parent)

@@ -89,7 +89,9 @@ class PublishedWeights:
         if not NAME.fullmatch(self.name):
             raise ValueError(f"published weights {self.name!r}: a name has small letters, digits and _ only.")
         if self.sha256 and not DIGEST.fullmatch(self.sha256):
-            raise ValueError(f"published weights {self.name}: sha256 has 64 digits or the first 8, not {self.sha256!r}.")
+            raise ValueError(
+                f"published weights {self.name}: sha256 has 64 digits or the first 8, not {self.sha256!r}."
+            )
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -188,13 +190,13 @@ def choose_weights(name: str, overrides: Mapping[str, Any] | None = None) -> Pub
     if not found:
         raise ValueError(_unknown(name))
     given = overrides or {}
-    fitting = [row for row in found if _fits(row, given)]
+    fitting = [row for row in found if _fits(row, given)] or found  # loading says what does not fit
     asked = {key for row in found for key in row.overrides if key in given}
     exact = [row for row in fitting if asked <= set(row.overrides)] or fitting
     chosen = [row for row in exact if row.is_default] or exact
     if len(chosen) == 1:
         return chosen[0]
-    names = ", ".join(row.name for row in chosen or found)
+    names = ", ".join(row.name for row in chosen)
     raise ValueError(f"{name} has several published files, and none is the default; name one of them: {names}.")
 
 

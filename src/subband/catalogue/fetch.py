@@ -27,7 +27,7 @@ _THREADS = threading.Lock()
 
 
 def size_text(row: PublishedWeights) -> str:
-    """The size of a file in words, or what its network says of it.
+    """The size of a file in words; where it is unknown, what the parameters of its network take.
 
     Args:
         row: Which weights.
@@ -38,7 +38,7 @@ def size_text(row: PublishedWeights) -> str:
         return row.size_said
     if row.member or row.loader:
         return "unknown"
-    return f"unknown, {model_spec(row.model).params * BYTES_A_PARAMETER / 1e6:,.0f} MB or more by its parameters"
+    return f"{model_spec(row.model).params * BYTES_A_PARAMETER / 1e6:,.0f} MB or more"
 
 
 def terms(row: PublishedWeights) -> str:
@@ -168,9 +168,7 @@ def _fetch(row: PublishedWeights, opener: urllib.request.OpenerDirector | None) 
     raise DownloadError(f"{row.name} did not come: {'; '.join(reasons)}; {where_by_hand(row)}")
 
 
-def _from(
-    address: str, row: PublishedWeights, part: Path, opener: urllib.request.OpenerDirector | None
-) -> OfHub:
+def _from(address: str, row: PublishedWeights, part: Path, opener: urllib.request.OpenerDirector | None) -> OfHub:
     client = client_of(address)
     if client == "hub":
         return from_hub(address, part)

@@ -84,13 +84,21 @@ def _list(args: Namespace) -> None:
         return
     table = open_table(("name", "model", "task", "trained on", "published", "size", "here"))
     for row in rows:
-        name, figure = next(iter(row.metrics.items()), ("", None))
-        published = "-" if figure is None else f"{name} {figure:g}"
+        published = next(iter(_figures(row)), "-")
         part = " (backbone only)" if row.loader else ""
         here = "yes" if file_of(row).is_file() else "-"
         table.add_row(row.name, row.model + part, row.task, row.trained_on, published, size_text(row), here)
     show_table(table)
     print("Licences, addresses and notes: subband weights info NAME. Nothing of it is hosted by this package.")
+
+
+def _figures(row: PublishedWeights) -> list[str]:
+    """Published figures with their units behind them."""
+    units = (" %", " dB")
+    named = [
+        (name, next((unit for unit in units if name.endswith(unit)), ""), value) for name, value in row.metrics.items()
+    ]
+    return [f"{name.removesuffix(unit)} {value:g}{unit}" for name, unit, value in named]
 
 
 def _matching(patterns: list[str], task: str | None) -> list[PublishedWeights]:
@@ -104,8 +112,7 @@ def _matching(patterns: list[str], task: str | None) -> list[PublishedWeights]:
     return [
         row
         for row in rows
-        if task in (None, row.task)
-        and any(fnmatch.filter((row.name, *row.models), pattern) for pattern in patterns)
+        if task in (None, row.task) and any(fnmatch.filter((row.name, *row.models), pattern) for pattern in patterns)
     ]
 
 
@@ -135,7 +142,7 @@ def _show(row: PublishedWeights) -> None:
         "task": row.task.replace("_", " "),
         "paper": model_spec(row.model).paper,
         "trained on": row.trained_on,
-        "published": ", ".join(f"{name} {value:g}" for name, value in row.metrics.items()) or "no figures known",
+        "published": ", ".join(_figures(row)) or "no figures known",
         "  on": row.tested_on,
         "inputs": row.inputs,
         "  preparation": _preparation(row),
@@ -149,7 +156,9 @@ def _show(row: PublishedWeights) -> None:
         "  or from": ", ".join(f"{address} ({CLIENTS[client_of(address)]})" for address in row.alternatives),
         "read at": row.source,
         "here": shown(here) if here.is_file() else f"no; its place is {shown(here)}",
-        "  noted": f"{record.size:,} bytes, SHA-256 {record.sha256}, {record.date}" if record and here.is_file() else "",
+        "  noted": f"{record.size:,} bytes, SHA-256 {record.sha256}, {record.date}"
+        if record and here.is_file()
+        else "",
     }
     for label, text in lines.items():
         if text:
@@ -161,7 +170,9 @@ def _show(row: PublishedWeights) -> None:
 
 def _preparation(row: PublishedWeights) -> str:
     """What the table of models says about the images of a classifier's published weights, beyond what is usual."""
-    own = "" if row.loader else ", ".join(f"{key} {value}" for key, value in model_spec(row.model).preprocessing.items())
+    own = (
+        "" if row.loader else ", ".join(f"{key} {value}" for key, value in model_spec(row.model).preprocessing.items())
+    )
     return own or ("as usual for ImageNet" if row.task == "classification" else "")
 
 
