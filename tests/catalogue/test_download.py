@@ -167,7 +167,7 @@ def test_no_network_is_said_at_once(fetch):
     def refuse(*_, **__):
         raise urllib.error.URLError(socket.gaierror(-3, "Temporary failure in name resolution"))
 
-    with pytest.raises(DownloadError, match="no connection to weights.example: Temporary failure in name resolution"):
+    with pytest.raises(DownloadError, match=r"no connection to weights\.example: Temporary failure in name resolution"):
         fetch.run("https://weights.example/x", opener=SimpleNamespace(open=refuse))
     assert not fetch.waited
 

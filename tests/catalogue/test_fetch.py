@@ -193,7 +193,7 @@ def test_one_archive_gives_all_its_files(host, row, table, content, tmp_path):
 def test_a_cut_archive(host, row, table, content):
     tiny = row(address=host.at("/all.zip", host.file(archive(tiny_tar=content)[:-40])), member="tiny.tar")
     table(tiny)
-    with pytest.raises(RejectedFileError, match="the archive .* is damaged"):
+    with pytest.raises(RejectedFileError, match=r"the archive .* is damaged"):
         get_weights(tiny)
 
 
@@ -237,7 +237,7 @@ def test_a_full_disk_is_no_reason_to_try_elsewhere(host, row, table, monkeypatch
     tiny = row(alternatives=(f"{host.address}/other",))
     table(tiny)
     monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=0))
-    with pytest.raises(OSError, match="is full: .* make room"):
+    with pytest.raises(OSError, match=r"is full: .* make room"):
         get_weights(tiny)
     assert len(host.asked) == 1
 

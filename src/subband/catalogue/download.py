@@ -201,9 +201,7 @@ def _check_answer(response: http.client.HTTPResponse, host: str, size: int | Non
 def _page(content: bytes, host: str) -> str:
     """What an HTML page in place of a file is."""
     if QUOTA.search(content):
-        return (
-            f"{host} sent a page: too many people have fetched this file lately, which it allows again in a day or so"
-        )
+        return f"{host} sent a page: too many people have fetched this file lately; in a day or so it allows that again"
     title = re.search(rb"<title[^>]*>(.*?)</title>", content, re.IGNORECASE | re.DOTALL)
     name = " ".join(title[1].decode("utf-8", "replace").split())[:80] if title else ""
     return f"{host} sent an HTML page{f' ({shown(name)})' if name else ''} in place of the file"

@@ -138,11 +138,11 @@ def _table() -> dict[str, PublishedWeights]:
     content = json.loads(TABLE.read_text("utf-8"))
     assert content["format_version"] == FORMAT_VERSION, "the table belongs to another version of the package"
     lists = {item.name for item in fields(PublishedWeights) if "tuple" in str(item.type)}
-    rows = [
-        PublishedWeights(**{key: tuple(value) if key in lists else value for key, value in row.items()})
-        for row in content["weights"]
-    ]
-    return {row.name: row for row in rows}
+    found = {}
+    for row in content["weights"]:
+        values: dict[str, Any] = {key: tuple(value) if key in lists else value for key, value in row.items()}
+        found[row["name"]] = PublishedWeights(**values)
+    return found
 
 
 def list_weights() -> list[PublishedWeights]:

@@ -69,7 +69,7 @@ def _of_drive(error: Exception, part: Path) -> OSError:
         return without_space(part.parent)
     if QUOTA.search(str(error)):
         return DownloadError(
-            "Google Drive's quota: too many people have fetched this file lately, which it allows again in a day or so"
+            "Google Drive's quota: too many people have fetched this file lately; in a day or so it allows that again"
         )
     return DownloadError(f"Google Drive gave no file: {described(error)[:200] or type(error).__name__}")
 

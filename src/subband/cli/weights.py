@@ -39,8 +39,8 @@ def add_weights_arguments(parser: ArgumentParser, or_file: str = "", default: st
         "--checkpoint",
         type=str,
         default=None,
-        help="File with the published weights of the named model; or the word published: the file that `subband weights "
-        "list` shows, downloaded if it is not here.",
+        help="File with published weights of the named model, or the word published: the one that `subband weights` "
+        "lists, downloaded if it is not here.",
     )
     add_set_argument(parser)
     parser.add_argument("--device", type=str, default="auto", help="auto, cpu, cuda or mps.")

@@ -60,7 +60,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         nargs="*",
         type=str,
         default=[],
-        help="Names of the table, or of models; shell-style patterns for list. verify takes all that is here by default.",
+        help="Names of the table, or of models; for list also shell-style patterns. verify takes all by default.",
     )
     parser.add_argument("--task", type=str, default=None, help="Only weights of this task, for list.")
     parser.add_argument("--json", action="store_true", help="Print JSON with all that is known, for list and info.")
@@ -94,11 +94,11 @@ def _list(args: Namespace) -> None:
 
 def _figures(row: PublishedWeights) -> list[str]:
     """Published figures with their units behind them."""
-    units = (" %", " dB")
-    named = [
-        (name, next((unit for unit in units if name.endswith(unit)), ""), value) for name, value in row.metrics.items()
-    ]
-    return [f"{name.removesuffix(unit)} {value:g}{unit}" for name, unit, value in named]
+    figures = []
+    for name, value in row.metrics.items():
+        unit = next((unit for unit in (" %", " dB") if name.endswith(unit)), "")
+        figures.append(f"{name.removesuffix(unit)} {value:g}{unit}")
+    return figures
 
 
 def _matching(patterns: list[str], task: str | None) -> list[PublishedWeights]:
@@ -134,7 +134,7 @@ def _info(args: Namespace) -> None:
 def _show(row: PublishedWeights) -> None:
     overrides = ", ".join(f"{key}={value}" for key, value in row.overrides.items())
     here = file_of(row)
-    record = read_record(row)
+    record = read_record(row) if here.is_file() else None
     lines = {
         "name": row.name,
         "model": row.model + (f" with {overrides}" if overrides else ""),
@@ -170,10 +170,10 @@ def _show(row: PublishedWeights) -> None:
 
 def _preparation(row: PublishedWeights) -> str:
     """What the table of models says about the images of a classifier's published weights, beyond what is usual."""
-    own = (
-        "" if row.loader else ", ".join(f"{key} {value}" for key, value in model_spec(row.model).preprocessing.items())
-    )
-    return own or ("as usual for ImageNet" if row.task == "classification" else "")
+    if row.task != "classification":
+        return ""
+    own = model_spec(row.model).preprocessing
+    return ", ".join(f"{key} {value}" for key, value in own.items()) or "as usual for ImageNet"
 
 
 def _get(args: Namespace) -> None:
