@@ -2,7 +2,6 @@
 
 import errno
 import functools
-import hashlib
 import io
 import json
 import os
@@ -85,11 +84,12 @@ def test_what_is_no_checkpoint_is_kept_aside(host, row, table):
         get_weights(tiny)
 
 
-def test_other_addresses_are_tried_and_the_last_word_is_how_by_hand(host, row, table, content):
+def test_other_addresses_are_tried_and_the_last_word_is_how_by_hand(host, row, table, content, capsys):
     tiny = row(address=f"{host.address}/gone", alternatives=("https://pan.baidu.com/s/1", row().address))
     table(tiny)
     assert get_weights(tiny).read_bytes() == content
     assert read_record(tiny).address == row().address
+    assert f"tiny: 127.0.0.1 answered 404 Not Found; trying {row().address}" in capsys.readouterr().err
     lost = row(name="lost", address=f"{host.address}/gone")
     with pytest.raises(DownloadError) as error:
         get_weights(lost)
@@ -193,8 +193,19 @@ def test_one_archive_gives_all_its_files(host, row, table, content, tmp_path):
 def test_a_cut_archive(host, row, table, content):
     tiny = row(address=host.at("/all.zip", host.file(archive(tiny_tar=content)[:-40])), member="tiny.tar")
     table(tiny)
-    with pytest.raises(RejectedFileError, match=r"the archive .* is damaged"):
+    aside = file_of(tiny).with_name("tiny.rejected.pth")
+    with pytest.raises(RejectedFileError, match=rf"is cut off or damaged, a zip archive without .* as {aside}\.$"):
         get_weights(tiny)
+
+
+def test_a_damaged_archive(host, row, table, content):
+    packed = bytearray(archive(tiny_tar=content))
+    packed[200:210] = bytes(10)
+    tiny = row(address=host.at("/all.zip", host.file(bytes(packed))), member="tiny.tar", size=None, sha256="")
+    table(tiny)
+    with pytest.raises(RejectedFileError, match=r"the archive .* is damaged: "):
+        get_weights(tiny)
+    assert cached_file(tiny) is None
 
 
 def test_a_cache_that_can_only_be_read(row, table, content, monkeypatch):
@@ -312,10 +323,3 @@ def test_the_bar_shows_on_a_terminal_only(capsys):
     with module._bar("tiny") as on_bytes:
         on_bytes(1, 2)
     assert not capsys.readouterr().err.strip()
-
-
-def test_digests(tmp_path):
-    (tmp_path / "x").write_bytes(b"abc")
-    read = []
-    assert cache_module.sha256_of(tmp_path / "x", read.append) == hashlib.sha256(b"abc").hexdigest()
-    assert read == [3]

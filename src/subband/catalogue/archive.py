@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 
 from subband.catalogue.cache import RejectedFileError, cached_file, file_of, keep
@@ -17,7 +18,7 @@ SHOWN = 5  # names that a message lists
 
 
 def is_archive_of(row: PublishedWeights, path: Path) -> bool:
-    """Whether a file is the archive in which the table says weights lie, not the weights themselves.
+    """Whether a file is the archive in which the table says that weights lie, not the weights themselves.
 
     Args:
         row: Which weights.
@@ -50,7 +51,7 @@ def take_apart(row: PublishedWeights, path: Path, address: str) -> Path:
             for other in list_weights():
                 if other.address == row.address and other is not row and _member(other, archive) is not None:
                     _take_if_free(other, archive, address)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError) as error:
         raise RejectedFileError(f"the archive {shown(path)} is damaged: {error}.") from None
     return place
 

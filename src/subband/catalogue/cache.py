@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
@@ -211,19 +211,16 @@ def read_record(row: PublishedWeights) -> Record | None:
         return None
 
 
-def sha256_of(path: Path, on_bytes: Callable[[int], None] | None = None) -> str:
+def sha256_of(path: Path) -> str:
     """The SHA-256 of a file in 64 digits.
 
     Args:
         path: The file.
-        on_bytes: Told how many bytes have been read since it was last called.
     """
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(CHUNK):
             digest.update(chunk)
-            if on_bytes is not None:
-                on_bytes(len(chunk))
     return digest.hexdigest()
 
 

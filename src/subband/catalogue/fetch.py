@@ -152,19 +152,19 @@ def _fetch(row: PublishedWeights, opener: urllib.request.OpenerDirector | None) 
     place = file_of(row)
     part = place.with_name(f"{place.name}.part")
     say(terms(row))
-    for address in row.addresses:
-        if client_of(address) == "hand":
-            continue
+    for address in (address for address in row.addresses if client_of(address) != "hand"):
+        if reasons:
+            say(f"{row.name}: {reasons[-1]}; trying {address}")
         try:
             about = _from(address, row, part, opener)
         except DownloadError as error:
-            reasons.append(f"{error}")
+            reasons.append(str(error))
             continue
-        if row.member:
-            path = take_apart(row, part, address)
-            part.unlink()
-            return path
-        return keep(row, part, address, expected=about.sha256, revision=about.revision)
+        if not is_archive_of(row, part):
+            return keep(row, part, address, expected=about.sha256, revision=about.revision)
+        path = take_apart(row, part, address)
+        part.unlink()
+        return path
     raise DownloadError(f"{row.name} did not come: {'; '.join(reasons)}; {where_by_hand(row)}")
 
 
