@@ -50,7 +50,7 @@ class Host:
                 handler.send_header(name.replace("_", "-"), value)
             handler.end_headers()
             with suppress(ConnectionError):  # whoever asked has seen enough
-                handler.wfile.write(content)
+                handler.wfile.write(b"" if handler.command == "HEAD" else content)
 
         return send
 
@@ -88,6 +88,9 @@ def host() -> Iterator[Host]:
         def do_GET(self) -> None:
             known.asked.append((self.path, self.headers.get("Range")))
             known.pages.get(self.path, known.answer(b"not here", 404))(self)
+
+        def do_HEAD(self) -> None:
+            self.do_GET()
 
         def log_message(self, format: str, *args: Any) -> None:
             """Nothing: the tests look at `asked`."""

@@ -2,11 +2,15 @@
 
 import errno
 import hashlib
+import os
+import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
 
+import subband
 from subband.catalogue.cache import RejectedFileError, read_record
 from subband.catalogue.download import DownloadError
 from subband.catalogue.fetch import get_weights
@@ -141,3 +145,34 @@ def test_what_the_hub_announces_is_compared(hub, row, table, content, capsys):
     get_weights(tiny)
     assert read_record(tiny).revision == "c" * 40
     assert "is noted" not in capsys.readouterr().err
+
+
+# The library reads its address when it is imported.
+PROCESS = """
+import sys
+from pathlib import Path
+from subband.catalogue.hosts import from_hub
+print(*from_hub("https://huggingface.co/owner/name/resolve/main/sub/model.safetensors", Path(sys.argv[1])))
+"""
+
+
+@pytest.mark.slow
+def test_the_real_client_of_the_hub(host, content, tmp_path):
+    pytest.importorskip("huggingface_hub")
+    digest, commit = hashlib.sha256(content).hexdigest(), "c" * 40
+    about = {"ETag": f'"{digest}"', "X_Repo_Commit": commit, "X_Linked_Etag": f'"{digest}"'}
+    for revision in ("main", commit):
+        host.at(f"/owner/name/resolve/{revision}/sub/model.safetensors", host.answer(content, **about))
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(Path(subband.__file__).parents[1]),
+        "HF_ENDPOINT": host.address,
+        "HF_HOME": str(tmp_path / "hub"),
+        "HF_HUB_OFFLINE": "0",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+    }
+    command = [sys.executable, "-c", PROCESS, str(tmp_path / "part")]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert result.stdout == f"{digest} {commit}\n", result.stderr
+    assert (tmp_path / "part").read_bytes() == content
+    assert not list(tmp_path.glob("part.*"))
