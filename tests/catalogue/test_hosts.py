@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import inspect
 import os
 import subprocess
 import sys
@@ -49,6 +50,13 @@ def test_a_file_of_drive(drive, tmp_path):
     assert drive.options["id"] == "1abc-D_e"
     assert drive.options["quiet"]
     assert drive.options["resume"]
+
+
+def test_the_real_gdown_takes_these_options(drive, tmp_path, monkeypatch):
+    from_drive(DRIVE, tmp_path / "part", on_bytes=lambda *state: None)
+    monkeypatch.delitem(sys.modules, "gdown")
+    gdown = pytest.importorskip("gdown")
+    assert set(drive.options) <= set(inspect.signature(gdown.download).parameters)
 
 
 @pytest.mark.parametrize(
