@@ -78,6 +78,15 @@ def test_what_drive_says(drive, tmp_path, error, words):
         from_drive(DRIVE, tmp_path / "part")
 
 
+def test_a_part_that_drive_does_not_go_on_with_is_left(drive, tmp_path):
+    (tmp_path / "x.part12345678.part").write_bytes(b"begin")  # as gdown names it
+    (tmp_path / "other.part").write_bytes(b"x")
+    drive.error = Exception("Server did not honor the requested byte range; the partial file is preserved.")
+    with pytest.raises(DownloadError, match="gave no rest; the next call begins anew"):
+        from_drive(DRIVE, tmp_path / "x.part")
+    assert [path.name for path in tmp_path.iterdir()] == ["other.part"]
+
+
 @pytest.mark.parametrize(("package", "use"), [("gdown", from_drive), ("huggingface_hub", from_hub)])
 def test_a_missing_package_is_named(monkeypatch, tmp_path, package, use):
     monkeypatch.setitem(sys.modules, package, None)

@@ -71,6 +71,10 @@ def _of_drive(error: Exception, part: Path) -> OSError:
         return DownloadError(
             "Google Drive's quota: too many people have fetched this file lately; in a day or so it allows that again"
         )
+    if "byte range" in str(error):  # Drive gave no rest, or that of another version: gdown would ask again and again
+        for left in part.parent.glob(f"{part.name}*.part"):
+            left.unlink()
+        return DownloadError("Google Drive broke off and gave no rest; the next call begins anew")
     return DownloadError(f"Google Drive gave no file: {described(error)[:200] or type(error).__name__}")
 
 
