@@ -32,6 +32,7 @@ ROOT_MODULES = READERS | {
     "_version",
 }
 BELOW_TRAINING = CORE | {"losses", "metrics", "media", "data", "convert", "imaging", "predictors", "explain"}
+BELOW_TRAINING |= {"catalogue"}
 BELOW_TASKS = BELOW_TRAINING | {"training", "visual", "export"} | ROOT_MODULES
 
 # Package -> the parts of subband that its files may import. The root package (version, create_model) is open to all but
@@ -42,7 +43,8 @@ ALLOWED = {
     "imaging": {"transforms", "imaging"},
     "layers": {"transforms", "layers"},
     "models": CORE | READERS | {"box_operators", "files", "_version"},
-    "convert": CORE | READERS | {"convert"},
+    "catalogue": {"models", "files", "file_kinds", "signals", "_version", "catalogue"},
+    "convert": CORE | READERS | {"catalogue", "convert"},
     "losses": {"transforms", "losses"},
     "metrics": {"transforms", "joints", "metrics"} | READERS,
     "media": {"transforms", "files", "media"},
@@ -64,6 +66,7 @@ TORCHVISION_USERS = {"_torchvision.py", "metrics/inception.py"}
 NETWORK_IMPORTS = {"torch", "einops", "subband"}  # of layers and of every public model file
 # Packages that take long to import, or that come with an extra: a function imports them where it needs them.
 HEAVY = {"PIL", "av", "hickle", "jpeglib", "jsonargparse", "lightning", "lpips", "matplotlib", "netCDF4", "onnx"}
+HEAVY |= {"gdown", "huggingface_hub"}
 HEAVY |= {
     "onnxruntime",
     "onnxscript",

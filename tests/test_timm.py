@@ -53,7 +53,6 @@ def test_optimizers_of_timm_leave_position_tables_without_decay():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"pretrained": True}, r"no weights of wsfvit_t are downloaded"),
         ({"out_indices": (0,)}, r"out_indices needs features_only=True"),
         ({"features_only": True, "out_indices": (4,)}, r"out_indices must lie within the 4 stages, got \(4,\)"),
     ],

@@ -1,9 +1,8 @@
 """Classifiers of this package as timm models: `import subband.timm`, then `timm.create_model("wsfvit_t", ...)`.
 
 With `features_only=True` timm's users get a network whose forward pass returns the maps of the stages, with timm's
-`feature_info`. `timm.data.resolve_model_data_config(model)` gives the preprocessing of the published weights. No
-weights are downloaded, so `pretrained=True` is an error; load them with `subband.load_published` or
-`subband.load_model`. Needs `pip install 'subband[timm]'`.
+`feature_info`. `timm.data.resolve_model_data_config(model)` gives the preprocessing of the published weights.
+`pretrained=True` takes these, as `subband.create_model` does. Needs `pip install 'subband[timm]'`.
 """
 
 from __future__ import annotations
@@ -79,11 +78,9 @@ def _entry(name: str) -> Callable[..., nn.Module]:
         out_indices: Sequence[int] | None = None,
         **options: Any,
     ) -> nn.Module:
-        if pretrained:
-            raise ValueError(f"no weights of {name} are downloaded; load a file with subband.load_published.")
         if out_indices is not None and not features_only:
             raise ValueError("out_indices needs features_only=True.")
-        model = create_model(name, **options)
+        model = create_model(name, pretrained=pretrained, **options)
         assert isinstance(model, Classifier)
         built = StageFeatures(model, out_indices) if features_only else model
         built.pretrained_cfg = built.default_cfg = _description(name, model)  # type: ignore[assignment]

@@ -101,6 +101,10 @@ REFUSED = [
     ),
     (("denoise", "a.png", "--steps", "3"), "--steps", "goes with --model"),
     (("denoise", "a.png", "--seed", "3"), "--seed", "goes with --model"),
+    (("weights", "info", "gfnet_ti", "--task", "pose"), "--task", "goes with list only"),
+    (("weights", "get", "gfnet_ti", "--json"), "--json", "goes with list and info only"),
+    (("weights", "list", "--dry-run"), "--dry-run", "goes with get only"),
+    (("weights", "get", "gfnet_ti", "--dry-run", "--from", "x"), "--from", "goes with get, and not with --dry-run"),
     (("fuse", "a.png", "b.png", "--rule", "exposure", "--window", "5"), "--window", "goes with --rule largest"),
 ]
 WARNED = [

@@ -53,6 +53,7 @@ COMMANDS = {
         "blurred and sharp pairs from sharp videos or photographs",
     ),
     "models": ("subband.cli.commands.models", "list the models"),
+    "weights": ("subband.cli.commands.weights", "published weights: list, get, verify and remove them"),
     "info": ("subband.cli.commands.info", "parameters, operations, memory and time of a model"),
     "convert": ("subband.cli.commands.convert", "published checkpoints to our files and back"),
     "export": ("subband.cli.commands.export", "write a model as ONNX or as a torch.export program"),
@@ -61,7 +62,9 @@ COMMANDS = {
 # Packages that are not installed with subband itself, and the extra that brings them.
 EXTRAS = {
     "av": "video",
+    "gdown": "weights",
     "hickle": "kitti",
+    "huggingface_hub": "weights",
     "jpeglib": "jpeg",
     "lightning": "train",
     "lpips": "metrics",

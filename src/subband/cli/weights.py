@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from subband.catalogue.entries import choose_weights, list_weights
 from subband.cli.options import add_set_argument, open_model, parse_overrides
 from subband.models.model_folder import CONFIG_FILE, WEIGHTS_FILE, bundled_models
 from subband.models.registry import list_models, model_spec
@@ -13,6 +14,9 @@ from subband.models.registry import list_models, model_spec
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
     from torch import nn
+
+PUBLISHED = "published"
+"""In place of a file: the one that the table of published weights names; a file of that name is `./published`."""
 
 
 def add_weights_arguments(parser: ArgumentParser, or_file: str = "", default: str = "") -> None:
@@ -32,7 +36,11 @@ def add_weights_arguments(parser: ArgumentParser, or_file: str = "", default: st
         + (f"; by default {default}." if default else "."),
     )
     parser.add_argument(
-        "--checkpoint", type=str, default=None, help="File with the published weights of the named model."
+        "--checkpoint",
+        type=str,
+        default=None,
+        help="File with published weights of the named model, or the word published: the one that `subband weights` "
+        "lists, downloaded if it is not here.",
     )
     add_set_argument(parser)
     parser.add_argument("--device", type=str, default="auto", help="auto, cpu, cuda or mps.")
@@ -57,6 +65,7 @@ def open_weights(
 
     Raises:
         FileNotFoundError: If a file or the model is not there.
+        OSError: If published weights do not come.
         ValueError: If the options do not go together, the network is for another task, or the checkpoint does not fit.
     """
     from subband.convert import load_published
@@ -72,6 +81,10 @@ def open_weights(
             "--model is needed: a run folder, a model folder or the name of bundled weights, or the name of a model "
             "together with --checkpoint (see `subband models`)."
         )
+    if args.checkpoint == PUBLISHED:
+        overrides = parse_overrides(args.set)
+        check_task(choose_weights(args.model, overrides).model)
+        return load_published(args.model, download=True, **overrides)
     is_name = args.model in list_models()
     if foreign is not None and not is_name and args.checkpoint is None and _is_lone_file(Path(args.model)):
         if args.set:
@@ -102,7 +115,9 @@ def _without_file(args: Namespace) -> nn.Module:
     model = open_model(args.model, args.set)
     if not any(True for _ in model.parameters()):
         return model
+    has_published = any(args.model in row.models and not row.loader for row in list_weights())
+    fetched = f", or --checkpoint {PUBLISHED}, which fetches them" if has_published else ""
     raise ValueError(
         f"{args.model} alone has fresh weights, which know nothing; add --checkpoint FILE with its published "
-        "weights, or name a run folder, a model folder or bundled weights instead."
+        f"weights{fetched}, or name a run folder, a model folder or bundled weights instead."
     )

@@ -11,6 +11,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from subband.catalogue.cache import cached_file, read_record
+from subband.catalogue.entries import PublishedWeights, choose_weights
+from subband.catalogue.fetch import get_weights, where_by_hand
 from subband.convert._keymap import KeyMap
 from subband.models.checkpoint import warn_of_nan
 from subband.models.preprocessing import published_preprocessing
@@ -52,7 +55,13 @@ HEADS = {
 LISTED = 10  # keys of each kind that an error message shows
 
 
-def load_published(name: str, checkpoint: str | Path | Mapping[str, Tensor], **overrides: Any) -> nn.Module:
+def load_published(
+    name: str,
+    checkpoint: str | Path | Mapping[str, Tensor] | None = None,
+    *,
+    download: bool = False,
+    **overrides: Any,
+) -> nn.Module:
     """Load a checkpoint in the layout its authors published.
 
     Wrappers (`state_dict`, `model`, `params_ema`) and prefixes (`module.`, `model.`, `method.model.`) are removed; the
@@ -63,20 +72,55 @@ def load_published(name: str, checkpoint: str | Path | Mapping[str, Tensor], **o
     published weights (`metadata["preprocessing"]`), detectors the names of classes that are stored beside the weights
     (`metadata["classes"]`); with `in_chans` other than three, WSF-ViT and GFNet adapt their first layer.
 
+    Without a checkpoint it is the file that `subband weights get` has fetched. The name of a model then means the file
+    for the arguments that are given; of several the default of the table, which is the named configuration as it
+    stands, trained longest, or on the data set of its paper. Any other is named in place of the model:
+    `load_published("simvp_gsta_mmnist_ep200")`. Nothing is downloaded unless `download` says so.
+
     Args:
-        name: One of `list_models()` that has a published layout.
+        name: One of `list_models()` that has a published layout; without a checkpoint also one of `subband weights
+            list`.
         checkpoint: A file of `torch.save` or safetensors, whatever its suffix, or a state dict.
+        download: Fetch the file if it is not here; its size, licence and address are said first.
         overrides: Constructor arguments, when the checkpoint was trained with others than the named configuration; of a
             ViTPose+, `expert` chooses the data set whose network is taken (`subband.convert.vitpose.EXPERTS`).
 
     Returns:
-        The network in eval mode.
+        The network in eval mode. Without a checkpoint `metadata["published"]` says which file it is: its name, address,
+        SHA-256 and licence.
 
     Raises:
         ValueError: If keys are missing, unexpected or of another shape (the first ten of each are listed), if the
-            model has no published layout, or if the file is something else or a pickle that needs more than plain data.
-        FileNotFoundError: If there is no such file.
+            model has no published layout, if the file is something else or a pickle that needs more than plain data, or
+            if no published weights of that name are known, or several.
+        FileNotFoundError: If there is no such file, or it was not fetched yet.
+        OSError: If a download fails, with where to put the file by hand.
     """
+    if checkpoint is not None:
+        if download:
+            raise ValueError("download=True fetches the published file of a name; leave out the checkpoint.")
+        return _load(name, checkpoint, overrides)
+    row = choose_weights(name, overrides)
+    file = get_weights(row) if download else cached_file(row)
+    if file is None:
+        raise FileNotFoundError(
+            f"{row.name} is not here; run `subband weights get {row.name}`, pass download=True, or {where_by_hand(row)}"
+        )
+    model = _load(name if name in row.models else row.model, file, {**row.overrides, **overrides})
+    metadata: Any = model.metadata
+    metadata["published"] = _origin(row)
+    return model
+
+
+def _origin(row: PublishedWeights) -> dict[str, str]:
+    """What is kept about published weights beside those of a network."""
+    record = read_record(row)
+    digest = record.sha256 if record else row.sha256
+    return {"name": row.name, "address": row.address, "sha256": digest or "unknown", "licence": row.licence}
+
+
+def _load(name: str, checkpoint: str | Path | Mapping[str, Tensor], overrides: dict[str, Any]) -> nn.Module:
+    """The network of a file or state dict, in eval mode."""
     table = _key_map(name)
     content, source = _read(checkpoint)
     state = unwrap(content, source)

@@ -90,11 +90,14 @@ def list_models(pattern: str = "*") -> list[str]:
     return sorted(fnmatch.filter(catalog(), pattern))
 
 
-def create_model(name: str, **overrides: Any) -> nn.Module:
-    """Build a model with fresh weights.
+def create_model(name: str, *, pretrained: bool = False, **overrides: Any) -> nn.Module:
+    """Build a model with fresh weights, or with published ones.
 
     Args:
         name: One of `list_models()`.
+        pretrained: Take published weights, which are downloaded if they are not here: short for
+            `load_published(name, download=True)`, which see, also for other names. A classifier with another number of
+            classes keeps all but its last layer.
         overrides: Constructor arguments that replace those of the named configuration.
 
     Returns:
@@ -103,6 +106,7 @@ def create_model(name: str, **overrides: Any) -> nn.Module:
     Raises:
         ValueError: If the name is unknown (the closest names are given), or the network cannot be built with these
             arguments.
+        OSError: If published weights are asked for and do not come, with where to put them by hand.
         TypeError: If the model has no argument of that name (the argument is named).
 
     Example:
@@ -111,6 +115,8 @@ def create_model(name: str, **overrides: Any) -> nn.Module:
         >>> model(torch.rand(1, 4, 1, 32, 32)).shape
         torch.Size([1, 4, 1, 32, 32])
     """
+    if pretrained:
+        return _with_published_weights(name, overrides)
     spec = model_spec(name)
     known = inspect.signature(spec.builder).parameters
     for key in overrides:
@@ -127,4 +133,17 @@ def create_model(name: str, **overrides: Any) -> nn.Module:
         said = reason[0].rstrip(".") if reason else type(error).__name__
         raise ValueError(f"model {name!r} cannot be built with {given}: {said}.") from error
     model.model_config = {"name": name, "args": overrides}  # type: ignore[assignment]
+    return model
+
+
+def _with_published_weights(name: str, overrides: dict[str, Any]) -> nn.Module:
+    """A network in training mode with the weights of its authors; a head for other classes starts fresh."""
+    # By its name, as a spec names its layout: what loads published files builds networks by this module.
+    load = importlib.import_module("subband.convert.published").load_published
+    has_own_classes = "num_classes" in overrides and name in catalog() and catalog()[name].task == "classification"
+    given = {key: value for key, value in overrides.items() if not (has_own_classes and key == "num_classes")}
+    model = load(name, download=True, **given).train()
+    if has_own_classes and overrides["num_classes"] != model.num_classes:
+        model.reset_classifier(overrides["num_classes"])
+        model.model_config["args"]["num_classes"] = overrides["num_classes"]
     return model

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from subband.cli.option_rules import Needs
 from subband.cli.options import add_set_argument, parse_overrides, refuse_existing
+from subband.cli.weights import PUBLISHED
 from subband.files import shown, write_atomically
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = """examples:
   subband convert checkpoints/mmnist_simvp_gsta.pth --model simvp_gsta --out models/gsta
+  subband convert published --model gfnet_ti --out models/gfnet          (fetched if it is not here)
   subband convert best.ckpt --model wast --set in_shape=[4,2,32,32] --out models/wast
   subband convert runs/wast --to-published --out wast.pth
 """
@@ -33,7 +35,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "checkpoint",
         type=str,
-        help="Published .pth, .pt, .ckpt or .safetensors file; with --to-published a model or run folder.",
+        help="Published .pth, .pt, .ckpt or .safetensors file, or the word published for the one that `subband weights "
+        "list` shows; with --to-published a model or run folder.",
     )
     parser.add_argument("--model", type=str, default=None, help="Name of the model the checkpoint belongs to.")
     parser.add_argument(
@@ -62,9 +65,14 @@ def _to_own(args: Namespace) -> None:
     folder = refuse_existing(args.out, args.overwrite)
     if folder.is_file():
         raise ValueError(f"--out must be a folder, but {folder} is a file.")
-    model = load_published(args.model, args.checkpoint, **parse_overrides(args.set))
+    overrides = parse_overrides(args.set)
+    if args.checkpoint == PUBLISHED:
+        model = load_published(args.model, download=True, **overrides)
+    else:
+        model = load_published(args.model, args.checkpoint, **overrides)
     metadata: Any = model.metadata
-    metadata = {**metadata, "converted_from": Path(args.checkpoint).name}
+    if args.checkpoint != PUBLISHED:
+        metadata = {**metadata, "converted_from": Path(args.checkpoint).name}
     save_model(model, folder, metadata=metadata, overwrite=args.overwrite)
     print(
         f"{folder}: {args.model}, {count_parameters(model):,} parameters; every key of the checkpoint is accounted for."

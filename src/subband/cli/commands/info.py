@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from subband.catalogue.entries import list_weights
 from subband.cli.options import (
     add_model_arguments,
     attempt,
@@ -72,6 +73,7 @@ def run(args: Namespace) -> None:
         "task": spec.task,
         "paper": spec.paper,
         "loads_published": spec.layout is not None,
+        "published": [row.name for row in list_weights() if config["name"] in row.models],
         "input_shape": list(inputs[0].shape),
         "input_axes": input_axes(model),
         **asdict(cost),
@@ -114,11 +116,17 @@ def _macs_below(name: str, module: nn.Module, macs: dict[str, float]) -> float:
     return sum(_macs_below(f"{name}.{child}", part, macs) for child, part in module.named_children())
 
 
+def _published(facts: dict[str, Any]) -> str:
+    if facts["published"]:
+        return f"{', '.join(facts['published'])} (`subband weights info NAME`)"
+    return "none known; a file of that layout loads with `subband convert`" if facts["loads_published"] else "none"
+
+
 def _show(facts: dict[str, Any], modules: list[dict[str, Any]], cost: Complexity) -> None:
     lines = {
         "model": f"{facts['name']} ({facts['task']})",
         "paper": facts["paper"],
-        "published weights": "load with `subband convert`" if facts["loads_published"] else "none",
+        "published weights": _published(facts),
         "input": " x ".join(map(str, facts["input_shape"])) + f" ({facts['input_axes']})",
         "parameters": f"{cost.params:,}",
         "MACs": f"{cost.macs / 1e9:.3f} G convolutions, products and norms, as published tables count",
