@@ -55,13 +55,16 @@ COMMANDS = {
     "models": ("subband.cli.commands.models", "list the models"),
     "info": ("subband.cli.commands.info", "parameters, operations, memory and time of a model"),
     "convert": ("subband.cli.commands.convert", "published checkpoints to our files and back"),
+    "push": ("subband.cli.commands.push", "share a trained network on the Hugging Face Hub"),
     "export": ("subband.cli.commands.export", "write a model as ONNX or as a torch.export program"),
     "benchmark": ("subband.cli.commands.benchmark", "measure speed, or train networks against each other"),
 }
 # Packages that are not installed with subband itself, and the extra that brings them.
 EXTRAS = {
     "av": "video",
+    "gdown": "weights",
     "hickle": "kitti",
+    "huggingface_hub": "weights",
     "jpeglib": "jpeg",
     "lightning": "train",
     "lpips": "metrics",
