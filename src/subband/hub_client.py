@@ -154,7 +154,8 @@ def list_files(name: HubName) -> list[str]:
     import huggingface_hub
 
     with hub_errors(name):
-        return sorted(huggingface_hub.HfApi(**CLIENT).list_repo_files(name.repository, revision=name.revision))
+        about = huggingface_hub.HfApi(**CLIENT).model_info(name.repository, revision=name.revision)
+        return sorted(item.rfilename for item in about.siblings or ())
 
 
 @contextmanager
@@ -203,6 +204,8 @@ def _refusal(error: Exception, name: HubName, file: str) -> Exception:
         return OSError(f"the Hub refuses {name} ({status}): {words}.")
     if isinstance(error, OSError) and error.errno in NO_SPACE:
         return OSError(f"{file or name} does not fit on the disk of {_cache()}: {words}; nothing of it is kept.")
+    if isinstance(error, ValueError):  # what the client refuses by itself, such as a card with a mistake
+        return ValueError(f"{name} is refused: {words}.")
     return ConnectionError(f"the Hub gave nothing of {name} ({words}); try again later, or use what is cached.")
 
 

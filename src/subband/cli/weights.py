@@ -71,8 +71,8 @@ def open_weights(
 
     if args.model is None:
         raise ValueError(
-            "--model is needed: a run folder, a model folder, the name of bundled weights or hf:user/name, or the name of "
-            "a model together with --checkpoint (see `subband models`)."
+            "--model is needed: a run folder, a model folder, the name of bundled weights or hf:user/name, or the name "
+            "of a model together with --checkpoint (see `subband models`)."
         )
     is_name = args.model in list_models()
     if foreign is not None and not is_name and args.checkpoint is None and _is_lone_file(Path(args.model)):
