@@ -63,7 +63,19 @@ TIMM_USERS |= {"models/detection/timm_stages.py"}
 TORCHVISION_USERS = {"_torchvision.py", "metrics/inception.py"}
 NETWORK_IMPORTS = {"torch", "einops", "subband"}  # of layers and of every public model file
 # Packages that take long to import, or that come with an extra: a function imports them where it needs them.
-HEAVY = {"PIL", "av", "hickle", "huggingface_hub", "jpeglib", "jsonargparse", "lightning", "lpips", "matplotlib", "netCDF4", "onnx"}
+HEAVY = {
+    "PIL",
+    "av",
+    "hickle",
+    "huggingface_hub",
+    "jpeglib",
+    "jsonargparse",
+    "lightning",
+    "lpips",
+    "matplotlib",
+    "netCDF4",
+    "onnx",
+}
 HEAVY |= {
     "onnxruntime",
     "onnxscript",

@@ -133,8 +133,8 @@ def fetch_file(name: HubName, file: str, *, local_files_only: bool = False) -> P
         return cached
     was_here = _cached(HubName(name.repository, about.commit_hash), file) is not None
     if not was_here:
-        size = "" if about.size is None else f", {about.size / 1e6:,.1f} MB"
-        say(f"fetching {file} of {name}{size}, commit {about.commit_hash}")
+        size = "" if about.size is None else f" ({about.size:,} bytes)"
+        say(f"fetching {file}{size} of {HubName(name.repository, about.commit_hash)}")
     with hub_errors(name, file):
         path = Path(huggingface_hub.hf_hub_download(name.repository, file, revision=name.revision, **CLIENT))
     if not was_here:

@@ -76,7 +76,14 @@ class Answers(BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:
         self.answer()
 
-    do_GET = do_POST = do_PUT = do_HEAD
+    def do_GET(self) -> None:
+        self.answer()
+
+    def do_POST(self) -> None:
+        self.answer()
+
+    def do_PUT(self) -> None:
+        self.answer()
 
     def answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -139,7 +146,9 @@ class Answers(BaseHTTPRequestHandler):
 
     def create(self, wanted: dict[str, Any]) -> None:
         name = f"{wanted['organization']}/{wanted['name']}"
-        self.server.repositories[name] = Repository(private=bool(wanted.get("private")), refs={"main": ""})
+        self.server.repositories[name] = Repository(
+            private=wanted.get("private") is True or wanted.get("visibility") == "private", refs={"main": ""}
+        )
         self.json({"url": f"{self.server.address}/{name}"})
 
     def batch(self, wanted: dict[str, Any]) -> None:
@@ -177,18 +186,23 @@ class Answers(BaseHTTPRequestHandler):
         headers |= {"X-Linked-Etag": f'"{tag}"', "X-Linked-Size": str(len(content))} if is_large else {}
         if self.server.damage and is_large:
             content = content[:-1] + b"?"
-        self.send(200, content, headers)
+        if self.server.cut and is_large and self.command == "GET":
+            self.server.refusal = 503
+            self.close_connection = True
+            self.send(200, content, headers, sent=len(content) // 2)
+        else:
+            self.send(200, content, headers)
 
     def json(self, value: Any) -> None:
         self.send(200, json.dumps(value).encode(), {"Content-Type": "application/json"})
 
-    def send(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
+    def send(self, status: int, body: bytes, headers: dict[str, str] | None = None, sent: int | None = None) -> None:
         self.send_response(status)
         for key, value in {**(headers or {}), "Content-Length": str(len(body))}.items():
             self.send_header(key, value)
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(body)
+            self.wfile.write(body[:sent])
 
 
 @pytest.fixture

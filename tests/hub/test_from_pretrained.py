@@ -26,14 +26,14 @@ def test_a_network_comes_with_all_that_is_stored(hub, files, model, capsys):
     assert loaded.model_config["name"] == "gfnet_ti"
     assert loaded.metadata == {"license": "mit", "hub": {"repository": REPOSITORY, "commit": commit}}
     assert not [path for path in hub.asked if path.endswith("pytorch_model.bin")]  # never touched
-    assert f"commit {commit}" in capsys.readouterr().err
+    assert f"of hf:{REPOSITORY}@{commit}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("source", [f"hf:{REPOSITORY}", Path(f"hf:{REPOSITORY}")])
 def test_load_model_takes_the_marked_name(hub, files, source):
     hub.put(REPOSITORY, files)
     assert subband.load_model(source).metadata["hub"]["repository"] == REPOSITORY
-    with pytest.raises(FileNotFoundError, match="no model at me/pets: .* or hf:user/name for a repository"):
+    with pytest.raises(FileNotFoundError, match=r"no model at me/pets: .* or hf:user/name for a repository"):
         subband.load_model(REPOSITORY)  # nothing is fetched unless it is asked for
 
 
@@ -158,7 +158,9 @@ def test_repositories_without_our_files(hub, given, words):
 
 def test_our_config_beside_a_pickle_alone(hub, files):
     hub.put(REPOSITORY, {"config.json": files["config.json"], "model.pth": b"\x80\x02cos\nsystem\n"})
-    with pytest.raises(ValueError, match=r"has no file model.safetensors: its weights are a Python pickle \(model.pth\)"):
+    with pytest.raises(
+        ValueError, match=r"has no file model.safetensors: its weights are a Python pickle \(model.pth\)"
+    ):
         subband.from_pretrained(REPOSITORY)
     assert not [path for path in hub.asked if path.endswith("model.pth")]
 
@@ -166,7 +168,7 @@ def test_our_config_beside_a_pickle_alone(hub, files):
 def test_damaged_weights(hub, files):
     hub.put(REPOSITORY, files)
     hub.damage = True
-    with pytest.raises(ValueError, match="model.safetensors of hf:me/pets@.* came damaged: its SHA-256 is"):
+    with pytest.raises(ValueError, match=r"model.safetensors of hf:me/pets@.* came damaged: its SHA-256 is"):
         subband.from_pretrained(REPOSITORY)
     hub.damage = False
     assert subband.from_pretrained(REPOSITORY).metadata["license"] == "mit"  # nothing of it was kept
@@ -180,3 +182,14 @@ def test_the_folder_is_that_of_the_commit(hub, files):
     folder = fetch_model_folder(HubName(REPOSITORY))
     assert folder.name == commit
     assert {path.name for path in folder.iterdir()} == set(files)
+
+
+def test_a_connection_that_ends_in_the_middle(hub, files, monkeypatch):
+    hub.put(REPOSITORY, files)
+    hub.cut = True
+    monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda seconds: None)
+    with pytest.raises(ConnectionError, match="the Hub gave nothing of hf:me/pets@"):
+        subband.from_pretrained(REPOSITORY)
+    hub.cut, hub.refusal = False, 0
+    loaded = subband.from_pretrained(REPOSITORY)
+    assert loaded.metadata["license"] == "mit"  # whole, with nothing of the first half
