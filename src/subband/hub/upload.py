@@ -15,7 +15,7 @@ from torch import nn
 
 from subband.files import shown, write_atomically
 from subband.hub.model_card import Evaluated, model_card
-from subband.hub_client import CLIENT, LOG_IN, HubName, hub_errors, is_offline
+from subband.hub_client import CLIENT, LOG_IN, HubName, hub_errors, is_offline, list_files
 from subband.models.checkpoint import load_model, save_model
 from subband.models.model_folder import CONFIG_FILE, WEIGHTS_FILE, find_model_folder, read_card
 from subband.signals import say
@@ -137,9 +137,9 @@ def _commit(name: HubName, folder: Path, private: bool, message: str | None, ove
     from huggingface_hub import CommitOperationAdd, HfApi
 
     api = HfApi(**CLIENT)
-    there = _there(api, name, private, overwrite)
+    is_there = _is_there(api, name, private, overwrite)
     with hub_errors(name):
-        if there is None:
+        if not is_there:
             api.create_repo(name.repository, private=private)
         if name.revision is not None:
             api.create_branch(name.repository, branch=name.revision, exist_ok=True)
@@ -154,26 +154,27 @@ def _commit(name: HubName, folder: Path, private: bool, message: str | None, ove
     return HubName(name.repository, done.oid)
 
 
-def _there(api: Any, name: HubName, private: bool, overwrite: bool) -> Any:
-    """What the Hub knows of a repository that may be written to; None if there is none."""
-    bare = HubName(name.repository)
+def _is_there(api: Any, name: HubName, private: bool, overwrite: bool) -> bool:
+    """Whether the Hub has a repository; an error if it may not be written to as it was asked for."""
     try:
-        with hub_errors(bare):
-            found = api.model_info(name.repository)
-            files = {item.rfilename for item in found.siblings or ()}
+        with hub_errors(HubName(name.repository)):
+            is_private = api.model_info(name.repository).private
     except FileNotFoundError:
-        return None
-    if private and not found.private:
+        return False
+    if private and not is_private:
         raise FileExistsError(
             f"{name.repository} is there and public; make it private in its settings on the Hub first."
         )
-    taken = sorted(files & set(FILES))
+    try:
+        taken = sorted({*list_files(name)} & {*FILES})
+    except FileNotFoundError:  # a branch that is to be made
+        return True
     if taken and not overwrite:
         raise FileExistsError(
-            f"{name.repository} already holds {', '.join(taken)}; overwrite=True (--overwrite) replaces them, and the "
+            f"{name} already holds {', '.join(taken)}; overwrite=True (--overwrite) replaces them, and the "
             "repository's history keeps the old ones."
         )
-    return found
+    return True
 
 
 def _check_access(name: HubName) -> None:
