@@ -32,7 +32,7 @@ PASSING = {408, 425, 429, 500, 502, 503, 504}  # answers that say nothing about 
 LOG_IN = "log in with `hf auth login`, or set HF_TOKEN"
 CHUNK = 1 << 20
 SHOWN = 200  # characters of the client's words in a message
-CLIENT = {"library_name": "subband", "library_version": __version__}
+CLIENT: dict[str, Any] = {"library_name": "subband", "library_version": __version__}
 
 
 class HubFileMissingError(FileNotFoundError):
@@ -206,7 +206,7 @@ def _refusal(error: Exception, name: HubName, file: str) -> Exception:
         return OSError(f"{file or name} does not fit on the disk of {_cache()}: {words}; nothing of it is kept.")
     if isinstance(error, ValueError):  # what the client refuses by itself, such as a card with a mistake
         return ValueError(f"{name} is refused: {words}.")
-    return ConnectionError(f"the Hub gave nothing of {name} ({words}); try again later, or use what is cached.")
+    return ConnectionError(f"the Hub gave nothing of {name} ({words}); try again later.")
 
 
 def _cache() -> str:
