@@ -18,7 +18,7 @@ MAX_FILE_LINES, MAX_FUNCTION_LINES = 450, 80
 TYPICAL_FUNCTION_LINES, LONG_FUNCTION_LINES = 15, 45
 
 CORE = {"transforms", "layers", "models"}
-READERS = {"weight_files", "file_kinds"}
+READERS = {"weight_files", "file_kinds", "hub_client"}
 ROOT_MODULES = READERS | {
     "box_operators",
     "config",
@@ -51,12 +51,13 @@ ALLOWED = {
     "data": {"transforms", "files", "joints", "signals", "imaging", "media", "data"},
     "predictors": CORE | {"metrics", "device", "files", "joints", "media", "data", "predictors"},
     "explain": CORE | {"data", "explain"},
+    "hub": CORE | READERS | {"metrics", "files", "signals", "hub"},
     "export": CORE | {"media", "data", "predictors", "export", "_version"},
     "training": BELOW_TRAINING | ROOT_MODULES | {"training", "tasks", "visual", ""},  # of visual a type only
     "visual": BELOW_TRAINING | {"environment", "files", "joints", "visual", "tasks", ""},
     "tasks": BELOW_TASKS | {"tasks", ""},
-    "cli": BELOW_TASKS | {"tasks", "cli", ""},
-    "": {"models", "convert", "layers", "transforms", ""} | ROOT_MODULES,
+    "cli": BELOW_TASKS | {"tasks", "hub", "cli", ""},
+    "": {"models", "convert", "hub", "layers", "transforms", ""} | ROOT_MODULES,
 }
 # The models as timm's, its augmentations, its list of ImageNet's class names, its networks as backbones.
 TIMM_USERS = {"timm.py", "data/labelled/augmentation.py", "data/labelled/imagenet_names.py"}

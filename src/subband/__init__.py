@@ -18,7 +18,8 @@ from subband._version import __version__
 if TYPE_CHECKING:
     from subband import transforms
     from subband.convert.published import export_published, load_published
-    from subband.models.checkpoint import load_model, save_model
+    from subband.hub.upload import push_to_hub
+    from subband.models.checkpoint import from_pretrained, load_model, save_model
     from subband.models.registry import create_model, list_models
     from subband.transforms import *
 
@@ -27,9 +28,11 @@ __all__ = [
     "__version__",
     "create_model",
     "export_published",
+    "from_pretrained",
     "list_models",
     "load_model",
     "load_published",
+    "push_to_hub",
     "save_model",
     "transforms",
     # Those of `subband.transforms`.
@@ -134,9 +137,11 @@ if not TYPE_CHECKING:  # a type checker would take any name for one of ours
     PLACES = {
         "create_model": "subband.models.registry",
         "export_published": "subband.convert.published",
+        "from_pretrained": "subband.models.checkpoint",
         "list_models": "subband.models.registry",
         "load_model": "subband.models.checkpoint",
         "load_published": "subband.convert.published",
+        "push_to_hub": "subband.hub.upload",
         "save_model": "subband.models.checkpoint",
     }
 

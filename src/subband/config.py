@@ -37,8 +37,9 @@ class ModelConfig:
     args: dict[str, Any] = field(default_factory=dict)
     """Constructor arguments that differ from the named configuration."""
     weights: str | None = None
-    """Start from these weights, not fresh ones: a run folder, a model folder or the name of bundled weights. The last
-    layer of a classifier with another number of classes starts fresh; what depends on the image size is resized."""
+    """Start from these weights, not fresh ones: a run folder, a model folder, the name of bundled weights or
+    `hf:user/name@COMMIT` of the Hugging Face Hub. The last layer of a classifier with another number of
+    classes starts fresh; what depends on the image size is resized."""
     teacher: str | None = None
     """Weights of a frozen network that the losses of the task ask: as `weights`, or `previous` for the stage before."""
 

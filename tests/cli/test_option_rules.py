@@ -78,6 +78,7 @@ REFUSED = [
     (("deblur", "a.mp4", "b.mp4", "--duration", "2", "--preview", "1"), "--duration", "and --preview exclude each"),
     (("pose", "a.mp4", "--boxes", "b.json", "--detector", "c"), "--detector", "and --boxes exclude each other"),
     (("pose", "a.mp4", "--detector-score", "0.5"), "--detector-score", "goes with --detector"),
+    (("push", "run", "me/pets", "--out", "x"), "--out", "goes with --dry-run"),
     (("upscale", "a.mp4", "b.mp4", "--reference", "c.mp4"), "--reference", "goes with --compare"),
     (("upscale", "a.mp4", "b.mp4", "--duration", "2", "--preview", "1"), "--duration", "and --preview exclude each"),
     *(
@@ -110,6 +111,10 @@ REFUSED = [
 WARNED = [
     (("classify", "no.png", "--model", "gfnet_digits", "--overwrite"), "--overwrite", "goes with --out"),
     (("denoise", "no.png", "--device", "cpu"), "--device", "goes with --model"),
+    *(
+        (("push", "no", "me/pets", "--dry-run", *words), words[0], "has no effect with --dry-run, which asks nobody")
+        for words in (("--private",), ("--revision", "v1"), ("--message", "x"), ("--overwrite",))
+    ),
     *(
         ((*TRAIN, "--print-config", *words), words[0], "has no effect with --print-config, which trains nothing")
         for words in (("--out", "x"), ("--overwrite",), ("--resume",), ("--quiet",))

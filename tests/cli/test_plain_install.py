@@ -49,6 +49,7 @@ LACKING = (
     (["predict", "clip.mp4"], "PyAV", "video"),
     (["export", "persistence", "--out", "x.onnx"], "onnx", "export"),
     (["explain", "photo.png", "--model", "gfnet_digits"], "matplotlib", "visual"),
+    (["classify", "photo.png", "--model", "hf:user/name"], "huggingface_hub", "weights"),
 )
 
 

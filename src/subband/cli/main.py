@@ -56,6 +56,7 @@ COMMANDS = {
     "weights": ("subband.cli.commands.weights", "published weights: list, get, verify and remove them"),
     "info": ("subband.cli.commands.info", "parameters, operations, memory and time of a model"),
     "convert": ("subband.cli.commands.convert", "published checkpoints to our files and back"),
+    "push": ("subband.cli.commands.push", "share a trained network on the Hugging Face Hub"),
     "export": ("subband.cli.commands.export", "write a model as ONNX or as a torch.export program"),
     "benchmark": ("subband.cli.commands.benchmark", "measure speed, or train networks against each other"),
 }

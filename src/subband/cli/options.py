@@ -16,6 +16,7 @@ import yaml
 
 from subband import tasks
 from subband.files import shown
+from subband.hub_client import is_hub_name
 from subband.models.model_folder import bundled_models
 from subband.models.registry import create_model, list_models
 
@@ -31,7 +32,10 @@ _SCIENTIFIC = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
 def add_model_arguments(parser: ArgumentParser) -> None:
     """Add the options that `open_model` reads: `model` and `--set`."""
     parser.add_argument(
-        "model", type=str, help="Model name (fresh weights), model folder, run folder, or name of bundled weights."
+        "model",
+        type=str,
+        help="Model name (fresh weights), model folder, run folder, name of bundled weights, or "
+        "hf:user/name[@REVISION] of the Hugging Face Hub.",
     )
     add_set_argument(parser)
 
@@ -52,8 +56,8 @@ def open_model(source: str, overrides: Sequence[str] = ()) -> nn.Module:
     """The network that a command line names, in evaluation mode.
 
     Args:
-        source: Model name, model folder, run folder, or name of bundled weights. A model name comes first; write
-            `./NAME` for a folder called like a model.
+        source: Model name, model folder, run folder, name of bundled weights, or `hf:user/name`. A model name comes
+            first; write `./NAME` for a folder called like a model.
         overrides: `key=value` texts for a model name.
 
     Raises:
@@ -66,6 +70,7 @@ def open_model(source: str, overrides: Sequence[str] = ()) -> nn.Module:
     if source in list_models():
         return create_model(source, **parse_overrides(overrides)).eval()
     is_stored = Path(source).exists() or source in bundled_models() or len(Path(source).parts) > 1
+    is_stored = is_stored or is_hub_name(source)
     if is_stored and overrides:
         raise ValueError(f"--set changes a model name such as wast, but {source} holds weights, whose shape is fixed.")
     # Neither a path nor weights: the registry answers with the closest names.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from subband.catalogue.entries import choose_weights, list_weights
 from subband.cli.options import add_set_argument, open_model, parse_overrides
+from subband.hub_client import is_hub_name
 from subband.models.model_folder import CONFIG_FILE, WEIGHTS_FILE, bundled_models
 from subband.models.registry import list_models, model_spec
 
@@ -31,7 +32,8 @@ def add_weights_arguments(parser: ArgumentParser, or_file: str = "", default: st
         "--model",
         type=str,
         default=None,
-        help="Run folder, model folder, or name of bundled weights; with --checkpoint the name of a model"
+        help="Run folder, model folder, name of bundled weights, or hf:user/name[@REVISION] of the Hugging Face Hub; "
+        "with --checkpoint the name of a model"
         + (f"; or {or_file}" if or_file else "")
         + (f"; by default {default}." if default else "."),
     )
@@ -78,8 +80,8 @@ def open_weights(
 
     if args.model is None:
         raise ValueError(
-            "--model is needed: a run folder, a model folder or the name of bundled weights, or the name of a model "
-            "together with --checkpoint (see `subband models`)."
+            "--model is needed: a run folder, a model folder, the name of bundled weights or hf:user/name, or the name "
+            "of a model together with --checkpoint (see `subband models`)."
         )
     if args.checkpoint == PUBLISHED:
         overrides = parse_overrides(args.set)
@@ -94,7 +96,7 @@ def open_weights(
         model: Any = open_model(args.model, args.set) if args.set else load_model(args.model)
         check_task(model.model_config["name"])
         return model
-    if not is_name and (Path(args.model).exists() or args.model in bundled_models()):
+    if not is_name and (Path(args.model).exists() or args.model in bundled_models() or is_hub_name(args.model)):
         raise ValueError(f"--checkpoint goes with a model name such as {example}, but {args.model} holds weights.")
     check_task(args.model)
     if args.checkpoint is None:

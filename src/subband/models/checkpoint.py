@@ -14,7 +14,16 @@ from torch import Tensor, nn
 
 from subband._version import __version__
 from subband.files import write_atomically
-from subband.models.model_folder import CONFIG_FILE, FORMAT_VERSION, WEIGHTS_FILE, find_model_folder, read_card
+from subband.hub_client import REPOSITORY, HubName, is_hub_name
+from subband.models.model_folder import (
+    CONFIG_FILE,
+    FORMAT_VERSION,
+    WEIGHTS_FILE,
+    bundled_models,
+    fetch_model_folder,
+    find_model_folder,
+    read_card,
+)
 from subband.models.registry import create_model, model_spec
 from subband.weight_files import read_safetensors
 
@@ -60,16 +69,65 @@ def load_model(source: str | Path) -> nn.Module:
 
     Args:
         source: A folder with `config.json` and `model.safetensors`, one of those two files, a run folder of
-            `subband train`, or the name of weights that ship with the package (see `subband models`).
+            `subband train`, the name of weights that ship with the package (see `subband models`), or
+            `hf:user/name[@REVISION]`, a repository of the Hugging Face Hub as for `from_pretrained`.
 
     Returns:
         The network in eval mode; `metadata` holds what was stored beside the weights (data range, scores, recipe).
 
     Raises:
         FileNotFoundError: If there is nothing at `source`.
+        OSError: If the Hub does not give a repository.
         ValueError: If the files do not belong together.
     """
-    folder = find_model_folder(source)
+    if is_hub_name(source):
+        return from_pretrained(source)
+    return _load(find_model_folder(source))
+
+
+def from_pretrained(source: str | Path, *, revision: str | None = None, local_files_only: bool = False) -> nn.Module:
+    """Load weights from the Hugging Face Hub, or from wherever `load_model` finds them.
+
+    Two files are fetched, `config.json` and `model.safetensors`, into the cache of `huggingface_hub` (`HF_HOME`); never
+    a pickle. Offline (`HF_HUB_OFFLINE`, `SUBBAND_OFFLINE`) what is cached is taken. Needs
+    `pip install 'subband[weights]'`.
+
+    Args:
+        source: `user/name`, with or without `hf:` before it and `@REVISION` behind. What is here goes first: a folder
+            of that name, or another source of `load_model`.
+        revision: Branch, tag or commit of the repository; the newest commit of `main` by default. A full commit that is
+            cached is loaded without asking the Hub.
+        local_files_only: Take what is cached and ask nobody.
+
+    Returns:
+        The network as `load_model` gives it; `metadata["hub"]` says the repository and the commit.
+
+    Raises:
+        FileNotFoundError: If there is nothing of that name here or on the Hub, or it is not cached and nothing may be
+            fetched.
+        PermissionError: If the repository is gated, or the token does not allow it.
+        ConnectionError: If the Hub does not answer and nothing is cached.
+        ValueError: If the repository holds no model of this package, with what it holds; if a file is damaged; if a
+            revision is given for what is not on the Hub.
+    """
+    text = source.as_posix() if isinstance(source, Path) else source
+    is_here = Path(source).exists() or text in bundled_models()
+    if not is_hub_name(text) and (is_here or not REPOSITORY.fullmatch(text.partition("@")[0])):
+        if revision is not None or local_files_only:
+            raise ValueError(f"revision and local_files_only are for repositories of the Hub, but {source} is none.")
+        return load_model(source)
+    name = HubName.parse(text)
+    if revision is not None and name.revision is not None:
+        raise ValueError(f"revision {revision} is given beside the one in {name}; leave one of them out.")
+    name = name._replace(revision=revision or name.revision)
+    folder = fetch_model_folder(name, local_files_only=local_files_only)
+    model = _load(folder)
+    model.metadata = {**model.metadata, "hub": {"repository": name.repository, "commit": folder.name}}  # type: ignore
+    return model
+
+
+def _load(folder: Path) -> nn.Module:
+    """The network of a folder with its weights."""
     card = read_card(folder)
     model = model_of_card(card, folder)
     weights = folder / WEIGHTS_FILE

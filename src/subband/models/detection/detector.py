@@ -26,6 +26,7 @@ from subband.models.detection.losses import region_losses, rpn_losses
 from subband.models.detection.results import Detections, Targets
 from subband.models.detection.roi_heads import RoIHeads
 from subband.models.detection.rpn import RPN
+from subband.models.shareable import Shareable
 
 __all__ = ["Detector"]
 
@@ -38,7 +39,7 @@ EXAMPLE_TILES = 2  # along each side of an example, of the smallest image
 Sizes = Sequence[tuple[int, int]]
 
 
-class Detector(nn.Module):
+class Detector(Shareable, nn.Module):
     """Finds objects in images: boxes, classes and, if wanted, masks.
 
     Args:

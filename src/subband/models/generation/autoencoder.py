@@ -18,11 +18,12 @@ from subband.models.generation.pyramid import BANDS, Pyramid, PyramidTransform
 from subband.models.generation.second_stage import new_diffusion
 from subband.models.generation.top_coefficients import keep_largest
 from subband.models.generation.wavelet_diffusion import WaveletDiffusion
+from subband.models.shareable import Shareable
 
 __all__ = ["PyramidAutoencoder"]
 
 
-class PyramidAutoencoder(nn.Module):
+class PyramidAutoencoder(Shareable, nn.Module):
     """Autoencoder of images with a wavelet pyramid as its latent.
 
     Args:

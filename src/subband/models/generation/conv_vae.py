@@ -20,13 +20,14 @@ from subband.models.generation.blocks import NormedBlock, check_widths, conv3, h
 from subband.models.generation.distributions import LOG_2PI, normal_cost
 from subband.models.generation.objectives import BITS_OF_BYTES, GenerationOutput, PixelNoise, output_of
 from subband.models.generation.options import check_samples, example_images, one_of
+from subband.models.shareable import Shareable
 
 __all__ = ["ConvVAE"]
 
 LOG_VARIANCES = (-10.0, 10.0)
 
 
-class ConvVAE(nn.Module):
+class ConvVAE(Shareable, nn.Module):
     """Variational autoencoder with a vector as its latent and N(0, 1) as its prior.
 
     Args:

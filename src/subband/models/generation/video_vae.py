@@ -22,6 +22,7 @@ from subband.models.generation.posteriors import FIRST_NOISE, Family, Posterior,
 from subband.models.generation.pyramid import Pyramid
 from subband.models.generation.video_prior import ClipPrior, ClipUnits, detail_channels
 from subband.models.generation.video_pyramid import ClipTransform
+from subband.models.shareable import Shareable
 
 __all__ = ["WaveletVideoVAE"]
 
@@ -48,7 +49,7 @@ class ClipTrunk(PyramidTrunk):
         return super().forward(self.transform.volume(images))
 
 
-class WaveletVideoVAE(nn.Module):
+class WaveletVideoVAE(Shareable, nn.Module):
     """Autoencoder of clips with a Haar pyramid over time, rows and columns as its latent.
 
     Args:

@@ -21,6 +21,7 @@ from subband.models.generation.objectives import GenerationOutput, output_of
 from subband.models.generation.options import example_images, one_of
 from subband.models.generation.pyramid import BANDS, Pyramid, PyramidTransform, is_orthogonal
 from subband.models.generation.schedules import BandSchedule
+from subband.models.shareable import Shareable
 
 __all__ = ["DiffusionLayout", "WaveletDiffusion"]
 
@@ -32,7 +33,7 @@ KNOWN_NOISE = 0.1  # largest standard deviation of the noise on known approximat
 SMALLEST_SPREAD = 1e-3
 
 
-class WaveletDiffusion(nn.Module):
+class WaveletDiffusion(Shareable, nn.Module):
     """Diffusion model of images in the wavelet domain.
 
     Args:

@@ -8,13 +8,15 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
+from subband.models.shareable import Shareable
+
 __all__ = ["COLORS", "STRIDE", "PoseModel"]
 
 COLORS = 3
 STRIDE = 4  # pixels of a crop per entry of a heatmap
 
 
-class PoseModel(nn.Module):
+class PoseModel(Shareable, nn.Module):
     """Base of networks from crops of a person to heatmaps of joints.
 
     Args:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 from subband.models.gradient_checkpointing import checkpointed
+from subband.models.shareable import Shareable
 
 __all__ = ["Classifier", "Stage"]
 
@@ -27,7 +28,7 @@ class Stage(NamedTuple):
     module: str
 
 
-class Classifier(nn.Module, ABC):
+class Classifier(Shareable, nn.Module, ABC):
     """Base of networks that map images to logits.
 
     Subclasses set `num_features` and, by `reset_classifier`, `head`.

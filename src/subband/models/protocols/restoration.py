@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from subband.models.gradient_checkpointing import checkpointed
+from subband.models.shareable import Shareable
 from subband.transforms import crop, pad_to_multiple
 
 __all__ = ["BorderMode", "ChannelOrder", "RestorationModel"]
@@ -19,7 +20,7 @@ BorderMode: TypeAlias = Literal["replicate", "reflect"]
 ChannelOrder: TypeAlias = Literal["RGB", "BGR"]
 
 
-class RestorationModel(nn.Module, ABC):
+class RestorationModel(Shareable, nn.Module, ABC):
     """Base of networks that map degraded clips to restored ones.
 
     A network sees frames before and after the one it restores: calling it gives `T - past_frames - future_frames`

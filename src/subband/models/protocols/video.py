@@ -9,12 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from subband.models.gradient_checkpointing import checkpointed
+from subband.models.shareable import Shareable
 from subband.transforms import pad_to_multiple
 
 GRAY, COLOR = 1, 3
 
 
-class VideoModel(nn.Module, ABC):
+class VideoModel(Shareable, nn.Module, ABC):
     """Base of networks that map T frames to the next T frames.
 
     Subclasses implement `forward_clip` for sizes that fit; T is fixed by the weights, H and W are free.
