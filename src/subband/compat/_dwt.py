@@ -207,7 +207,7 @@ def _banks(wave: Any, num_axes: int, is_inverse: bool) -> tuple[FilterBank, ...]
         allowed = "two lists of taps" if num_axes == 1 else "two or four lists of taps"
         raise ValueError(f"wave must be the name of a wavelet, a Wavelet or {allowed}, got {wave!r:.60}")
     taps = [numbers(one) for one in wave]
-    pairs = [_pair(*taps[i : i + 2], is_inverse) for i in range(0, len(taps), 2)]
+    pairs = [_pair(low, high, is_inverse) for low, high in zip(taps[::2], taps[1::2], strict=True)]
     return tuple(pairs * num_axes)[:num_axes]
 
 

@@ -43,8 +43,8 @@ def clip_filter_amplitudes(model: nn.Module) -> list[FilterAmplitudes]:
     """
     if not isinstance(model, FreqPose):
         return []
-    weights = [block.filter.weight for block in model.filters]  # type: ignore[union-attr]
-    return [FilterAmplitudes(*one) for one in zip(REDUCTIONS, map(_amplitudes, weights), strict=True)]
+    values = [_amplitudes(block.get_parameter("filter.weight")) for block in model.filters]
+    return [FilterAmplitudes(*one) for one in zip(REDUCTIONS, values, strict=True)]
 
 
 def _amplitudes(weight: Tensor) -> Tensor:
