@@ -148,7 +148,7 @@ def _is_of_cache(path: Path) -> bool:
 
 def _fetch(row: PublishedWeights, opener: urllib.request.OpenerDirector | None) -> Path:
     """The file from the first of its addresses that gives it."""
-    reasons = []
+    reasons: list[str] = []
     place = file_of(row)
     part = place.with_name(f"{place.name}.part")
     say(terms(row))
