@@ -43,7 +43,7 @@ ALLOWED = {
     "imaging": {"transforms", "imaging"},
     "layers": {"transforms", "layers"},
     "models": CORE | READERS | {"box_operators", "files", "_version"},
-    "catalogue": {"models", "files", "file_kinds", "signals", "_version", "catalogue"},
+    "catalogue": {"models", "files", "file_kinds", "hub_client", "signals", "_version", "catalogue"},
     "convert": CORE | READERS | {"catalogue", "convert"},
     "losses": {"transforms", "losses"},
     "metrics": {"transforms", "joints", "metrics"} | READERS,

@@ -25,6 +25,7 @@ LOCK_FILE = ".lock"
 """Name of the file in a folder by which `folder_lock` keeps other processes out."""
 
 _NAMES = (str, bytes, os.PathLike)
+_HASHED_AT_ONCE = 1 << 20  # bytes
 _FAR = 1 << 30  # place of the byte that Windows locks, beyond what is read
 # Control characters, line and paragraph separators, marks that turn the direction of text, bytes that are no UTF-8.
 _UNSHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -341,3 +342,16 @@ def _sign(file: int) -> None:
         os.ftruncate(file, 0)
         os.lseek(file, 0, os.SEEK_SET)
         os.write(file, f"process {os.getpid()} of {platform.node()}".encode())
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file in 64 digits.
+
+    Args:
+        path: The file.
+    """
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_HASHED_AT_ONCE):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -6,7 +6,6 @@ token. What goes wrong is said here in one sentence.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import warnings
@@ -16,7 +15,7 @@ from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 from subband._version import __version__
-from subband.files import NO_SPACE, described, shown
+from subband.files import NO_SPACE, described, sha256_of, shown
 from subband.signals import say
 
 __all__ = ["HubFileMissingError", "HubName", "fetch_file", "hub_errors", "is_hub_name", "is_offline", "list_files"]
@@ -30,7 +29,6 @@ OFFLINE_VARIABLES = ("SUBBAND_OFFLINE", "HF_HUB_OFFLINE")
 TRUE = {"1", "on", "true", "yes"}
 PASSING = {408, 425, 429, 500, 502, 503, 504}  # answers that say nothing about the repository
 LOG_IN = "log in with `hf auth login`, or set HF_TOKEN"
-CHUNK = 1 << 20
 SHOWN = 200  # characters of the client's words in a message
 CLIENT: dict[str, Any] = {"library_name": "subband", "library_version": __version__}
 
@@ -246,15 +244,12 @@ def _check(path: Path, announced: str, name: HubName) -> None:
     """Compare a file that has come with what the Hub says of it, which the client does by its size alone."""
     if not SHA256.fullmatch(announced):
         return  # a small file, which the Hub names by git's hash
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-    if digest.hexdigest() != announced:
+    digest = sha256_of(path)
+    if digest != announced:
         blob = path.resolve()
         path.unlink()
         blob.unlink(missing_ok=True)
         raise ValueError(
-            f"{path.name} of {name} came damaged: its SHA-256 is {digest.hexdigest()[:16]}..., the Hub announces "
+            f"{path.name} of {name} came damaged: its SHA-256 is {digest[:16]}..., the Hub announces "
             f"{announced[:16]}...; it is removed from the cache, load it again."
         )

@@ -6,7 +6,6 @@ date. A file that somebody puts there by hand is checked and noted when it is fi
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import sys
@@ -19,7 +18,7 @@ from pathlib import Path
 
 from subband.catalogue.entries import PublishedWeights
 from subband.file_kinds import other_kind
-from subband.files import FolderInUseError, folder_lock, remove_folder, shown, write_atomically
+from subband.files import FolderInUseError, folder_lock, remove_folder, sha256_of, shown, write_atomically
 from subband.signals import say
 
 __all__ = [
@@ -29,19 +28,14 @@ __all__ = [
     "check_file",
     "file_of",
     "home",
-    "is_offline",
     "keep",
     "looked_over",
     "only_one_process",
     "read_record",
     "remove_weights",
-    "sha256_of",
 ]
 
 RECORD = "record.json"
-OFFLINE_VARIABLES = ("SUBBAND_OFFLINE", "HF_HUB_OFFLINE")
-TRUE = {"1", "on", "true", "yes"}
-CHUNK = 1 << 20
 WAIT_SECONDS = 0.2  # between two looks at a lock
 
 
@@ -79,11 +73,6 @@ def home() -> Path:
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "subband"
     return Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache") / "subband"
-
-
-def is_offline() -> str | None:
-    """The variable of the environment that forbids the network; None if it is allowed."""
-    return next((name for name in OFFLINE_VARIABLES if os.environ.get(name, "").lower() in TRUE), None)
 
 
 def file_of(row: PublishedWeights) -> Path:
@@ -209,19 +198,6 @@ def read_record(row: PublishedWeights) -> Record | None:
         return Record(**json.loads((file_of(row).parent / RECORD).read_text("utf-8")))
     except (FileNotFoundError, ValueError, TypeError):
         return None
-
-
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file in 64 digits.
-
-    Args:
-        path: The file.
-    """
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def looked_over(row: PublishedWeights) -> str:

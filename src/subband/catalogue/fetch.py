@@ -11,11 +11,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from subband.catalogue.archive import is_archive_of, take_apart
-from subband.catalogue.cache import cached_file, check_file, file_of, home, is_offline, keep, only_one_process
+from subband.catalogue.cache import cached_file, check_file, file_of, home, keep, only_one_process
 from subband.catalogue.download import DownloadError, OnBytes, check_space, download
 from subband.catalogue.entries import PublishedWeights, client_of
 from subband.catalogue.hosts import OfHub, from_drive, from_hub
 from subband.files import described, shown
+from subband.hub_client import is_offline
 from subband.models.registry import model_spec
 from subband.signals import say
 
