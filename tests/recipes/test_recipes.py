@@ -71,7 +71,7 @@ SMALL_CLASSIFIERS = {
 }
 SMALL_POSE = {
     "framepose": {"channels": 4},
-    "freqpose": {"channels": 4, "groups": 2},
+    "freqpose": {"channels": 4},
     "vitpose": {"dim": 12, "depth": 1, "num_heads": 2},
 }
 SMALL_DETECTOR = {
