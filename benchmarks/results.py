@@ -45,6 +45,8 @@ ORDER = (
     "detection_small",
     "detection_overfit",
     "pose_speed",
+    "ablation_pose",
+    "pose_smoothing",
     "scenes",
     "digits_robustness",
     "quantization",
