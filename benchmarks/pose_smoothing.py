@@ -4,7 +4,7 @@ Every video is looked at frame by frame, the whole frame being the person, as `s
 finds the joints and once as `--smooth` sends them through the filter. The videos are those by which `drawn_figures`
 tests; the filter depends on how many frames there are in a second.
 
-usage: python benchmarks/pose_smoothing.py --weights RUN [--videos 40] [--length 32] [--fps 25] [--out FILE.json]
+usage: python benchmarks/pose_smoothing.py --weights RUN [RUN ...] [--videos 40] [--length 32] [--fps 25] [--out FILE]
 """
 
 from __future__ import annotations
@@ -22,7 +22,15 @@ from subband.metrics import JointScores, TrackJitter
 from subband.predictors import PosePredictor
 from subband.predictors.pose.following import PoseFollower
 
-COLUMNS = ("joints", "PCK@0.1 (%)", "PCK@0.2 (%)", "PCK@0.1 occluded (%)", "jitter (px)", "jitter occluded (px)")
+COLUMNS = (
+    "network",
+    "joints",
+    "PCK@0.1 (%)",
+    "PCK@0.2 (%)",
+    "PCK@0.1 occluded (%)",
+    "jitter (px)",
+    "jitter occluded (px)",
+)
 SCORES = ("pck_strict", "pck", "pck_strict_occluded", "jitter", "jitter_occluded")
 
 
@@ -69,20 +77,21 @@ def scores(predictor: PosePredictor, videos: Sequence[Video], fps: float, *, smo
     return [values[name] for name in SCORES]
 
 
-def row(name: str, values: Sequence[float | None]) -> list[Cell]:
+def row(network: str, joints: str, values: Sequence[float | None]) -> list[Cell]:
     """Shares in percent, jitter in pixels."""
     factors = [100 if "pck" in key else 1 for key in SCORES]
     numbers = (
         None if value is None else rounded(factor * value, 2) for value, factor in zip(values, factors, strict=True)
     )
-    return [name, *numbers]
+    return [network, joints, *numbers]
 
 
 def main() -> None:
     """Score both and write the table."""
     style = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=style, allow_abbrev=False)
-    parser.add_argument("--weights", required=True, metavar="RUN", help="run or model folder trained on drawn figures")
+    what = "run folders, or bundled weights, trained on drawn figures"
+    parser.add_argument("--weights", required=True, nargs="+", metavar="RUN", help=what)
     parser.add_argument("--videos", type=int, default=40)
     parser.add_argument("--length", type=int, default=32, help="frames of a video, at least 3")
     parser.add_argument("--fps", type=float, default=25.0)
@@ -91,18 +100,19 @@ def main() -> None:
     if options.length < 3 or options.fps <= 0:
         parser.error("--length must be at least 3, and --fps positive.")
     torch.set_num_threads(1)
-    predictor = PosePredictor.load(options.weights)
-    size = predictor.preprocessing.size
-    videos = list(drawn_videos(options.videos, options.length, size))
     print(line(COLUMNS), line(["---"] * len(COLUMNS)), sep="\n", flush=True)
     rows = []
-    for name, smooth in (("as they are found", False), ("through the 1 Euro filter", True)):
-        rows.append(row(name, scores(predictor, videos, options.fps, smooth=smooth)))
-        print(line(rows[-1]), flush=True)
+    for weights in options.weights:
+        predictor = PosePredictor.load(weights)
+        videos = list(drawn_videos(options.videos, options.length, predictor.preprocessing.size))
+        for name, smooth in (("as they are found", False), ("through the 1 Euro filter", True)):
+            found = scores(predictor, videos, options.fps, smooth=smooth)
+            rows.append(row(str(predictor.model.model_config["name"]), name, found))
+            print(line(rows[-1]), flush=True)
     if options.out is not None:
         about = [
-            f"{options.videos} drawn test videos of {options.length} frames of {size[0]} x {size[1]} pixels, "
-            f"{options.fps:g} frames in a second, the frame as the box. Jitter is the mean length of the second "
+            f"{options.videos} drawn test videos of {options.length} frames, {options.fps:g} frames in a second, "
+            "the frame as the box. Jitter is the mean length of the second "
             "difference of a joint's error."
         ]
         write_record(measured("Smoothing of poses", list(COLUMNS), rows, about=about), options.out)

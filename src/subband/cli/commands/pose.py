@@ -127,8 +127,8 @@ def run(args: Namespace) -> None:
         args.model = BUNDLED
     if args.model == BUNDLED:
         print(
-            f"{BUNDLED}, the network in the package, knows drawn figures and has seen no real people; for those, name "
-            "--model vitpose_b and a published file of its weights by --checkpoint."
+            f"{BUNDLED}, the network in the package, knows drawn figures and has seen no real people; for those, "
+            "take --model vitpose_b --checkpoint published, or a file of its weights."
         )
     persons = _persons(args, source, files)
     predictor = _predictor(args)
