@@ -137,7 +137,7 @@ def _plot(rows: Mapping[str, Sequence[Mapping[str, Any]]], costs: Mapping[str, _
         panel("speed", "clips per second", {name: cost.clips_per_second for name, cost in costs.items()}),
         panel("work", "GMAC of a clip", {name: cost.gmacs for name, cost in costs.items()}),
     ]
-    return line_panels_png(panels, heading, (low - room, high + room), styles)
+    return line_panels_png(panels, heading, (low - room, high + room), styles, log_x=True)
 
 
 def _known(values: Iterable[float | None]) -> list[float]:

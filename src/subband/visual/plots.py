@@ -21,6 +21,7 @@ from subband.visual.colors import SeriesStyle
 if TYPE_CHECKING:
     import numpy as np
     from matplotlib.axes import Axes
+    from matplotlib.axis import XAxis, YAxis
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
@@ -30,6 +31,7 @@ _INK = "#010203"  # stands for currentColor until the SVG is written; no series 
 _COOL, _MIDDLE, _WARM = "#0072b2", "#f4f2ec", "#d55e00"  # told apart by color-blind readers
 _SIZE = (3.9, 2.55)  # inches; small, so that the letters stay readable on a phone
 _KEYS_PER_PANEL = 3  # names of a legend beside each other
+_KEY_WIDTH, _LETTER_WIDTH = 0.6, 0.08  # inches
 _RC: dict[Any, Any] = {
     "font.size": 9.5,
     "font.family": "sans-serif",
@@ -127,7 +129,8 @@ def line_plot(
         for curve in curves:
             _draw(axes, curve)
         if log_y:
-            _set_log(axes)
+            axes.set_yscale("log")
+            _set_plain(axes.yaxis)
         if whole_x:
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.margins(x=0.02)
@@ -139,7 +142,11 @@ def line_plot(
 
 
 def line_panels_png(
-    panels: Sequence[Panel], y_label: str, y_range: tuple[float, float], key: Mapping[str, SeriesStyle]
+    panels: Sequence[Panel],
+    y_label: str,
+    y_range: tuple[float, float],
+    key: Mapping[str, SeriesStyle],
+    log_x: bool = False,
 ) -> bytes:
     """Plots side by side on one vertical scale, black on white, for those who need an image and no page.
 
@@ -148,6 +155,7 @@ def line_panels_png(
         y_label: Quantity and unit of the vertical axis.
         y_range: Its ends.
         key: Names of the styles, for the legend.
+        log_x: Logarithmic horizontal axes.
 
     Returns:
         PNG file.
@@ -169,11 +177,16 @@ def line_panels_png(
             axes.set_xlabel(panel.x_label)
             for curve in panel.curves:
                 _draw(axes, curve)
-            axes.margins(x=0.02)
+            if log_x:
+                axes.set_xscale("log")
+                _set_plain(axes.xaxis)
+            axes.margins(x=0.08 if log_x else 0.02)
         row[0].set_ylabel(y_label)
         row[0].set_ylim(y_range)
-        samples = [_sample(name, style) for name, style in key.items()]
-        columns = min(len(samples), _KEYS_PER_PANEL * len(panels))
+        marked = any(curve.with_markers for panel in panels for curve in panel.curves)
+        samples = [_sample(name, style, with_marker=marked) for name, style in key.items()]
+        room = len(panels) * width / (_KEY_WIDTH + _LETTER_WIDTH * max(map(len, key), default=0))
+        columns = max(1, min(len(samples), _KEYS_PER_PANEL * len(panels), int(room)))
         figure.legend(handles=samples, loc="outside upper left", ncols=columns, frameon=False)
         buffer = io.BytesIO()
         with warnings.catch_warnings():
@@ -318,7 +331,7 @@ def _draw(axes: Axes, curve: Curve) -> None:
     )
 
 
-def _sample(name: str, style: SeriesStyle) -> Line2D:
+def _sample(name: str, style: SeriesStyle, *, with_marker: bool) -> Line2D:
     """A line for the legend."""
     from matplotlib.lines import Line2D
 
@@ -326,19 +339,21 @@ def _sample(name: str, style: SeriesStyle) -> Line2D:
     text = shown(name)
     # Matplotlib leaves labels that begin with an underscore out.
     label = f" {text}" if text.startswith("_") else text
-    return Line2D([], [], color=style.light, linestyle=dashes, linewidth=1.6, label=label)
+    marker = style.marker if with_marker else None
+    return Line2D(
+        [], [], color=style.light, linestyle=dashes, linewidth=1.6, marker=marker, markersize=3.6, label=label
+    )
 
 
-def _set_log(axes: Axes) -> None:
-    """Logarithmic vertical axis with plain numbers; within two decades its ticks are at 1, 2, 5 of each decade."""
+def _set_plain(axis: XAxis | YAxis) -> None:
+    """Plain numbers along a logarithmic axis; within two decades its ticks are at 1, 2, 5 of each decade."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    axes.set_yscale("log")
-    low, high = axes.get_ylim()
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    low, high = axis.get_view_interval()
+    axis.set_minor_formatter(NullFormatter())
     if high < 100 * low:
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def _to_svg(figure: Figure, title: str, styles: set[SeriesStyle]) -> Markup:

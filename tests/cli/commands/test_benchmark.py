@@ -122,7 +122,7 @@ def test_the_ablation_of_pose_shows_scores_over_costs_and_takes_up_finished_runs
     shown = capsys.readouterr().out
     assert "training" not in shown.replace("training step", "")
     for number, entry in enumerate(entries):
-        line = next(line for line in shown.splitlines() if line.strip().startswith(entry.label))
+        line = next(line for line in shown.splitlines() if line.strip().split("  ")[0] == entry.label)
         assert f"{51 + number:.2f} ± 1.41" in line, line
         assert "2.0 ± 0.7" in line, line  # minutes
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")

@@ -19,7 +19,7 @@ def test_entries_are_single_stages_on_the_same_test_people(tmp_path):
         assert (recipe.seed, recipe.trainer.device) == (7, "cpu")
         assert (recipe.data.args["num_test"], recipe.data.args["scored_frames"]) == (200, 3)
         assert recipe.model.weights is None  # all start from nothing
-        assert recipe.data.args.get("still", False) == (label == "no distillation, one frame repeated")
+        assert recipe.data.args.get("still", False) == (label == "one frame repeated")
 
 
 def test_students_differ_in_what_they_are_told(tmp_path):
@@ -27,8 +27,8 @@ def test_students_differ_in_what_they_are_told(tmp_path):
         label: (recipe.model.teacher, [term.name for term in recipe.loss if term.name in DISTILLATION])
         for label, recipe in recipes_of(first_entries(None, {}) + student_entries(tmp_path, None, {})).items()
     }
-    assert told.pop(TEACHER) == told.pop("no distillation") == told.pop("network for single frames") == (None, [])
-    assert told.pop("no distillation, one frame repeated") == (None, [])
+    assert told.pop(TEACHER) == told.pop("no distillation") == told.pop("single frames") == (None, [])
+    assert told.pop("one frame repeated") == (None, [])
     assert {teacher for teacher, _ in told.values()} == {str(tmp_path)}
     assert sorted(names for _, names in told.values()) == [
         ["distill_ba"],
