@@ -46,6 +46,7 @@ ORDER = (
     "detection_overfit",
     "pose_speed",
     "ablation_pose",
+    "ablation_pose",
     "pose_smoothing",
     "scenes",
     "digits_robustness",

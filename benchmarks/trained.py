@@ -50,16 +50,19 @@ COLUMNS = {
 
 
 def rows_of(what: str, runs: Path, seeds: Sequence[int]) -> list[list[Cell]]:
-    """Mean and standard deviation of every network that was trained with all seeds."""
+    """Mean and standard deviation of every network over the seeds that it was trained with."""
     names = sorted(folder.name.removesuffix(f"_seed{seeds[0]}") for folder in runs.glob(f"*_seed{seeds[0]}"))
     table: list[list[Cell]] = []
     for name in names:
-        files = [runs / f"{name}_seed{seed}" / "scores.json" for seed in seeds]
-        scores: list[dict[str, Any]] = [json.loads(file.read_text("utf-8"))["rows"][0] for file in files]
+        folders = [runs / f"{name}_seed{seed}" for seed in seeds if (runs / f"{name}_seed{seed}/scores.json").is_file()]
+        scores: list[dict[str, Any]] = [
+            json.loads((folder / "scores.json").read_text("utf-8"))["rows"][0] for folder in folders
+        ]
         cells = [
             spread([factor * row["metrics"][key] for row in scores], digits) for _, key, factor, digits in COLUMNS[what]
         ]
-        table.append([name, scores[0]["parameters"], *cells, time_taken(what, [file.parent for file in files], scores)])
+        facts: list[Cell] = [len(folders), scores[0]["steps"]] if what in IN_CPU_MINUTES else []
+        table.append([name, scores[0]["parameters"], *facts, *cells, time_taken(what, folders, scores)])
     return table
 
 
@@ -142,8 +145,8 @@ def main() -> None:
     if code:
         raise SystemExit(code)
     if options.out is not None:
-        columns = ["model", "parameters", *(heading for heading, *_ in COLUMNS[options.what])]
-        columns.append("CPU min" if options.what in IN_CPU_MINUTES else "train s")
+        facts, last = (["seeds", "steps"], "CPU min") if options.what in IN_CPU_MINUTES else ([], "train s")
+        columns = ["model", "parameters", *facts, *(heading for heading, *_ in COLUMNS[options.what]), last]
         rows = rows_of(options.what, options.runs, options.seeds)
         about = [f"Mean and standard deviation over {len(seeds)} seed(s); every network at the same budget."]
         write_record(measured(TITLES[options.what], columns, rows, seeds=options.seeds, about=about), options.out)

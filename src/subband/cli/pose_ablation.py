@@ -80,7 +80,7 @@ def ablate_pose(args: Namespace) -> None:
     if not all(rows.values()):
         return  # only the first of several processes has them
     folders = {label: [run_folder(out, entry, seed) for seed in args.seeds] for label, entry in entries.items()}
-    costs = {label: _cost(some[0]) for label, some in folders.items()}
+    costs = _costs({label: some[0] for label, some in folders.items()})
     facts = {
         "GMAC": {label: f"{cost.gmacs:.3f}" for label, cost in costs.items()},
         "clips/s": {label: f"{cost.clips_per_second:.0f}" for label, cost in costs.items()},
@@ -107,15 +107,23 @@ def _score(key: str, factor: float, run: Mapping[str, Any]) -> float | None:
     return None if value is None else factor * value
 
 
-def _cost(folder: Path) -> _Cost:
+def _costs(folders: Mapping[str, Path]) -> dict[str, _Cost]:
+    """What networks cost by label; equal networks are measured once."""
     from subband.models.checkpoint import load_model
     from subband.models.complexity import count_macs, median_ms
 
-    model = load_model(folder).eval()
-    inputs = example_input(model)
-    counts = count_macs(model, inputs)
-    total = counts.macs + counts.fft_macs + counts.dwt_macs
-    return _Cost(total / 1e9, 1e3 / median_ms(model, inputs, repeats=9))
+    known: dict[str, _Cost] = {}
+    found = {}
+    for label, folder in folders.items():
+        model: Any = load_model(folder).eval()
+        network = json.dumps(model.model_config, sort_keys=True, default=str)
+        if network not in known:
+            inputs = example_input(model)
+            counts = count_macs(model, inputs)
+            total = counts.macs + counts.fft_macs + counts.dwt_macs
+            known[network] = _Cost(total / 1e9, 1e3 / median_ms(model, inputs, repeats=9))
+        found[label] = known[network]
+    return found
 
 
 def _plot(rows: Mapping[str, Sequence[Mapping[str, Any]]], costs: Mapping[str, _Cost]) -> bytes:
