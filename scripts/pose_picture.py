@@ -1,6 +1,6 @@
 """Draw the README's picture of `subband pose`: drawn figures in one video, with what the bundled network finds of them.
 
-usage: python scripts/pose_picture.py [docs/images/pose.png]
+usage: python scripts/pose_picture.py [docs/images/pose.jpg]
 """
 
 from __future__ import annotations
@@ -41,4 +41,4 @@ def main(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/images/pose.png"))
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/images/pose.jpg"))
