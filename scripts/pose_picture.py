@@ -18,7 +18,7 @@ from subband.visual.found_poses import draw_poses
 
 NETWORK = "freqpose_figures"
 FIGURES = (50_000, 50_001, 50_003)  # beyond what training, validation and test draw from
-SIDE, MOMENTS = 256, (0, 4)
+SIDE, MOMENTS = 192, (0, 4)
 
 
 def figures() -> tuple[Tensor, list[list[float]]]:
