@@ -2,7 +2,8 @@
 
 Our own data set. The photographs are those inside scikit-image's package, so there is nothing to download. The camera
 drifts, shakes, zooms and turns a little; up to three soft elliptical patches of other photographs move independently;
-brightness changes slowly. Photographs, not clips, are split into training, validation and test.
+brightness changes slowly. Photographs, not clips, are split into training, validation and test. On request the
+camera of some clips stands still, and frames have noise.
 """
 
 from collections.abc import Sequence
@@ -39,6 +40,7 @@ _VAL_SEED, _TEST_SEED = 1, 2  # fixed, so that runs with different seeds are sco
 _MAX_PATCHES = 3
 _DRAWS_PER_CAMERA = 2 + DRAWS_PER_MOTION + 6  # tile, motion; start, mirrored, brightness, contrast
 _DRAWS_PER_PATCH = 2 + DRAWS_PER_MOTION + 5  # tile, motion; center, radii, tilt
+_DRAWS = (_DRAWS_PER_CAMERA, 1, _MAX_PATCHES * _DRAWS_PER_PATCH, 1, 2)  # ..., number of patches, ..., stillness, noise
 
 
 def moving_photos(
@@ -48,6 +50,8 @@ def moving_photos(
     img_size: int | tuple[int, int] = 64,
     gray: bool = False,
     speed: float = 3.0,
+    still_share: float = 0.0,
+    noise: float = 0.0,
     num_train: int = 10_000,
     num_val: int = 200,
     num_test: int = 500,
@@ -61,6 +65,8 @@ def moving_photos(
         img_size: Side of the frames, or (H, W).
         gray: 1 channel instead of 3.
         speed: Fastest movement in pixels per frame for frames whose shorter side is 64; grows with the frame.
+        still_share: Share of the clips whose camera stands still, in [0, 1]; patches move in them, too.
+        noise: Largest standard deviation of the noise in every frame, in [0, 1]; half of the clips have none.
         num_train: Training clips per epoch, new ones every epoch.
         num_val: Validation clips, always the same.
         num_test: Test clips, always the same.
@@ -80,7 +86,7 @@ def moving_photos(
     photos = [cut_tiles(read_photos(split, gray=gray), tile_size(spec, speed)) for split in names]
     lengths, seeds = (num_train, num_val, num_test), (seed, _VAL_SEED, _TEST_SEED)
     train, val, test = (
-        MovingPhotos(photo, spec, length=length, speed=speed, seed=split_seed)
+        MovingPhotos(photo, spec, length=length, speed=speed, still_share=still_share, noise=noise, seed=split_seed)
         for photo, length, split_seed in zip(photos, lengths, seeds, strict=True)
     )
     return VideoData(train, val, test, spec)
@@ -95,19 +101,36 @@ class MovingPhotos(BatchedClips):
         length: Samples of one epoch.
         speed: Fastest movement in pixels per frame for frames whose shorter side is 64.
         seed: Chooses the clips.
+        still_share: Share of the clips whose camera stands still.
+        noise: Largest standard deviation of the noise in every frame; half of the clips have none.
 
     Raises:
-        ValueError: If `length` or `speed` is not positive.
+        ValueError: If `length` or `speed` is not positive, `still_share` or `noise` not in [0, 1].
     """
 
-    def __init__(self, photos: PhotoTiles, spec: ClipSpec, *, length: int, speed: float, seed: int) -> None:
+    def __init__(
+        self,
+        photos: PhotoTiles,
+        spec: ClipSpec,
+        *,
+        length: int,
+        speed: float,
+        seed: int,
+        still_share: float = 0.0,
+        noise: float = 0.0,
+    ) -> None:
         if length < 1 or speed <= 0:
             raise ValueError(f"length and speed must be positive, got {length} and {speed}")
+        for name, value in (("still_share", still_share), ("noise", noise)):
+            if not 0 <= value <= 1:
+                raise ValueError(f"{name} must lie in [0, 1], got {value}")
         self.photos = photos
         self.spec = spec
         self.seed = seed
         self._length = length
         self._speed = speed * _pixel_unit(spec)
+        self._still_share = still_share
+        self._noise = noise
 
     def __len__(self) -> int:
         """Samples of one epoch."""
@@ -115,10 +138,9 @@ class MovingPhotos(BatchedClips):
 
     def batch(self, keys: Sequence[int], device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
         """Inputs `(B, T, C, H, W)` and targets `(B, T', C, H, W)` in [0, 1]."""
-        count = _DRAWS_PER_CAMERA + 1 + _MAX_PATCHES * _DRAWS_PER_PATCH
-        draws = uniform(self.seed, [check_index(key) for key in keys], count)
-        camera, number, patches = np.split(draws, [_DRAWS_PER_CAMERA, _DRAWS_PER_CAMERA + 1], axis=1)
-        frames = self._scene(camera, torch.device(device))
+        draws = uniform(self.seed, [check_index(key) for key in keys], sum(_DRAWS))
+        camera, number, patches, is_still, noise = np.split(draws, np.cumsum(_DRAWS)[:-1], axis=1)
+        frames = self._scene(camera, is_still < self._still_share, torch.device(device))
         num_patches = (number[:, 0] * (_MAX_PATCHES + 1)).astype(np.int64)
         for patch, numbers in enumerate(np.split(patches, _MAX_PATCHES, axis=1)):
             rows = np.flatnonzero(num_patches > patch)
@@ -126,13 +148,16 @@ class MovingPhotos(BatchedClips):
                 covered = torch.from_numpy(rows).to(frames.device)
                 frames[covered] = self._with_patch(frames[covered], numbers[rows])
         frames = self._exposed(frames, camera[:, -3:])
+        if self._noise:
+            frames = self._noisy(frames, noise)
         inputs, targets = frames.split((self.spec.in_frames, self.spec.out_frames), dim=1)
         return inputs, targets
 
-    def _scene(self, draws: np.ndarray, device: torch.device) -> Tensor:
+    def _scene(self, draws: np.ndarray, is_still: np.ndarray, device: torch.device) -> Tensor:
         """What the camera sees, `(B, T + T', C, H, W)`."""
         tiles = self.photos.tiles[self.photos.choose(draws)]
         motion = smooth_motion(draws[:, 2:], self.spec.num_frames, self._speed)
+        motion = Motion(*(np.where(is_still, values[:, :1], values) for values in motion))
         start = (draws[:, 2 + DRAWS_PER_MOTION :][:, :2] - 0.5) * 0.25 * min(self.spec.height, self.spec.width)
         motion = motion._replace(y=motion.y + start[:, :1], x=motion.x + start[:, 1:])
         mirrored = torch.from_numpy(draws[:, -4] < 0.5)
@@ -164,6 +189,16 @@ class MovingPhotos(BatchedClips):
         drift = np.where(draws[:, :1] < 0.5, 0.3 * (draws[:, 1:2] - 0.5), 0.0)
         gain = (1 + drift * time) * (0.7 + 0.3 * draws[:, 2:])  # (B, T)
         return (frames * torch.from_numpy(gain).to(frames)[:, :, None, None, None]).clamp(0, 1)
+
+    def _noisy(self, frames: Tensor, draws: np.ndarray) -> Tensor:
+        """With noise of its own in every frame, in half of the clips."""
+        deviation = self._noise * np.maximum(2 * draws[:, 0] - 1, 0)
+        seeds = (draws[:, 1] * 2**53).astype(np.int64)
+        for frame, sigma, seed in zip(frames, deviation.tolist(), seeds.tolist(), strict=True):
+            if sigma:
+                generator = torch.Generator().manual_seed(seed)
+                frame.add_(torch.randn(frame.shape, generator=generator).to(frame), alpha=sigma)
+        return frames.clamp_(0, 1)
 
 
 def tile_size(spec: ClipSpec, speed: float) -> int:
