@@ -15,6 +15,7 @@ from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 from subband._version import __version__
+from subband.extras import names_extra
 from subband.files import NO_SPACE, described, sha256_of, shown
 from subband.signals import say
 
@@ -112,7 +113,8 @@ def fetch_file(name: HubName, file: str, *, local_files_only: bool = False) -> P
         OSError: If there is no such repository or revision, it is closed to this user, or the Hub does not answer.
         ValueError: If the file came damaged.
     """
-    import huggingface_hub
+    with names_extra("the Hugging Face Hub needs"):
+        import huggingface_hub
 
     cached = _cached(name, file)
     forbidden = "local_files_only" if local_files_only else is_offline()
@@ -149,7 +151,8 @@ def list_files(name: HubName) -> list[str]:
     Raises:
         OSError: As for `fetch_file`.
     """
-    import huggingface_hub
+    with names_extra("the Hugging Face Hub needs"):
+        import huggingface_hub
 
     with hub_errors(name):
         about = huggingface_hub.HfApi(**CLIENT).model_info(name.repository, revision=name.revision)
@@ -178,7 +181,8 @@ def hub_errors(name: HubName, file: str = "") -> Iterator[None]:
 
 
 def _refusal(error: Exception, name: HubName, file: str) -> Exception:
-    from huggingface_hub import errors, get_token
+    with names_extra("the Hugging Face Hub needs"):
+        from huggingface_hub import errors, get_token
 
     words = described(error)[:SHOWN] or type(error).__name__
     repository, status = name.repository, getattr(getattr(error, "response", None), "status_code", None)
@@ -208,14 +212,16 @@ def _refusal(error: Exception, name: HubName, file: str) -> Exception:
 
 
 def _cache() -> str:
-    from huggingface_hub import constants
+    with names_extra("the Hugging Face Hub needs"):
+        from huggingface_hub import constants
 
     return shown(constants.HF_HUB_CACHE)
 
 
 def _cached(name: HubName, file: str) -> Path | None:
     """Where a file of this revision lies in the cache; None if it does not."""
-    import huggingface_hub
+    with names_extra("the Hugging Face Hub needs"):
+        import huggingface_hub
 
     found = huggingface_hub.try_to_load_from_cache(name.repository, file, revision=name.revision)
     return Path(found) if isinstance(found, str) else None
@@ -223,7 +229,8 @@ def _cached(name: HubName, file: str) -> Path | None:
 
 def _what_is_cached(name: HubName) -> str:
     """What the cache has of a repository, and where that is, as a part of a sentence."""
-    from huggingface_hub import CacheNotFound, constants, scan_cache_dir
+    with names_extra("the Hugging Face Hub needs"):
+        from huggingface_hub import CacheNotFound, constants, scan_cache_dir
 
     try:
         repositories: Any = scan_cache_dir(constants.HF_HUB_CACHE).repos

@@ -13,14 +13,13 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from subband.extras import names_extra
 from subband.models.preprocessing import published_preprocessing
 from subband.models.protocols.classifier import Classifier
 from subband.models.registry import catalog, create_model
 
-try:
+with names_extra("subband.timm needs"):
     from timm.models import FeatureInfo, register_model
-except ImportError as error:
-    raise ImportError("subband.timm needs the package timm; pip install 'subband[timm]'.") from error
 
 __all__ = ["StageFeatures"]
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import sys
 
 import numpy as np
 import pytest
@@ -98,8 +99,9 @@ def test_other_files_are_refused(tmp_path):
 
 def test_the_package_that_is_missing_is_named(tmp_path, monkeypatch):
     known_file(monkeypatch, tmp_path / "weights.pth", nn.Linear(1, 1), module._ported_network, "")
-    monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ModuleNotFoundError, match=r"FID needs the package 'torch-fidelity' \(pip install"):
+    monkeypatch.setitem(sys.modules, "torch_fidelity", None)
+    monkeypatch.setitem(sys.modules, "torch_fidelity.feature_extractor_inceptionv3", None)
+    with pytest.raises(ModuleNotFoundError, match=r"FID needs the package torch-fidelity: pip install 'subband\[fid"):
         InceptionFeatures(tmp_path / "weights.pth")
 
 

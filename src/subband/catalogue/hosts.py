@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from subband.catalogue.download import TIMEOUT, DownloadError, OnBytes, without_space
 from subband.catalogue.entries import drive_id
+from subband.extras import advice
 from subband.files import NO_SPACE, described
 
 __all__ = ["OfHub", "from_drive", "from_hub"]
@@ -114,4 +115,4 @@ def from_hub(address: str, part: Path) -> OfHub:
 
 
 def _missing(host: str, package: str) -> str:
-    return f"{host} needs the package {package} (pip install 'subband[weights]')"
+    return f"{host} needs the package {package} ({advice(package)})"

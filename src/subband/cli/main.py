@@ -60,31 +60,6 @@ COMMANDS = {
     "export": ("subband.cli.commands.export", "write a model as ONNX or as a torch.export program"),
     "benchmark": ("subband.cli.commands.benchmark", "measure speed, or train networks against each other"),
 }
-# Packages that are not installed with subband itself, and the extra that brings them.
-EXTRAS = {
-    "av": "video",
-    "gdown": "weights",
-    "hickle": "kitti",
-    "huggingface_hub": "weights",
-    "jpeglib": "jpeg",
-    "lightning": "train",
-    "lpips": "metrics",
-    "matplotlib": "visual",
-    "netCDF4": "weather",
-    "onnx": "export",
-    "onnxruntime": "export",
-    "onnxscript": "export",
-    "pycocotools": "detection",
-    "pydicom": "dicom",
-    "skimage": "digits",
-    "sklearn": "digits",
-    "spandrel": "spandrel",
-    "tensorboard": "train",
-    "timm": "timm",
-    "torch_fidelity": "fid",
-    "torchmetrics": "train",
-    "xarray": "weather",
-}
 UNREAD, USER_ERROR = 1, 2
 
 
@@ -265,9 +240,6 @@ def _show_warning(message: Warning | str, *place: Any, **where: Any) -> None:
 
 
 def _sentence(error: BaseException) -> str:
-    package = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
-    if package in EXTRAS:
-        return f"this needs the package {package}: pip install 'subband[{EXTRAS[package]}]'."
     if isinstance(error, OSError) and error.strerror:
         return f"{described(error)}."
     return shown(" ".join(str(error).split())) or type(error).__name__

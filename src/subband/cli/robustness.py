@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import io
 import json
 from collections.abc import Iterable, Sequence
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from subband.cli.options import open_table, show_table
 from subband.config import RecipeConfig
+from subband.extras import require
 from subband.files import shown, write_atomically
 
 if TYPE_CHECKING:
@@ -38,8 +38,7 @@ def check_robustness(recipe: RecipeConfig, strengths: dict[str, Sequence[Any]]) 
 
     if recipe.task != "classification":
         raise ValueError(f"--robustness measures the accuracy of classifiers, but the recipe is for {recipe.task}.")
-    if importlib.util.find_spec("matplotlib") is None:
-        raise ImportError("--robustness draws with matplotlib: pip install 'subband[visual]'.")
+    require("matplotlib", "the plot of --robustness needs")
     distortions(**strengths)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from subband.extras import names_extra
 from subband.models.model_folder import LONE_FILE
 from subband.models.protocols.restoration import COLORS, RestorationModel
 from subband.weight_files import read_checkpoint
@@ -101,7 +102,8 @@ def load_image_restorer(path: str | Path) -> ImageRestorer:
 
 def _described(path: Path, state: Any) -> Any:
     """What spandrel makes of the contents of a file."""
-    import spandrel
+    with names_extra("files of such networks need"):
+        import spandrel
 
     if not isinstance(state, Mapping):
         raise ValueError(f"{path} holds a {type(state).__name__}, not weights by name.")
@@ -116,7 +118,8 @@ def _described(path: Path, state: Any) -> Any:
 
 def _registry() -> Any:
     """All networks that are installed; the list of spandrel itself stays as it is."""
-    import spandrel
+    with names_extra("files of such networks need"):
+        import spandrel
 
     registry = spandrel.MAIN_REGISTRY.copy()
     try:

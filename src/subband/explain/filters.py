@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from subband.extras import names_extra
 from subband.layers.spectral import FourierFilter2d, fourier_filter_magnitude
 
 if TYPE_CHECKING:
@@ -70,7 +71,8 @@ def filter_image(spectra: Mapping[str, Tensor]) -> np.ndarray:
     """
     if not spectra:
         raise ValueError("filter_image needs at least one filter; the network has none.")
-    from matplotlib import colormaps
+    with names_extra("plots need"):
+        from matplotlib import colormaps
 
     height, width, gap = _cell(spectra)
     columns = max(len(item) for item in spectra.values())
@@ -97,7 +99,8 @@ def filter_figure(model: nn.Module, num_channels: int = NUM_CHANNELS) -> Figure:
         ValueError: If the network has no global filter.
         ImportError: If matplotlib is not installed.
     """
-    from matplotlib.figure import Figure
+    with names_extra("plots need"):
+        from matplotlib.figure import Figure
 
     spectra = filter_spectra(model, num_channels)
     image = filter_image(spectra)

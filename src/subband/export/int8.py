@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from subband.export.onnx import OnnxFile, require_onnx
+from subband.extras import names_extra
 from subband.media.images import on_white, read_image
 from subband.media.picture_files import find_pictures, warn_left_out
 from subband.predictors.classification import ImageClassifier
@@ -119,8 +120,9 @@ def quantize(source: Path, path: Path, batches: Sequence[Tensor]) -> None:
         path: File to write; it keeps the facts stored in the other.
         batches: Inputs that ranges of activations are measured on.
     """
-    import onnx
-    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
+    with names_extra("ONNX files need"):
+        import onnx
+        from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
     graph = onnx.load(source, load_external_data=False)
     name, facts = graph.graph.input[0].name, {item.key: item.value for item in graph.metadata_props}
@@ -146,7 +148,8 @@ def quantize(source: Path, path: Path, batches: Sequence[Tensor]) -> None:
 
 def _prepared(source: Path, path: Path) -> Path:
     """The file with shapes inferred and operators joined; as it is, where onnxruntime cannot prepare it."""
-    from onnxruntime.quantization.shape_inference import quant_pre_process
+    with names_extra("ONNX files need"):
+        from onnxruntime.quantization.shape_inference import quant_pre_process
 
     try:
         quant_pre_process(source, path)
@@ -163,7 +166,8 @@ def _keeps_float(node: Any) -> bool:
 
 def _reader(name: str, batches: Sequence[Tensor]) -> Any:
     """onnxruntime's view of the batches."""
-    from onnxruntime.quantization import CalibrationDataReader
+    with names_extra("ONNX files need"):
+        from onnxruntime.quantization import CalibrationDataReader
 
     class Reader(CalibrationDataReader):
         """Hands out batches one by one."""

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from subband._version import __version__
 from subband.export.difference import largest_difference
+from subband.extras import names_extra
 from subband.models.arguments import Inputs, as_arguments
 from subband.models.dct.front_end import DCTClassifier
 from subband.models.protocols.classifier import Classifier
@@ -31,12 +32,10 @@ def require_onnx() -> None:
     Raises:
         ImportError: If onnx, onnxscript or onnxruntime is missing.
     """
-    try:
+    with names_extra("ONNX files need"):
         import onnx  # noqa: F401
         import onnxruntime  # noqa: F401
         import onnxscript  # noqa: F401  torch.onnx needs it and would say so less clearly
-    except ImportError as error:
-        raise ImportError(f"ONNX export needs the package {error.name}; pip install 'subband[export]'.") from error
 
 
 def export_onnx(model: nn.Module, inputs: Inputs, path: Path, *, dynamic_batch: bool = False) -> float:
@@ -141,7 +140,8 @@ class OnnxFile:
     """
 
     def __init__(self, path: Path, *, threads: int = 0) -> None:
-        import onnxruntime
+        with names_extra("ONNX files need"):
+            import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads

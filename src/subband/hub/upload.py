@@ -13,6 +13,7 @@ from typing import Any
 
 from torch import nn
 
+from subband.extras import names_extra
 from subband.files import shown, write_atomically
 from subband.hub.model_card import Evaluated, model_card
 from subband.hub_client import CLIENT, LOG_IN, HubName, hub_errors, is_offline, list_files
@@ -134,7 +135,8 @@ def push_to_hub(
 
 
 def _commit(name: HubName, folder: Path, private: bool, message: str | None, overwrite: bool) -> HubName:
-    from huggingface_hub import CommitOperationAdd, HfApi
+    with names_extra("the Hugging Face Hub needs"):
+        from huggingface_hub import CommitOperationAdd, HfApi
 
     api = HfApi(**CLIENT)
     is_there = _is_there(api, name, private, overwrite)
@@ -178,7 +180,8 @@ def _is_there(api: Any, name: HubName, private: bool, overwrite: bool) -> bool:
 
 
 def _check_access(name: HubName) -> None:
-    from huggingface_hub import get_token
+    with names_extra("the Hugging Face Hub needs"):
+        from huggingface_hub import get_token
 
     if forbidden := is_offline():
         raise ConnectionError(f"{name} cannot be written: {forbidden} forbids the network; --dry-run needs none.")

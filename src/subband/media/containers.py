@@ -12,6 +12,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from subband.extras import names_extra
+
 # A file may name other files or addresses (playlists); only containers that hold their own data are opened.
 _FORMATS = (
     "mov,mp4,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,live_flv,kux,ogg,asf,asf_o,rm,ivr,mxf,dv,nut,nuv,gxf,lxf,wtv,"
@@ -30,10 +32,8 @@ def import_av() -> ModuleType:
     Raises:
         ImportError: If it is not installed; the message says how to install it.
     """
-    try:
+    with names_extra("video files need"):
         import av
-    except ImportError as error:
-        raise ImportError("video files need PyAV; install it with: pip install 'subband[video]'.") from error
     return av
 
 

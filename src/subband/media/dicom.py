@@ -7,7 +7,6 @@ MONOCHROME1, where large means dark, they are turned around. Source: DICOM PS3.3
 
 from __future__ import annotations
 
-import importlib.util
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from subband.extras import is_installed, names_extra
 from subband.files import shown
 from subband.media.pixels import MAX_IMAGE_PIXELS
 
@@ -39,7 +39,7 @@ def is_dicom(path: Path) -> bool:
 
 def has_dicom_reader() -> bool:
     """Whether the package pydicom is installed."""
-    return importlib.util.find_spec("pydicom") is not None
+    return is_installed("pydicom")
 
 
 def num_slices(path: Path) -> int:
@@ -72,7 +72,8 @@ def read_slice(path: Path, number: int = 0) -> Tensor:
         ValueError: If the file is damaged, in color, without pixels, larger than 120 million pixels, or compressed in a
             way that needs another package.
     """
-    from pydicom.pixels import apply_modality_lut, apply_voi_lut, pixel_array
+    with names_extra("DICOM files need"):
+        from pydicom.pixels import apply_modality_lut, apply_voi_lut, pixel_array
 
     with _reading(path):
         header = _header(path)
@@ -91,7 +92,8 @@ def read_slice(path: Path, number: int = 0) -> Tensor:
 
 
 def _header(path: Path) -> Any:
-    from pydicom import dcmread
+    with names_extra("DICOM files need"):
+        from pydicom import dcmread
 
     return dcmread(path, stop_before_pixels=True)
 

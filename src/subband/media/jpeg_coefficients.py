@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from subband.extras import names_extra
 from subband.media.pixels import open_image
 from subband.transforms import block_dct2, block_idct2
 
@@ -105,10 +106,6 @@ def _dequantized(found: Any, plane: Any, index: int) -> Tensor:
 
 
 def _import_jpeglib() -> ModuleType:
-    try:
+    with names_extra("coefficients in JPEG files need"):
         import jpeglib
-    except ImportError as error:
-        raise ImportError(
-            "coefficients in JPEG files need jpeglib; install it with: pip install 'subband[jpeg]'."
-        ) from error
     return jpeglib

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from subband.extras import names_extra
+
 _MATRIX_VALUES = 9
 _FIXED_POINT = 1 << 16
 _TOLERANCE = math.sin(math.radians(1))  # as ffmpeg has it: within one degree a turn counts as a quarter turn
@@ -57,7 +59,8 @@ def find_turn(frame: Any, stream: Any, path: Path) -> Turn:
         stream: Its stream.
         path: What the warning calls the file.
     """
-    from av.sidedata.sidedata import Type
+    with names_extra("video files need"):
+        from av.sidedata.sidedata import Type
 
     found = frame.side_data.get(Type.DISPLAYMATRIX)
     if found is not None:

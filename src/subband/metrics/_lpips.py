@@ -1,12 +1,12 @@
 """LPIPS from local files: the `lpips` package brings its linear layers, the user brings AlexNet."""
 
-import importlib.util
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
 from torch import nn
 
+from subband.extras import names_extra
 from subband.weight_files import read_checkpoint
 
 __all__ = ["load_lpips"]
@@ -29,9 +29,8 @@ def load_lpips(weights: str | Path) -> nn.Module:
     path = Path(weights)
     if not path.exists():
         raise FileNotFoundError(f"lpips_weights: no file {path}")
-    if importlib.util.find_spec("lpips") is None:
-        raise ModuleNotFoundError("LPIPS needs the package 'lpips' (pip install lpips)")
-    import lpips
+    with names_extra("LPIPS needs"):
+        import lpips
 
     state = read_checkpoint(path)
     if not isinstance(state, Mapping):

@@ -10,7 +10,11 @@ from abc import abstractmethod
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torchmetrics import Metric, MetricCollection
+
+from subband.extras import names_extra
+
+with names_extra("these scores need"):
+    from torchmetrics import Metric, MetricCollection
 
 __all__ = ["CrossEntropy", "PerClassAccuracy", "TopAccuracy", "classification_metrics"]
 

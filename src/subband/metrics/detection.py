@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 from torch import Tensor
-from torchmetrics.detection import MeanAveragePrecision
+
+from subband.extras import names_extra, require
+
+with names_extra("these scores need"):
+    from torchmetrics.detection import MeanAveragePrecision
 
 __all__ = ["AveragePrecision", "ImageDetections", "TrueObjects"]
 
@@ -78,8 +81,7 @@ class AveragePrecision(MeanAveragePrecision):
     """
 
     def __init__(self, *, with_masks: bool) -> None:
-        if find_spec("pycocotools") is None:
-            raise ImportError("scores of detectors need pycocotools: pip install 'subband[detection]'.")
+        require("pycocotools", "scores of detectors need")
         kinds: Any = ("bbox", "segm") if with_masks else "bbox"
         super().__init__(iou_type=kinds, extended_summary=True, backend="pycocotools")
         self.with_masks = with_masks

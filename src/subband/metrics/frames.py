@@ -7,9 +7,12 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
+from subband.extras import names_extra
 from subband.metrics.image import denormalize, error_sums
+
+with names_extra("these scores need"):
+    from torchmetrics import Metric
 
 __all__ = ["FrameMetric", "FramePair", "FrameSpec"]
 

@@ -12,12 +12,15 @@ from abc import abstractmethod
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torchmetrics import Metric
 
+from subband.extras import names_extra
 from subband.metrics.image import psnr
 from subband.metrics.published_restoration import ssim_gaussian
 from subband.transforms import wavedec2, wavelet_packet
 from subband.transforms.arguments import check_real
+
+with names_extra("these scores need"):
+    from torchmetrics import Metric
 
 __all__ = [
     "FrechetWaveletDistance",

@@ -12,7 +12,6 @@ MMD GANs, ICLR 2018 (KID).
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import io
 import warnings
 from collections.abc import Callable
@@ -21,10 +20,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchmetrics import Metric
 
+from subband.extras import names_extra
 from subband.metrics.generation import IMAGES_PER_FEATURE, frechet_distance
 from subband.weight_files import read_checkpoint
+
+with names_extra("these scores need"):
+    from torchmetrics import Metric
 
 __all__ = ["InceptionDistances", "InceptionFeatures", "kernel_distance"]
 
@@ -177,9 +179,8 @@ class _PooledLayers(nn.Module):
 
 
 def _ported_network(path: Path) -> nn.Module:
-    if importlib.util.find_spec("torch_fidelity") is None:
-        raise ModuleNotFoundError("FID needs the package 'torch-fidelity' (pip install 'subband[fid]')")
-    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+    with names_extra("FID needs"):
+        from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
     # It unpickles without any restriction, so it gets plain tensors that were read with care.
     plain = io.BytesIO()

@@ -6,16 +6,18 @@ import contextlib
 import io
 import math
 from collections.abc import Sequence
-from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
+from subband.extras import names_extra, require
 from subband.joints import JointSet
 from subband.metrics.pose import FramePeople, jitter_errors, joint_hits, posetrack_precision
+
+with names_extra("these scores need"):
+    from torchmetrics import Metric
 
 __all__ = ["FoundPeople", "JointScores", "PersonPrecision", "TrackJitter", "TruePeople"]
 
@@ -180,8 +182,7 @@ class PersonPrecision(Metric):
     truth: list[Tensor]
 
     def __init__(self, joints: JointSet) -> None:
-        if find_spec("pycocotools") is None:
-            raise ImportError("scores of people need pycocotools: pip install 'subband[detection]'.")
+        require("pycocotools", "scores of people need")
         super().__init__()
         self.joints = joints
         self.add_state("found", [], dist_reduce_fx=None)
@@ -243,8 +244,9 @@ class PersonPrecision(Metric):
 
     def _coco(self, occluded_only: bool) -> list[float | None]:
         """Average precision at the ten similarities from 0.50 to 0.95."""
-        from pycocotools.coco import COCO
-        from pycocotools.cocoeval import COCOeval
+        with names_extra("average precision needs"):
+            from pycocotools.coco import COCO
+            from pycocotools.cocoeval import COCOeval
 
         truth, found = self._coco_truth(occluded_only), self._coco_found()
         if not any(one["num_keypoints"] for one in truth):

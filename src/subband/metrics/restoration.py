@@ -11,8 +11,8 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torchmetrics import Metric
 
+from subband.extras import names_extra
 from subband.metrics._lpips import load_lpips
 from subband.metrics.image import psnr, ssim
 from subband.metrics.optical_flow import flow_error
@@ -25,6 +25,9 @@ from subband.metrics.published_restoration import (
     ssim_y,
 )
 from subband.metrics.spectrum import BANDS, subband_energy
+
+with names_extra("these scores need"):
+    from torchmetrics import Metric
 
 __all__ = ["RestorationMetrics"]
 

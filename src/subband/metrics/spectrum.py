@@ -2,10 +2,13 @@
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
+from subband.extras import names_extra
 from subband.transforms import dwt2, radial_bins, radial_spectrum
 from subband.transforms.arguments import check_real
+
+with names_extra("these scores need"):
+    from torchmetrics import Metric
 
 __all__ = ["BANDS", "SubbandEnergy", "subband_energy"]
 

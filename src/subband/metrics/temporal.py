@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
+from subband.extras import names_extra
 from subband.transforms import dwt
+
+with names_extra("these scores need"):
+    from torchmetrics import Metric
 
 __all__ = ["TemporalError"]
 

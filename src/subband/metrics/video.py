@@ -10,8 +10,8 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torchmetrics import MetricCollection
 
+from subband.extras import names_extra
 from subband.metrics._lpips import load_lpips
 from subband.metrics.frames import FrameMetric, FramePair, FrameSpec
 from subband.metrics.image import (
@@ -21,6 +21,9 @@ from subband.metrics.image import (
     snr,
     ssim,
 )
+
+with names_extra("these scores need"):
+    from torchmetrics import MetricCollection
 
 __all__ = [
     "FrameLPIPS",

@@ -7,11 +7,13 @@ import signal
 from pathlib import Path
 from typing import Any, NoReturn
 
-from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import Checkpoint
-
+from subband.extras import names_extra
 from subband.signals import SignalHandlers, Stopped, exit_code, say
 from subband.training.run_files import is_first_process
+
+with names_extra("training needs"):
+    from lightning.pytorch import LightningModule, Trainer
+    from lightning.pytorch.callbacks import Checkpoint
 
 
 class TrainingInterrupted(Stopped):

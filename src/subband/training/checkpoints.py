@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
-from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
 from torch import Tensor
 
+from subband.extras import names_extra
 from subband.files import write_atomically
 from subband.training.run_files import RunFiles
+
+with names_extra("training needs"):
+    from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+    from lightning.pytorch import Callback, LightningModule, Trainer
+    from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
 
 
 class DivergenceError(ValueError):

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 import torch
-from lightning.pytorch import LightningDataModule
 from torch import nn
 
 from subband.config import RecipeConfig, recipe_text, stage_recipes
 from subband.data.loader import SampleLoader, check_readable
+from subband.extras import names_extra
 from subband.files import NO_SPACE, contents, folder_lock, shown, write_atomically
 from subband.models.checkpoint import load_model, save_card, save_model
 from subband.models.model_folder import CONFIG_FILE as MODEL_CARD
@@ -43,6 +43,9 @@ from subband.training.run_files import CONFIG_FILE, LAST_FILE, MODEL_FOLDER, STA
 from subband.training.task import Task
 from subband.training.trainer import build_trainer, check_machine, pick_training_device, read_history
 from subband.weight_files import read_checkpoint
+
+with names_extra("training needs"):
+    from lightning.pytorch import LightningDataModule
 
 
 class Loaders(LightningDataModule):

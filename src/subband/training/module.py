@@ -6,13 +6,16 @@ import math
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningModule
 from torch import Tensor
 
+from subband.extras import names_extra
 from subband.training.checkpoints import divergence
 from subband.training.run_files import RunFiles
 from subband.training.schedule import build_optimizer, build_schedule, drop_path_rate, forget_length, set_rates
 from subband.training.task import Task
+
+with names_extra("training needs"):
+    from lightning.pytorch import LightningModule
 
 
 class TrainingModule(LightningModule):

@@ -9,17 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor, RichProgressBar
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from subband.config import RecipeConfig, TrainerConfig
 from subband.device import pick_device
+from subband.extras import names_extra
 from subband.files import is_utf8
 from subband.training.callbacks import SaveLast
 from subband.training.checkpoints import AtomicCheckpointIO, AveragedWeights, BestCheckpoint, FiniteWeights
 from subband.training.run_files import RunFiles, is_first_process
 from subband.training.task import Task
+
+with names_extra("training needs"):
+    from lightning.pytorch import Callback, Trainer
+    from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor, RichProgressBar
+    from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 
 PRECISIONS: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 

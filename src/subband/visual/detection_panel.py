@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from subband.data.detection.preprocessing import DetectionPreprocessing
 from subband.explain.detection import DetectionExplanation
+from subband.extras import names_extra
 from subband.visual.colors import series_styles
 from subband.visual.sheet import COLUMN, GAP, MARGIN, RC, RULE, SOFT, WIDTH, Sheet, left_of, short
 
@@ -52,7 +53,8 @@ def detection_panel(
     Raises:
         ImportError: If matplotlib is not installed.
     """
-    from matplotlib import rc_context
+    with names_extra("plots need"):
+        from matplotlib import rc_context
 
     image = _pixels(preprocessing, inputs.cpu())
     height, width = image.shape[1:]
@@ -132,7 +134,8 @@ def _words(sheet: Sheet, explanation: DetectionExplanation) -> None:
 
 def _objects(axes: Axes, image: Tensor, explanation: DetectionExplanation) -> None:
     """The image with the boxes of its objects, the explained one in color."""
-    from matplotlib.patches import Rectangle
+    with names_extra("plots need"):
+        from matplotlib.patches import Rectangle
 
     _show(axes, image)
     scores = explanation.found.scores.tolist()

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from subband.extras import names_extra
 from subband.files import shown
 from subband.visual.colors import series_styles
 from subband.visual.plots import Curve, Panel, line_panels_png
@@ -81,7 +82,8 @@ def _lines(picture: Lines) -> bytes:
 
 
 def _bars(picture: Bars) -> bytes:
-    from matplotlib.figure import Figure
+    with names_extra("plots need"):
+        from matplotlib.figure import Figure
 
     found: dict[str, list[float]] = {}
     for name, value in picture.values:

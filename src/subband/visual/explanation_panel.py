@@ -14,6 +14,7 @@ from subband.explain.filters import filter_image, row_centers
 from subband.explain.frequencies import PLANES, FrequencyShares
 from subband.explain.grad_cam import enlarge, overlay
 from subband.explain.occlusion import SubbandDrop
+from subband.extras import names_extra
 from subband.visual.colors import error_colors, series_styles
 from subband.visual.sheet import (
     COLUMN,
@@ -57,7 +58,8 @@ def panel(explanation: Explanation, name: str, facts: str = "", spectra: Mapping
     Raises:
         ImportError: If matplotlib is not installed.
     """
-    from matplotlib import rc_context
+    with names_extra("plots need"):
+        from matplotlib import rc_context
 
     shares = explanation.shares
     images = max(1.0, explanation.image.shape[1] / explanation.image.shape[2]) * COLUMN
@@ -129,7 +131,8 @@ def _color_bar(sheet: Sheet, left: float, top: float, height: float) -> None:
 
 def _spectrum(axes: Axes, explanation: Explanation) -> None:
     """Amplitudes of the Fourier transform, and the frequencies at which the subbands of two levels meet."""
-    from matplotlib.patheffects import withStroke
+    with names_extra("plots need"):
+        from matplotlib.patheffects import withStroke
 
     spectrum = torch.fft.fftshift(torch.fft.fft2(explanation.image.mean(0))).abs().clamp_min(1e-6).log10()
     ranked = spectrum.flatten().sort().values
@@ -232,7 +235,8 @@ def _filters(sheet: Sheet, spectra: Mapping[str, Tensor], top: float) -> None:
 
 def _frequencies(sheet: Sheet, shares: FrequencyShares, name: str, top: float) -> None:
     """Three maps of 8 x 8; gray for frequencies that the network does not take, a cross for those its gate drops."""
-    from matplotlib.colors import LinearSegmentedColormap
+    with names_extra("plots need"):
+        from matplotlib.colors import LinearSegmentedColormap
 
     diverging = LinearSegmentedColormap.from_list("for", [AGAINST, "white", FOR]).with_extremes(bad="#eceae5")
     values, is_kept = shares.logit[0], shares.is_kept[0]
@@ -272,6 +276,7 @@ def _level(drops: Sequence[SubbandDrop]) -> int:
 
 
 def _heat_colors() -> ListedColormap:
-    from matplotlib.colors import ListedColormap
+    with names_extra("plots need"):
+        from matplotlib.colors import ListedColormap
 
     return ListedColormap(error_colors(np.linspace(0, 1, 256)) / 255)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from markupsafe import Markup, escape
 
+from subband.extras import names_extra
 from subband.files import shown
 from subband.visual.colors import SeriesStyle
 
@@ -121,8 +122,9 @@ def line_plot(
     """
     if not curves:
         raise ValueError("line_plot needs at least one curve.")
-    from matplotlib import rc_context
-    from matplotlib.ticker import MaxNLocator
+    with names_extra("plots need"):
+        from matplotlib import rc_context
+        from matplotlib.ticker import MaxNLocator
 
     with rc_context(_RC):
         figure, axes = _figure(x_label, y_label)
@@ -165,8 +167,9 @@ def line_panels_png(
     """
     if not panels:
         raise ValueError("line_panels_png needs at least one panel.")
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
+    with names_extra("plots need"):
+        from matplotlib import rc_context
+        from matplotlib.figure import Figure
 
     with rc_context(_RC):
         width, height = _SIZE
@@ -216,8 +219,9 @@ def heat_map(
     Returns:
         SVG element to be put into a page.
     """
-    from matplotlib import rc_context
-    from matplotlib.colors import LinearSegmentedColormap
+    with names_extra("plots need"):
+        from matplotlib import rc_context
+        from matplotlib.colors import LinearSegmentedColormap
 
     colors = LinearSegmentedColormap.from_list("cool to warm", [_COOL, _MIDDLE, _WARM])
     with rc_context(_RC | {"axes.grid": False}):
@@ -254,7 +258,8 @@ def energy_bars(ratios: Mapping[str, Mapping[str, float]], styles: Mapping[str, 
     """
     if not ratios:
         raise ValueError("energy_bars needs at least one model.")
-    from matplotlib import rc_context
+    with names_extra("plots need"):
+        from matplotlib import rc_context
 
     width = 0.8 / len(ratios)
     with rc_context(_RC):
@@ -289,7 +294,8 @@ def signed_bars(heights: Mapping[str, float], up: SeriesStyle, down: SeriesStyle
     """
     if not heights:
         raise ValueError("signed_bars needs at least one bar.")
-    from matplotlib import rc_context
+    with names_extra("plots need"):
+        from matplotlib import rc_context
 
     with rc_context(_RC):
         figure, axes = _figure("", y_label)
@@ -306,7 +312,8 @@ def signed_bars(heights: Mapping[str, float], up: SeriesStyle, down: SeriesStyle
 
 
 def _figure(x_label: str, y_label: str) -> tuple[Figure, Axes]:
-    from matplotlib.figure import Figure
+    with names_extra("plots need"):
+        from matplotlib.figure import Figure
 
     figure = Figure(figsize=_SIZE, layout="constrained")
     axes = figure.add_subplot()
@@ -333,7 +340,8 @@ def _draw(axes: Axes, curve: Curve) -> None:
 
 def _sample(name: str, style: SeriesStyle, *, with_marker: bool) -> Line2D:
     """A line for the legend."""
-    from matplotlib.lines import Line2D
+    with names_extra("plots need"):
+        from matplotlib.lines import Line2D
 
     dashes: Any = style.dashes
     text = shown(name)
@@ -347,7 +355,8 @@ def _sample(name: str, style: SeriesStyle, *, with_marker: bool) -> Line2D:
 
 def _set_plain(axis: XAxis | YAxis) -> None:
     """Plain numbers along a logarithmic axis; within two decades its ticks are at 1, 2, 5 of each decade."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    with names_extra("plots need"):
+        from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     low, high = axis.get_view_interval()
     axis.set_minor_formatter(NullFormatter())

@@ -6,6 +6,7 @@ import io
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from subband.extras import names_extra
 from subband.files import shown
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ class Sheet:
     """
 
     def __init__(self, height: float) -> None:
-        from matplotlib.figure import Figure
+        with names_extra("plots need"):
+            from matplotlib.figure import Figure
 
         self.height = height
         self.figure = Figure(figsize=(WIDTH, height), facecolor="white", dpi=_DPI)

@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import json
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -430,6 +431,7 @@ def test_without_the_package_a_warning_says_so(tmp_path, monkeypatch):
     weights.write_bytes(b"no network")
     prefix = hashlib.sha256(weights.read_bytes()).hexdigest()[:8]
     monkeypatch.setattr(inception, "_NETWORKS", {prefix: (inception._ported_network, "")})
-    monkeypatch.setattr(inception.importlib.util, "find_spec", lambda name: None)
-    with pytest.warns(UserWarning, match=r"FID needs the package 'torch-fidelity' .*; FID and KID are left out"):
+    monkeypatch.setitem(sys.modules, "torch_fidelity", None)
+    monkeypatch.setitem(sys.modules, "torch_fidelity.feature_extractor_inceptionv3", None)
+    with pytest.warns(UserWarning, match=r"FID needs the package torch-fidelity: .*; FID and KID are left out"):
         assert InceptionScores(str(weights), ["run"], torch.device("cpu")).compute("run") == {}

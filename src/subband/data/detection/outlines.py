@@ -9,6 +9,7 @@ from torch import Tensor
 
 from subband.data.detection.annotations import Annotation
 from subband.data.spec import DamagedFileError
+from subband.extras import names_extra
 
 __all__ = ["outline_masks"]
 
@@ -48,10 +49,8 @@ def outline_masks(objects: Sequence[Annotation], height: int, width: int) -> Ten
 
 
 def _pixels(item: Annotation, height: int, width: int) -> Tensor:
-    try:
+    with names_extra("outlines of objects need"):
         from pycocotools import mask as coco_mask
-    except ImportError:
-        raise ImportError("outlines of objects need pycocotools: pip install 'subband[detection]'.") from None
     outline = item.outline
     if isinstance(outline, dict):
         if list(outline["size"]) != [height, width]:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from subband.data.images.unlabelled import luma
 from subband.data.spec import reading_files
+from subband.extras import advice
 from subband.files import shown
 from subband.media.dicom import has_dicom_reader, is_dicom, num_slices, read_slice
 from subband.media.frames import natural_key
@@ -17,7 +18,7 @@ from subband.media.picture_files import NO_PICTURE, find_pictures, warn_animated
 
 __all__ = ["GrayPicture", "gray_files_below", "pictures_of", "read_gray"]
 
-_NEEDS = "needs the package pydicom (pip install 'subband[dicom]')"
+_NEEDS = f"needs the package pydicom ({advice('pydicom')})"
 
 
 class GrayPicture(NamedTuple):

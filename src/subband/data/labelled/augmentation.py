@@ -25,6 +25,7 @@ from torch.nn import functional as F
 
 from subband.data.labelled.preprocessing import Interpolation, Preprocessing
 from subband.data.random import uniform
+from subband.extras import names_extra
 
 __all__ = ["Augment", "Augmentation", "TrainInterpolation", "adjust_colors", "random_part", "seeded"]
 
@@ -247,10 +248,8 @@ def _shifted(image: Tensor, draws: Sequence[float]) -> Tensor:
 
 
 def _require_timm() -> None:
-    try:
+    with names_extra("rand_augment and erasing need"):
         import timm.data  # noqa: F401
-    except ImportError:
-        raise ImportError("rand_augment and erasing need the package timm: pip install 'subband[timm]'.") from None
 
 
 @functools.lru_cache(maxsize=8)
@@ -259,7 +258,9 @@ def _rand_augment(
 ) -> Callable[[Any], Any]:
     """timm's operation on Pillow images, with what its training pipeline derives from the input."""
     from PIL.Image import Resampling
-    from timm.data.auto_augment import rand_augment_transform
+
+    with names_extra("this needs"):
+        from timm.data.auto_augment import rand_augment_transform
 
     options: dict[str, Any] = {
         "translate_const": int(min(size) * 0.45),
@@ -273,7 +274,8 @@ def _rand_augment(
 @functools.lru_cache(maxsize=8)
 def _random_erasing(share: float) -> Callable[[Tensor], Tensor]:
     """timm's operation on a normalized image: this share of images gets noise in 2 % to a third of their area."""
-    from timm.data.random_erasing import RandomErasing
+    with names_extra("this needs"):
+        from timm.data.random_erasing import RandomErasing
 
     return RandomErasing(share, mode="pixel", max_count=1, device="cpu")
 

@@ -15,6 +15,7 @@ from subband.data.labelled.images import (
     StoredPixels,
     hold_out_per_class,
 )
+from subband.extras import names_extra
 
 _TEST_FRACTION, _VAL_FRACTION = 0.2, 0.1
 WHITE = 16  # largest value of the pixels in scikit-learn's file
@@ -57,10 +58,8 @@ def read_digits() -> tuple[Tensor, list[int], dict[str, list[int]]]:
     Raises:
         ImportError: If scikit-learn is not installed.
     """
-    try:
+    with names_extra("the handwritten digits need"):
         from sklearn.datasets import load_digits
-    except ImportError:
-        raise ImportError("the digits come with scikit-learn: pip install 'subband[digits]'") from None
     bunch = load_digits()
     labels = bunch.target.tolist()
     rest, test = hold_out_per_class(labels, _TEST_FRACTION)

@@ -18,6 +18,7 @@ import numpy as np
 from subband.data.dataset_files import existing, hold_out_last, map_array, reading_as
 from subband.data.spec import ClipSpec, VideoData
 from subband.data.video.series import SeriesClips
+from subband.extras import names_extra
 
 
 def kitticaltech(
@@ -94,9 +95,7 @@ def _map(path: Path) -> np.ndarray:
 
 def _read_hickle(path: Path) -> np.ndarray:
     existing(path, "KITTI file")
-    try:
+    with names_extra(f"{path} needs"):
         import hickle
-    except ImportError as error:
-        raise ImportError(f"{path} needs hickle: pip install 'subband[kitti]'") from error
     with reading_as(path, "cannot be read by hickle"):
         return np.asarray(hickle.load(str(path)))

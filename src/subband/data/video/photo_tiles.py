@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from subband.extras import require
 from subband.media.pixels import open_image
 
 _LEVELS = (1.0, 1.5, 2.5)  # shorter side of a photograph in tiles: from the whole one to close-ups
@@ -44,9 +45,10 @@ def read_photos(names: Sequence[str], *, gray: bool) -> list[Image.Image]:
         ImportError: If scikit-image is not installed.
         FileNotFoundError: If a file is not there.
     """
-    package = importlib.util.find_spec("skimage")
-    if package is None or package.origin is None:
-        raise ImportError("the photographs come with scikit-image: pip install 'subband[digits]'")
+    require("skimage", "the photographs need")
+    package = importlib.util.find_spec("skimage")  # found, not imported, which takes a second
+    assert package is not None
+    assert package.origin is not None
     folder = Path(package.origin).parent / "data"
     for name in names:
         if not (folder / name).is_file():

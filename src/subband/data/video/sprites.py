@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from subband.data.dataset_files import map_array, reading_as
+from subband.extras import names_extra
 
 _IDX_UINT8_3D = 0x00000803  # two zero bytes, type 8 (uint8), 3 dimensions
 _MAX_BYTES = 2**31  # far above MNIST's 47 MB; a header asking for more is broken or hostile
@@ -109,10 +110,8 @@ def handwritten_digits(size: int) -> Tensor:
     Raises:
         ImportError: If scikit-learn is not installed.
     """
-    try:
+    with names_extra("the handwritten digits need"):
         from sklearn.datasets import load_digits
-    except ImportError as error:
-        raise ImportError("the handwritten digits come with scikit-learn: pip install 'subband[digits]'") from error
     digits = torch.from_numpy(load_digits().images).float() * (255 / 16)  # stored as 0..16
     digits = F.interpolate(digits[:, None], size=(size, size), mode="bicubic", align_corners=False)[:, 0]
     return digits.round().clamp(0, 255).to(torch.uint8)

@@ -15,6 +15,7 @@ import numpy as np
 from subband.data.dataset_files import existing, reading_as
 from subband.data.spec import ClipSpec, VideoData
 from subband.data.video.series import SeriesClips
+from subband.extras import names_extra
 
 Years = tuple[int, int]
 
@@ -185,10 +186,8 @@ def _read_frames(data: Any, field: Field, times: list[int]) -> np.ndarray:
 
 
 def _import_netcdf() -> ModuleType:
-    try:
+    with names_extra("files of WeatherBench need"):
         import netCDF4
-    except ImportError as error:
-        raise ImportError("WeatherBench files need netCDF4: pip install 'subband[weather]'") from error
     return netCDF4
 
 

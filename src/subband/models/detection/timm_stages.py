@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from subband.extras import names_extra
+
 __all__ = ["timm_stages"]
 
 
@@ -42,10 +44,8 @@ def timm_stages(name: str, args: Mapping[str, Any], reductions: Sequence[int]) -
         ValueError: If timm has no such network, or it has not such maps.
         ImportError: If timm is not installed.
     """
-    try:
+    with names_extra("backbones of timm need"):
         import timm
-    except ImportError as error:
-        raise ImportError("backbones of timm need the package timm; pip install 'subband[timm]'.") from error
     if name not in timm.list_models():
         raise ValueError(f"backbone: timm has no model {name!r}.")
     with torch.device("meta"):  # a look at its maps alone

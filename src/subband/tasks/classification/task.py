@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from subband.config import LossTerm, RecipeConfig
 from subband.data.labelled.images import ImageData, ImageSpec
+from subband.extras import names_extra
 from subband.files import shown
 from subband.layers.frequency_gate import gate_penalty
 from subband.metrics.descriptors import CLASSIFICATION_METRICS, MetricInfo
@@ -276,7 +277,8 @@ def scores(logits: Tensor, labels: Tensor, classes: tuple[str, ...]) -> dict[str
         `metrics`; `per_class` by name; and, up to 100 classes, `confusion`: K rows of K counts, row i for the images of
         class i, column j for the class they were taken for.
     """
-    from torchmetrics.classification import MulticlassConfusionMatrix
+    with names_extra("these scores need"):
+        from torchmetrics.classification import MulticlassConfusionMatrix
 
     from subband.metrics.classification import PerClassAccuracy, classification_metrics
 

@@ -75,5 +75,5 @@ def _features_if_possible(weights: str | None) -> InceptionFeatures | None:
     try:
         return InceptionFeatures(weights)
     except ModuleNotFoundError as error:
-        warnings.warn(f"{error}; FID and KID are left out.", stacklevel=2)
+        warnings.warn(f"{str(error).rstrip('.')}; FID and KID are left out.", stacklevel=2)
         return None

@@ -168,5 +168,5 @@ def _lpips_if_possible(spec: UnlabelledSpec, weights: str | None) -> FrameLPIPS 
     try:
         return FrameLPIPS(clips, weights)
     except ModuleNotFoundError as error:
-        warnings.warn(f"{error}; LPIPS is left out.", stacklevel=2)
+        warnings.warn(f"{str(error).rstrip('.')}; LPIPS is left out.", stacklevel=2)
         return None

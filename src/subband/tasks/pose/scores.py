@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 import warnings
 from collections.abc import Iterator, Sequence
-from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from subband.data.pose.samples import PoseSpec, PoseTruth
+from subband.extras import advice, is_installed
 from subband.metrics.pose import head_size
 from subband.metrics.pose_scores import FoundPeople, JointScores, PersonPrecision, TrackJitter, TruePeople
 from subband.tasks.pose.batches import PoseBatch, Poses, image_points
@@ -92,10 +92,9 @@ class PoseRow:
 
     def _precision(self) -> dict[str, Any]:
         """Average precision of people; nothing, with a warning, where its tools are missing."""
-        if find_spec("pycocotools") is None:
+        if not is_installed("pycocotools"):
             warnings.warn(
-                "average precision of people is left out, as pycocotools is not installed: pip install "
-                "'subband[detection]'.",
+                f"average precision of people is left out, as pycocotools is not installed: {advice('pycocotools')}.",
                 stacklevel=2,
             )
             return {}

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from subband.data.images.unlabelled import resized
+from subband.extras import names_extra
 from subband.models.generation.pyramid import Pyramid, PyramidTransform
 from subband.tasks.generation.experiments.applications import COLUMNS, curves, prior_entry, scores_of
 from subband.tasks.generation.experiments.experiment import Check, Experiment, Row, Rows, Trained, images_of, mean_of
@@ -172,7 +173,8 @@ def _accelerations(plan: Plan) -> tuple[float, ...]:
 
 def _images(trained: Trained) -> dict[str, Tensor]:
     """What is measured: the phantom, and gray test photographs, `(B, 1, H, W)` in [0, 1]."""
-    from skimage.data import shepp_logan_phantom
+    with names_extra("this image needs"):
+        from skimage.data import shepp_logan_phantom
 
     size = trained.data.spec.height, trained.data.spec.width
     phantom = resized(torch.from_numpy(shepp_logan_phantom()).float()[None], size)
