@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test quick lint bench gpu docs clean
+.PHONY: demo test quick lint bench gpu docs dist clean
 
 demo:
 	@$(PYTHON) scripts/bootstrap.py demo
@@ -48,6 +48,11 @@ gpu:
 docs:
 	@$(PYTHON) scripts/bootstrap.py all,docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+# Wheel and sdist, what is in them, and every command from an installed wheel, without extras and with all of them.
+dist:
+	@$(PYTHON) scripts/bootstrap.py dist
+	$(BIN)/python scripts/dist.py
 
 clean:
 	rm -rf .venv runs site dist build .ruff_cache .mypy_cache .hypothesis

@@ -7,7 +7,7 @@ import zipfile
 import pytest
 import torch
 
-from subband import create_model, load_model, load_published
+from subband import create_model, export_published, load_model, load_published
 from subband.catalogue.cache import cached_file, file_of
 from subband.catalogue.entries import PublishedWeights
 from subband.catalogue.fetch import get_weights
@@ -120,6 +120,24 @@ def test_on_the_command_line(tiny, host, tmp_path, capsys):
     assert "gfnet_ti is for classification, not a network for pose" in capsys.readouterr().err
     assert main([*words[:-1], "gfnet_tii", "--checkpoint", "published"]) == 2
     assert "did you mean gfnet_ti" in capsys.readouterr().err
+
+
+def test_a_video_goes_on_by_published_weights(row, table, host, tmp_path, capsys, monkeypatch):
+    sizes = {"in_shape": (4, 1, 16, 16), "hid_S": 4, "hid_T": 8, "N_S": 2, "N_T": 2}
+    torch.save(export_published(create_model("tau", **sizes)), tmp_path / "tau.pth")
+    address = host.at("/tau", host.file((tmp_path / "tau.pth").read_bytes()))
+    facts = {"family": "OpenSTL", "task": "video_prediction", "model": "tau", "overrides": sizes}
+    table(row(name="tau_small", address=address, size=None, sha256="", **facts))
+    (tmp_path / "clip").mkdir()
+    for index in range(4):
+        write_image(tmp_path / "clip" / f"{index}.png", torch.rand(1, 16, 16))
+    words = ["predict", str(tmp_path / "clip"), "--model", "tau_small", "--num-frames", "2"]
+    assert main([*words, "--checkpoint", "published", "--out", str(tmp_path / "next")]) == 0
+    assert "licence of the weights: MIT" in capsys.readouterr().err
+    assert len(list((tmp_path / "next").iterdir())) == 2
+    monkeypatch.setenv("SUBBAND_OFFLINE", "1")
+    assert main([*words, "--checkpoint", "published", "--out", str(tmp_path / "again")]) == 0
+    assert len(host.asked) == 1
 
 
 def test_convert_takes_the_published_file(tiny, tmp_path):

@@ -6,7 +6,7 @@ import av
 import pytest
 import torch
 
-from subband import create_model, save_model
+from subband import create_model, export_published, save_model
 from subband.cli.main import main
 from subband.media import writers
 from subband.media.video import probe, read_clip, write_clip
@@ -192,3 +192,34 @@ def test_impossible_options(
 
 def test_unknown_model(clip: Path, tmp_path: Path, capsys) -> None:
     assert "no model at" in refused(capsys, clip, str(tmp_path / "nowhere"), tmp_path / "out")
+
+
+def test_published_files_and_names(clip: Path, tmp_path: Path, capsys) -> None:
+    sizes = {"in_shape": (4, 1, 16, 16), "hid_S": 4, "hid_T": 8, "N_S": 2, "N_T": 2}
+    words = [
+        word for key, value in sizes.items() for word in ("--set", f"{key}={list(value) if key[:2] == 'in' else value}")
+    ]
+    torch.manual_seed(0)
+    network = create_model("tau", **sizes)
+    torch.save(export_published(network), tmp_path / "tau.pth")
+    save_model(network, tmp_path / "model")
+    with_file = [*words, "--checkpoint", str(tmp_path / "tau.pth"), "--num-frames", "2"]
+    assert predict(clip, "tau", tmp_path / "a", *with_file) == 0
+    assert predict(clip, str(tmp_path / "model"), tmp_path / "b", "--num-frames", "2") == 0
+    assert torch.equal(read_clip(tmp_path / "a"), read_clip(tmp_path / "b"))
+    for model, options, message in (
+        ("tau_mmnist", (), "tau_mmnist alone has fresh weights, which know nothing; add --checkpoint FILE"),
+        ("tau", ("--checkpoint", str(tmp_path / "none.pth")), "none.pth"),
+        ("tau_mnist", ("--checkpoint", "published"), "did you mean tau_mmnist"),
+        (
+            "gfnet_ti",
+            ("--checkpoint", "published"),
+            "gfnet_ti is for classification, not a network for video prediction",
+        ),
+        (
+            "wast_photos",
+            ("--checkpoint", str(tmp_path / "tau.pth")),
+            "--checkpoint goes with a model name such as tau_mm",
+        ),
+    ):
+        assert message in refused(capsys, clip, model, tmp_path / "c", *options)

@@ -10,6 +10,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from subband.cli.options import open_table, refuse_existing, show_table
+from subband.cli.weights import add_weights_arguments, open_weights
 from subband.files import shown
 
 if TYPE_CHECKING:
@@ -22,7 +23,9 @@ EXAMPLES = """examples:
   subband predict clip.mp4 --num-frames 20 --out future.mp4
   subband predict frames/ --model runs/wast --start 40 --stride 2 --out future.gif
   subband predict clip.mp4 --compare --out true_predicted_error.mp4
+  subband predict digits.gif --model tau_mmnist --checkpoint published --out future.gif
 """
+BUNDLED = "wast_photos"
 
 _DEFAULT_FPS = 10.0
 
@@ -30,9 +33,7 @@ _DEFAULT_FPS = 10.0
 def add_arguments(parser: ArgumentParser) -> None:
     """Options of the command."""
     parser.add_argument("clip", type=str, help="Video file, animated GIF, or folder of images in natural order.")
-    parser.add_argument(
-        "--model", type=str, default="wast_photos", help="Model folder, run folder, or name of bundled weights."
-    )
+    add_weights_arguments(parser, default=BUNDLED)
     parser.add_argument("--num-frames", type=int, default=10, help="Frames to predict.")
     parser.add_argument(
         "--out",
@@ -46,7 +47,6 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--stride", type=int, default=1, help="Take every n-th frame.")
     parser.add_argument("--max-side", type=int, default=128, help="Reduce frames to this longer side.")
-    parser.add_argument("--device", type=str, default="auto", help="auto, cpu, cuda or mps.")
     parser.add_argument(
         "--compare",
         action="store_true",
@@ -65,13 +65,17 @@ def run(args: Namespace) -> None:
     from subband.predictors.video_prediction import VideoPredictor
 
     _check_numbers(args)
+    if args.model is None and args.checkpoint is None:
+        args.model = BUNDLED
     check_clip_path(args.out)
     refuse_existing(args.out, args.overwrite)
     with open_clip(args.clip) as reader:
         fps = (reader.fps or _DEFAULT_FPS * args.stride) / args.stride
         check_clip_rate(args.out, fps)
         device = pick_device(args.device)
-        predictor = VideoPredictor.load(args.model, device=device, max_side=args.max_side)
+        kind = "a network for video prediction"
+        model = open_weights(args, task="video_prediction", kind=kind, example="tau_mmnist")
+        predictor = VideoPredictor(model, max_side=args.max_side, device=device)
         wanted = predictor.num_context + (args.num_frames if args.compare else 0)
         num_frames = reader.count
         start = _first_frame(args, num_frames, wanted, predictor.num_context)
