@@ -31,7 +31,9 @@ DATA = {
 UNWANTED = re.compile(r"(^|/)(tests?|golden|benchmarks|runs|docs|\.venv|__pycache__|\.git)/|\.pyc$|\.ckpt$|(^|/)\.env")
 TEXTS = (".py", ".yaml", ".json", ".html", ".css", ".js", ".md", ".toml", ".txt", ".cff")
 # A folder of somebody's machine: of no use to others, and none of their business.
-MACHINE_PATH = re.compile(rb"/(?:home|Users)/(?!me/|you/|user/)[a-z][\w.-]*/|/root/|/work/|[A-Z]:\\\\Users\\\\")
+MACHINE_PATH = re.compile(
+    rb"/(?:home|Users)/(?!me/|you/|user/)[a-z][\w.-]*/|/root/|[A-Z]:\\+Users\\|" + re.escape(bytes(ROOT)) + rb"/"
+)
 MAX_WHEEL_MB = 40
 
 
