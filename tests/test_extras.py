@@ -1,7 +1,8 @@
-"""What is said without an extra, in Python and by every command; the table of extras, in the code, the docs and the project."""
+"""What is said without an extra, in Python and by every command; the table of extras; what a release holds."""
 
 import ast
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -10,9 +11,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 import subband
-from subband.cli.main import COMMANDS
+from subband.cli.main import COMMANDS, _overview
 from subband.extras import EXTRAS, advice, is_installed, names_extra, require
 
 ROOT = Path(__file__).parent.parent
@@ -65,8 +67,6 @@ def test_every_command_shows_its_help(tmp_path):
 @pytest.fixture(scope="module")
 def ends(tmp_path_factory):
     """How the command lines that need an extra end without one, all in one process."""
-    import json
-
     folder = tmp_path_factory.mktemp("plain") / "work"
     SMOKE.draw(folder)
     shutil.copytree(ROOT / "tests" / "golden" / "before_0_2" / "classification" / "whole", folder / "trained")
@@ -115,8 +115,6 @@ SAID = ["video", "video", "jpeg", "timm", "weights", "timm", "train", "train", "
 def test_python_names_extras_as_commands_do(tmp_path):
     SMOKE.draw(tmp_path / "work")
     (tmp_path / "work" / "photo.jpg").write_bytes(b"\xff\xd8\xff")
-    import torch
-
     torch.save({"weight": torch.zeros(1)}, tmp_path / "work" / "x.pth")
     result = without_extras(LIBRARY, tmp_path / "work")
     lines = result.stdout.splitlines()
@@ -124,18 +122,17 @@ def test_python_names_extras_as_commands_do(tmp_path):
     assert [hint and hint[1] for hint in hints] == SAID, f"{lines} {result.stderr}"
 
 
-def test_the_sentence():
-    with pytest.raises(ModuleNotFoundError, match=r"^video files need the package av: pip install 'subband\[video\]'\.$"):
-        with names_extra("video files need"):
-            raise ModuleNotFoundError("No module named 'av.codec'", name="av.codec")
-    with pytest.raises(ModuleNotFoundError, match="^No module named 'nothing'$"), names_extra():
+def test_the_sentence(monkeypatch):
+    said = r"^video files need the package av: pip install 'subband\[video\]'\.$"
+    with pytest.raises(ModuleNotFoundError, match=said), names_extra("video files need"):
+        raise ModuleNotFoundError("No module named 'av.codec'", name="av.codec")
+    with pytest.raises(ModuleNotFoundError, match=r"^No module named 'nothing'$"), names_extra():
         raise ModuleNotFoundError("No module named 'nothing'", name="nothing")
-    with pytest.raises(ModuleNotFoundError, match=rf"^this needs the package x: {re.escape(advice('av'))}\.$"):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setitem(EXTRAS["video"].modules, "av", "x")
-            patch.setitem(sys.modules, "av", None)
-            assert not is_installed("av")
-            require("av")
+    assert is_installed("av")
+    monkeypatch.setitem(sys.modules, "av", None)
+    assert not is_installed("av")
+    with pytest.raises(ModuleNotFoundError, match=rf"^this needs the package av: {re.escape(advice('av'))}\.$"):
+        require("av")
 
 
 def optional_imports(node, inside=False):
@@ -164,12 +161,6 @@ def test_every_import_of_an_optional_package_names_its_extra():
             assert name not in MODULES or is_named, f"{place} outside `names_extra`"
             found += name in MODULES
     assert found > 50
-
-
-def requirements(text, extra):
-    """Names of the distributions of an extra, by pyproject.toml."""
-    (listed,) = re.findall(rf"^{extra} = \[(.*?)\]$", text.replace("\n", " \n"), re.MULTILINE | re.DOTALL)
-    return set(re.findall(r'"([\w-]+)', listed))
 
 
 def test_the_table_is_that_of_the_project():
@@ -204,8 +195,6 @@ def test_the_page_has_the_table():
 
 def test_every_command_is_tried_from_the_wheel():
     assert {SMOKE.command(case) for case in SMOKE.CASES} == set(COMMANDS)
-    from subband.cli.main import _overview
-
     assert SMOKE.commands(_overview()) == set(COMMANDS)
     assert all(set(case.needs) <= set(EXTRAS) for case in SMOKE.CASES)
 
@@ -233,7 +222,7 @@ def test_what_the_wheel_must_hold_and_must_not():
     assert '[tool.hatch.build.targets.wheel]\npackages = ["src/subband"]\n' in config  # the folder as it is
     assert "exclude" not in config.split("[tool.hatch.build")[1].split("[tool.ruff]")[0]
     names = [f"subband/{path.relative_to(SOURCE).as_posix()}" for path in DIST.package_files()]
-    whole = {name: b"" for name in [*names, "subband-0.2.0.dist-info/licenses/LICENSE"]}
+    whole = dict.fromkeys([*names, "subband-0.2.0.dist-info/licenses/LICENSE"], b"")
     assert DIST.wheel_faults(whole) == []
     for name in ("subband/py.typed", "subband/weights/catalogue.json", "subband/weights/gfnet_digits/config.json"):
         faults = DIST.wheel_faults({key: value for key, value in whole.items() if key != name})

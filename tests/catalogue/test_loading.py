@@ -3,6 +3,7 @@
 import os
 import pickle
 import zipfile
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -164,6 +165,48 @@ def test_the_command_gets_and_removes(tiny, capsys):
     assert capsys.readouterr().out == "tiny: removed\n"
     assert main(["weights", "path", "tiny"]) == 2
     assert "get it with `subband weights get tiny`" in capsys.readouterr().err
+
+
+def refused(capsys, *words):
+    """The one sentence with which the command ends."""
+    assert main(["weights", "get", "tiny", *words]) == 2
+    said = capsys.readouterr().err
+    assert "Traceback" not in said
+    (error,) = [line for line in said.splitlines() if line.startswith("subband: error: ")]
+    return error
+
+
+def test_the_command_keeps_another_file_aside(row, table, capsys, content):
+    other = row(sha256="0" * 64)
+    table(other)
+    aside = file_of(other).with_name("tiny.rejected.pth")
+    assert f"the published one has 0000000000000000...; it is kept as {aside}." in refused(capsys)
+    assert aside.read_bytes() == content
+    assert cached_file(other) is None
+
+
+def test_the_command_goes_on_where_it_was_interrupted(row, table, host, capsys, content):
+    broken = row(address=host.at("/b", host.broken_off(content, 1000)))
+    table(broken)
+    assert "broke off after 1,000 of" in (error := refused(capsys))
+    assert "the next call goes on where this one stopped" in error
+    host.at("/b", host.file(content))
+    host.asked.clear()
+    assert main(["weights", "get", "tiny"]) == 0
+    assert host.asked == [("/b", "bytes=1000-")]
+    assert file_of(broken).read_bytes() == content
+
+
+def test_the_command_on_a_full_disk_and_in_a_cache_that_can_only_be_read(row, table, capsys, monkeypatch, tmp_path):
+    table(row())
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=0))
+        assert "is full: " in (error := refused(capsys))
+        assert error.endswith("make room, or set SUBBAND_HOME to another folder.")
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("SUBBAND_HOME", str(tmp_path / "file" / "inside"))
+    assert "the cache cannot be written" in (error := refused(capsys))
+    assert "set SUBBAND_HOME to a folder that can" in error
 
 
 def test_what_a_network_was_loaded_from_is_kept(tiny):

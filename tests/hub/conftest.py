@@ -52,6 +52,8 @@ class StandIn(ThreadingHTTPServer):
         self.asked: list[str] = []
         self.damage = False
         self.cut = False
+        self.drops = 0  # of large files, so many connections end in the middle
+        self.ranges: list[str] = []  # what was asked for of large files that had begun to come
         self.refusal = 0  # status of every answer, if it is not 0
 
     @property
@@ -190,6 +192,15 @@ class Answers(BaseHTTPRequestHandler):
             self.server.refusal = 503
             self.close_connection = True
             self.send(200, content, headers, sent=len(content) // 2)
+        elif self.server.drops and is_large and self.command == "GET":
+            self.server.drops -= 1
+            self.close_connection = True
+            self.send(200, content, headers, sent=len(content) // 2)
+        elif is_large and (asked := re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))):
+            self.server.ranges.append(asked[0])
+            start = int(asked[1])
+            part = f"bytes {start}-{len(content) - 1}/{len(content)}"
+            self.send(206, content[start:], {**headers, "Content-Range": part})
         else:
             self.send(200, content, headers)
 

@@ -193,3 +193,13 @@ def test_a_connection_that_ends_in_the_middle(hub, files, monkeypatch):
     hub.cut, hub.refusal = False, 0
     loaded = subband.from_pretrained(REPOSITORY)
     assert loaded.metadata["license"] == "mit"  # whole, with nothing of the first half
+
+
+def test_a_connection_that_drops_is_gone_on_with(hub, files, monkeypatch):
+    hub.put(REPOSITORY, files)
+    hub.drops = 1
+    monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 100)  # what came in whole chunks is kept
+    assert subband.from_pretrained(REPOSITORY).metadata["license"] == "mit"
+    half = len(files["model.safetensors"]) // 2
+    assert hub.ranges == [f"bytes={half - half % 100}-"]
