@@ -47,6 +47,7 @@ from subband.imaging import rate_distortion
 torch.manual_seed(0)
 tiny = dict(widths=[8, 8, 8, 8], blocks=1, refine_width=4, refine_blocks=1, mode="paper")
 subband.save_model(subband.create_model("wavelet_vae_s", **tiny), "paper/model", metadata={"img_size": 16})
+torch.save({"weight": torch.zeros(1)}, "foreign.pth")
 pathlib.Path("kept.sbw").write_bytes(rate_distortion(torch.rand(3, 32, 32), [0.1])[0].data)
 """
 PHOTOS = (
@@ -103,6 +104,7 @@ CASES = (
     Case("explain photo.png --model gfnet_digits --out why.png", ("visual",), "why.png"),
     Case("deblur frames sharp --duration 0.2", makes="sharp"),
     Case("deblur frames sharp.mp4 --duration 0.2", ("video",), "sharp.mp4"),
+    Case("deblur frames sharp_too --duration 0.2 --compare", ("video",), "sharp_too_compare.html"),
     Case("deblur photo.png x.png --model foreign.pth", ("spandrel",), lacking=True),
     Case("upscale photo.png large.png", makes="large.png"),
     Case("denoise photo.png --out clean.png", makes="clean.png"),
@@ -254,7 +256,7 @@ def command(case: Case) -> str:
 
 def commands(overview: str) -> set[str]:
     """Names of all commands, of the text of `subband --help`."""
-    return set(re.findall(r"^  ([a-z][a-z-]+) {2,}\S", overview, re.MULTILINE))
+    return set(re.findall(r"^  ([a-z][a-z-]+) +\S", overview.partition("examples:")[0], re.MULTILINE))
 
 
 def draw(folder: Path) -> None:
@@ -274,7 +276,6 @@ def draw(folder: Path) -> None:
     for name, text in FILES.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text, "utf-8")
-    (folder / "foreign.pth").write_bytes(b"PK\x03\x04")
 
 
 def picture(left: int, top: int) -> bytes:

@@ -66,7 +66,7 @@ EXTRAS = {
     "jpeg": Extra(
         "cosine coefficients of JPEG files as they lie in the file",
         {"jpeglib": "jpeglib"},
-        "`subband.media.read_jpeg_coefficients`",
+        "`read_jpeg_coefficients` of `subband.media.jpeg_coefficients`",
     ),
     "dicom": Extra("DICOM files", {"pydicom": "pydicom"}, "the data set `gray_folder` of `train`"),
     "fid": Extra(

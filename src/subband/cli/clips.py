@@ -90,6 +90,8 @@ def plan_job(args: Namespace) -> ClipJob:
         FileNotFoundError: If there is no clip.
         ValueError: If an option is out of its range, or does not go with the clip or the result.
     """
+    from subband.media.writers import check_clip_path
+
     source, target = Path(args.clip), Path(args.out)
     if not source.exists():
         raise FileNotFoundError(f"{shown(source)} does not exist.")
@@ -100,6 +102,8 @@ def plan_job(args: Namespace) -> ClipJob:
         refuse_existing(path, args.overwrite)
     job = ClipJob(source, target, _is_photo(source))
     _check_target(job)
+    if args.compare and not job.is_photo:
+        check_clip_path(_compared(target)[0])
     if job.is_photo:
         _refuse_options_of_clips(args)
     else:

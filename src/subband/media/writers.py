@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
+from subband.extras import require
 from subband.files import new_path
 from subband.media.frames import same_shape
 from subband.media.video_writer import VIDEO_SUFFIXES, VideoWriter, check_rate
@@ -100,12 +101,15 @@ def check_clip_path(path: Path | str) -> None:
 
     Raises:
         FileExistsError: If `path` is a folder with other files than numbered frames.
+        ImportError: If it is a video file and PyAV is not installed.
         ValueError: If the suffix is unknown, or it is a device or pipe, such as `/dev/stdout`.
     """
     path = Path(path)
     if path.suffix.lower() not in _SUFFIXES:
         known = ", ".join(sorted(_SUFFIXES - {_STRIP, _FOLDER}))
         raise ValueError(f"{path.name} has no known suffix; use {known}, .png (a strip) or none (a folder of images).")
+    if path.suffix.lower() in VIDEO_SUFFIXES:
+        require("av", "video files need")
     if path.parent in _DEVICES or (path.exists() and not (path.is_file() or path.is_dir())):
         raise ValueError(
             f"{path} is no place for a clip, which is written beside its name and moved there when it is complete; "

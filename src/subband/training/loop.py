@@ -8,7 +8,7 @@ import os
 import shutil
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -17,8 +17,7 @@ import torch
 from torch import nn
 
 from subband.config import RecipeConfig, recipe_text, stage_recipes
-from subband.data.loader import SampleLoader, check_readable
-from subband.extras import names_extra
+from subband.data.loader import check_readable
 from subband.files import NO_SPACE, contents, folder_lock, shown, write_atomically
 from subband.models.checkpoint import load_model, save_card, save_model
 from subband.models.model_folder import CONFIG_FILE as MODEL_CARD
@@ -26,6 +25,7 @@ from subband.signals import SignalHandlers
 from subband.tasks import task_class
 from subband.training.callbacks import TrainingInterrupted, interruption
 from subband.training.evaluation import SCORES_FILE, write_evaluation
+from subband.training.loaders import Loaders
 from subband.training.module import TrainingModule
 from subband.training.options import check_evaluation
 from subband.training.resume import (
@@ -43,43 +43,6 @@ from subband.training.run_files import CONFIG_FILE, LAST_FILE, MODEL_FOLDER, STA
 from subband.training.task import Task
 from subband.training.trainer import build_trainer, check_machine, pick_training_device, read_history
 from subband.weight_files import read_checkpoint
-
-with names_extra("training needs"):
-    from lightning.pytorch import LightningDataModule
-
-
-class Loaders(LightningDataModule):
-    """The loaders of a run.
-
-    Args:
-        recipe: Says the batch size and the device.
-        data: Object with `train` and `val`.
-        collate: Makes a batch of samples.
-    """
-
-    def __init__(self, recipe: RecipeConfig, data: Any, collate: Callable[[Sequence[Any]], Any]) -> None:
-        super().__init__()
-        self._loaders = {
-            is_train: SampleLoader(
-                dataset,
-                recipe.data.batch_size,
-                shuffle=is_train,
-                drop_last=is_train,
-                seed=recipe.seed,
-                num_workers=recipe.data.num_workers,
-                device=pick_training_device(recipe.trainer),
-                collate=collate,
-            )
-            for is_train, dataset in ((True, data.train), (False, data.val))
-        }
-
-    def train_dataloader(self) -> SampleLoader:
-        """Shuffled, without the incomplete last batch."""
-        return self._loaders[True]
-
-    def val_dataloader(self) -> SampleLoader:
-        """Every validation sample, in order."""
-        return self._loaders[False]
 
 
 def check_folder(folder: Path, *, overwrite: bool, resume: bool) -> RunFiles:
