@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from subband.cli.options import refuse_existing
+from subband.extras import require
 from subband.files import shown
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def run(args: Namespace) -> None:
     """Write the page."""
     from subband.visual.report.page import write_report
 
+    require("matplotlib", "the plots of a report need")
     folders = [Path(folder) for folder in args.runs]
     out = Path(args.out) if args.out else folders[0] / "report.html"
     if args.out:
