@@ -44,7 +44,7 @@ READY = """
 import pathlib, shutil, subband, torch
 from subband.imaging import rate_distortion
 torch.manual_seed(0)
-tiny = dict(widths=[8, 8, 8, 8], blocks=1, refine_width=8, refine_blocks=1, mode="paper")
+tiny = dict(img_size=16, widths=[8, 8, 8, 8], blocks=1, refine_width=8, refine_blocks=1, mode="paper")
 subband.save_model(subband.create_model("wavelet_vae_s", **tiny), "paper/model", metadata={"img_size": 16})
 tiny = dict(dims=[8], depths=[1], patch_size=2, num_classes=2, img_size=16)
 subband.save_model(subband.create_model("gfnet_ti", **tiny), "trained/model", metadata={"classes": ["a", "b"]})
