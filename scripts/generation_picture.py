@@ -17,7 +17,7 @@ from subband.imaging import imresize
 from subband.media.images import on_white, read_image
 from subband.models.checkpoint import load_model
 from subband.predictors import ImageAutoencoder
-from subband.tasks.generation.evaluation import draw
+from subband.tasks.generation.drawing import draw
 from subband.visual.coefficient_maps import map_figure
 from subband.visual.grids import image_grid
 

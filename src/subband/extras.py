@@ -32,7 +32,7 @@ EXTRAS = {
     "train": Extra(
         "training, scoring, and the classes of `subband.metrics`",
         {"lightning": "lightning", "torchmetrics": "torchmetrics", "tensorboard": "tensorboard"},
-        "`train`, `evaluate`, `benchmark` where networks are trained; `predict --compare`",
+        "`train`, `evaluate`, `fit-prior`, `predict --compare`, `benchmark` where networks are trained",
     ),
     "video": Extra(
         "video files: `.mp4`, `.mov`, `.mkv`, `.webm` and whatever else ffmpeg reads",

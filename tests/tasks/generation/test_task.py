@@ -20,7 +20,7 @@ from subband.models.generation.conv_vae import ConvVAE
 from subband.models.generation.wavelet_diffusion import WaveletDiffusion
 from subband.models.generation.wavelet_vae import WaveletVAE
 from subband.tasks.generation.baselines import KeptLevels, LargestCoefficients
-from subband.tasks.generation.evaluation import draw
+from subband.tasks.generation.drawing import draw
 from subband.tasks.generation.inception import InceptionScores
 from subband.tasks.generation.networks import as_images, as_input, bytes_with_noise, coded_numbers
 from subband.tasks.generation.scores import DrawnScores, packet_levels

@@ -50,7 +50,7 @@ def run(args: Namespace) -> None:
     from rich.progress import Progress
 
     from subband.media.images import write_image
-    from subband.tasks.generation.evaluation import draw
+    from subband.tasks.generation.drawing import draw
     from subband.visual.grids import image_grid
 
     for option in ("num", "columns"):

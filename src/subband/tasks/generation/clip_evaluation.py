@@ -15,7 +15,7 @@ from subband.data.spec import VideoData
 from subband.metrics.descriptors import MetricInfo
 from subband.metrics.generation_descriptors import VIDEO_GENERATION_METRICS
 from subband.metrics.temporal import TemporalError
-from subband.tasks.generation.evaluation import draw
+from subband.tasks.generation.drawing import draw
 from subband.tasks.generation.networks import can_draw
 from subband.tasks.generation.scores import DrawnScores, ReconstructionRow
 from subband.training.evaluation import Evaluation, KeptSamples, as_bytes, evaluation_loader

@@ -12,7 +12,7 @@ from torch import Tensor
 from subband.media.images import write_image
 from subband.metrics.image import psnr
 from subband.models.generation.pyramid import PyramidTransform
-from subband.tasks.generation.evaluation import draw
+from subband.tasks.generation.drawing import draw
 from subband.tasks.generation.experiments.experiment import (
     DRAWN,
     Check,
