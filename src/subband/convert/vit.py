@@ -3,7 +3,8 @@
 timm's network is `VisionTransformer(class_token=False, global_pool="avg", fc_norm=False)`, as its models with `gap` in
 their name are. A position table of another image size is resized, and the patch embedding adapted to `in_chans`, as for
 GFNet. The file does not say what happens between the weights: GELU is the exact one and norms have an epsilon of 1e-6,
-both timm's defaults.
+both timm's defaults; some of its networks (`vit_so400m_patch16_siglip_gap_256`) have the other GELU and must not be
+loaded.
 """
 
 from __future__ import annotations
