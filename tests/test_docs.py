@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 DOCS = Path(__file__).parent.parent / "docs"
 PEERS = {"ptwt", "pytorch_wavelets", "torchwavelets", "torch_dct", "dtcwt"}
+PARTNERS = {"timm", "transformers", "diffusers", "spandrel", "onnxruntime"}  # what networks are exchanged with
 
 
 def python_blocks(page, heading=None):
@@ -29,6 +31,13 @@ def run(blocks, page):
     namespace = {}
     for number, block in enumerate(blocks):
         exec(compile(block, f"{page} block {number}", "exec"), namespace)
+
+
+def skip_without(libraries, blocks):
+    """Skip what speaks of a library that is not installed; an import that fails is a fault of the page."""
+    for name in sorted(libraries & set(re.findall(r"^(?:import|from) (\w+)", "\n".join(blocks), re.MULTILINE))):
+        if importlib.util.find_spec(name) is None:
+            pytest.skip(f"{name} is not installed")
 
 
 @pytest.fixture
@@ -59,14 +68,26 @@ def test_the_page_on_transforms_runs():
 def test_the_migration_page_tells_the_truth(heading, leaves_no_trace):
     first, *_ = headings("migration.md")
     blocks = python_blocks("migration.md", heading)
-    for name in sorted(PEERS & set(re.findall(r"^(?:import|from) (\w+)", "\n".join(blocks), re.MULTILINE))):
-        if importlib.util.find_spec(name) is None:  # an import that fails is a fault of the page
-            pytest.skip(f"{name} is not installed")
+    skip_without(PEERS, blocks)
     if heading != first:  # imports, data and `same` are shared
         blocks = [python_blocks("migration.md", first)[0], "picture = x[0, 0]", *blocks]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the other libraries
         run(blocks, "migration.md")
+
+
+@pytest.mark.filterwarnings("ignore")  # of the other libraries
+@pytest.mark.parametrize("heading", headings("interchange.md"))
+def test_networks_are_exchanged_as_the_page_says(heading, tmp_path, monkeypatch):
+    first, *_ = headings("interchange.md")
+    blocks = python_blocks("interchange.md", heading)
+    assert "difference(" in "".join(blocks)
+    skip_without(PARTNERS, blocks)
+    if heading != first:
+        blocks = [python_blocks("interchange.md", first)[0], *blocks]
+    monkeypatch.chdir(tmp_path)  # blocks write files
+    with torch.enable_grad():  # gives back what a page has switched off
+        run(blocks, "interchange.md")
 
 
 @pytest.mark.parametrize("page", sorted(path.name for path in DOCS.glob("*.md")))

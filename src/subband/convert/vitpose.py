@@ -1,7 +1,7 @@
 """Checkpoints of ViTPose as its repository (mmpose 0.x), mmpose 1.x and Hugging Face store them, and of ViTPose+.
 
-Written back is the repository's layout. Of ViTPose+, whose layers end in a part for each data set, `expert` chooses
-one; what is loaded then is a plain ViTPose.
+Written back is the repository's layout, or that of Hugging Face (`export_for_transformers`). Of ViTPose+, whose layers
+end in a part for each data set, `expert` chooses one; what is loaded then is a plain ViTPose.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ import torch
 from torch import Tensor
 
 from subband.convert._keymap import KeyMap
+from subband.convert.published import export_state
+from subband.models.pose.vitpose import ViTPose
 
-__all__ = ["EXPERTS", "VITPOSE"]
+__all__ = ["EXPERTS", "VITPOSE", "export_for_transformers"]
 
 # Data sets in the order of the experts, and how many joints of a head are theirs.
 EXPERTS = {"coco": 17, "aic": 14, "mpii": 16, "ap10k": 17, "apt36k": 17, "wholebody": 133}
@@ -24,6 +26,21 @@ HUGGING_FACE_EPS = 1e-12  # of its LayerNorms; those of the two others have our 
 MMPOSE, OWN = "backbone.layers.{i}", "backbone.blocks.{i}"
 HUGGING_FACE = "backbone.encoder.layer.{i}"
 
+HUGGING_FACE_RULES = (
+    ("backbone.embeddings.position_embeddings", "backbone.pos_embed"),
+    ("backbone.embeddings.patch_embeddings.projection", "backbone.embed"),
+    (f"{HUGGING_FACE}.layernorm_before", f"{OWN}.norm1"),
+    (f"{HUGGING_FACE}.layernorm_after", f"{OWN}.norm2"),
+    (f"{HUGGING_FACE}.attention.attention.qkv", f"{OWN}.attention.qkv"),
+    (f"{HUGGING_FACE}.attention.output.dense", f"{OWN}.attention.proj"),
+    (f"{HUGGING_FACE}.mlp", f"{OWN}.mlp"),
+    ("backbone.layernorm", "backbone.norm"),
+    ("head.deconv1", "head.layers.0"),
+    ("head.batchnorm1", "head.layers.1"),
+    ("head.deconv2", "head.layers.3"),
+    ("head.batchnorm2", "head.layers.4"),
+    ("head.conv", "head.final"),
+)
 RULES = (
     ("backbone.pos_embed", "backbone.pos_embed"),
     ("backbone.patch_embed.proj", "backbone.embed"),
@@ -41,19 +58,7 @@ RULES = (
     ("backbone.ln1", "backbone.norm"),
     ("head.deconv_layers", "head.layers"),
     ("head.final_layer", "head.final"),
-    ("backbone.embeddings.position_embeddings", "backbone.pos_embed"),
-    ("backbone.embeddings.patch_embeddings.projection", "backbone.embed"),
-    (f"{HUGGING_FACE}.layernorm_before", f"{OWN}.norm1"),
-    (f"{HUGGING_FACE}.layernorm_after", f"{OWN}.norm2"),
-    (f"{HUGGING_FACE}.attention.attention.qkv", f"{OWN}.attention.qkv"),
-    (f"{HUGGING_FACE}.attention.output.dense", f"{OWN}.attention.proj"),
-    (f"{HUGGING_FACE}.mlp", f"{OWN}.mlp"),
-    ("backbone.layernorm", "backbone.norm"),
-    ("head.deconv1", "head.layers.0"),
-    ("head.batchnorm1", "head.layers.1"),
-    ("head.deconv2", "head.layers.3"),
-    ("head.batchnorm2", "head.layers.4"),
-    ("head.conv", "head.final"),
+    *HUGGING_FACE_RULES,
 )
 
 
@@ -154,3 +159,31 @@ def _check_head(state: Mapping[str, Tensor], wanted: str, source: str) -> None:
 
 
 VITPOSE = KeyMap(rules=RULES, ignored=("associate_keypoint_heads", "backbone.cls_token"), arrange=arrange)
+
+
+def export_for_transformers(model: ViTPose) -> dict[str, Tensor]:
+    """The weights under the names of `transformers.VitPoseForPoseEstimation`.
+
+    Its configuration has to say the same sizes as `model`, and `layer_norm_eps=model.backbone.norm.eps`.
+
+    Args:
+        model: A ViTPose with either head.
+
+    Returns:
+        Name to tensor, for `load_state_dict`.
+
+    Example:
+        >>> import subband
+        >>> state = export_for_transformers(subband.create_model("vitpose_s", depth=1, num_joints=15))
+        >>> state["backbone.encoder.layer.0.attention.attention.key.weight"].shape, state["head.conv.bias"].shape
+        (torch.Size([384, 384]), torch.Size([15]))
+    """
+    state: dict[str, Tensor] = {}
+    for key, value in export_state(model, KeyMap(rules=HUGGING_FACE_RULES)).items():
+        match = re.fullmatch(r"(.+)\.qkv\.(weight|bias)", key)
+        if match is None:
+            state[key] = value
+            continue
+        for name, third in zip(("query", "key", "value"), value.chunk(3), strict=True):
+            state[f"{match[1]}.{name}.{match[2]}"] = third.clone()  # files keep each by itself
+    return state

@@ -6,7 +6,7 @@ import torch
 from fill import make_input, state_dict_from_manifest
 
 import subband
-from subband.convert.vitpose import EXPERTS
+from subband.convert.vitpose import EXPERTS, export_for_transformers
 from subband.data.pose.heatmaps import flip_back
 from subband.joints import COCO
 from subband.models.complexity import count_macs, count_parameters
@@ -199,3 +199,15 @@ def test_transformers(simple):
     x = torch.randn(2, 3, 32, 48)
     with torch.no_grad():
         torch.testing.assert_close(ours(x), theirs(x).heatmaps, rtol=1e-4, atol=1e-5)
+        other = transformers.VitPoseForPoseEstimation(config).eval()
+        other.load_state_dict(export_for_transformers(ours))
+        torch.testing.assert_close(other(x).heatmaps, ours(x), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("head", ["classic", "simple"])
+def test_what_is_written_for_transformers_loads_again(head):
+    model = small(head=head)
+    state = export_for_transformers(model)
+    assert not any(".qkv." in key or key.startswith("head.layers") for key in state)
+    found = subband.load_published("vitpose_s", state, head=head, norm_eps=model.backbone.norm.eps, **SMALL)
+    assert all(torch.equal(value, found.state_dict()[key]) for key, value in model.state_dict().items())

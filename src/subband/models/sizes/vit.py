@@ -10,6 +10,7 @@ def _spec(dim: int, num_heads: int, params: int) -> ModelSpec:
         args={"dim": dim, "depth": 12, "num_heads": num_heads},
         params=params,
         paper="Dosovitskiy et al., An Image is Worth 16x16 Words, ICLR 2021",
+        layout="subband.convert.vit:VIT",
     )
 
 
