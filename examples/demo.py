@@ -1,8 +1,8 @@
 """The demo behind `make demo`: two minutes of training on this CPU, then every bundled model at work, on one page.
 
 WaST and SimVP of about equal size learn moving digits for the same number of steps; a report shows them beside the same
-WaST after hours of training, whose weights lie inside the package. Then comes the gallery of `gallery.py`. Every step is
-a command that can be typed as well.
+WaST after hours of training, whose weights lie inside the package. The gallery is that of `gallery.py`. Every step is a
+command that can be typed as well.
 
 usage: python examples/demo.py [--out runs/demo] [--clips 2000]
 """

@@ -219,16 +219,12 @@ def detect(folder: Path) -> Card:
         classes=classes,
     )
     by_hand = draw_objects((255 * pixels).byte(), marked) / 255
-    heads = ("photograph", "found", "marked by hand")
-    words_for_eyes = "A blood smear, the cells that the network finds in it, and those that a person marked."
+    heads = ("found", "marked by hand")
+    words_for_eyes = "A blood smear with the cells that the network finds in it, and with those that people marked."
     return Card(
         "Detect blood cells",
         "WSF-ViT with Faster R-CNN finds red and white cells and platelets in a picture of BCCD it never saw.",
-        (
-            still_picture(
-                folder / "detect.png", beside([pixels[None], drawn[None], by_hand[None]])[0], heads, words_for_eyes
-            ),
-        ),
+        (still_picture(folder / "detect.png", beside([drawn[None], by_hand[None]])[0], heads, words_for_eyes),),
         "Cells found, of those marked by hand",
         f"{counts.hits} of {len(true)}, {counts.wrong} wrong boxes",
         f"Otsu's threshold, kinds aside: {least.hits} of {len(true)}, {least.wrong} wrong",
@@ -328,6 +324,7 @@ def classify(folder: Path) -> Card:
         f"nearest mean picture: {100 * nearest_mean(pixels, labels, parts):.1f} %",
         seconds,
         tuple(map(typed, commands)),
+        ("gallery/explained.png", "the explanation, large"),
     )
 
 
@@ -345,7 +342,7 @@ def generate(folder: Path) -> Card:
     seconds = run(*words)
     drawn = torch.stack([on_white(read_image(path)) for path in list_images(out) if path.stem != "grid"])
     smear = imresize(on_white(read_image(MEDIA / "BloodImage_00037.jpg")), scale=1 / 3).clamp(0, 1)
-    real = smear[:, :128, :192].unfold(1, 64, 32).unfold(2, 64, 25)[:, :, :6].flatten(1, 2).transpose(0, 1)
+    real = smear.unfold(1, 64, 32).unfold(2, 64, 49).flatten(1, 2).transpose(0, 1)  # overlapping
     shuffled = real.flatten(2)[..., torch.randperm(64 * 64, generator=torch.Generator().manual_seed(0))].view_as(real)
     grids = [torch.from_numpy(image_grid((255 * images[:16]).byte().numpy(), 4)) for images in (real, drawn)]
     shown = beside([grid.permute(2, 0, 1)[None] / 255 for grid in grids], enlarge=2)[0]

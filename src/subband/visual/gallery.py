@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from subband.files import shown
-from subband.visual.html import code, data_uri, facts, page, render
+from subband.visual.html import data_uri, facts, page, render
 
 MEDIA_TYPES = {".apng": "image/apng", ".gif": "image/gif", ".jpg": "image/jpeg", ".png": "image/png"}
 MEDIA_TYPES |= {".webp": "image/webp"}
@@ -90,7 +90,6 @@ def gallery_page(
         {
             "card": card,
             "pictures": [(picture, *_addresses(picture, card)) for picture in card.pictures],
-            "commands": code("\n".join(card.commands)),
         }
         for card in cards
     ]
