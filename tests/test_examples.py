@@ -17,7 +17,12 @@ def run(name, *words, cwd):
 
 
 def test_every_example_is_tested_here():
-    assert {path.name for path in EXAMPLES.glob("*.py")} == {"demo.py", "plain_pytorch.py", "published_checkpoint.py"}
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {
+        "demo.py",
+        "gallery.py",
+        "plain_pytorch.py",
+        "published_checkpoint.py",
+    }
 
 
 @pytest.mark.parametrize(
