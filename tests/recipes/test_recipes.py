@@ -25,7 +25,6 @@ from subband.config import (
 )
 from subband.data import DATASETS
 from subband.data.labelled.images import ImageSpec, Preprocessing
-from subband.losses import build_loss
 from subband.media.images import write_image
 from subband.models.registry import catalog, model_spec
 from subband.tasks.classification.task import ClassificationTask, loss_options
@@ -34,6 +33,7 @@ from subband.tasks.generation.task import objective_options
 from subband.tasks.pose.losses import PoseLosses
 from subband.tasks.restoration.losses import loss_table
 from subband.tasks.restoration.task import RestorationTask
+from subband.tasks.video_prediction import prediction_losses
 from subband.training.loop import train
 from subband.training.schedule import build_optimizer
 
@@ -145,8 +145,7 @@ def check_names(recipe: RecipeConfig) -> None:
             loss_table(stage.loss)
             assert model_spec(stage.model.name).task == recipe.task
     else:
-        for term in recipe.loss:
-            build_loss(term.name, term.args)
+        prediction_losses(recipe.loss)
     module, attribute = DATASETS[recipe.data.name].split(":")
     function = getattr(importlib.import_module(module), attribute)
     inspect.signature(function).bind(**recipe.data.args)

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from subband.config import RecipeConfig
+from subband.config import LossTerm, RecipeConfig
 from subband.data.spec import ClipSpec, VideoData
-from subband.losses import build_loss
+from subband.losses import build_loss, harm_loss
 from subband.metrics.descriptors import VIDEO_METRICS, MetricInfo
 from subband.models.registry import create_model
 from subband.training.evaluation import Evaluation, evaluation_loader
+from subband.training.loss_terms import HARM, HarmTerm, checked_arguments, refuse_twice
 from subband.training.task import Losses, Task, drop_path_argument, model_arguments, random_input
 from subband.visual.report.task_report import TaskReport
 from subband.visual.report.video_prediction import REPORT
 
+PredictionLoss = Callable[[Tensor, Tensor, Tensor], Tensor]
+
 
 class VideoPredictionTask(Task):
     """Trains a `VideoModel`; longer targets than the network's T are rolled out, also in training.
+
+    Beside the losses of `subband.losses`, a recipe may name `harm`: what became worse than repeating the last frame.
 
     Args:
         recipe: The whole recipe.
@@ -38,7 +44,7 @@ class VideoPredictionTask(Task):
         from subband.metrics.video import VideoPredictionMetrics
 
         super().__init__(recipe, model, spec)
-        self._losses = [(term, build_loss(term.name, term.args)) for term in recipe.loss]
+        self._losses = prediction_losses(recipe.loss)
         self._running = VideoPredictionMetrics(spec)
 
     @staticmethod
@@ -70,7 +76,8 @@ class VideoPredictionTask(Task):
         """Weighted loss terms over all target frames."""
         inputs, targets = batch
         prediction = self.model.predict(inputs, self.spec.out_frames)
-        return Losses({term.name: term.weight * loss(prediction, targets) for term, loss in self._losses})
+        last = inputs[:, -1:].expand_as(targets)
+        return Losses({term.name: term.weight * loss(prediction, targets, last) for term, loss in self._losses})
 
     def validate(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
         """Mean squared error, the monitored loss; the running metrics see the batch too."""
@@ -152,6 +159,25 @@ class VideoPredictionTask(Task):
             "data_range": spec.data_range,
         }
         return Evaluation(facts, rows, _to_bytes(samples, spec))
+
+
+def prediction_losses(terms: Sequence[LossTerm]) -> list[tuple[LossTerm, PredictionLoss]]:
+    """The losses that a recipe names, on prediction, truth and the last frame given, at which only `harm` looks.
+
+    Raises:
+        ValueError: If a loss is unknown or named twice, or an argument has an impossible value.
+        TypeError: If a loss has no such argument.
+    """
+    refuse_twice(terms)
+    return [(term, _build_loss(term)) for term in terms]
+
+
+def _build_loss(term: LossTerm) -> PredictionLoss:
+    if term.name == HARM:
+        harm = HarmTerm(term.weight, **checked_arguments(term, HarmTerm))
+        return partial(harm_loss, eps=harm.eps)
+    loss = build_loss(term.name, term.args)
+    return lambda pred, target, last: loss(pred, target)
 
 
 def _keep(samples: dict[str, list[Tensor]], name: str, frames: Tensor, wanted: int) -> None:

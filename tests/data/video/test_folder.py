@@ -83,6 +83,28 @@ def test_training_clips_start_anywhere_and_follow_the_key(folder, in_memory):
     assert [numbers(other[key][0]) for key in range(30)] != epochs[0]
 
 
+@pytest.mark.parametrize("in_memory", [False, True])
+def test_varied_clips_are_cut_out_enlarged_mirrored_and_turned(tmp_path, in_memory):
+    frames = torch.zeros(3, 3, 32, 32)
+    frames[:, 0] = torch.linspace(0, 1, 32)  # red grows to the right
+    frames[:, 1] = torch.tensor([0.0, 0.5, 1.0]).view(3, 1, 1)  # green with time
+    for name in "abc":
+        write_clip(tmp_path / name, frames)
+    args = {"path": str(tmp_path), "clips_per_video": 60, "augment": True, "in_memory": in_memory, **ARGS}
+    data = build_data("video_folder", {**args, "img_size": 16}, 0)
+    clips = torch.stack([torch.cat(data.train[key]) for key in range(60)])
+    assert clips.shape == (60, 3, 3, 16, 16)
+    slopes = clips[:, :, 0].diff(dim=-1).mean((1, 2, 3)) * 31  # of one pixel of the video
+    assert {slope > 0 for slope in slopes.tolist()} == {True, False}
+    assert 0.95 < slopes.abs().min() < 1.1 < 1.9 < slopes.abs().max() < 2.05
+    turned = clips[:, 0, 1, 0, 0] > clips[:, 2, 1, 0, 0]
+    assert 10 < turned.sum() < 50
+    assert torch.equal(torch.cat(data.train[7]), clips[7])
+    scored = torch.cat(data.test[0])
+    assert scored[0, 0].diff(dim=-1).mean() > 0
+    assert scored[0, 1].mean() < scored[2, 1].mean()
+
+
 def test_scored_clips_do_not_overlap_and_are_complete(folder):
     data = build_data("video_folder", {"path": str(folder), **ARGS}, 0)
     clips = [numbers(torch.cat(sample)) for sample in data.test]

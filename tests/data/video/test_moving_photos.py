@@ -121,6 +121,33 @@ def test_missing_photos_are_named():
         read_photos(["nothing_here.png"], gray=True)
 
 
+def test_the_camera_stands_still_in_a_share_of_the_clips(photos):
+    moving, half, still = (
+        MovingPhotos(photos, SPEC, length=40, speed=3.0, seed=0, still_share=share).batch(range(40))[1]
+        for share in (0.0, 0.5, 1.0)
+    )
+    corner = (slice(None), slice(None), slice(None), 0, 0)
+    rests = [(clips[corner].diff(dim=1).abs().amax((1, 2)) < 0.05).sum().item() for clips in (moving, half, still)]
+    assert rests[0] < rests[1] < rests[2]
+    assert rests[2] > 30  # the others: a patch at the corner
+
+
+def test_noise_is_in_half_of_the_clips_and_in_every_frame_anew(photos):
+    clean, noisy = (
+        torch.cat(MovingPhotos(photos, SPEC, length=60, speed=3.0, seed=0, noise=noise).batch(range(60)), 1)
+        for noise in (0.0, 0.02)
+    )
+    deviation = (noisy - clean).std(dim=(2, 3, 4))  # (B, T)
+    with_noise = deviation.amax(1) > 0
+    assert 18 <= with_noise.sum() <= 42
+    assert deviation.amax() <= 0.022
+    difference = (noisy - clean)[with_noise]
+    assert not torch.equal(difference[:, 0], difference[:, 1])
+
+
 def test_impossible_arguments(photos):
     with pytest.raises(ValueError, match="length and speed must be positive"):
         MovingPhotos(photos, SPEC, length=0, speed=3.0, seed=0)
+    for wrong in ({"still_share": 1.5}, {"noise": -0.1}):
+        with pytest.raises(ValueError, match=r"must lie in \[0, 1\]"):
+            MovingPhotos(photos, SPEC, length=1, speed=3.0, seed=0, **wrong)

@@ -57,6 +57,7 @@ SINGLE_OPTIONS = [
     {"out_translator": True},
     {"shared_layer_scale": False},
     {"residual": True},
+    {"residual": "gated"},
     {"variant": "seed"},
     {"variant": "seed", "subband_gate": "conv", "strip": True, "bottleneck": "plain"},
     {"variant": "seed", "temporal_mixer": "mbconv", "mlp_ratio": 2.0, "out_translator": True},
@@ -349,6 +350,20 @@ class TestModel:
         residual.load_state_dict(plain.state_dict())
         frames = torch.rand(1, *plain.in_shape, generator=rng)
         torch.testing.assert_close(residual(frames), plain(frames) + frames[:, -1:], rtol=0, atol=1e-6)
+
+    def test_a_gated_change_counts_only_where_something_changes(self, rng):
+        gated = tiny((4, 1, 32, 32), residual="gated").eval()
+        randomize(gated, rng).eval()
+        frames = torch.rand(1, 1, 1, 32, 32, generator=rng).repeat(1, 4, 1, 1, 1)
+        assert torch.equal(gated(frames), frames)
+        frames[:, -1, :, 4, 4] += 0.5
+        change = (gated(frames) - frames[:, -1:]).abs().amax((0, 1, 2))
+        assert change[4, 4] > 0
+        assert change[:12, :12].count_nonzero() > 100
+        assert (change[12:] == 0).all()  # a neighbor of the pixel and 6 pixels of reach
+        assert (change[:, 12:] == 0).all()
+        with pytest.raises(ValueError, match="residual must be False, True or 'gated', got 'gate'"):
+            tiny(residual="gate")
 
     def test_odd_sizes_are_padded_and_cropped(self, rng):
         model = tiny(levels=2, block_list=None).eval()

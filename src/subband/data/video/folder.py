@@ -2,12 +2,14 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from subband.data.dataset_files import SPLITS, deal_out, has_split_folders, listed_problems
 from subband.data.random import uniform
@@ -44,6 +46,7 @@ class VideoClips(Clips):
         clips_per_video: Random clips of each video per epoch; None: fixed clips that do not overlap.
         in_memory: Decode all videos now and keep them, resized, as 8-bit frames; those that cannot be decoded are left
             out with a warning.
+        augment: Enlarge clips up to twice, cut them out anywhere, mirror them, turn their time.
         seed: Chooses the random clips.
 
     Raises:
@@ -59,9 +62,13 @@ class VideoClips(Clips):
         fit: Fit,
         clips_per_video: int | None,
         in_memory: bool,
+        augment: bool = False,
         seed: int = 0,
     ) -> None:
         self.spec = spec
+        self._augment = augment
+        # What may be enlarged twice is cut out of frames of twice the size.
+        self._stored = replace(spec, height=2 * spec.height, width=2 * spec.width) if augment else spec
         self._stride = stride
         self._fit = fit
         self._seed = seed
@@ -90,13 +97,16 @@ class VideoClips(Clips):
         """
         index, first = self._clips[check_index(key) % len(self)]
         video = self.videos[index]
-        if self._is_random:
-            first = int(uniform(self._seed, [key], 1)[0, 0] * (video.num_frames - self._span + 1))
+        draws = uniform(self._seed, [key], 6)[0].tolist() if self._is_random else []
+        if draws:
+            first = int(draws[0] * (video.num_frames - self._span + 1))
         if self._frames is not None:
             frames = self._frames[index][first : first + self._span : self._stride].float() / 255
         else:
             with reading_files():
-                frames = read_fitted(video, self.spec, first, self.spec.num_frames, self._stride, self._fit)
+                frames = read_fitted(video, self._stored, first, self.spec.num_frames, self._stride, self._fit)
+        if self._augment:
+            frames = _varied(frames, (self.spec.height, self.spec.width), draws[1:])
         inputs, targets = frames.split((self.spec.in_frames, self.spec.out_frames))
         return inputs, targets
 
@@ -123,9 +133,19 @@ class VideoClips(Clips):
         with open_clip(video.path) as reader:
             for first in range(0, video.num_frames, _FRAMES_AT_ONCE):
                 count = min(_FRAMES_AT_ONCE, video.num_frames - first)
-                frames = read_fitted(video, self.spec, first, count, 1, self._fit, reader=reader)
+                frames = read_fitted(video, self._stored, first, count, 1, self._fit, reader=reader)
                 parts.append(frames.mul_(255).round_().to(torch.uint8))
         return torch.cat(parts)
+
+
+def _varied(frames: Tensor, size: tuple[int, int], draws: Sequence[float]) -> Tensor:
+    """A window of frames `(T, C, 2H, 2W)`, as `(T, C, H, W)`, half of the time mirrored, half of the time backwards."""
+    window = [round(side * (1 + draws[0])) for side in size]
+    top, left = (int(draw * (2 * side - part + 1)) for draw, side, part in zip(draws[1:3], size, window, strict=True))
+    frames = frames[..., top : top + window[0], left : left + window[1]]
+    frames = F.interpolate(frames, size, mode="bilinear", antialias=True, align_corners=False)
+    turned = [axis for axis, draw in ((-1, draws[3]), (0, draws[4])) if draw < 0.5]
+    return frames.flip(turned)
 
 
 def read_fitted(
@@ -172,6 +192,7 @@ def video_folder(
     out_frames: int = 10,
     img_size: int | tuple[int, int] = 64,
     fit: Fit = "crop",
+    augment: bool = False,
     gray: bool = False,
     stride: int = 1,
     clips_per_video: int = 10,
@@ -191,6 +212,7 @@ def video_folder(
         out_frames: Target frames.
         img_size: Side of the frames, or (H, W).
         fit: `"crop"` resizes the shorter side and crops the center, `"stretch"` resizes both sides.
+        augment: Vary the training clips: enlarged up to twice, cut out anywhere, mirrored, backwards.
         gray: 1 channel instead of 3.
         stride: Distance between the frames of a clip.
         clips_per_video: Training clips of each video per epoch, at random starts; validation and test take all clips
@@ -219,7 +241,7 @@ def video_folder(
         raise FileNotFoundError(f"video folder not found: {folder}")
     splits = split_videos(folder, (spec.num_frames - 1) * stride + 1, fractions)
     clips = partial(VideoClips, spec=spec, stride=stride, fit=fit, in_memory=in_memory)
-    train = clips(splits["train"], clips_per_video=clips_per_video, seed=seed)
+    train = clips(splits["train"], clips_per_video=clips_per_video, augment=augment, seed=seed)
     val, test = (clips(splits[name], clips_per_video=None) for name in ("val", "test"))
     return VideoData(train, val, test, spec)
 

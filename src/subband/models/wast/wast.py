@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from subband.layers.drop import linear_rates
 from subband.layers.wavelet import DWT3d, IDWT3d
 from subband.models.protocols.video import VideoModel
+from subband.models.wast.activity import activity
 from subband.models.wast.blocks import TimeFrequencyBlock, Translator
 from subband.models.wast.conv3d import Conv3d, ConvNormGELU
 from subband.models.wast.options import FrequencyAttention, TemporalMixer, Variant, resolve_options
@@ -55,7 +56,8 @@ class WaST(VideoModel):
         out_translator: False | False: one more translator, as long as the last, after the last reconstruction's.
         shared_layer_scale: True | False: one learned scale for both branches of a block.
         residual: Predict the change from the last input frame instead of the frames. Ours, not published: a short
-            training on natural footage then starts from persistence.
+            training on natural footage then starts from persistence. With `"gated"` the change counts only where
+            something nearby has changed among the input frames (`activity`), so that what stands still stays.
         pad: Pad H and W to what the transforms need and crop the result; False makes other sizes an error.
 
     Shape:
@@ -92,7 +94,7 @@ class WaST(VideoModel):
         levels: int | None = None,
         out_translator: bool | None = None,
         shared_layer_scale: bool | None = None,
-        residual: bool = False,
+        residual: bool | Literal["gated"] = False,
         pad: bool = True,
     ) -> None:
         given = {
@@ -113,6 +115,8 @@ class WaST(VideoModel):
             "shared_layer_scale": shared_layer_scale,
         }
         options = resolve_options(variant, given, num_frames=in_shape[0], encoder_dim=encoder_dim)
+        if residual not in (False, True, "gated"):
+            raise ValueError(f"residual must be False, True or 'gated', got {residual!r}")
         super().__init__(in_shape, size_multiple=(options.side_divisor(),) * 2, pad=pad)
         self.encoder_dim = encoder_dim
         self.options = options
@@ -158,7 +162,7 @@ class WaST(VideoModel):
 
     def forward_clip(self, frames: Tensor) -> Tensor:
         """Predict on sides that divide, `(B, T, C, H, W)` to the same shape."""
-        last = frames[:, -1:]
+        given = frames
         x = frames = frames.movedim(2, 1)  # (B, C, T, H, W)
         x = self.stem(x)
         stack = []
@@ -173,7 +177,9 @@ class WaST(VideoModel):
         if self.out_translator is not None:
             x = self.out_translator(x, run=self.checkpointed)
         future = self.head(F.gelu(self.head_norm(x))).movedim(1, 2)
-        return future + last if self.residual else future
+        if self.residual == "gated":
+            future = future * activity(given)
+        return future + given[:, -1:] if self.residual else future
 
     def _run_bottleneck(self, x: Tensor) -> Tensor:
         if self.options.bottleneck == "plain":

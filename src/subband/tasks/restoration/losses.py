@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import Any, NamedTuple, get_args
+from typing import NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
@@ -14,11 +14,12 @@ from subband.losses import Loss, build_loss, charbonnier_loss, harm_loss
 from subband.models.super_resolution.mfpi import MFPI
 from subband.models.vd_diff.stages import VDDiffStage2, VDDiffStage3
 from subband.tasks.restoration.networks import Passed, Privileged, RestoredWith
+from subband.training.loss_terms import HARM, HarmTerm, checked_arguments, known_arguments, refuse_twice
 from subband.transforms import rfft2
 
-__all__ = ["HARM", "PRIOR", "PriorTerm", "RestorationLosses", "loss_table"]
+__all__ = ["PRIOR", "PriorTerm", "RestorationLosses", "loss_table"]
 
-HARM, PRIOR, PRIVILEGE = "harm", "prior", "privilege"
+PRIOR, PRIVILEGE = "prior", "privilege"
 _SMALL_AMPLITUDE = 1e-4  # counts as none; the gradient of a root grows as one over it
 _EPS = 1e-6  # VD-Diff, whose code adds 1e-12 inside of the root
 
@@ -36,18 +37,6 @@ class PriorTerm(NamedTuple):
     weight: float
     eps: float = _EPS
     restored_with: RestoredWith = "diffused"
-
-
-class HarmTerm(NamedTuple):
-    """The term `harm`: `harm_loss` of restored clips.
-
-    Attributes:
-        weight: Factor in the sum.
-        eps: Mean square error that is as good as none.
-    """
-
-    weight: float
-    eps: float = 1e-8
 
 
 class PrivilegeTerm(NamedTuple):
@@ -103,12 +92,11 @@ def loss_table(terms: Sequence[LossTerm]) -> RestorationLosses:
         ValueError: If a loss is unknown or named twice, or an argument has an impossible value.
         TypeError: If a loss has no such argument.
     """
-    names = [term.name for term in terms]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"loss {twice[0]!r} is named twice; give it the sum of the weights.")
+    refuse_twice(terms)
     frames = [(term, build_loss(term.name, term.args)) for term in terms if term.name not in (HARM, PRIOR, PRIVILEGE)]
-    harm = next((HarmTerm(term.weight, **_arguments(term, HarmTerm)) for term in terms if term.name == HARM), None)
+    harm = next(
+        (HarmTerm(term.weight, **checked_arguments(term, HarmTerm)) for term in terms if term.name == HARM), None
+    )
     prior = next((_prior(term) for term in terms if term.name == PRIOR), None)
     privilege = next((_privilege_term(term) for term in terms if term.name == PRIVILEGE), None)
     return RestorationLosses(frames, harm, prior, privilege)
@@ -134,14 +122,14 @@ def check_losses(losses: RestorationLosses, model: nn.Module) -> None:
 
 
 def _prior(term: LossTerm) -> PriorTerm:
-    found = PriorTerm(term.weight, **_arguments(term, PriorTerm))
+    found = PriorTerm(term.weight, **checked_arguments(term, PriorTerm))
     if found.restored_with not in get_args(RestoredWith):
         raise ValueError(f"restored_with of loss 'prior' must be diffused or teacher, got {found.restored_with!r}.")
     return found
 
 
 def _privilege_term(term: LossTerm) -> PrivilegeTerm:
-    found = PrivilegeTerm(term.weight, **_known_arguments(term, PrivilegeTerm))
+    found = PrivilegeTerm(term.weight, **known_arguments(term, PrivilegeTerm))
     if not 0 <= found.told <= 1 or found.states_weight < 0:
         raise ValueError(
             "of loss 'privilege' told must lie within 0 and 1 and states_weight not be negative, got "
@@ -165,21 +153,3 @@ def _privilege(passed: Privileged, term: PrivilegeTerm) -> Tensor:
 def _log_amplitude(states: Tensor) -> Tensor:
     spectrum = rfft2(states.float())
     return (spectrum.real.square() + spectrum.imag.square() + _SMALL_AMPLITUDE**2).sqrt().log1p()
-
-
-def _arguments(term: LossTerm, kind: type[HarmTerm] | type[PriorTerm]) -> dict[str, Any]:
-    """Arguments of a term that are those of its kind, its `eps` a positive number."""
-    args = _known_arguments(term, kind)
-    eps = args.get("eps", 1.0)
-    if not (isinstance(eps, float) and eps > 0):
-        raise ValueError(f"eps of loss {term.name!r} must be a positive number, got {eps!r}.")
-    return args
-
-
-def _known_arguments(term: LossTerm, kind: type[NamedTuple]) -> dict[str, Any]:
-    """Arguments of a term, all of which its kind has."""
-    known = kind._fields[1:]
-    for key in term.args:
-        if key not in known:
-            raise TypeError(f"loss {term.name!r} has no argument {key!r}; it takes {', '.join(known)}")
-    return dict(term.args)
