@@ -25,12 +25,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from records import Cell, Record, read_record
+from records import Cell, Record, read_record, shown
 
 HERE = Path(__file__).parent
 RESULTS, FIGURES = HERE / "results", HERE / "published" / "figures.json"
 WEIGHTS = HERE.parent / "src" / "subband" / "weights"
-SEPARATOR, JOINER = " :: ", " & "
+SEPARATOR, JOINER, EITHER = " :: ", " & ", " or "
 NUMBER = re.compile(r"[+−-]?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?")
 _COMBINED = re.compile(r"\((?P<first>.*?)\) (?P<operator>[-/*]) \((?P<second>.*)\)")
 _AGGREGATE = re.compile(r"(?P<name>min|max|mean|count|rows)(?:\((?P<cells>.*)\))?")
@@ -56,6 +56,20 @@ def values(address: str) -> list[Decimal]:
     if kind in readers:
         return readers[kind](rest)
     return _of_record(address)
+
+
+def cell(address: str) -> str:
+    """What stands in a cell of a record, as its table shows it; of an aggregate the number.
+
+    Raises:
+        ValueError: If there is no such cell.
+    """
+    name, row, column = address.split(SEPARATOR)
+    source = record(name)
+    if _aggregate(source, row) is not None:
+        digits = max(_digits(one[_place(source, column)]) for one in source.rows)
+        return f"{values(address)[0]:,.{digits}f}"
+    return shown(_row(source, row)[_place(source, column)])
 
 
 def numbers_in(text: str) -> list[Decimal]:
@@ -104,12 +118,9 @@ def _of_record(address: str) -> list[Decimal]:
     if len(place) != 2:
         raise ValueError(f"{address!r} is not RECORD{SEPARATOR}ROW{SEPARATOR}COLUMN")
     row, column = place
-    exact = _rows(source, row)
-    aggregate = _AGGREGATE.fullmatch(row)
-    if exact or aggregate is None:
-        if len(exact) != 1:
-            raise ValueError(f"{name} has {len(exact)} rows with {row!r}")
-        return [_number(exact[0], column, source)]
+    aggregate = _aggregate(source, row)
+    if aggregate is None:
+        return [_number(_row(source, row), column, source)]
     cells = aggregate["cells"]
     chosen = [one for one in (_rows(source, cells) if cells else source.rows) if one[0] != "mean"]
     if aggregate["name"] == "rows":
@@ -123,8 +134,22 @@ def _of_record(address: str) -> list[Decimal]:
     return [ways[aggregate["name"]](found)]
 
 
+def _aggregate(source: Record, row: str) -> re.Match[str] | None:
+    """Parts of an address of several rows; None for that of one, which may be called "mean"."""
+    return None if any(one[0] == row for one in source.rows) else _AGGREGATE.fullmatch(row)
+
+
+def _row(source: Record, text: str) -> list[Cell]:
+    rows = _rows(source, text)
+    if len(rows) != 1:
+        raise ValueError(f"{source.title!r} has {len(rows)} rows with {text!r}")
+    return rows[0]
+
+
 def _rows(source: Record, text: str) -> list[list[Cell]]:
-    """Rows with this first cell, or with all these cells."""
+    """Rows with this first cell, or with all of these cells; after "or" those of the others too."""
+    if EITHER in text:
+        return [row for part in text.split(EITHER) for row in _rows(source, part)]
     wanted = text.split(JOINER)
     if len(wanted) == 1:
         first = [row for row in source.rows if str(row[0]) == text]
@@ -141,6 +166,11 @@ def _place(source: Record, column: str) -> int:
         if column in (heading, f"{heading} {seen[heading]}") and (seen[heading] == 1 or column != heading):
             return place
     raise ValueError(f"there is no column {column!r} among {', '.join(source.columns)}")
+
+
+def _digits(value: Cell) -> int:
+    """How many digits after the point a cell shows."""
+    return -int(value.as_tuple().exponent) if isinstance(value, Decimal) else 0
 
 
 def _filled(cell: Cell) -> bool:
