@@ -23,6 +23,7 @@ __all__ = [
     "measured",
     "read_record",
     "rounded",
+    "table",
     "write_record",
 ]
 
@@ -80,6 +81,11 @@ def rounded(value: float, digits: int) -> Decimal | int:
 def line(cells: Sequence[Cell]) -> str:
     """A row of a Markdown table."""
     return f"| {' | '.join(map(_text, cells))} |"
+
+
+def table(record: Record) -> str:
+    """The Markdown table of a record."""
+    return "\n".join([line(record.columns), "|---" * len(record.columns) + "|", *map(line, record.rows)])
 
 
 def measured(

@@ -10,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from records import Record, line, read_record
+from records import Record, read_record, table
 
 HERE = Path(__file__).parent
 PAGE, FOLDER = HERE / "RESULTS.md", HERE / "results"
@@ -85,7 +85,7 @@ def section(record: Record) -> str:
         parts.append("\n".join(f"    {command}" for command in record.command))
     parts += record.about
     if record.rows:
-        parts.append("\n".join([line(record.columns), "|---" * len(record.columns) + "|", *map(line, record.rows)]))
+        parts.append(table(record))
     return "\n\n".join([*parts, *record.notes]) + "\n"
 
 
