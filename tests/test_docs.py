@@ -10,6 +10,18 @@ import numpy as np
 import pytest
 
 DOCS = Path(__file__).parent.parent / "docs"
+PLAN = ["What it is", "Two-minute start", "Your own data", "Published weights", "Figures", "Limits"]
+TASKS = {
+    "video_prediction": "Video prediction",
+    "classification": "Image classification",
+    "restoration": "Video restoration",
+    "super_resolution": "Super-resolution",
+    "generation": "Image generation",
+    "detection": "Detection",
+    "pose": "Pose",
+    "photographs": "Photographs",
+    "transforms": "Transforms",
+}
 PEERS = {"ptwt", "pytorch_wavelets", "torchwavelets", "torch_dct", "dtcwt"}
 
 
@@ -49,10 +61,30 @@ def test_the_page_on_footage_runs():
     run(blocks, "own_footage.md")
 
 
-def test_the_page_on_transforms_runs():
-    blocks = python_blocks("transforms.md")
-    assert len(blocks) >= 10
-    run(blocks, "transforms.md")
+@pytest.mark.parametrize(
+    ("page", "least"),
+    [
+        ("classification", 1),
+        ("generation", 1),
+        ("pose", 1),
+        ("restoration", 1),
+        ("super_resolution", 1),
+        ("transforms", 12),
+    ],
+)
+def test_a_page_on_a_task_runs(page, least, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # blocks may write files
+    blocks = python_blocks(f"{page}.md")
+    assert len(blocks) >= least
+    run(blocks, f"{page}.md")
+
+
+@pytest.mark.parametrize("page", TASKS)
+def test_a_page_on_a_task_follows_the_plan(page):
+    found = headings(f"{page}.md")
+    assert found[: len(PLAN)] == PLAN
+    assert [heading for heading in found[len(PLAN) :] if not heading.startswith("More: ")] == []
+    assert (DOCS / f"{page}.md").read_text(encoding="utf-8").startswith(f"# {TASKS[page]}\n\n## ")
 
 
 @pytest.mark.parametrize("heading", headings("migration.md"))
@@ -80,9 +112,3 @@ def test_the_script_draws_what_the_page_shows():
     drawn = set(re.findall(r'^    "(\w+)": \w+,$', script.split("PICTURES: ")[1], re.MULTILINE))
     shown = set(re.findall(r"\(images/transforms/(\w+)\.png\)", (DOCS / "transforms.md").read_text(encoding="utf-8")))
     assert drawn == shown == {path.stem for path in (DOCS / "images" / "transforms").glob("*.png")}
-
-
-def test_the_page_on_generation_runs():
-    blocks = python_blocks("generation.md")
-    assert len(blocks) == 1
-    run(blocks, "generation.md")
