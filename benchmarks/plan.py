@@ -241,7 +241,22 @@ PLAN = (
     ),
     Task(
         "Image generation",
-        ("generation_training", "generation_sampling", "generation_reconstruct"),
+        (
+            "generation_training",
+            "generation_sampling",
+            "generation_reconstruct",
+            "experiment_table1",
+            "experiment_s_ablation",
+            "experiment_lambda",
+            "experiment_levels",
+            "experiment_wavelets",
+            "experiment_priors",
+            "experiment_posterior",
+            "experiment_rate_distortion",
+            "experiment_denoise",
+            "experiment_sr",
+            "experiment_mri",
+        ),
         (
             Headline(
                 "generation_sampling",
@@ -295,7 +310,7 @@ PLAN = (
     ),
     Task(
         "Pose",
-        ("pose_smoothing", "ablation_pose", "pose_speed"),
+        ("pose_stages", "pose_smoothing", "ablation_pose", "pose_speed"),
         (
             Headline(
                 "pose_smoothing",

@@ -220,7 +220,10 @@ def _texts(value: Any) -> list[str]:
 @cache
 def _parameters(name: str) -> int:
     from subband import load_model  # loads torch, which nothing else here needs
+    from subband.models.registry import catalog
 
+    if name in catalog():
+        return catalog()[name].params
     return sum(value.numel() for value in load_model(_folder(name)).parameters())
 
 

@@ -90,7 +90,7 @@ def test_a_number_that_its_source_gives_is_right(text):
         ("a share of 0.123", "0.123 says no source"),
         ("| name | SSIM |\n|---|---|\n| a | 1 |", "1 says no source"),
         ("| name | what |\n|---|---|\n| a | 0.5 |", "0.5 says no source"),
-        ("<!--table demo-->\n<!--/table-->", "the table is not that of demo"),
+        ("<!--table demo-->\n<!--/table-->", "table of demo: not what the file gives"),
     ],
 )
 def test_a_number_that_is_wrong_or_says_no_source_is_found(text, complaint):
