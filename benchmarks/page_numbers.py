@@ -65,18 +65,19 @@ UNIT = rf"(?:{'|'.join(UNITS)})(?![\w/])"
 MEASURED = re.compile(rf"(?P<figure>{FIGURE})(?=(?:\s+(?:to|and|or)\s+{FIGURE}|[-–]\d[\d,.]*)?\s?{UNIT})")
 NAMES = r"\b(?:PSNR|SSIM|MSE|MAE|FID|LPIPS|AP\d*|PCK\S*|top-[15]|accuracy)\b"
 SCORED = re.compile(rf"(?:{NAMES}|\bdistance\b)[^.|\n\d]{{0,20}}?(?P<figure>{FIGURE})")
-EXACT = re.compile(rf"(?P<figure>{FIGURE})(?<=\.\d{{3}})")
+EXACT = re.compile(r"(?<![\w.,])(?P<figure>\d[\d,]*\.\d{3,})(?![\w.])")
 HEADING = re.compile(rf"{NAMES}|(?:^|[\s(]){UNIT}")
 MILLION = re.compile(r"^[ \u00a0]?(?:million\b|M\b(?!B))")
 WRITTEN_WHOLE = ("leaderboard.md", "which_model.md")
 # What looks like a measurement and is none.
 NOT_MEASURED = {
     r"\d+(?: x \d+)+": "sizes of pictures and clips",
-    r"(?m)^\| `(?:exposure|sharp_share|speed|highlights|brightness|noise_share|jpeg_share)`.*": "settings of drawn blur",
+    r"(?m)^\| `(?:exposure|(?:sharp|noise|jpeg)_share|speed|highlights|brightness)`.*": "settings of drawn blur",
     r"more than 120 million pixels|its 0\.1 and 99\.9 percentiles|at least 70 %": "limits in the code",
     r"\(8 to 100 % of the area\)|`--min-score` \(0\.3\)|scores above 0\.2": "settings",
     r"(?m)^\| `(?:fft_modulus|psnr_estrnn|pckh?)`.*": "parts of the definitions of losses and metrics",
     r"(?m)^\| `(?:barber_agakov|info_nce|nwj|club)_bound`.*|is 2\.0433 nats": "tests/losses/test_mutual_information.py",
+    r"arXiv \d{4}\.\d{4,5}": "numbers of papers",
     r"in PyWavelets from 1\.10|takes odd sizes from 1\.10": "versions of another package",
 }
 

@@ -3,13 +3,14 @@
 RECORD :: ROW :: COLUMN      a cell of results/RECORD.json; ROW is its first cell, or several of its cells joined
                              by " & "; a heading that stands twice is "ms", then "ms 2". Of "0.61 ± 0.02" the first
                              number counts, with " ±" behind the heading the second
-RECORD :: max :: COLUMN      also min and mean, of all rows but one called "mean"; max(A & B) of those with the cells
-RECORD :: count :: COLUMN    of the rows where a cell is above nothing: positive numbers; count(A & B) likewise
-RECORD :: rows :: all        how many rows that are
+RECORD :: max :: COLUMN      also min, mean and count (how many are above 0), of all rows but one called "mean";
+                             max(A & B) of those with both cells, max(A or B) of those with either
+RECORD :: rows :: all        how many rows there are, but for one called "mean"; rows(A & B) likewise
 RECORD :: text               one of the numbers in the paragraphs around the table
 card NAME :: a.b.c           of a bundled network's config.json
 card NAME :: text            one of the numbers in its texts
-size NAME                    megabytes of its weights; `parameters NAME` counts them
+size NAME                    megabytes of its weights
+parameters NAME              of a bundled or a named network; in millions before "million" and "M"
 published NAME :: FIGURE     what its authors say: of weights/catalogue.json or published/figures.json
 (ADDRESS) / (ADDRESS)        also - and *; either may be a number
 """
