@@ -96,7 +96,7 @@ VIDEO_PREDICTION = Task(
         "on Moving MNIST take `simvp_gsta_mmnist` or `tau_mmnist`. Repeating the last frame is what all have "
         "to beat."
     ),
-    "10 frames of 64 x 64",
+    "seconds for 10 frames of 64 x 64",
     "gain in PSNR over repeating the last frame, each on its own test set",
     "SSIM on Moving MNIST",
     (
@@ -125,12 +125,9 @@ VIDEO_PREDICTION = Task(
 CLASSIFICATION = Task(
     "Image classification",
     "classification.md",
-    (
-        "`wsfvit_p0` for your own small set, `wsfvit_t` where accuracy counts, `dct_mobilenetv2` where time "
-        "does. The figures of ours are of small networks of each family at one budget on CIFAR-10."
-    ),
-    "one image",
-    "top-1 on CIFAR-10",
+    ("`wsfvit_p0` for your own small set, `wsfvit_t` where accuracy counts, `dct_mobilenetv2` where time does."),
+    "seconds an image",
+    "top-1 on CIFAR-10, small networks of each family at one budget",
     "top-1 on ImageNet-1k",
     (
         Row("gfnet_digits", "handwritten digits of 8 x 8", None, None, bundled=True),
@@ -167,7 +164,7 @@ RESTORATION = Task(
         "`motion_unet_clips` works at once on short blur; `motion_unet_s` learns fastest from pairs of your "
         "own; `estrnn` has published weights for real blur of three exposures."
     ),
-    "6 frames of 128 x 128",
+    "seconds for 6 frames of 128 x 128",
     "gain over the blurred frames of six real clips",
     "",
     (
@@ -196,7 +193,7 @@ SUPER_RESOLUTION = Task(
     "Super-resolution",
     "super_resolution.md",
     "`basicvsr_pp_clips` works at once; the published `basicvsr_pp` is far larger and takes far longer.",
-    "3 frames, 320 x 180 to 1280 x 720",
+    "seconds for 3 frames from 320 x 180 to 1280 x 720",
     "gain over bicubic frames of six clips that no training saw",
     "PSNR on REDS4 (RGB)",
     (
@@ -227,7 +224,7 @@ GENERATION = Task(
         "`wavelet_vae_e` draws fast and says how likely an image is; `wavelet_diffusion` draws in many steps. "
         "Neither has published weights."
     ),
-    "one drawn image",
+    "seconds a drawn image",
     "bits per value of unseen patches",
     "",
     (
@@ -266,7 +263,7 @@ DETECTION = Task(
         "the published ones find COCO's 80 classes; `wsfvit_p0_fasterrcnn_s` learns a few classes from a few "
         "hundred pictures. At equal size torchvision's detector learns blood cells better."
     ),
-    "one image of 896 x 1120",
+    "seconds for an image of 896 x 1120",
     "AP50 on blood cells",
     "box AP on COCO",
     (
@@ -317,8 +314,8 @@ POSE = Task(
         "`framepose` learns most in little time, `freqpose` goes on from it and helps where joints are "
         "hidden."
     ),
-    "one crop of 256 x 192, or clip",
-    "PCK@0.1 on drawn figures, at equal time",
+    "seconds for a crop of 256 x 192, or a clip of crops",
+    "PCK@0.1 on drawn figures, after equal time but for the bundled one",
     "AP on COCO",
     (
         Row(
@@ -366,8 +363,8 @@ PHOTOGRAPHS = Task(
         "for noise take `subband denoise` as it is, by BayesShrink: on photographs it beats our small "
         "networks for generation at every strength of noise that was measured."
     ),
-    "one crop of 128 x 128",
-    "PSNR at noise of 0.1",
+    "seconds for a crop of 128 x 128",
+    "PSNR at noise of 0.1 on Kodak's photographs",
     "",
     tuple(
         Row(
@@ -394,7 +391,7 @@ TRANSFORMS = Task(
         "`dwt2` and `wavedec2` for networks and images, `swt2` and `dtcwt2` where a shift must not matter, "
         "the block DCT for JPEG. What each shows is drawn on the page."
     ),
-    "times a copy of its input",
+    "time, as a multiple of that of copying the input",
     "",
     "",
     (
