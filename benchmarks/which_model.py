@@ -85,7 +85,7 @@ def shown(figure: Figure | None) -> str:
         text += f" ± {_number(figure, f'{figure.address} ±')}" if figure.has_spread else ""
     except ValueError as error:
         raise ValueError(f"{figure.address!r} has no spread") from error
-    return f"{text} {figure.unit}".strip()
+    return f"{text}\N{NO-BREAK SPACE}{figure.unit}" if figure.unit else text
 
 
 def _number(figure: Figure, address: str) -> str:
@@ -96,7 +96,7 @@ def _number(figure: Figure, address: str) -> str:
 
 def _parameters(row: Row) -> str:
     number = int(values(f"parameters {row.name}")[0]) if row.bundled else known().parameters.get(row.name, 0)
-    return f"{number / 10**6:.2f} M" if number else "-"
+    return f"{number / 10**6:.2f}\N{NO-BREAK SPACE}M" if number else "-"
 
 
 def _weights(row: Row) -> str:

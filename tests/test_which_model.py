@@ -33,8 +33,8 @@ def test_a_figure_has_its_unit_its_digits_and_its_spread():
 
     address = "detection_small :: wsfvit_p0_fasterrcnn_s :: AP50 %"
     assert shown(None) == "-"
-    assert shown(Figure(address, "%", has_spread=True)) == "75.3 ± 2.6 %"
-    assert shown(Figure("detection :: 896x1120 & ours :: ms", "s", 1, "0.001")) == "8.4 s"
+    assert shown(Figure(address, "%", has_spread=True)) == "75.3 ± 2.6\N{NO-BREAK SPACE}%"
+    assert shown(Figure("detection :: 896x1120 & ours :: ms", "s", 1, "0.001")) == "8.4\N{NO-BREAK SPACE}s"
     with pytest.raises(ValueError, match="'detection :: 896x1120 & ours :: ms' has no spread"):
         shown(Figure("detection :: 896x1120 & ours :: ms", has_spread=True))
     with pytest.raises(ValueError, match="no column 'AP 50'"):
