@@ -72,7 +72,7 @@ def train_step(model: nn.Module, images: Tensor, is_mixed: bool) -> Callable[[],
 
 
 NOTE = (
-    '"Published" is the plain translation in `benchmarks/published/` (same weights, same numbers), not the published '
+    '"Plain" is the translation in `benchmarks/published/` (same weights, same numbers), not the published '
     'code itself. "Train" is a forward and a backward pass.'
 )
 MODES = {"forward": forward, "train": train_step}
@@ -85,7 +85,7 @@ def rows(name: str, batch: int, options: argparse.Namespace) -> Iterator[list[Ce
     images = torch.randn(batch, ours.in_chans, *ours.img_size, device=device)
     for mode in options.modes:
         prepare = MODES[mode]
-        runs = {"published": prepare(theirs, images, options.amp), "ours": prepare(ours, images, options.amp)}
+        runs = {"plain": prepare(theirs, images, options.amp), "ours": prepare(ours, images, options.amp)}
         if options.compile:
             torch._dynamo.reset()
             runs["compiled"] = prepare(torch.compile(build(name, device)[1]), images, options.amp)
@@ -110,7 +110,7 @@ def main() -> None:
     clock = describe_clock(torch.device(options.device))
     print(" | ".join(f"{key} {value}" for key, value in describe_environment().items()))
     print(f"clock: {clock}", end="\n\n")
-    columns = ["model", "batch", "mode", "published ms", "ours ms", "times faster"]
+    columns = ["model", "batch", "mode", "plain ms", "ours ms", "times faster"]
     columns += ["compiled ms", "times faster"] if options.compile else []
     print(line(columns), "|---" * len(columns) + "|", sep="\n")
     results = []

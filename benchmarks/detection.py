@@ -29,7 +29,7 @@ from timing import describe_clock, shortest
 from video_models import resident_mb
 
 MODEL = "wsfvit_t_maskrcnn"
-NETWORKS = ("published", "ours", "torchvision")
+NETWORKS = ("plain", "ours", "torchvision")
 WINDOWED = 224  # what sides are filled up to multiples of
 LOUD = 0.7  # standard deviation of the class weights, for 100 objects
 Found = list[Tensor]
@@ -72,7 +72,7 @@ def torchvision_network(size: tuple[int, int]) -> nn.Module:
 def runner(which: str, images: Tensor, is_half: bool = False) -> Callable[[], Found]:
     """One network on an image; its boxes, scores, labels and mask probabilities."""
     size = (images.shape[-2], images.shape[-1])
-    if which == "published":
+    if which == "plain":
         plain = published()
         return lambda: plain(filled(images), size)
     if which == "ours":
@@ -107,24 +107,24 @@ def parts(images: Tensor) -> dict[str, dict[str, Callable[[], object]]]:
     (found,) = ours.heads(maps, boxes, [size])
     box_head, mask_head = plain.roi_head.bbox_head, plain.roi_head.mask_head
     return {
-        "backbone": {"published": lambda: plain.backbone(given), "ours": lambda: ours.backbone(given)},
-        "pyramid": {"published": lambda: plain.neck(stages), "ours": lambda: ours.fpn(stages)},
-        "region scores": {"published": lambda: plain.rpn_head(maps), "ours": lambda: ours.rpn(maps)},
+        "backbone": {"plain": lambda: plain.backbone(given), "ours": lambda: ours.backbone(given)},
+        "pyramid": {"plain": lambda: plain.neck(stages), "ours": lambda: ours.fpn(stages)},
+        "region scores": {"plain": lambda: plain.rpn_head(maps), "ours": lambda: ours.rpn(maps)},
         "proposals": {
-            "published": lambda: plain.rpn_head.get_bboxes(plain_scores, size),
+            "plain": lambda: plain.rpn_head.get_bboxes(plain_scores, size),
             "ours": lambda: ours.rpn.propose(scores, [size], **options),
         },
         "features of regions": {
-            "published": lambda: roi_extract(maps, boxes[0], 7),
+            "plain": lambda: roi_extract(maps, boxes[0], 7),
             "ours": lambda: pool_regions(maps[:4], boxes, ours.heads.strides, 7),
         },
-        "box head": {"published": lambda: box_head(regions), "ours": lambda: ours.heads.box_heads[0](regions)},
+        "box head": {"plain": lambda: box_head(regions), "ours": lambda: ours.heads.box_heads[0](regions)},
         "detections": {
-            "published": lambda: box_head.get_bboxes(boxes[0], logits, deltas.flatten(1), size),
+            "plain": lambda: box_head.get_bboxes(boxes[0], logits, deltas.flatten(1), size),
             "ours": lambda: ours.heads._select(boxes[0], deltas, logits.softmax(1)[:, :-1], size),
         },
         "masks": {
-            "published": lambda: mask_head(roi_extract(maps, found.boxes, 14)),
+            "plain": lambda: mask_head(roi_extract(maps, found.boxes, 14)),
             "ours": lambda: ours.heads.mask_heads[0](pool_regions(maps[:4], [found.boxes], ours.heads.strides, 14)),
         },
     }
@@ -166,14 +166,14 @@ def rows(size: str, options: argparse.Namespace) -> Iterator[list[Cell]]:
     times = shortest(runs, options.repeats, device, warmups=0)
     for which, milliseconds in times.items():
         memory = measured_apart(which, size, options.threads) if which in NETWORKS else None
-        count, distance = agreement(results[which], results["published"])
+        count, distance = agreement(results[which], results["plain"])
         is_same = which == "ours"
         yield [
             size,
             which,
             rounded(milliseconds, 0),
             rounded(1000 / milliseconds, 3),
-            rounded(times["published"] / milliseconds, 2),
+            rounded(times["plain"] / milliseconds, 2),
             None if memory is None else rounded(memory, 0),
             len(results[which][0]),
             count if is_same else None,
@@ -181,8 +181,8 @@ def rows(size: str, options: argparse.Namespace) -> Iterator[list[Cell]]:
         ]
     for part, both in parts(images).items():
         found = shortest(both, options.repeats, device, warmups=0)
-        base, own = found["published"], found["ours"]
-        yield [f"{size}, {part}", "published", rounded(base, 1), None, rounded(1, 2), None, None, None, None]
+        base, own = found["plain"], found["ours"]
+        yield [f"{size}, {part}", "plain", rounded(base, 1), None, rounded(1, 2), None, None, None, None]
         yield [f"{size}, {part}", "ours", rounded(own, 1), None, rounded(base / own, 2), None, None, None, None]
 
 
@@ -191,14 +191,14 @@ COLUMNS = [
     "network",
     "ms",
     "images/s",
-    "times faster than published",
+    "times faster than plain",
     "peak MB",
     "objects",
     "of them in both",
     "apart by px at most",
 ]
 NOTES = [
-    '"Published" is the plain translation of Mask R-CNN T in `benchmarks/published/` (same weights), not the published '
+    '"Plain" is the translation of Mask R-CNN T in `benchmarks/published/` (same weights), not the published '
     'code itself; "torchvision" is its `maskrcnn_resnet50_fpn`, which has another backbone and 44 M parameters beside '
     "42.6 M. Where torchvision's compiled operators do not load, all use the stand-ins of this package for them.",
     "Objects that are not in both are those whose scores or overlaps are equal but for rounding: the published code "

@@ -23,6 +23,8 @@ __all__ = [
     "measured",
     "read_record",
     "rounded",
+    "shown",
+    "table",
     "write_record",
 ]
 
@@ -79,7 +81,19 @@ def rounded(value: float, digits: int) -> Decimal | int:
 
 def line(cells: Sequence[Cell]) -> str:
     """A row of a Markdown table."""
-    return f"| {' | '.join(map(_text, cells))} |"
+    return f"| {' | '.join(map(shown, cells))} |"
+
+
+def shown(cell: Cell) -> str:
+    """A cell as text."""
+    if cell is None:
+        return "-"
+    return f"{cell:,}" if isinstance(cell, int) else str(cell)
+
+
+def table(record: Record) -> str:
+    """The Markdown table of a record."""
+    return "\n".join([line(record.columns), "|---" * len(record.columns) + "|", *map(line, record.rows)])
 
 
 def measured(
@@ -148,12 +162,6 @@ def read_record(file: Path) -> Record:
         return Record(**content)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{file}: {error}") from error
-
-
-def _text(cell: Cell) -> str:
-    if cell is None:
-        return "-"
-    return f"{cell:,}" if isinstance(cell, int) else str(cell)
 
 
 def _json_lines(value: object) -> str:

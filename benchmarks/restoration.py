@@ -40,10 +40,10 @@ ALONE = "ftdeblur"
 WAYS = ("float32", "bfloat16", "float32, compiled", "bfloat16, compiled")
 PRIOR_DIM = 256  # of VD-Diff
 COLORS = 3
-COLUMNS = ["model", "clip", "numbers", "difference", "published ms", "ours ms", "times faster", "frames/s"]
-MEMORY_COLUMNS = ["published MB/frame", "ours MB/frame", "ours/published"]
+COLUMNS = ["model", "clip", "numbers", "difference", "plain ms", "ours ms", "times faster", "frames/s"]
+MEMORY_COLUMNS = ["plain MB/frame", "ours MB/frame", "ours/plain"]
 NOTE = (
-    '"Published" is the plain translation in `benchmarks/published/` (same weights, float32), not the published code '
+    '"Plain" is the translation in `benchmarks/published/` (same weights, float32), not the published code '
     'itself. "Difference" is the largest one of the outputs, as a share of the largest output. Frames per second are '
     "restored ones; of a clip of T frames, ESTRNN and FTDeblur restore T - 4, so that long clips are faster."
 )
@@ -105,7 +105,7 @@ def difference(restored: dict[str, Tensor]) -> float:
     Raises:
         AssertionError: If it is more than `LARGEST_DIFFERENCE`.
     """
-    wanted, ours = (restored[who].float() for who in ("published", WAYS[0]))
+    wanted, ours = (restored[who].float() for who in ("plain", WAYS[0]))
     found = float((wanted - ours).abs().max() / wanted.abs().max())
     assert found <= LARGEST_DIFFERENCE, f"the outputs differ by {found:.2e}"
     return found
@@ -113,7 +113,7 @@ def difference(restored: dict[str, Tensor]) -> float:
 
 def peak_mb(name: str, who: str, shape: str, device: torch.device) -> float:
     """Most memory that restoring the clip once takes beyond the weights and the clip, in this process."""
-    model = dict(zip(("published", "ours"), build(name), strict=True))[who]
+    model = dict(zip(("plain", "ours"), build(name), strict=True))[who]
     assert model is not None
     run = restoring(name, model.to(device), shape, device)
     if device.type == "cuda":
@@ -141,7 +141,7 @@ def runs_of(name: str, shape: str, device: torch.device, ways: Sequence[str]) ->
     theirs, ours = build(name)
     runs: dict[str, Callable[[], Tensor]] = {}
     if theirs is not None:
-        runs["published"] = restoring(name, theirs.to(device), shape, device)
+        runs["plain"] = restoring(name, theirs.to(device), shape, device)
     for way in ways:
         model = ours.to(device)
         if "compiled" in way:
@@ -159,7 +159,7 @@ def rows(name: str, shape: str, options: argparse.Namespace) -> Iterator[list[Ce
     restored: dict[str, Tensor] = {}
     calls = {who: partial(keep, restored, who, run) for who, run in runs.items()}
     times = shortest(calls, options.rounds, device, warmups=options.warmups)
-    base, num_frames = times.pop("published", None), restored[WAYS[0]].shape[1]
+    base, num_frames = times.pop("plain", None), restored[WAYS[0]].shape[1]
     for way, took in times.items():
         is_first = way == WAYS[0]
         found = f"{difference(restored):.1e}" if is_first and base is not None else None
@@ -178,7 +178,7 @@ def memory_cells(name: str, shape: str, options: argparse.Namespace) -> list[Cel
     mine = measured_apart(name, "ours", shape, options)
     if name == ALONE:
         return [None, rounded(mine, 0), None]
-    published = measured_apart(name, "published", shape, options)
+    published = measured_apart(name, "plain", shape, options)
     return [rounded(published, 0), rounded(mine, 0), rounded(mine / published, 2)]
 
 
@@ -246,7 +246,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
     parser.add_argument("--compile", action="store_true", help="also time ours under torch.compile")
     parser.add_argument("--command", action="store_true", help="time `subband deblur` instead")
-    parser.add_argument("--memory-of", choices=["published", "ours"], help=argparse.SUPPRESS)
+    parser.add_argument("--memory-of", choices=["plain", "ours"], help=argparse.SUPPRESS)
     add_out_argument(parser)
     options = parser.parse_args()
     if not options.command:

@@ -32,9 +32,9 @@ MODEL = "basicvsr_pp"
 FLOAT, HALF = WAYS[:2]
 SPREAD = 0.02  # of the random weights that are zeros before a training
 COLORS = 3
-COLUMNS = ["network", "numbers", "ms", "frames/s", "times faster", "difference", "peak MB", "of published"]
+COLUMNS = ["network", "numbers", "ms", "frames/s", "times faster", "difference", "peak MB", "of plain"]
 NOTE = (
-    '"Published" is the plain translation in `benchmarks/published/` (same weights, float32), not the published code '
+    '"Plain" is the translation in `benchmarks/published/` (same weights, float32), not the published code '
     "itself, whose deformable convolution is compiled; both have it in operations of PyTorch. "
     '"Difference" is the largest one of the outputs, as a share of the largest output.'
 )
@@ -52,7 +52,7 @@ def published() -> nn.Module:
 def network(which: str, device: torch.device) -> nn.Module:
     """The plain translation or ours, with the same weights."""
     plain = published()
-    return (plain if which == "published" else subband.load_published(MODEL, plain.state_dict()).eval()).to(device)
+    return (plain if which == "plain" else subband.load_published(MODEL, plain.state_dict()).eval()).to(device)
 
 
 def clip_of(options: argparse.Namespace) -> Tensor:
@@ -103,25 +103,25 @@ def measured_apart(which: str, options: argparse.Namespace) -> float:
 def rows(options: argparse.Namespace) -> Iterator[list[Cell]]:
     """Rows of the table: the published graph, then ours."""
     clip, device = clip_of(options), options.device
-    runs = {"published": enlarging(network("published", device), clip)}
+    runs = {"plain": enlarging(network("plain", device), clip)}
     for way in (FLOAT, HALF) if options.half else (FLOAT,):
         runs[way] = enlarging(network("ours", device), clip, half=way == HALF)
     enlarged: dict[str, Tensor] = {}
     calls = {who: partial(keep, enlarged, who, run) for who, run in runs.items()}
     times = shortest(calls, options.repeats, device, warmups=options.warmups)
-    memory = {who: measured_apart(who, options) for who in ("published", "ours")}
+    memory = {who: measured_apart(who, options) for who in ("plain", "ours")}
     for who, took in times.items():
         is_first = who == FLOAT
-        held = memory["published"] if who == "published" else memory["ours"] if is_first else None
+        held = memory["plain"] if who == "plain" else memory["ours"] if is_first else None
         yield [
-            "published" if who == "published" else MODEL,
-            FLOAT if who == "published" else who,
+            "plain" if who == "plain" else MODEL,
+            FLOAT if who == "plain" else who,
             rounded(took, 0),
             rounded(1e3 * options.frames / took, 3),
-            rounded(times["published"] / took, 2),
+            rounded(times["plain"] / took, 2),
             f"{difference(enlarged):.1e}" if is_first else None,
             None if held is None else rounded(held, 0),
-            None if held is None else rounded(held / memory["published"], 2),
+            None if held is None else rounded(held / memory["plain"], 2),
         ]
 
 
@@ -135,7 +135,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--warmups", type=int, default=0, help="runs before the first repeat")
     parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
     parser.add_argument("--half", action="store_true", help="also time ours under bfloat16 autocast")
-    parser.add_argument("--memory-of", choices=["published", "ours"], help=argparse.SUPPRESS)
+    parser.add_argument("--memory-of", choices=["plain", "ours"], help=argparse.SUPPRESS)
     add_out_argument(parser)
     return parser.parse_args()
 

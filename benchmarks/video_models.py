@@ -58,8 +58,7 @@ def train_step(model: nn.Module, frames: Tensor) -> Callable[[], None]:
 
 
 NOTE = (
-    '"Published" is the plain translation in `benchmarks/published/` (same weights, same numbers), not the published '
-    "code itself."
+    '"Plain" is the translation in `benchmarks/published/` (same weights, same numbers), not the published code itself.'
 )
 MODES = {"forward": forward, "train": train_step}
 
@@ -86,7 +85,7 @@ def build(name: str) -> tuple[nn.Module, nn.Module]:
 def growth_mb(name: str, which: str, threads: int, batch: int) -> float:
     """Growth of the resident peak over two training steps."""
     torch.set_num_threads(threads)
-    model = dict(zip(("published", "ours"), build(name), strict=True))[which]
+    model = dict(zip(("plain", "ours"), build(name), strict=True))[which]
     frames = torch.rand(batch, *IN_SHAPE)
     before = resident_mb("VmRSS")
     step = train_step(model, frames)
@@ -122,7 +121,7 @@ def rows(name: str, options: argparse.Namespace) -> Iterator[list[Cell]]:
             runs.append(prepare(compiled, frames))
         base, *others = interleaved(runs, options.repeats)
         yield [name, mode, rounded(base, 0), *(cell for v in others for cell in (rounded(v, 0), rounded(base / v, 2)))]
-    published, mine = (measured_apart(name, which, options) for which in ("published", "ours"))
+    published, mine = (measured_apart(name, which, options) for which in ("plain", "ours"))
     memory: list[Cell] = [name, "train, peak MB", rounded(published, 0), rounded(mine, 0), rounded(published / mine, 2)]
     yield memory + [None] * (2 if options.compile else 0)
 
@@ -134,7 +133,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--compile", action="store_true", help="also time ours under torch.compile")
-    parser.add_argument("--memory-of", choices=["published", "ours"], help=argparse.SUPPRESS)
+    parser.add_argument("--memory-of", choices=["plain", "ours"], help=argparse.SUPPRESS)
     add_out_argument(parser)
     options = parser.parse_args()
     if options.memory_of:
@@ -142,7 +141,7 @@ def main() -> None:
         return
     torch.set_num_threads(options.threads)
     print(" | ".join(f"{key} {value}" for key, value in describe_environment().items()), end="\n\n")
-    columns = ["model", "mode", "published ms", "ours ms", "times faster"]
+    columns = ["model", "mode", "plain ms", "ours ms", "times faster"]
     columns += ["compiled ms", "times faster"] if options.compile else []
     print(line(columns), "|---" * len(columns) + "|", sep="\n")
     results = []

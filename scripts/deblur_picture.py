@@ -1,9 +1,9 @@
-"""Draw the README's picture of `subband deblur`: frames of photographs that the bundled network has not seen.
+"""Draw the picture of `subband deblur`: frames of photographs that the bundled network has not seen.
 
 A virtual camera moves over test photographs of scikit-image while its shutter is open; shown is the middle frame of
 three clips as it was taken, as `subband deblur` restores it, and as it is without motion.
 
-usage: python scripts/deblur_picture.py [docs/images/deblurring.png]
+usage: python scripts/deblur_picture.py [docs/images/deblurring.jpg]
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ def main(path: Path) -> None:
             axis.set_title(title, fontsize=9, loc="left")
             axis.axis("off")
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, metadata={"Software": None})
+    figure.savefig(path, pil_kwargs={"quality": 92})
     print(f"wrote {path}")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/images/deblurring.png"))
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/images/deblurring.jpg"))

@@ -1,4 +1,4 @@
-"""Draw the README's picture of `subband detect`: test pictures of BCCD with what the bundled network finds in them.
+"""Draw the picture of the page on detection: test pictures of BCCD with what the bundled network finds in them.
 
 usage: python scripts/detection_picture.py BCCD_FOLDER [docs/images/detection.jpg]
 """

@@ -1,4 +1,4 @@
-"""Draw the README's picture of `subband generate` and `subband latent`: images that never were, and where details are.
+"""Draw the picture of `subband generate` and `subband latent`: images that never were, and where details are.
 
 usage: python scripts/generation_picture.py PHOTOGRAPH [docs/images/generation.jpg]
 

@@ -1,4 +1,4 @@
-"""Draw the README's picture of `subband pose`: drawn figures in one video, with what the bundled network finds of them.
+"""Draw the picture of `subband pose`: drawn figures in one video, with what the bundled network finds of them.
 
 usage: python scripts/pose_picture.py [docs/images/pose.jpg]
 """

@@ -1,4 +1,4 @@
-"""Draw the README's picture from run folders: given frames and what came; below, what the model predicted and the
+"""Draw the picture from run folders: given frames and what came; below, what the model predicted and the
 error.
 
 usage: python scripts/readme_picture.py docs/images/prediction.png RUN [RUN ...]

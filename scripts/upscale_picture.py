@@ -1,4 +1,4 @@
-"""Draw the README's picture of `subband upscale`: frames of photographs that the bundled network has not seen.
+"""Draw the picture of `subband upscale`: frames of photographs that the bundled network has not seen.
 
 A virtual camera moves over test photographs of scikit-image; its frames are made small by MATLAB's bicubic. Shown is
 the middle frame of two clips as bicubic interpolation enlarges it, as `subband upscale` does, and as it was.

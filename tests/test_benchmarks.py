@@ -30,25 +30,76 @@ def scripts(monkeypatch):
     monkeypatch.syspath_prepend(str(SCRIPTS))
 
 
-def test_the_page_of_results_is_what_their_files_give(tmp_path):
+def test_the_pages_of_results_are_what_their_files_give(tmp_path):
     run_script("results.py", "--check", folder=tmp_path)
 
 
-def test_a_changed_figure_shows_on_the_page(tmp_path):
-    shutil.copytree(SCRIPTS / "results", tmp_path / "results")
-    for name in ("records.py", "results.py", "RESULTS.md"):
-        shutil.copy(SCRIPTS / name, tmp_path)
-    file = tmp_path / "results" / "demo.json"
+@pytest.fixture
+def copied(tmp_path):
+    """A copy of the files that the pages of results are made of."""
+    folder = tmp_path / "benchmarks"
+    shutil.copytree(SCRIPTS / "results", folder / "results")
+    for name in ("plan.py", "records.py", "results.py", "sources.py", "RESULTS.md"):
+        shutil.copy(SCRIPTS / name, folder)
+    (tmp_path / "docs").mkdir()
+    shutil.copy(SCRIPTS.parent / "docs" / "leaderboard.md", tmp_path / "docs")
+    return folder
+
+
+def make_pages(folder, *words):
+    command = [sys.executable, str(folder / "results.py"), *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+def test_a_changed_figure_shows_on_the_pages(copied):
+    file = copied / "results" / "demo.json"
     text = file.read_text("utf-8")
     assert "23.98" in text
     file.write_text(text.replace("23.98", "23.97"), encoding="utf-8")
-    command = [sys.executable, str(tmp_path / "results.py")]
-    checked = subprocess.run([*command, "--check"], capture_output=True, text=True, timeout=60)
+    checked = make_pages(copied, "--check")
     assert checked.returncode == 1
     assert "RESULTS.md is not what the files in results/ give" in checked.stderr
-    subprocess.run(command, check=True, timeout=60)
-    assert "| 23.97 |" in (tmp_path / "RESULTS.md").read_text("utf-8")
-    subprocess.run([*command, "--check"], check=True, timeout=60)
+    assert make_pages(copied).returncode == 0
+    assert "| 23.97 |" in (copied / "RESULTS.md").read_text("utf-8")
+    board = (copied.parent / "docs" / "leaderboard.md").read_text("utf-8")
+    assert "| 23.97 |" in board
+    assert "MSE 23.97" in board
+    assert make_pages(copied, "--check").returncode == 0
+
+
+def test_a_record_without_a_task_is_named(copied):
+    shutil.copy(copied / "results" / "demo.json", copied / "results" / "more.json")
+    (copied / "results" / "media.json").unlink()
+    made = make_pages(copied)
+    assert made.returncode == 1
+    assert made.stderr == "more.json is in no task of plan.py; media of plan.py is not in results/\n"
+
+
+def test_every_row_and_what_belongs_to_it_is_on_the_leaderboard(scripts):
+    from records import line, read_record
+    from results import BOARD, facts
+
+    sections = {part.split("\n")[0]: part for part in BOARD.read_text("utf-8").split("\n### ")}
+    for file in sorted((SCRIPTS / "results").glob("*.json")):
+        record = read_record(file)
+        if record.rows:
+            lines = sections[record.title].splitlines()
+            assert {*map(line, [record.columns, *record.rows]), f"{facts(record)}."} <= set(lines), file
+            assert {f"    {command}" for command in record.command} <= set(lines), file
+
+
+@pytest.mark.parametrize(
+    ("hardware", "short"),
+    [
+        ("AMD EPYC (shared virtual machine, 2 cores, no GPU), 1 thread", "AMD EPYC, 2 cores"),
+        ("Intel(R) Xeon(R) Processor @ 2.60GHz, 2 cores, 1 CPU thread(s)", "Intel Xeon, 2 cores"),
+        ("NVIDIA H200", "NVIDIA H200"),
+    ],
+)
+def test_the_leaderboard_names_the_class_of_the_hardware(scripts, hardware, short):
+    from results import hardware_class
+
+    assert hardware_class(hardware) == short
 
 
 def test_results_come_back_as_they_were_written(scripts, tmp_path):
@@ -214,7 +265,7 @@ def test_the_benchmark_of_super_resolution_runs(scripts, tmp_path):
 
     run_script("super_resolution.py", "--size=12x10", "--frames=2", "--repeats=1", "--out=a.json", folder=tmp_path)
     published, ours = read_record(tmp_path / "a.json").rows
-    assert [row[0] for row in (published, ours)] == ["published", "basicvsr_pp"]
+    assert [row[0] for row in (published, ours)] == ["plain", "basicvsr_pp"]
     assert float(ours[5]) <= 1e-4
     assert float(ours[4]) == pytest.approx(float(published[2]) / float(ours[2]), abs=0.1)
 

@@ -57,6 +57,11 @@ EXCEPTIONS = {
     "benchmarks/gpu_checks/layers.py": {"subband.layers.attention"},
     "benchmarks/gpu_checks/models.py": {"subband.models.arguments", "subband.models.registry", "subband.tasks"},
     "benchmarks/gpu_checks/training.py": {"subband.config", "subband.training.loop"},
+    "benchmarks/which_model.py": {
+        "subband.catalogue.entries",
+        "subband.models.model_folder",
+        "subband.models.registry",
+    },
     "benchmarks/gpu_moving_mnist.py": {"subband.config", "subband.training.loop"},
     "benchmarks/pose_smoothing.py": {"subband.predictors.pose.following"},
     "benchmarks/quantization.py": {"subband.config"},

@@ -98,7 +98,7 @@ def time_restorer(name: str, clip: str, way: str, setting: Setting) -> list[Figu
     restored: dict[str, Tensor] = {}
     calls = {who: partial(restoration.keep, restored, who, run) for who, run in runs.items()}
     times = shortest(calls, 1 if setting.is_quick else ROUNDS, setting.device, warmups=1)
-    error = relative_error([restored[way].float()], [restored["published"]])
+    error = relative_error([restored[way].float()], [restored["plain"]])
     figures = [Figure(error, AUTOCAST_DEEP if "bfloat16" in way else DEEP)]
     figures += [Figure(time, None, "ms", who) for who, time in times.items()]
     if setting.device.type == "cuda":
