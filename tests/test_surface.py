@@ -66,6 +66,17 @@ EXCEPTIONS = {
     "benchmarks/pose_smoothing.py": {"subband.predictors.pose.following"},
     "benchmarks/quantization.py": {"subband.config"},
     "benchmarks/records.py": {"subband.environment"},
+    # Files of other libraries, and parts in place of whole networks, so that a block takes seconds.
+    "docs/interchange.md": {
+        "subband.convert",
+        "subband.convert.dct_resnet",
+        "subband.convert.vitpose",
+        "subband.export.onnx",
+        "subband.export.program",
+        "subband.models.detection.detector",
+        "subband.models.generation.wavelet_diffusion",
+        "subband.models.generation.wavelet_vae",
+    },
 }
 
 
