@@ -61,6 +61,14 @@ EXCEPTIONS = {
     "benchmarks/pose_smoothing.py": {"subband.predictors.pose.following"},
     "benchmarks/quantization.py": {"subband.config"},
     "benchmarks/records.py": {"subband.environment"},
+    "examples/demo.py": {"subband.visual.gallery"},
+    "examples/gallery.py": {
+        "subband.data.labelled.digits",
+        "subband.metrics.detection_counts",
+        "subband.visual.found_objects",
+        "subband.visual.gallery",
+        "subband.visual.grids",
+    },
 }
 
 
