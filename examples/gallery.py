@@ -8,6 +8,7 @@ usage: python examples/gallery.py [--out runs/demo]
 
 import argparse
 import json
+import os
 import shlex
 import time
 from collections.abc import Callable, Sequence
@@ -31,7 +32,7 @@ from subband.visual.found_objects import draw_objects
 from subband.visual.gallery import Card, Picture, gallery_page
 from subband.visual.grids import image_grid
 
-MEDIA = Path(__file__).parent / "media"
+MEDIA = Path(os.path.relpath(Path(__file__).parent / "media"))  # short in commands
 GAP = 4  # white pixels between columns
 FPS = 5
 SHOWN_DIGITS = 60
