@@ -8,12 +8,14 @@ usage: python examples/gallery.py [--out runs/demo]
 
 import argparse
 import json
+import os
 import shlex
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import skimage
 import torch
 from PIL import Image
 from torch import Tensor
@@ -21,18 +23,16 @@ from torch import Tensor
 from subband.cli.main import main as subband_command
 from subband.data import build_data, drawn_video
 from subband.data.labelled.digits import WHITE, read_digits
-from subband.data.restoration.blurred_photos import bundled_photos
 from subband.imaging import imresize
 from subband.media import list_images, on_white, read_clip, read_image, write_clip, write_image
-from subband.metrics import psnr
+from subband.metrics import psnr, wavelet_statistics
 from subband.metrics.detection_counts import match_boxes
-from subband.metrics.generation import wavelet_statistics
-from subband.predictors.detection.found import FoundObjects
+from subband.predictors import FoundObjects
 from subband.visual.found_objects import draw_objects
 from subband.visual.gallery import Card, Picture, gallery_page
 from subband.visual.grids import image_grid
 
-MEDIA = Path(__file__).parent / "media"
+MEDIA = Path(os.path.relpath(Path(__file__).parent / "media"))  # short in commands
 GAP = 4  # white pixels between columns
 FPS = 5
 SHOWN_DIGITS = 60
@@ -109,10 +109,15 @@ def predict(folder: Path) -> Card:
     )
 
 
+def photograph(name: str) -> Tensor:
+    """A photograph that lies inside scikit-image, `(3, H, W)` in [0, 1]."""
+    return on_white(read_image(Path(skimage.__file__).parent / "data" / name)).expand(3, -1, -1)
+
+
 def camera_clip(folder: Path, name: str, photo: str, options: Sequence[str], num_frames: int) -> tuple[Path, Path]:
     """Folders of what a camera takes of a photograph of scikit-image, and of the same without motion."""
     picture = folder / f"{Path(photo).stem}.png"
-    write_image(picture, bundled_photos([photo])[0] / 255, overwrite=True)
+    write_image(picture, photograph(photo), overwrite=True)
     pairs = folder / f"{name}_pairs"
     fixed = ("--num-frames", str(num_frames), "--size", "160", "208", "--max-objects", "0", "--overwrite")
     run("synthesize-blur", str(picture), str(pairs), *options, *fixed)
@@ -166,7 +171,7 @@ def upscale(folder: Path) -> Card:
 
 
 def denoise(folder: Path) -> Card:
-    clean = bundled_photos(["coins.png"])[0][:, 40:280, 20:340] / 255
+    clean = photograph("coins.png")[:, 40:280, 20:340]
     noisy, out = folder / "noisy.png", folder / "denoised.png"
     noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
     write_image(noisy, (clean + 0.1 * noise).clamp(0, 1), overwrite=True)
@@ -269,9 +274,9 @@ def pose(folder: Path) -> Card:
         "Find the joints of a figure",
         "FreqPose looks at five frames at a time and says where joints are, those behind the rectangle, too.",
         (moving_picture(folder / "pose.webp", shown, ("clip", "joints found"), words_for_eyes, still=6),),
-        f"Mean distance to the true joints, in frames of {side} pixels",
+        f"Mean distance to the joints, frames of {side} pixels",
         f"{error['found']:.1f} pixels",
-        f"true joints of the first frame kept: {error['kept']:.1f} pixels",
+        f"joints of the first frame kept: {error['kept']:.1f} pixels",
         seconds,
         (typed(words),),
     )
@@ -314,9 +319,11 @@ def classify(folder: Path) -> Card:
     panel = "Why the network names a digit so: where it looks, and what the class loses without each subband."
     return Card(
         "Classify digits, and ask why",
-        "GFNet names handwritten digits it never saw; below the digits, why it names the first of them so.",
+        "GFNet names handwritten digits it never saw; below, why it names the first of them so.",
         (
-            still_picture(folder / "classify.png", grid, tuple(map(str, range(10))), "Digits below the name they got."),
+            still_picture(
+                folder / "classify.png", grid, tuple(map(str, range(10))), "Digits below the name that they got."
+            ),
             Picture(why, (), panel),
         ),
         f"Named rightly, of {scores['data']['images']} digits",
@@ -351,9 +358,9 @@ def generate(folder: Path) -> Card:
         "Generate pictures",
         "A Wavelet-VAE draws blood cells that never were, from coarse wavelet coefficients to fine ones.",
         (still_picture(folder / "generate.png", shown, ("real", "drawn"), words_for_eyes),),
-        "How far the sizes of wavelet details are from those of a real smear",
+        "Wavelet details, off those of a real smear by",
         f"factor {detail_factor(drawn, real):.2f}",
-        f"its own pixels shuffled: factor {detail_factor(shuffled, real):.1f}",
+        f"real pixels shuffled: factor {detail_factor(shuffled, real):.1f}",
         seconds,
         (typed(words),),
     )

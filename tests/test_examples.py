@@ -46,3 +46,5 @@ def test_the_demo_prints_a_table_and_writes_a_report(tmp_path):
         assert f"\n {name} " in result.stdout
     page = tmp_path / "runs" / "demo" / "report.html"
     assert page.stat().st_size > 100_000
+    gallery = (tmp_path / "runs" / "demo" / "gallery.html").read_text(encoding="utf-8")
+    assert gallery.count("<article") == 9

@@ -77,6 +77,14 @@ EXCEPTIONS = {
         "subband.models.generation.wavelet_diffusion",
         "subband.models.generation.wavelet_vae",
     },
+    "examples/demo.py": {"subband.visual.gallery"},
+    "examples/gallery.py": {
+        "subband.data.labelled.digits",
+        "subband.metrics.detection_counts",
+        "subband.visual.found_objects",
+        "subband.visual.gallery",
+        "subband.visual.grids",
+    },
 }
 
 
