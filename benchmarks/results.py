@@ -35,7 +35,8 @@ Every row that was measured, by task: first the few that matter most, then the t
 of it, but for columns whose heading says who published them. "Plain" is our translation of a published graph, measured
 by us. Timings of a shared machine are good as ratios within one run, less as absolute numbers; `±` is a standard
 deviation over seeds. What else belongs to a table (versions, seeds, what it says and what not) stands in
-[the results](../benchmarks/RESULTS.md).
+[the results](../benchmarks/RESULTS.md); what authors say of their weights stands in
+[which model for what](which_model.md), in a column of its own.
 
 This page is made of the files in `benchmarks/results/` by `python benchmarks/results.py`; do not edit it. To add a row,
 run the command of its table with `--out` and then that script.
