@@ -84,7 +84,7 @@ def test_training_clips_start_anywhere_and_follow_the_key(folder, in_memory):
 
 
 @pytest.mark.parametrize("in_memory", [False, True])
-def test_varied_clips_are_cut_out_enlarged_mirrored_and_turned(tmp_path, in_memory):
+def test_varied_clips_are_cut_out_enlarged_mirrored_turned_and_repeated(tmp_path, in_memory):
     frames = torch.zeros(3, 3, 32, 32)
     frames[:, 0] = torch.linspace(0, 1, 32)  # red grows to the right
     frames[:, 1] = torch.tensor([0.0, 0.5, 1.0]).view(3, 1, 1)  # green with time
@@ -99,6 +99,8 @@ def test_varied_clips_are_cut_out_enlarged_mirrored_and_turned(tmp_path, in_memo
     assert 0.95 < slopes.abs().min() < 1.1 < 1.9 < slopes.abs().max() < 2.05
     turned = clips[:, 0, 1, 0, 0] > clips[:, 2, 1, 0, 0]
     assert 10 < turned.sum() < 50
+    repeated = (clips[:, 1:] == clips[:, :-1]).flatten(2).all(-1).any(1)
+    assert 5 < repeated.sum() < 28
     assert torch.equal(torch.cat(data.train[7]), clips[7])
     scored = torch.cat(data.test[0])
     assert scored[0, 0].diff(dim=-1).mean() > 0

@@ -46,7 +46,7 @@ class VideoClips(Clips):
         clips_per_video: Random clips of each video per epoch; None: fixed clips that do not overlap.
         in_memory: Decode all videos now and keep them, resized, as 8-bit frames; those that cannot be decoded are left
             out with a warning.
-        augment: Enlarge clips up to twice, cut them out anywhere, mirror them, turn their time.
+        augment: Enlarge clips up to twice, cut them out anywhere, mirror them, turn their time, repeat frames.
         seed: Chooses the random clips.
 
     Raises:
@@ -97,7 +97,7 @@ class VideoClips(Clips):
         """
         index, first = self._clips[check_index(key) % len(self)]
         video = self.videos[index]
-        draws = uniform(self._seed, [key], 6)[0].tolist() if self._is_random else []
+        draws = uniform(self._seed, [key], 8)[0].tolist() if self._is_random else []
         if draws:
             first = int(draws[0] * (video.num_frames - self._span + 1))
         if self._frames is not None:
@@ -139,13 +139,21 @@ class VideoClips(Clips):
 
 
 def _varied(frames: Tensor, size: tuple[int, int], draws: Sequence[float]) -> Tensor:
-    """A window of frames `(T, C, 2H, 2W)`, as `(T, C, H, W)`, half of the time mirrored, half of the time backwards."""
+    """A window of frames `(T, C, 2H, 2W)`, as `(T, C, H, W)`, half of the time mirrored, half of the time backwards.
+
+    In a quarter of the clips some frames or all of them come twice, as where somebody raised the rate of a video.
+    """
     window = [round(side * (1 + draws[0])) for side in size]
     top, left = (int(draw * (2 * side - part + 1)) for draw, side, part in zip(draws[1:3], size, window, strict=True))
     frames = frames[..., top : top + window[0], left : left + window[1]]
     frames = F.interpolate(frames, size, mode="bilinear", antialias=True, align_corners=False)
     turned = [axis for axis, draw in ((-1, draws[3]), (0, draws[4])) if draw < 0.5]
-    return frames.flip(turned)
+    frames = frames.flip(turned)
+    if draws[5] >= 0.25:
+        return frames
+    pace = 0.5 + max(0.0, draws[6] - 0.5)  # one half of them half as fast, the others up to the full pace
+    steps = torch.arange(len(frames)) * pace + draws[5] * 4  # a phase that no pace knows
+    return frames[(steps - int(steps[0])).long()]
 
 
 def read_fitted(
@@ -212,7 +220,8 @@ def video_folder(
         out_frames: Target frames.
         img_size: Side of the frames, or (H, W).
         fit: `"crop"` resizes the shorter side and crops the center, `"stretch"` resizes both sides.
-        augment: Vary the training clips: enlarged up to twice, cut out anywhere, mirrored, backwards.
+        augment: Vary the training clips: enlarged up to twice, cut out anywhere, mirrored, backwards, with frames that
+            come twice.
         gray: 1 channel instead of 3.
         stride: Distance between the frames of a clip.
         clips_per_video: Training clips of each video per epoch, at random starts; validation and test take all clips
