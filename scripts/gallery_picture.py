@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from subband.visual.sheet import GAP, MARGIN, SOFT, WIDTH, Sheet
 
 COLUMNS, SHOWN, MOST = 3, 2, 4  # cells of a row; columns of a picture that are shown, if it has no more than so many
 WIDE = (WIDTH - 2 * MARGIN - (COLUMNS - 1) * GAP) / COLUMNS
-HIGH, CELL, TOP = 1.48, 2.78, 0.45  # inches: height of a picture, of a cell, and above the first
+HIGH, CELL, TOP = 1.48, 2.96, 0.45  # inches: height of a picture, of a cell, and above the first
+LETTERS = 50  # of a small line
 SMALL = {"fontsize": 10.5, "color": SOFT}
 QUALITY = 85
 
@@ -48,8 +50,9 @@ def main(folder: Path, path: Path) -> None:
         axes.axis("off")
         sheet.text(left, top + HIGH + 0.2, heads or card["pictures"][0]["description"], **SMALL)
         sheet.text(left, top + HIGH + 0.5, card["value"], fontsize=16, fontweight="bold")
-        sheet.text(left, top + HIGH + 0.7, card["measure"], **SMALL)
-        sheet.text(left, top + HIGH + 0.88, card["baseline"], **SMALL)
+        lines = [line for words in (card["measure"], card["baseline"]) for line in textwrap.wrap(words, LETTERS)]
+        for number, line in enumerate(lines):
+            sheet.text(left, top + HIGH + 0.7 + 0.18 * number, line, **SMALL)
     buffer = io.BytesIO()
     Image.open(io.BytesIO(sheet.png())).convert("RGB").save(buffer, "JPEG", quality=QUALITY)
     path.parent.mkdir(parents=True, exist_ok=True)

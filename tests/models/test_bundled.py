@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import subband
-from subband.config import build_recipe
+from subband.config import build_recipe, load_recipe
 from subband.data import build_data
 from subband.imaging import imresize
 from subband.models.detection.boxes import box_iou
@@ -54,19 +54,37 @@ def test_the_digits_classifier_is_as_good_as_its_card_says():
     assert right > 0.97
 
 
-def test_the_default_model_beats_persistence_on_photographs_it_never_saw():
-    import yaml
-
-    model = subband.load_model("wast_photos")
-    recipe = build_recipe(yaml.safe_load(model.metadata["recipe"]))
-    recipe.data.args["num_test"] = 16
-    data = VideoPredictionTask.build_data(recipe)
-    inputs, targets = data.test.batch(list(range(16)))
+def predicted(data, num_clips):
+    """Mean square errors of the default network of `subband predict` and of repeating the last frame, per clip."""
+    inputs, targets = data.test.batch(list(range(num_clips)))
     with torch.inference_mode():
-        prediction = model.predict(inputs, targets.shape[1])
-    error = (prediction - targets).square().mean()
+        prediction = subband.load_model("wast_photos").predict(inputs, targets.shape[1])
+    return tuple((frames - targets).square().mean((1, 2, 3, 4)) for frames in (prediction, inputs[:, -1:]))
+
+
+CLIPS = {"in_frames": 4, "out_frames": 8, "img_size": 64, "gray": True, "num_test": 16}
+
+
+def test_the_default_model_beats_persistence_on_photographs_it_never_saw():
+    error, persistence = predicted(build_data("moving_photos", CLIPS, 0), 16)
+    assert error.mean() < 0.7 * persistence.mean()
+
+
+def test_the_default_model_leaves_alone_what_stands_still():
+    data = build_data("moving_photos", {**CLIPS, "still_share": 1.0, "noise": 0.005}, 0)
+    error, persistence = predicted(data, 16)
+    assert (error < 10**0.03 * persistence + 1e-7).all()  # 0.3 dB, the worst of 16 clips
+
+
+def test_the_network_of_the_demo_draws_digits():
+    model = subband.load_model("wast_digits")
+    recipe = load_recipe("video_prediction/wast_digits")
+    inputs, targets = VideoPredictionTask.build_data(recipe).test.batch(list(range(32)))
+    with torch.inference_mode():
+        error = (model(inputs) - targets).square().mean()
     persistence = (inputs[:, -1:] - targets).square().mean()
-    assert error < 0.7 * persistence
+    assert error < 0.25 * persistence
+    assert sum(path.stat().st_size for path in (BUNDLED_FOLDER / "wast_digits").iterdir()) < 1_000_000
 
 
 CAMERA = {"speed": 8, "max_objects": 0, "highlights": 0, "brightness": [1, 1], "noise_share": 0, "jpeg_share": 0}
