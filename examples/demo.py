@@ -1,10 +1,10 @@
 """The demo behind `make demo`: two minutes of training on this CPU, then every bundled model at work, on one page.
 
 WaST and SimVP of about equal size learn moving digits for the same number of steps; a report shows them beside the same
-WaST after hours of training, whose weights lie inside the package. The gallery is that of `gallery.py`. Every step is a
+WaST after an hour of training, whose weights lie inside the package. The gallery is that of `gallery.py`. Every step is a
 command that can be typed as well.
 
-usage: python examples/demo.py [--out runs/demo] [--clips 2000]
+usage: python examples/demo.py [--out runs/demo] [--clips 1440]
 """
 
 import argparse
@@ -48,14 +48,14 @@ def digits_card(out: Path, seconds: float, commands: tuple[str, ...]) -> Card:
         errors |= {name: rows[0]["metrics"]["mse"], rows[1]["name"]: rows[1]["metrics"]["mse"]}
     columns = [predicted["wast"], predicted[LONG], predicted["simvp"], target]
     clips = [torch.from_numpy(np.concatenate([given, column])) / 255 for column in columns]
-    heads = ("WaST, this run", "WaST, hours", "SimVP, this run", "what came")
+    heads = ("WaST, this run", "WaST, an hour", "SimVP, this run", "what came")
     words_for_eyes = "Four given frames of moving digits, then what three networks make of them, and what came."
     shown = beside(clips, enlarge=FRAME_SIZE)
     return Card(
         "Train on moving digits",
-        "Two networks of equal size learn from nothing in this run; the third is the same WaST, trained for hours.",
+        "Two networks of equal size learn from nothing in this run; the third is the same WaST, trained for more than an hour.",
         (moving_picture(out / "gallery" / "digits.webp", shown, heads, words_for_eyes, still=-2),),
-        "Squared error of a frame (MSE) after hours",
+        "Squared error of a frame (MSE) after an hour",
         f"{errors[LONG]:.1f}",
         f"this run: {errors['wast']:.1f}, last frame kept: {errors['persistence']:.1f}",
         seconds,
