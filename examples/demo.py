@@ -1,8 +1,8 @@
 """The demo behind `make demo`: two minutes of training on this CPU, then every bundled model at work, on one page.
 
 WaST and SimVP of about equal size learn moving digits for the same number of steps; a report shows them beside the same
-WaST after an hour of training, whose weights lie inside the package. The gallery is that of `gallery.py`. Every step is a
-command that can be typed as well.
+WaST after an hour of training, whose weights lie inside the package. The gallery is that of `gallery.py`. Every step is
+a command that can be typed as well.
 
 usage: python examples/demo.py [--out runs/demo] [--clips 1440]
 """
@@ -53,7 +53,7 @@ def digits_card(out: Path, seconds: float, commands: tuple[str, ...]) -> Card:
     shown = beside(clips, enlarge=FRAME_SIZE)
     return Card(
         "Train on moving digits",
-        "Two networks of equal size learn from nothing in this run; the third is the same WaST, trained for more than an hour.",
+        "Two networks of equal size learn from nothing in this run; the third is the same WaST after an hour.",
         (moving_picture(out / "gallery" / "digits.webp", shown, heads, words_for_eyes, still=-2),),
         "Squared error of a frame (MSE) after an hour",
         f"{errors[LONG]:.1f}",
