@@ -48,7 +48,7 @@ def test_the_numbers_of_the_pages_are_those_of_their_sources(page):
         f"SimVP alone 24.85<!--= {SIMVP} --> ± 0.14<!--= {SIMVP} ± -->",
         "after 56 s<!--= demo :: text -->",
         "on 3<!--= demo :: rows :: all --> or 16.69 dB<!--= demo :: mean(WaST or SimVP (gSTA)) :: PSNR dB -->",
-        "on 5<!--= bundled_model_clips :: count :: gain --> of 8<!--= bundled_model_clips :: rows :: all -->",
+        "on 19<!--= bundled_model_clips :: count :: gain --> of 20<!--= bundled_model_clips :: rows :: all -->",
         "haar 3-D forward 1.5x<!--= transforms :: haar 3-D 4x16x10x64x64 & forward :: faster than peer -->",
         "compiled 3.8<!--= transforms :: haar 3-D 4x16x10x64x64 & forward :: x clone 2 -->",
         "Right on 97.8 %<!--= (card gfnet_digits :: metadata.scores.top1) * (100) -->",

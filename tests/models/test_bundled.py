@@ -73,7 +73,8 @@ def test_the_default_model_beats_persistence_on_photographs_it_never_saw():
 def test_the_default_model_leaves_alone_what_stands_still():
     data = build_data("moving_photos", {**CLIPS, "still_share": 1.0, "noise": 0.005}, 0)
     error, persistence = predicted(data, 16)
-    assert (error < 10**0.03 * persistence + 1e-7).all()  # 0.3 dB, the worst of 16 clips
+    assert (error < 10**0.05 * persistence + 1e-7).all()  # half a dB, the worst of 16 clips, in noise of 47 dB
+    assert error.mean() < persistence.mean()
 
 
 def test_the_network_of_the_demo_draws_digits():
