@@ -54,16 +54,16 @@ def make_pages(folder, *words):
 def test_a_changed_figure_shows_on_the_pages(copied):
     file = copied / "results" / "demo.json"
     text = file.read_text("utf-8")
-    assert "23.98" in text
-    file.write_text(text.replace("23.98", "23.97"), encoding="utf-8")
+    assert "28.66" in text
+    file.write_text(text.replace("28.66", "28.67"), encoding="utf-8")
     checked = make_pages(copied, "--check")
     assert checked.returncode == 1
     assert "RESULTS.md is not what the files in results/ give" in checked.stderr
     assert make_pages(copied).returncode == 0
-    assert "| 23.97 |" in (copied / "RESULTS.md").read_text("utf-8")
+    assert "| 28.67 |" in (copied / "RESULTS.md").read_text("utf-8")
     board = (copied.parent / "docs" / "leaderboard.md").read_text("utf-8")
-    assert "| 23.97 |" in board
-    assert "MSE 23.97" in board
+    assert "| 28.67 |" in board
+    assert "MSE 28.67" in board
     assert make_pages(copied, "--check").returncode == 0
 
 
