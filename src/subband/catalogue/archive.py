@@ -51,7 +51,7 @@ def take_apart(row: PublishedWeights, path: Path, address: str) -> Path:
             for other in list_weights():
                 if other.address == row.address and other is not row and _member(other, archive) is not None:
                     _take_if_free(other, archive, address)
-    # zipfile raises NotImplementedError for a way of packing that it does not know.
+    # The third is what zipfile raises for a way of packing that it does not know; it is caught here, nothing raises it.
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError) as error:
         raise RejectedFileError(f"the archive {shown(path)} is damaged: {error}.") from None
     return place
